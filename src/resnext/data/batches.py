@@ -1,0 +1,167 @@
+"""Pictures to batches on the device, for training and for evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from resnext.contract import Contract, Resize
+from resnext.data.augment import Augmentation, sample_generator
+from resnext.data.decode import BadPicture
+from resnext.data.pictures import Pictures
+from resnext.data.preprocess import normalise, resize_and_crop, to_tensor
+
+
+@dataclass(frozen=True)
+class Batch:
+    """`pictures` uint8 or float (B, 3, H, W), channels last; `labels` int64 (B,).
+
+    `indices` are the pictures' places in their source; `bad` the errors of those that could not be
+    read and so are missing here.
+    """
+
+    pictures: Tensor
+    labels: Tensor
+    indices: Tensor
+    bad: tuple[BadPicture, ...] = ()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which samples make up which training step: a pure function of the seed.
+
+    Each epoch is a fresh permutation of `pictures` cut into equal batches; what does not fill the last
+    one is left out of that epoch.
+    """
+
+    pictures: int
+    batch: int
+    epochs: int
+    seed: int
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return max(1, self.pictures // self.batch)
+
+    @property
+    def steps(self) -> int:
+        return self.epochs * self.steps_per_epoch
+
+    def order(self, epoch: int) -> np.ndarray:
+        """The permutation of epoch `epoch`."""
+        return np.random.Generator(np.random.PCG64((self.seed, epoch))).permutation(self.pictures)
+
+    def samples(self, first_step: int = 0) -> Iterator[list[tuple[int, int]]]:
+        """The (epoch, index) pairs of each step from `first_step` to the end of the run."""
+        step = first_step
+        while step < self.steps:
+            epoch, start = divmod(step, self.steps_per_epoch)
+            order = self.order(epoch)
+            for at in range(start * self.batch, self.steps_per_epoch * self.batch, self.batch):
+                yield [(epoch, int(i)) for i in order[at : at + self.batch]]
+                step += 1
+
+
+class _Augmented(Dataset[tuple[int, Tensor]]):
+    """Sample (epoch, index) -> (index, uint8 picture)."""
+
+    def __init__(self, pictures: Pictures, augmentation: Augmentation, seed: int) -> None:
+        self.pictures = pictures
+        self.augmentation = augmentation
+        self.seed = seed
+
+    def __getitem__(self, sample: tuple[int, int]) -> tuple[int, Tensor]:
+        epoch, index = sample
+        image = self.pictures.open(index)
+        random = sample_generator(self.seed, epoch, index)
+        return index, to_tensor(self.augmentation(image, random))
+
+
+class _Prepared(Dataset[tuple[int, Tensor | BadPicture]]):
+    """Index -> (index, uint8 picture, or why there is none)."""
+
+    def __init__(self, pictures: Pictures, resize: Resize) -> None:
+        self.pictures = pictures
+        self.resize = resize
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def __getitem__(self, index: int) -> tuple[int, Tensor | BadPicture]:
+        try:
+            return index, to_tensor(resize_and_crop(self.pictures.open(index), self.resize))
+        except BadPicture as error:
+            return index, error
+
+
+class _Collate:
+    """List of (index, picture or error) -> `Batch` of uint8."""
+
+    def __init__(self, pictures: Pictures) -> None:
+        self.labels = pictures.labels
+
+    def __call__(self, samples: list[tuple[int, Tensor | BadPicture]]) -> Batch:
+        good = [(i, picture) for i, picture in samples if isinstance(picture, Tensor)]
+        bad = tuple(error for _, error in samples if isinstance(error, BadPicture))
+        indices = np.array([i for i, _ in good], dtype=np.int64)
+        stacked = torch.stack([p for _, p in good]) if good else torch.empty(0, 3, 0, 0)
+        labels = torch.from_numpy(self.labels[indices])
+        return Batch(stacked, labels, torch.from_numpy(indices), bad)
+
+
+def training_batches(
+    pictures: Pictures, augmentation: Augmentation, plan: Plan, first_step: int, workers: int
+) -> Iterator[Batch]:
+    """One uint8 batch for each step from `first_step`; the same whatever the number of workers.
+
+    Raises `BadPicture` in the caller's process.
+    """
+    return iter(
+        DataLoader(
+            _Augmented(pictures, augmentation, plan.seed),
+            batch_sampler=_FromStep(plan, first_step),
+            collate_fn=_Collate(pictures),
+            num_workers=workers,
+        )
+    )
+
+
+class _FromStep:
+    """The plan as the batch sampler that `DataLoader` expects."""
+
+    def __init__(self, plan: Plan, first_step: int) -> None:
+        self.plan = plan
+        self.first_step = first_step
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        return self.plan.samples(self.first_step)
+
+    def __len__(self) -> int:
+        return self.plan.steps - self.first_step
+
+
+def evaluation_batches(pictures: Pictures, resize: Resize, batch: int, workers: int) -> Iterator[Batch]:
+    """Every picture once, in order, prepared exactly as the contract says, as uint8 batches."""
+    return iter(
+        DataLoader(
+            _Prepared(pictures, resize),
+            batch_size=batch,
+            collate_fn=_Collate(pictures),
+            num_workers=workers,
+        )
+    )
+
+
+def on_device(batches: Iterator[Batch], contract: Contract, device: torch.device) -> Iterator[Batch]:
+    """The batches normalised to float32 on `device`, channels last."""
+    for batch in batches:
+        pictures = batch.pictures.to(device, non_blocking=True)
+        pictures = normalise(pictures, contract.mean, contract.std)
+        pictures = pictures.contiguous(memory_format=torch.channels_last)
+        labels = batch.labels.to(device, non_blocking=True)
+        yield Batch(pictures, labels, batch.indices, batch.bad)

@@ -1,0 +1,77 @@
+"""Bytes to RGB: every kind of picture file ends as 8-bit RGB, upright."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+#: File names that count as pictures in a folder, in lower case.
+SUFFIXES = frozenset(
+    ".jpg .jpeg .jpe .png .webp .bmp .dib .gif .tif .tiff .ppm .pgm .pbm .pnm .avif .jp2 .tga".split()
+)
+
+
+class DataError(Exception):
+    """Data that cannot be used: the message names the file or folder and the way out."""
+
+
+class BadPicture(DataError):
+    """One picture that cannot be read."""
+
+    def __init__(self, key: str, reason: str) -> None:
+        super().__init__(key, reason)  # both: the error travels between processes
+        self.key = key
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.reason}"
+
+
+def decode(source: bytes | str | Path | Image.Image, key: str) -> Image.Image:
+    """The picture in `source` (a file's bytes, its path, or an open image) as upright 8-bit RGB.
+
+    EXIF orientation is applied; 16-bit grey is scaled, not cut; transparent pixels are laid on
+    white; of an animation the first frame counts. Raises `BadPicture` with `key`.
+    """
+    try:
+        if isinstance(source, Image.Image):
+            return to_rgb(source)
+        file = io.BytesIO(source) if isinstance(source, bytes) else source
+        with Image.open(file) as image:
+            return to_rgb(image)
+    except FileNotFoundError:
+        raise BadPicture(key, "there is no such file") from None
+    except IsADirectoryError:
+        raise BadPicture(key, "is a folder, not a picture") from None
+    except Image.UnidentifiedImageError:
+        raise BadPicture(key, "is not a picture that can be read (damaged, or of another type)") from None
+    except Image.DecompressionBombError as error:
+        raise BadPicture(key, f"is too large ({error})") from None
+    # Pillow's decoders raise these on damaged files, SyntaxError among them.
+    except (OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError, OverflowError) as error:
+        raise BadPicture(key, f"cannot be decoded ({error})") from None
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """`image` upright, as mode RGB."""
+    image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I") or image.mode == "F":
+        return _from_wide(image).convert("RGB")
+    if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "RGBa", "La"):
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, image).convert("RGB")
+    return image.convert("RGB")
+
+
+def _from_wide(image: Image.Image) -> Image.Image:
+    """A grey picture of more than 8 bits as 8-bit grey."""
+    values = np.asarray(image, dtype=np.float64)
+    if image.mode == "F":
+        scale = 255.0 if values.max(initial=0) <= 1 else 1.0
+    else:  # "I" is 32 bits wide, but in picture files it holds 16, or 8 of an older writer
+        scale = 1.0 if image.mode == "I" and values.max(initial=0) <= 255 else 255 / 65535
+    return Image.fromarray(np.clip(np.rint(values * scale), 0, 255).astype(np.uint8))

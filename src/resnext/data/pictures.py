@@ -1,0 +1,203 @@
+"""`Pictures`: labelled pictures that can be opened by index, again and again, in any process."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from PIL import Image
+
+from resnext.data.decode import BadPicture, DataError, decode
+
+Labels = NDArray[np.int64]
+
+
+class Pictures(ABC):
+    """N pictures; `labels[i]` indexes `classes`, and `keys[i]` is what a person finds picture i by."""
+
+    def __init__(self, keys: Sequence[str], labels: Labels, classes: tuple[str, ...]) -> None:
+        self.keys = keys
+        self.labels = labels
+        self.classes = classes
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @abstractmethod
+    def open(self, index: int) -> Image.Image:
+        """Picture `index` as upright RGB. Raises `BadPicture`."""
+
+    @abstractmethod
+    def weigh(self, index: int) -> int:
+        """Bytes of picture `index` as stored: part of the fingerprint."""
+
+    def select(self, indices: Sequence[int] | Labels) -> Pictures:
+        """The pictures at `indices`, in that order."""
+        return Selection(self, np.asarray(indices, dtype=np.int64))
+
+
+class Selection(Pictures):
+    """Some pictures of another source."""
+
+    def __init__(self, source: Pictures, indices: Labels) -> None:
+        keys = [source.keys[i] for i in indices]
+        super().__init__(keys, source.labels[indices], source.classes)
+        self.source = source
+        self.indices = indices
+
+    def open(self, index: int) -> Image.Image:
+        return self.source.open(int(self.indices[index]))
+
+    def weigh(self, index: int) -> int:
+        return self.source.weigh(int(self.indices[index]))
+
+
+class Files(Pictures):
+    """Picture files; keys are paths relative to `root`."""
+
+    def __init__(
+        self, root: Path, keys: Sequence[str], labels: Labels, classes: tuple[str, ...]
+    ) -> None:
+        super().__init__(keys, labels, classes)
+        self.root = root
+
+    def open(self, index: int) -> Image.Image:
+        path = self.root / self.keys[index]
+        return decode(path, str(path))
+
+    def weigh(self, index: int) -> int:
+        try:
+            return (self.root / self.keys[index]).stat().st_size
+        except OSError:
+            return -1  # a list may name a file that is not there; opening it says so
+
+
+class Encoded(Pictures):
+    """Encoded pictures in a column of bytes, such as Parquet's."""
+
+    def __init__(
+        self, column: pa.ChunkedArray, keys: Sequence[str], labels: Labels, classes: tuple[str, ...]
+    ) -> None:
+        super().__init__(keys, labels, classes)
+        self.column = column
+
+    def open(self, index: int) -> Image.Image:
+        value = self.column[index].as_py()
+        if value is None:
+            raise BadPicture(self.keys[index], "has no bytes")
+        return decode(value, self.keys[index])
+
+    def weigh(self, index: int) -> int:
+        buffer = self.column[index].as_buffer()
+        return 0 if buffer is None else len(buffer)
+
+
+class Arrays(Pictures):
+    """Grey pictures in memory: uint8 (N, H, W)."""
+
+    def __init__(self, values: NDArray[np.uint8], labels: Labels, classes: tuple[str, ...]) -> None:
+        super().__init__([str(i) for i in range(len(values))], labels, classes)
+        self.values = values
+
+    def open(self, index: int) -> Image.Image:
+        return Image.fromarray(self.values[index]).convert("RGB")
+
+    def weigh(self, index: int) -> int:
+        return self.values[index].nbytes
+
+
+class Loose(Pictures):
+    """Unlabelled pictures by path, as bytes or as images (their labels are all 0)."""
+
+    def __init__(self, items: Sequence[str | Path | bytes | Image.Image]) -> None:
+        named = [isinstance(item, str | Path) for item in items]
+        keys = [str(item) if n else f"picture {i}" for i, (item, n) in enumerate(zip(items, named, strict=True))]
+        super().__init__(keys, np.zeros(len(items), dtype=np.int64), ("",))
+        self.items = items
+
+    def open(self, index: int) -> Image.Image:
+        return decode(self.items[index], self.keys[index])
+
+    def weigh(self, index: int) -> int:
+        item = self.items[index]
+        return len(item) if isinstance(item, bytes) else 0
+
+
+@dataclass(frozen=True)
+class Splits:
+    """A data set: `val` chooses, `test` is only reported (and may be missing).
+
+    All share `classes`. `mirrors` says whether a mirrored picture still belongs to its class, where
+    the source knows; `notes` is what a person should be told about how it was read.
+    """
+
+    name: str
+    train: Pictures
+    val: Pictures
+    test: Pictures | None = None
+    mirrors: bool = True
+    notes: tuple[str, ...] = ()
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.train.classes
+
+    def items(self) -> list[tuple[str, Pictures]]:
+        """The splits there are, by name."""
+        every = (("train", self.train), ("val", self.val), ("test", self.test))
+        return [(name, pictures) for name, pictures in every if pictures is not None]
+
+
+def align(pictures: Pictures, classes: tuple[str, ...], where: str) -> Pictures:
+    """`pictures` with labels that index `classes`, matched by name.
+
+    Classes that no picture shows may be missing on either side. Raises `DataError` for a picture of
+    a class that `classes` lacks.
+    """
+    position = {name: i for i, name in enumerate(classes)}
+    shown = [pictures.classes[i] for i in np.unique(pictures.labels)]
+    if lacking := [name for name in shown if name not in position]:
+        raise DataError(
+            f"{where} has pictures of {_some(lacking)}, which the network's classes lack "
+            f"({_some(classes)}). Rename or remove them, or train with them"
+        )
+    table = np.array([position.get(name, -1) for name in pictures.classes], dtype=np.int64)
+    aligned = pictures.select(np.arange(len(pictures)))
+    aligned.labels = table[pictures.labels] if len(pictures) else pictures.labels
+    aligned.classes = classes
+    return aligned
+
+
+def hold_out(labels: Labels, count: int, seed: int) -> tuple[Labels, Labels]:
+    """Indices (kept, held out): `count` held out, each class in its share to within one picture.
+
+    scikit-learn's stratified splitters refuse small classes and miss exact counts; taking every
+    n-th picture of a list sorted by class, shuffled within it, does neither.
+    """
+    shuffled = np.random.default_rng(seed).permutation(len(labels))
+    by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
+    chosen = np.zeros(len(labels), dtype=bool)
+    chosen[((np.arange(count) + 0.5) * len(labels) / max(count, 1)).astype(np.int64)] = True
+    return np.sort(by_class[~chosen]), np.sort(by_class[chosen])
+
+
+def fingerprint(splits: Splits) -> str:
+    """Digest of names, labels and stored sizes of all pictures: equal for equal data."""
+    digest = hashlib.sha256(repr(splits.classes).encode())
+    for name, pictures in splits.items():
+        digest.update(f"\n{name} {len(pictures)}\n".encode())
+        for index, key in enumerate(pictures.keys):
+            line = f"{key}\0{pictures.labels[index]}\0{pictures.weigh(index)}\n"
+            digest.update(line.encode(errors="surrogateescape"))
+    return digest.hexdigest()[:16]
+
+
+def _some(names: Sequence[str], limit: int = 5) -> str:
+    shown = ", ".join(repr(name) for name in names[:limit])
+    return shown + (f" and {len(names) - limit} more" if len(names) > limit else "")

@@ -1,0 +1,71 @@
+"""One look at every picture before training: what cannot be read, how large they are, their colour."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from resnext.data.decode import BadPicture
+from resnext.data.pictures import Pictures
+
+
+@dataclass(frozen=True)
+class Scan:
+    """`shorter_px[i]` is picture i's shorter side, 0 where it is bad; `mean` and `std` per channel
+    on the scale 0 to 1, over all pixels of up to `COLOUR_SAMPLE` pictures."""
+
+    bad: dict[int, BadPicture]
+    shorter_px: NDArray[np.int64]
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
+#: Pictures that the colour statistics are taken from: enough for three digits.
+COLOUR_SAMPLE = 2000
+
+
+#: Pictures that one task looks at: enough that the tasks of millions fit in memory.
+CHUNK = 64
+
+
+def scan(pictures: Pictures, progress: Callable[[int, int], None] | None = None) -> Scan:
+    """Decode all `pictures` once, on all cores; `progress(done, total)` is called along the way."""
+    stride = max(1, len(pictures) // COLOUR_SAMPLE)
+    bad: dict[int, BadPicture] = {}
+    shorter = np.zeros(len(pictures), dtype=np.int64)
+
+    def look(chunk: range) -> list[NDArray[np.float64]]:
+        moments = []
+        for index in chunk:
+            try:
+                image = pictures.open(index)
+            except BadPicture as error:
+                bad[index] = error
+                continue
+            shorter[index] = min(image.size)
+            if index % stride == 0:
+                values = np.asarray(image, dtype=np.float64).reshape(-1, 3) / 255
+                moments.append(np.stack([values.mean(0), (values**2).mean(0)]))
+        return moments
+
+    chunks = [range(len(pictures))[at : at + CHUNK] for at in range(0, len(pictures), CHUNK)]
+    moments: list[NDArray[np.float64]] = []
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        for chunk, some in zip(chunks, threads.map(look, chunks), strict=True):
+            moments += some
+            if progress is not None:
+                progress(chunk.stop, len(pictures))
+    first, second = np.mean(moments, axis=0) if moments else np.zeros((2, 3))
+    # Never under one grey level: a channel that does not vary must not be blown up.
+    std = np.sqrt(np.maximum(second - first**2, (1 / 255) ** 2))
+    return Scan(dict(sorted(bad.items())), shorter, _triple(first), _triple(std))
+
+
+def _triple(values: NDArray[np.float64]) -> tuple[float, float, float]:
+    red, green, blue = (round(float(v), 4) for v in values)
+    return red, green, blue

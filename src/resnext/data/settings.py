@@ -1,0 +1,35 @@
+"""Settings of the data path, as plain data. None means: chosen from the data and the machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """How pictures become training and evaluation input."""
+
+    size_px: int | None = None
+    """Side of the square that the network sees."""
+    resize_px: int | None = None
+    """Evaluation resizes the shorter side to this, then takes the centre `size_px`."""
+    interpolation: Literal["bilinear", "bicubic", "lanczos"] = "bilinear"
+    """Filter of every resize, always with antialiasing."""
+    mean: tuple[float, float, float] | None = None
+    """Subtracted from each channel (scale 0 to 1)."""
+    std: tuple[float, float, float] | None = None
+    """Divides each channel (scale 0 to 1)."""
+    crop: Literal["pad", "resized"] | None = None
+    """Training crop: `pad` shifts by up to `pad_px` on a margin of the mean colour (CIFAR);
+    `resized` takes a random part and stretches it (Inception)."""
+    pad_px: int | None = None
+    """Margin of the `pad` crop on each side."""
+    min_area: float = 0.35
+    """Least share of the picture that a `resized` crop keeps."""
+    max_aspect: float = 4 / 3
+    """Most that a `resized` crop's sides may differ, as a ratio."""
+    flip: float | None = None
+    """Probability of a left-right flip."""
+    workers: int | None = None
+    """Processes that decode; 0 decodes in the main one. Results do not depend on it."""

@@ -1,0 +1,63 @@
+"""Probabilities and labels to scores, by scikit-learn."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import log_loss, precision_recall_fscore_support, top_k_accuracy_score
+
+
+@dataclass(frozen=True)
+class ClassScores:
+    """Of one class: `precision`, `recall` and `f1` as shares, and how many pictures show it."""
+
+    name: str
+    precision: float
+    recall: float
+    f1: float
+    count: int
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Over `count` pictures: errors in percent, mean negative log likelihood, and scores per class.
+
+    `top5_error` is None where there are five classes or fewer. Classes that no picture shows stand
+    in `classes` with count 0.
+    """
+
+    count: int
+    top1_error: float
+    top5_error: float | None
+    loss: float
+    classes: tuple[ClassScores, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def score(
+    probabilities: NDArray[np.float32], labels: NDArray[np.int64], classes: tuple[str, ...]
+) -> Scores:
+    """Scores of `probabilities` (N, classes) against `labels` (N,), N at least 1."""
+    every = np.arange(len(classes))
+    answers = probabilities.argmax(axis=1)
+    values = precision_recall_fscore_support(labels, answers, labels=every, zero_division=0)
+    per_class = zip(classes, *(v.tolist() for v in values), strict=True)
+    # scikit-learn's loss wants rows that sum to 1 in its own precision.
+    wide = probabilities.astype(np.float64)
+    wide /= wide.sum(axis=1, keepdims=True)
+    return Scores(
+        count=len(labels),
+        top1_error=100 * float(np.mean(answers != labels)),
+        top5_error=_top5_error(wide, labels, every) if len(classes) > 5 else None,
+        loss=float(log_loss(labels, wide, labels=every)),
+        classes=tuple(ClassScores(*row) for row in per_class),
+    )
+
+
+def _top5_error(probabilities: NDArray[np.float64], labels: NDArray[np.int64], every: Any) -> float:
+    return 100 * (1 - float(top_k_accuracy_score(labels, probabilities, k=5, labels=every)))

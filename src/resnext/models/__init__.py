@@ -1,0 +1,5 @@
+"""Networks as torch modules: blocks, shortcuts, stems and the `Network` they make."""
+
+from resnext.models.network import Network, create
+
+__all__ = ["Network", "create"]

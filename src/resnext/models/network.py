@@ -1,0 +1,105 @@
+"""`Network`: stem, stages of blocks, head; its initialisation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from resnext.arch import EXPANSION, STEM_CHANNELS, Architecture, StageTemplate
+from resnext.models.blocks import TRANSFORMS
+from resnext.models.shortcuts import SHORTCUTS, Shape
+
+
+@dataclass(frozen=True)
+class Stem:
+    """First convolution (followed by batch norm and ReLU) and the pooling after it."""
+
+    kernel: int
+    stride: int
+    pooling: nn.Module
+
+
+STEMS = {
+    "imagenet": Stem(kernel=7, stride=2, pooling=nn.MaxPool2d(3, stride=2, padding=1)),
+    "cifar": Stem(kernel=3, stride=1, pooling=nn.Identity()),
+}
+
+
+class Network(nn.Module):
+    """The network that `arch` describes; parameters named as in torchvision.
+
+    Logits come from pictures of any size that survives the strides: (B, in_channels, H, W) ->
+    (B, classes). Weights start as in the paper (section 4, He et al. 2015), from torch's global
+    random state; `create` starts them from a seed.
+    """
+
+    def __init__(self, arch: Architecture) -> None:
+        super().__init__()
+        self.arch = arch
+        stem = STEMS[arch.stem]
+        self.conv1 = nn.Conv2d(
+            arch.in_channels,
+            STEM_CHANNELS,
+            stem.kernel,
+            stem.stride,
+            padding=stem.kernel // 2,
+            bias=False,
+        )
+        self.bn1 = nn.BatchNorm2d(STEM_CHANNELS)
+        self.relu = nn.ReLU(inplace=True)
+        self.maxpool = stem.pooling
+        channels = STEM_CHANNELS
+        for number, stage in enumerate(arch.stages, start=1):
+            self.add_module(f"layer{number}", _stage(arch, stage, channels))
+            channels = stage.out_channels
+        self.avgpool = nn.AdaptiveAvgPool2d(1)
+        self.fc = nn.Linear(channels, arch.classes)
+        self.reset_parameters()
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
+        for number in range(1, len(self.arch.blocks) + 1):
+            x = self.get_submodule(f"layer{number}")(x)
+        logits: Tensor = self.fc(self.avgpool(x).flatten(1))
+        return logits
+
+    def reset_parameters(self, generator: torch.Generator | None = None) -> None:
+        """Fresh weights: normal with std sqrt(2 / (k * k * out)) in convolutions, as in the authors'
+        code (fan-out of the whole layer, not of one group); 1 and 0 in batch norms; uniform within
+        1 / sqrt(fan_in) and bias 0 in the head.
+        """
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                fan_out = module.out_channels * module.kernel_size[0] * module.kernel_size[1]
+                nn.init.normal_(module.weight, std=(2 / fan_out) ** 0.5, generator=generator)
+            elif isinstance(module, nn.BatchNorm2d):
+                module.reset_parameters()
+            elif isinstance(module, nn.Linear):
+                bound = module.in_features**-0.5
+                nn.init.uniform_(module.weight, -bound, bound, generator=generator)
+                nn.init.zeros_(module.bias)
+
+
+def _stage(arch: Architecture, stage: StageTemplate, in_channels: int) -> nn.Sequential:
+    blocks = []
+    for number in range(stage.blocks):
+        shape = Shape(
+            in_channels=in_channels if number == 0 else stage.out_channels,
+            out_channels=stage.out_channels,
+            stride=stage.stride if number == 0 else 1,
+            opens_bottlenecks=number == 0 and EXPANSION[arch.transform] > 1,
+        )
+        shortcut = SHORTCUTS[arch.shortcut](shape)
+        blocks.append(TRANSFORMS[arch.transform](shape.in_channels, stage, shape.stride, shortcut))
+    return nn.Sequential(*blocks)
+
+
+def create(arch: Architecture, seed: int = 0) -> Network:
+    """`Network(arch)` with weights that depend on `arch` and `seed` alone."""
+    with torch.device("meta"):  # without the cost of weights that would be drawn over
+        network = Network(arch)
+    network.to_empty(device="cpu")
+    network.reset_parameters(torch.Generator().manual_seed(seed))
+    return network

@@ -1,0 +1,146 @@
+"""`fit`: the training loop, a generator of records that touches no file.
+
+Between two records nothing is half done: whoever consumes them may evaluate, save or stop.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from resnext.training.optimisers import build_optimiser, peak_lr
+from resnext.training.schedules import lr_factor
+from resnext.training.settings import TrainingSettings
+
+#: Steps between two looks at the loss: reading it makes a GPU wait.
+CHECK_EVERY = 20
+
+
+class Diverged(ArithmeticError):
+    """The loss stopped being finite."""
+
+
+class State:
+    """All that the rest of a run depends on: the network, its average, the optimiser and the step.
+
+    `best` is what evaluation and users get: the average where there is one.
+    """
+
+    def __init__(self, network: nn.Module, settings: TrainingSettings, steps: int) -> None:
+        self.network = network
+        self.optimiser = build_optimiser(network, settings)
+        self.average = Average(network, settings.averaging * steps) if settings.averaging else None
+        self.step = 0
+
+    @property
+    def judged(self) -> nn.Module:
+        """The network that is evaluated and shipped: the average, or else the network itself."""
+        return self.network if self.average is None else self.average.network
+
+
+class Average:
+    """Exponential average of weights and batch-norm statistics over about `horizon` steps.
+
+    Early on it is the plain mean of all steps so far: it never remembers the random start, which is
+    what makes fixed decays useless in short runs.
+    """
+
+    def __init__(self, network: nn.Module, horizon: float) -> None:
+        self.network = copy.deepcopy(network).requires_grad_(False)
+        self.horizon = max(horizon, 1.0)
+
+    @torch.no_grad()
+    def update(self, network: nn.Module, updates: int) -> None:
+        """Take in `network`, after `updates` earlier updates."""
+        share = 1 / min(self.horizon, updates + 1)
+        own, new = _floats(self.network), _floats(network)
+        torch._foreach_lerp_(own, new, share)
+
+
+def _floats(network: nn.Module) -> list[Tensor]:
+    return [t for t in (*network.parameters(), *network.buffers()) if t.is_floating_point()]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One training step. `loss` and `correct` are scalars still on the device: reading them waits."""
+
+    step: int
+    epoch: int
+    ends_epoch: bool
+    loss: Tensor
+    correct: Tensor
+    pictures: int
+    lr: float
+
+
+@dataclass(frozen=True)
+class Course:
+    """Length of a run in steps."""
+
+    epochs: int
+    steps_per_epoch: int
+
+    @property
+    def steps(self) -> int:
+        return self.epochs * self.steps_per_epoch
+
+
+def fit(
+    state: State,
+    batches: Iterable[tuple[Tensor, Tensor]],
+    settings: TrainingSettings,
+    course: Course,
+    precision: torch.dtype = torch.float32,
+) -> Iterator[Step]:
+    """Train from `state.step` to the end, one record a step.
+
+    `batches` are (float32 pictures (B, C, H, W), labels (B,)) on the network's device, one for each
+    remaining step. Raises `Diverged` before a state with a loss that is not finite is yielded as the
+    end of an epoch.
+    """
+    network, unseen = state.network, []
+    for pictures, labels in batches:
+        network.train()
+        lr = peak_lr(settings, len(labels)) * lr_factor(settings, state.step, course.steps)
+        for group in state.optimiser.param_groups:
+            group["lr"] = lr
+        with torch.autocast(pictures.device.type, precision, enabled=precision != torch.float32):
+            logits = network(pictures)
+        loss = F.cross_entropy(logits.float(), labels, label_smoothing=settings.label_smoothing)
+        loss.backward()
+        state.optimiser.step()
+        state.optimiser.zero_grad(set_to_none=True)
+        if state.average is not None:
+            state.average.update(network, state.step)
+        state.step += 1
+
+        loss = loss.detach()
+        unseen.append(loss)
+        ends_epoch = state.step % course.steps_per_epoch == 0
+        if ends_epoch or len(unseen) == CHECK_EVERY:
+            _check_finite(unseen, state.step)
+            unseen.clear()
+        yield Step(
+            step=state.step,
+            epoch=(state.step - 1) // course.steps_per_epoch,
+            ends_epoch=ends_epoch,
+            loss=loss,
+            correct=(logits.detach().argmax(1) == labels).sum(),
+            pictures=len(labels),
+            lr=lr,
+        )
+
+
+def _check_finite(losses: list[Tensor], step: int) -> None:
+    finite = torch.isfinite(torch.stack(losses)).tolist()
+    if not all(finite):
+        raise Diverged(
+            f"the loss is not finite at step {step - len(losses) + finite.index(False) + 1}. "
+            "The learning rate is the likely cause: try a third of --training.lr"
+        )

@@ -1,0 +1,48 @@
+"""Learning-rate schedules: pure functions of the step, so there is no state to save."""
+
+from __future__ import annotations
+
+import math
+
+from resnext.training.settings import TrainingSettings
+
+#: One-cycle starts at a 25th of its peak and ends at a 10,000th of its start (Smith, Topin 2018).
+ONE_CYCLE_START = 1 / 25
+ONE_CYCLE_END = ONE_CYCLE_START / 1e4
+
+
+def lr_factor(settings: TrainingSettings, step: int, steps: int) -> float:
+    """Share of the peak learning rate at `step` of `steps` (the first step is 0)."""
+    return _SCHEDULES[settings.schedule](settings, step, steps)
+
+
+def _one_cycle(settings: TrainingSettings, step: int, steps: int) -> float:
+    rise, last = settings.warmup * steps - 1, steps - 1
+    if step <= rise:
+        return _cosine_between(ONE_CYCLE_START, 1.0, step / rise if rise > 0 else 1.0)
+    return _cosine_between(1.0, ONE_CYCLE_END, (step - rise) / (last - rise))
+
+
+def _cosine(settings: TrainingSettings, step: int, steps: int) -> float:
+    warmup = _warmup_steps(settings, steps)
+    if step < warmup:
+        return (step + 1) / (warmup + 1)
+    return _cosine_between(1.0, 0.0, (step - warmup) / (steps - warmup))
+
+
+def _step(settings: TrainingSettings, step: int, steps: int) -> float:
+    warmup = _warmup_steps(settings, steps)
+    if step < warmup:
+        return (step + 1) / (warmup + 1)
+    return float(0.1 ** sum(step >= milestone * steps for milestone in settings.milestones))
+
+
+def _warmup_steps(settings: TrainingSettings, steps: int) -> int:
+    return round(settings.warmup * steps)
+
+
+def _cosine_between(start: float, end: float, share: float) -> float:
+    return end + (start - end) * (1 + math.cos(math.pi * share)) / 2
+
+
+_SCHEDULES = {"one-cycle": _one_cycle, "cosine": _cosine, "step": _step}

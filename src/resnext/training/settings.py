@@ -1,0 +1,34 @@
+"""Settings of the optimisation, as plain data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How weights are found. Fractions are of the whole run, so they hold for runs of any length."""
+
+    optimiser: Literal["sgd", "adamw"] = "sgd"
+    """SGD with Nesterov momentum, or AdamW."""
+    lr: float = 0.1
+    """Peak learning rate for a batch of `lr_batch`; it grows in proportion to the batch."""
+    lr_batch: int = 128
+    """Batch that `lr` is meant for."""
+    momentum: float = 0.9
+    """Momentum of SGD; first beta of AdamW."""
+    weight_decay: float = 5e-4
+    """Pull of the weights towards zero."""
+    decays: Literal["all", "kernels"] = "all"
+    """What `weight_decay` acts on: every parameter, or the weights of convolutions and the head only."""
+    schedule: Literal["one-cycle", "cosine", "step"] = "one-cycle"
+    """Course of the learning rate."""
+    warmup: float = 0.0
+    """Share of the run with a rising learning rate (one-cycle: its rising part)."""
+    milestones: tuple[float, ...] = (0.5, 0.75)
+    """Points of the run at which the `step` schedule divides the rate by 10."""
+    label_smoothing: float = 0.0
+    """Probability taken from the true class and spread over all."""
+    averaging: float = 0.0
+    """Horizon of the weight average, as a share of the run; 0 judges the raw weights."""

@@ -1,0 +1,183 @@
+"""Networks to files and back, strictly: every tensor fits, or a table says which do not.
+
+A network is shipped as a folder in the hub layout (`config.json`, `model.safetensors`, `README.md`)
+that timm and transformers read too, or as its `model.safetensors` alone, which carries the contract.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from resnext.arch import Architecture, ArchitectureError
+from resnext.contract import Contract, ContractError
+from resnext.models import Network, create
+
+SCHEMA = 1
+WEIGHTS_FILE = "model.safetensors"
+#: The part of a state dict that `new_head` leaves fresh.
+HEAD = ("fc.weight", "fc.bias")
+
+
+class WeightsError(Exception):
+    """Weights that do not fit, or that cannot be read."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How a file's tensors meet a network's."""
+
+    loaded: tuple[str, ...]
+    replaced: tuple[str, ...]
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
+    misshapen: tuple[str, ...]
+
+    @property
+    def is_whole(self) -> bool:
+        return not (self.missing or self.unexpected or self.misshapen)
+
+    def table(self) -> str:
+        """One row for each kind of tensor, the first names of each."""
+        rows = [
+            ("loaded", self.loaded),
+            ("replaced by a new head", self.replaced),
+            ("missing in the file", self.missing),
+            ("unexpected in the file", self.unexpected),
+            ("of another shape", self.misshapen),
+        ]
+        lines = []
+        for what, names in rows:
+            shown = ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
+            lines.append(f"  {what:<24}{len(names):>5}  {shown if what != 'loaded' else ''}".rstrip())
+        return "\n".join(lines)
+
+
+def fill(network: nn.Module, tensors: dict[str, Tensor], where: str, new_head: bool = False) -> Fit:
+    """Load `tensors` into `network`; `new_head` leaves the head as it is.
+
+    Raises `WeightsError` with a table, and changes nothing, unless everything else fits.
+    """
+    own = network.state_dict()
+    kept = set(HEAD) if new_head else set()
+    counters = {name for name in own if name.endswith("num_batches_tracked")}  # absent in old files
+    shared = [name for name in own if name in tensors and name not in kept]
+    misshapen = [name for name in shared if own[name].shape != tensors[name].shape]
+    fit = Fit(
+        loaded=tuple(name for name in shared if name not in misshapen),
+        replaced=tuple(name for name in own if name in kept),
+        missing=tuple(n for n in own if n not in tensors and n not in kept and n not in counters),
+        unexpected=tuple(name for name in tensors if name not in own),
+        misshapen=tuple(
+            f"{name} {_shape(tensors[name])}, here {_shape(own[name])}" for name in misshapen
+        ),
+    )
+    if not fit.is_whole:
+        hint = ""
+        if all(name in HEAD for name in (*misshapen, *fit.missing)) and not fit.unexpected:
+            hint = "\nOnly the head differs (another number of classes): --new-head replaces it"
+        raise WeightsError(f"{where}: the weights do not fit the network\n{fit.table()}{hint}")
+    network.load_state_dict({name: tensors[name] for name in fit.loaded}, strict=False)
+    return fit
+
+
+def _shape(tensor: Tensor) -> str:
+    return "x".join(map(str, tensor.shape)) or "scalar"
+
+
+def write_hub_folder(folder: Path, network: Network, contract: Contract, card: str) -> None:
+    """Write `network` as a hub folder; `folder` must not exist."""
+    folder.mkdir(parents=True)
+    about = {"schema": SCHEMA, "architecture": network.arch.to_json(), "contract": contract.to_json()}
+    state = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
+    save_file(state, folder / WEIGHTS_FILE, metadata={"format": "pt", "resnext": json.dumps(about)})
+    config = _timm_config(network.arch, contract) | {"resnext": about}
+    (folder / "config.json").write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n")
+    (folder / "README.md").write_text(card)
+
+
+def read_weights(path: Path) -> tuple[Network, Contract]:
+    """The network in a hub folder or in a `.safetensors` file of ours, in evaluation mode.
+
+    Raises `WeightsError`.
+    """
+    if path.is_dir():
+        try:
+            about = json.loads((path / "config.json").read_text()).get("resnext")
+        except (OSError, ValueError, AttributeError) as error:
+            raise WeightsError(f"{path / 'config.json'}: cannot be read ({error})") from None
+        path = path / WEIGHTS_FILE
+        tensors, _ = read_tensors(path)
+    else:
+        tensors, about = read_tensors(path)
+    if not isinstance(about, dict):
+        raise WeightsError(f"{path}: carries no contract, so its classes and pre-processing are unknown")
+    try:
+        arch = Architecture.from_json(about["architecture"])
+        contract = Contract.from_json(about["contract"])
+    except (ArchitectureError, ContractError, KeyError, TypeError) as error:
+        raise WeightsError(f"{path}: {error}") from None
+    if len(contract.classes) != arch.classes:
+        raise WeightsError(
+            f"{path}: the contract names {len(contract.classes)} classes, the network has {arch.classes}"
+        )
+    network = create(arch)
+    fill(network, tensors, str(path))
+    return network.eval(), contract
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], Any]:
+    """(tensors by name, our metadata or None) of a safetensors file. Raises `WeightsError`."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            about = json.loads((file.metadata() or {}).get("resnext", "null"))
+    except FileNotFoundError:
+        raise WeightsError(f"{path}: there is no such file") from None
+    except (OSError, SafetensorError, ValueError) as error:
+        raise WeightsError(f"{path}: not a whole safetensors file ({error})") from None
+    return tensors, about
+
+
+def start_from(arch: Architecture, path: Path, seed: int, new_head: bool) -> tuple[Network, Fit]:
+    """A network of `arch` that starts from the weights at `path`, its head fresh if `new_head`.
+
+    Raises `WeightsError`.
+    """
+    tensors, _ = read_tensors(path / WEIGHTS_FILE if path.is_dir() else path)
+    network = create(arch, seed)
+    return network, fill(network, tensors, str(path), new_head)
+
+
+def _timm_config(arch: Architecture, contract: Contract) -> dict[str, Any]:
+    """What timm and transformers look for (timm's `push_to_hf_hub` layout).
+
+    timm knows plain networks by the same names; for the others it will say that it does not.
+    """
+    size, resize = contract.input, contract.resize
+    shape = (size.channels, size.height_px, size.width_px)
+    return {
+        "architecture": replace(arch, in_channels=3).name,
+        "num_classes": arch.classes,
+        "num_features": arch.features,
+        "global_pool": "avg",
+        "label_names": list(contract.classes),
+        "pretrained_cfg": {
+            "input_size": shape,
+            "interpolation": resize.interpolation,
+            "crop_pct": resize.crop_px / resize.shorter_px,
+            "crop_mode": "center",
+            "mean": contract.mean,
+            "std": contract.std,
+            "num_classes": arch.classes,
+            "first_conv": "conv1",
+            "classifier": "fc",
+            "license": contract.provenance.weights_licence,
+        },
+    }
