@@ -47,9 +47,7 @@ class Recipe:
             value = get_field(self, name)
             demand(value is None or value >= 1, name, "at least 1")
         demand(self.seed >= 0, "seed", "at least 0")
-        for name in ("data.pad_px", "data.workers"):
-            value = get_field(self, name)
-            demand(value is None or value >= 0, name, "at least 0")
+        demand(self.data.pad_px is None or self.data.pad_px >= 0, "data.pad_px", "at least 0")
         size, resize = self.data.size_px, self.data.resize_px
         demand(not (size and resize) or resize >= size, "data.resize_px", f"at least size_px ({size})")  # type: ignore[operator]
         demand(self.data.flip is None or 0 <= self.data.flip <= 1, "data.flip", "from 0 to 1")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -147,6 +147,15 @@ class Splits:
     @property
     def classes(self) -> tuple[str, ...]:
         return self.train.classes
+
+    def without(self, bad: dict[str, set[int]]) -> Splits:
+        """The splits without the pictures at the indices in `bad`, by split."""
+        kept = {
+            name: pictures.select([i for i in range(len(pictures)) if i not in bad[name]])
+            for name, pictures in self.items()
+            if bad.get(name)
+        }
+        return replace(self, **kept)
 
     def items(self) -> list[tuple[str, Pictures]]:
         """The splits there are, by name."""

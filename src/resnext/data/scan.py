@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -33,8 +33,8 @@ COLOUR_SAMPLE = 2000
 CHUNK = 64
 
 
-def scan(pictures: Pictures, progress: Callable[[int, int], None] | None = None) -> Scan:
-    """Decode all `pictures` once, on all cores; `progress(done, total)` is called along the way."""
+def scan(pictures: Pictures) -> Generator[int, None, Scan]:
+    """Decode all `pictures` once, on all cores; yields how many are done, returns the scan."""
     stride = max(1, len(pictures) // COLOUR_SAMPLE)
     bad: dict[int, BadPicture] = {}
     shorter = np.zeros(len(pictures), dtype=np.int64)
@@ -58,8 +58,7 @@ def scan(pictures: Pictures, progress: Callable[[int, int], None] | None = None)
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         for chunk, some in zip(chunks, threads.map(look, chunks), strict=True):
             moments += some
-            if progress is not None:
-                progress(chunk.stop, len(pictures))
+            yield chunk.stop
     first, second = np.mean(moments, axis=0) if moments else np.zeros((2, 3))
     # Never under one grey level: a channel that does not vary must not be blown up.
     std = np.sqrt(np.maximum(second - first**2, (1 / 255) ** 2))

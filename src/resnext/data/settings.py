@@ -31,5 +31,3 @@ class DataSettings:
     """Most that a `resized` crop's sides may differ, as a ratio."""
     flip: float | None = None
     """Probability of a left-right flip."""
-    workers: int | None = None
-    """Processes that decode; 0 decodes in the main one. Results do not depend on it."""

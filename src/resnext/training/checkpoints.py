@@ -24,7 +24,7 @@ class CheckpointError(Exception):
 def save(state: State, path: Path, extra: dict[str, Any]) -> None:
     """Write `state` and `extra` (JSON) to `path`: aside, flushed to the disk, then renamed.
 
-    A crash at any moment leaves either the old file or the new one.
+    A crash at any moment leaves either the old file or the new one. Raises `OSError`.
     """
     optimiser = state.optimiser.state_dict()
     tensors: dict[str, Tensor] = _named("network", state.network.state_dict())
@@ -34,9 +34,16 @@ def save(state: State, path: Path, extra: dict[str, Any]) -> None:
         tensors |= _named(f"optimiser.{index}", {k: v for k, v in values.items() if v is not None})
     header = {"schema": SCHEMA, "step": state.step, "groups": optimiser["param_groups"], "extra": extra}
     aside = path.with_name(path.name + ".part")
-    save_file(tensors, aside, metadata={"format": "pt", "resnext": json.dumps(header)})
-    with open(aside, "rb") as file:
-        os.fsync(file.fileno())
+    try:
+        save_file(tensors, aside, metadata={"format": "pt", "resnext": json.dumps(header)})
+        with open(aside, "rb") as file:
+            os.fsync(file.fileno())
+    except SafetensorError as error:  # how a full disk looks through that library
+        aside.unlink(missing_ok=True)
+        raise OSError(f"{path}: cannot be written ({error})") from None
+    except OSError:
+        aside.unlink(missing_ok=True)
+        raise
     os.replace(aside, path)
     _sync_folder(path.parent)
 

@@ -28,7 +28,7 @@ class Diverged(ArithmeticError):
 class State:
     """All that the rest of a run depends on: the network, its average, the optimiser and the step.
 
-    `best` is what evaluation and users get: the average where there is one.
+    `steps` is the length of the run, which the average's horizon follows.
     """
 
     def __init__(self, network: nn.Module, settings: TrainingSettings, steps: int) -> None:
@@ -79,26 +79,20 @@ class Step:
     lr: float
 
 
-@dataclass(frozen=True)
-class Course:
-    """Length of a run in steps."""
-
-    epochs: int
-    steps_per_epoch: int
-
-    @property
-    def steps(self) -> int:
-        return self.epochs * self.steps_per_epoch
+def torch_precision(name: str) -> torch.dtype:
+    """`float32` or `bfloat16` as torch's type."""
+    return {"float32": torch.float32, "bfloat16": torch.bfloat16}[name]
 
 
 def fit(
     state: State,
     batches: Iterable[tuple[Tensor, Tensor]],
     settings: TrainingSettings,
-    course: Course,
+    steps_per_epoch: int,
+    steps: int,
     precision: torch.dtype = torch.float32,
 ) -> Iterator[Step]:
-    """Train from `state.step` to the end, one record a step.
+    """Train from `state.step` to step `steps`, one record a step.
 
     `batches` are (float32 pictures (B, C, H, W), labels (B,)) on the network's device, one for each
     remaining step. Raises `Diverged` before a state with a loss that is not finite is yielded as the
@@ -107,7 +101,7 @@ def fit(
     network, unseen = state.network, []
     for pictures, labels in batches:
         network.train()
-        lr = peak_lr(settings, len(labels)) * lr_factor(settings, state.step, course.steps)
+        lr = peak_lr(settings, len(labels)) * lr_factor(settings, state.step, steps)
         for group in state.optimiser.param_groups:
             group["lr"] = lr
         with torch.autocast(pictures.device.type, precision, enabled=precision != torch.float32):
@@ -122,13 +116,13 @@ def fit(
 
         loss = loss.detach()
         unseen.append(loss)
-        ends_epoch = state.step % course.steps_per_epoch == 0
+        ends_epoch = state.step % steps_per_epoch == 0
         if ends_epoch or len(unseen) == CHECK_EVERY:
             _check_finite(unseen, state.step)
             unseen.clear()
         yield Step(
             step=state.step,
-            epoch=(state.step - 1) // course.steps_per_epoch,
+            epoch=(state.step - 1) // steps_per_epoch,
             ends_epoch=ends_epoch,
             loss=loss,
             correct=(logits.detach().argmax(1) == labels).sum(),

@@ -1,0 +1,5 @@
+"""`python -m resnext`."""
+
+from resnext.cli import main
+
+raise SystemExit(main())

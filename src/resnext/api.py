@@ -1,0 +1,166 @@
+"""The public functions."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from resnext import models
+from resnext.arch import KNOWN_NAMES, Architecture
+from resnext.cost import Cost, count_cost
+from resnext.data.decode import SUFFIXES, BadPicture, DataError
+from resnext.data.pictures import Loose
+from resnext.data.sources import read_split
+from resnext.engine import Classifier, Prediction, open_model
+from resnext.recipe import Recipe, named_recipe, override
+from resnext.run import (
+    Evaluation,
+    Event,
+    OnBad,
+    Order,
+    Run,
+    evaluate_pictures,
+    find_machine,
+)
+from resnext.run import train as train_events
+
+__all__ = [
+    "Evaluation",
+    "Event",
+    "Order",
+    "Prediction",
+    "Recipe",
+    "Run",
+    "create",
+    "evaluate",
+    "list_models",
+    "load",
+    "predict",
+    "predict_many",
+    "train",
+    "train_events",
+]
+
+
+def create(name: str, classes: int = 1000, in_channels: int = 3, seed: int = 0) -> models.Network:
+    """A fresh network by name, e.g. `create("resnext50_32x4d")`: (B, in_channels, H, W) -> (B, classes).
+
+    Raises `ArchitectureError` with the nearest names.
+    """
+    return models.create(Architecture.from_name(name, classes, in_channels), seed)
+
+
+def load(model: str | Path, device: str | None = None) -> Classifier:
+    """The classifier in a run folder, a hub folder or a weights file with its contract.
+
+    Raises `ModelError` or `WeightsError`.
+    """
+    return open_model(model, find_machine(device).device)
+
+
+def train(data: str | Path, recipe: str | Recipe = "small", *, name: str | None = None, **changes: Any) -> Run:
+    """Train on `data` and return the finished run.
+
+    `changes` are recipe fields by dotted name with `__` for the dot (`epochs=3, training__lr=0.1`), or
+    fields of `Order` (`device="cuda"`, `on_bad="skip"`). Raises as `resnext.run.train` does.
+    """
+    base = named_recipe(recipe) if isinstance(recipe, str) else recipe
+    ordered = {key: changes.pop(key) for key in tuple(changes) if key in Order.__dataclass_fields__}
+    events = train_events(Order(str(data), override(base, **changes), name, **ordered))
+    while True:
+        try:
+            next(events)
+        except StopIteration as end:
+            run: Run = end.value
+            return run
+
+
+def evaluate(
+    model: str | Path | Classifier,
+    data: str | Path,
+    *,
+    split: str | None = None,
+    device: str | None = None,
+    on_bad: OnBad = "fail",
+    workers: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> Evaluation:
+    """Scores of `model` on one split of `data`: test, else val, else everything, unless said.
+
+    Classes are matched by name. Raises `DataError` for pictures of a class that the model lacks.
+    """
+    classifier = model if isinstance(model, Classifier) else load(model, device)
+    split, pictures = read_split(str(data), classifier.contract.classes, split)
+    return evaluate_pictures(classifier, pictures, split, on_bad, workers, progress)
+
+
+def predict(
+    model: str | Path | Classifier, pictures: Sequence[str | Path | bytes | Image.Image]
+) -> list[Prediction]:
+    """One prediction a picture, in order. Raises `BadPicture` for one that cannot be read."""
+    return (model if isinstance(model, Classifier) else load(model)).predict(pictures)
+
+
+def predict_many(
+    model: str | Path | Classifier, where: Sequence[str], device: str | None = None, workers: int = 0
+) -> Iterator[Prediction | BadPicture]:
+    """Predictions for any number of files, folders (searched to any depth) and globs, as they are made."""
+    classifier = model if isinstance(model, Classifier) else load(model, device)
+    pictures = Loose(find_pictures(where))
+    for answers in classifier.classify(pictures, workers=workers):
+        yield from classifier.name(pictures, answers)
+        yield from answers.bad
+
+
+def find_pictures(where: Sequence[str]) -> list[str]:
+    """Paths of the pictures that files, folders and globs name. Raises `DataError` if one names none."""
+    found: list[str] = []
+    for word in where:
+        if os.path.isdir(word):
+            paths = [
+                os.path.join(folder, name)
+                for folder, folders, names in os.walk(word)
+                for name in sorted(names)
+                if folders.sort() is None and Path(name).suffix.lower() in SUFFIXES
+            ]
+        elif os.path.exists(word):
+            paths = [word]
+        else:
+            paths = sorted(p for p in glob.glob(word, recursive=True) if os.path.isfile(p))
+        if not paths:
+            raise DataError(f"{word}: there is no picture here")
+        found += paths
+    return found
+
+
+@dataclass(frozen=True)
+class ListedModel:
+    """A network worth knowing, its cost at its stem's own size and its number of classes."""
+
+    name: str
+    cost: Cost
+    size_px: int
+    classes: int
+
+
+def list_models(like: str = "") -> list[ListedModel]:
+    """Networks by name with their cost (ImageNet: 224 px, 1000 classes; CIFAR: 32 px, 10 classes).
+
+    `like` keeps names that contain it; a full name outside the list is counted too. Raises
+    `ArchitectureError` if it fits neither.
+    """
+    names = [name for name in KNOWN_NAMES if like.lower() in name]
+    if not names:
+        names = [Architecture.from_name(like).name]
+    listed = []
+    for name in names:
+        cifar = Architecture.from_name(name).stem == "cifar"
+        classes, size_px = (10, 32) if cifar else (1000, 224)
+        listed.append(ListedModel(name, count_cost(Architecture.from_name(name, classes), size_px), size_px, classes))
+    return listed

@@ -1,0 +1,27 @@
+"""Recipe to run folder: the only place where network, data and loop meet."""
+
+from resnext.run.evaluate import Evaluation, OnBad, evaluate_pictures
+from resnext.run.events import Event, Finished, Judged, Looked, Settled, Stepped
+from resnext.run.folder import RunError, RunFolder
+from resnext.run.machine import DeviceError, Machine, find_machine
+from resnext.run.train import Order, Run, train
+
+__all__ = [
+    "DeviceError",
+    "Evaluation",
+    "Event",
+    "Finished",
+    "Judged",
+    "Looked",
+    "Machine",
+    "OnBad",
+    "Order",
+    "Run",
+    "RunError",
+    "RunFolder",
+    "Settled",
+    "Stepped",
+    "evaluate_pictures",
+    "find_machine",
+    "train",
+]

@@ -1,0 +1,127 @@
+"""Values for what a recipe leaves open, from the data and the machine, each with its reason.
+
+The rules use no clock: the same data on the same kind of machine gives the same recipe.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from resnext.contract import Contract, Input, Provenance, Resize
+from resnext.data.augment import Augmentation, Flip, PadCrop, ResizedCrop
+from resnext.data.pictures import Splits
+from resnext.data.scan import Scan
+from resnext.recipe import Recipe, get_field, set_field
+from resnext.run.machine import Machine
+
+#: Sides that networks are chosen for; on a CPU the last is left out.
+SIZES_PX = (16, 32, 64, 128, 224)
+LARGEST_ON_CPU_PX = 128
+#: Up to this side pictures are objects already cut out, and cropping parts of them would hurt.
+PAD_CROP_UP_TO_PX = 40
+#: By the largest side they are meant for: networks that a CPU trains in minutes to hours, and a GPU's.
+CPU_NETWORKS = {
+    16: "resnext11_8x4d+template=16",
+    32: "resnext29_8x4d+template=16",
+    10_000: "resnext26_8x4d+template=32",
+}
+GPU_NETWORKS = {40: "resnext29_32x4d", 10_000: "resnext50_32x4d"}
+LARGEST_BATCH = {False: 128, True: 256}
+#: Fewer steps than this leave a network from scratch unfinished; more epochs than that repeat too much.
+LEAST_STEPS, LEAST_EPOCHS, MOST_EPOCHS = 1500, 18, 150
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A recipe field by its dotted name, the value chosen and why."""
+
+    field: str
+    value: Any
+    why: str
+
+
+def choose(recipe: Recipe, splits: Splits, scan: Scan, machine: Machine) -> tuple[Recipe, list[Choice]]:
+    """`recipe` with every open field filled, and the choices made, in order."""
+    chosen: list[Choice] = []
+
+    def fill(field: str, value: Any, why: str) -> None:
+        nonlocal recipe
+        if get_field(recipe, field) is None:
+            recipe = set_field(recipe, field, value)
+            chosen.append(Choice(field, value, why))
+
+    count = len(splits.train)
+    median_px = int(np.median(scan.shorter_px[scan.shorter_px > 0]))
+    device = "GPU" if machine.is_gpu else "CPU"
+    fill("data.size_px", _size(median_px, machine), f"shorter sides have a median of {median_px} px, on a {device}")
+    size: int = get_field(recipe, "data.size_px")
+    context = size > PAD_CROP_UP_TO_PX
+    fill(
+        "data.resize_px",
+        round(size / 0.875) if context else size,
+        "evaluation cuts off an eighth" if context else "small pictures are seen whole",
+    )
+    fill("data.crop", "resized" if context else "pad", "random parts" if context else "small shifts")
+    fill("data.pad_px", size // 8, "an eighth of the side")
+    mirror_why = "mirrored pictures stay in their class" if splits.mirrors else "mirrored digits are no digits"
+    fill("data.flip", 0.5 if splits.mirrors else 0.0, mirror_why)
+    fill("data.mean", scan.mean, "measured on train")
+    fill("data.std", scan.std, "measured on train")
+    networks = GPU_NETWORKS if machine.is_gpu else CPU_NETWORKS
+    fill("model", next(n for side, n in networks.items() if size <= side), f"for {size} px on a {device}")
+    batch = _batch(count, LARGEST_BATCH[machine.is_gpu])
+    fill("batch", batch, f"{count} pictures to train on")
+    per_epoch = max(1, count // get_field(recipe, "batch"))
+    epochs = min(MOST_EPOCHS, max(LEAST_EPOCHS, -(-LEAST_STEPS // per_epoch)))
+    fill("epochs", epochs, f"{epochs * per_epoch} steps of {get_field(recipe, 'batch')} pictures")
+    fill(
+        "precision",
+        "bfloat16" if machine.bfloat16 else "float32",
+        f"this {device} has {'' if machine.bfloat16 else 'no '}bfloat16 units",
+    )
+    return recipe, chosen
+
+
+def _size(median_px: int, machine: Machine) -> int:
+    """The smallest side that keeps four fifths of the median picture."""
+    sizes = SIZES_PX if machine.is_gpu else [s for s in SIZES_PX if s <= LARGEST_ON_CPU_PX]
+    return next((size for size in sizes if size >= 0.8 * median_px), sizes[-1])
+
+
+def _batch(count: int, largest: int) -> int:
+    """The power of two that makes about 30 steps an epoch, within 16 and `largest`."""
+    batch = 16
+    while batch * 2 <= min(largest, count / 30):
+        batch *= 2
+    return min(batch, count)
+
+
+def build_contract(recipe: Recipe, splits: Splits, data: str, commit: str | None) -> Contract:
+    """What users of the trained network must know; `recipe` has no open field."""
+    assert recipe.data.size_px and recipe.data.resize_px and recipe.data.mean and recipe.data.std
+    size = recipe.data.size_px
+    return Contract(
+        classes=splits.classes,
+        input=Input(3, size, size),
+        resize=Resize(recipe.data.resize_px, size, recipe.data.interpolation),
+        mean=recipe.data.mean,
+        std=recipe.data.std,
+        provenance=Provenance(recipe.model or "", data=f"{splits.name} {data}", commit=commit),
+    )
+
+
+def build_augmentation(recipe: Recipe, contract: Contract) -> Augmentation:
+    """The training augmentation that `recipe` describes."""
+    settings = recipe.data
+    crop: PadCrop | ResizedCrop
+    if settings.crop == "pad":
+        red, green, blue = (round(255 * m) for m in contract.mean)
+        crop = PadCrop(contract.resize, settings.pad_px or 0, (red, green, blue))
+    else:
+        crop = ResizedCrop(
+            contract.input.height_px, settings.min_area, settings.max_aspect, settings.interpolation
+        )
+    return Augmentation((crop, Flip(settings.flip or 0.0)))

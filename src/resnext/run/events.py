@@ -1,0 +1,97 @@
+"""What a training run tells while it runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from resnext.cost import Cost
+from resnext.data.batches import Plan
+from resnext.data.decode import BadPicture
+from resnext.metrics import Scores
+from resnext.recipe import Recipe
+from resnext.run.choices import Choice
+from resnext.run.evaluate import Evaluation
+from resnext.run.tally import Epoch
+from resnext.training.loop import Step
+
+
+@dataclass(frozen=True)
+class Looked:
+    """`done` of `total` pictures have been looked at before training."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Settled:
+    """Everything is decided; training begins, or goes on, at `first_step`.
+
+    `counts` are pictures by split, after the `skipped` ones were left out; `notes` is for people.
+    """
+
+    folder: Path
+    recipe: Recipe
+    choices: tuple[Choice, ...]
+    notes: tuple[str, ...]
+    skipped: tuple[BadPicture, ...]
+    counts: dict[str, int]
+    classes: int
+    cost: Cost
+    device: str
+    plan: Plan
+    first_step: int
+
+    def text(self) -> str:
+        """All of it for people, one thing a line."""
+        counts = ", ".join(f"{count:,} {name}" for name, count in self.counts.items())
+        lines = [f"data       {counts}; {self.classes} classes"]
+        lines += [f"           {note}" for note in self.notes]
+        lines += [f"left out   {error}" for error in self.skipped]
+        lines += [f"chosen     {c.field} = {show(c.value)}  ({c.why})" for c in self.choices]
+        lines += [
+            f"network    {self.recipe.model}: {self.cost.params:,} parameters, "
+            f"{self.cost.macs / 1e6:,.1f} M multiply-adds a picture",
+            f"machine    {self.device}",
+            f"run        {self.folder}",
+        ]
+        if self.first_step:
+            lines.append(f"resuming   at step {self.first_step} of {self.plan.steps}")
+        return "\n".join(lines)
+
+
+def show(value: object) -> str:
+    """A recipe value for people."""
+    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+@dataclass(frozen=True)
+class Stepped:
+    """One training step is done."""
+
+    step: Step
+    plan: Plan
+
+
+@dataclass(frozen=True)
+class Judged:
+    """An epoch of `epochs` is over: what it did, scores on val, and whether they are the best so far."""
+
+    epoch: Epoch
+    epochs: int
+    val: Scores
+    is_best: bool
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The run is over; its files lie in `folder`, its weights were the best of epoch `best_epoch`."""
+
+    folder: Path
+    best_epoch: int
+    evaluations: tuple[Evaluation, ...]
+    seconds: float
+
+
+Event = Looked | Settled | Stepped | Judged | Finished

@@ -1,0 +1,136 @@
+"""The run folder: where everything about one run lies, and the only code that writes there."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from resnext.contract import Contract
+from resnext.models import Network
+from resnext.recipe import Recipe, RecipeError
+from resnext.weights import write_hub_folder
+
+
+class RunError(Exception):
+    """A run folder that cannot be used as asked."""
+
+
+class RunFolder:
+    """`runs/<name>/`: recipe, contract, log, metrics, checkpoints, predictions, result and model."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.checkpoints = path / "checkpoints"
+        self.last = self.checkpoints / "last.safetensors"
+        self.previous = self.checkpoints / "previous.safetensors"
+        self.best = self.checkpoints / "best.safetensors"
+        self.model = path / "model"
+
+    @classmethod
+    def create(cls, root: Path, name: str | None, default: str) -> RunFolder:
+        """A fresh folder: `root/name`, or `root/default` with a number if that is taken.
+
+        Raises `RunError` if `name` is taken, or the folder cannot be made.
+        """
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+            for number in range(1, 100_000):
+                path = root / (name or (default if number == 1 else f"{default}-{number}"))
+                try:
+                    path.mkdir()
+                    (path / "checkpoints").mkdir()
+                    return cls(path)
+                except FileExistsError:
+                    if name is not None:
+                        break
+        except PermissionError as error:
+            raise RunError(f"{error.filename}: no permission to write here; choose another --runs") from None
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise RunError(f"{error.filename}: is not a folder that a run can lie in") from None
+        raise RunError(
+            f"{root / (name or default)}: there is a run of this name, and it is never overwritten. Give another "
+            "--name, or --resume auto to go on with it"
+        )
+
+    # Written once
+
+    def write(self, name: str, text: str) -> None:
+        """Write the file `name`: aside, then renamed."""
+        aside = self.path / f"{name}.part"
+        aside.write_text(text, encoding="utf-8")
+        os.replace(aside, self.path / name)
+
+    def write_json(self, name: str, value: Any) -> None:
+        self.write(name, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+    def read_json(self, name: str) -> Any:
+        """The JSON in the file `name`. Raises `RunError`."""
+        try:
+            return json.loads((self.path / name).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise RunError(f"{self.path / name}: cannot be read ({error})") from None
+
+    def recipe(self) -> Recipe:
+        """The recipe of this run, every field filled. Raises `RunError`."""
+        try:
+            return Recipe.from_toml((self.path / "config.toml").read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, RecipeError) as error:
+            raise RunError(f"{self.path / 'config.toml'}: {error}") from None
+
+    def contract(self) -> Contract:
+        return Contract.loads((self.path / "contract.json").read_text(encoding="utf-8"))
+
+    def write_model(self, network: Network, contract: Contract, card: str) -> None:
+        """model/ in the hub layout: aside, then renamed."""
+        aside = self.path / "model.part"
+        shutil.rmtree(aside, ignore_errors=True)
+        shutil.rmtree(self.model, ignore_errors=True)  # of an end that was cut short
+        write_hub_folder(aside, network, contract, card)
+        os.replace(aside, self.model)
+
+    # Written along the way
+
+    def log(self, text: str) -> None:
+        """Add `text` to log.txt with the time."""
+        now = datetime.now().isoformat(sep=" ", timespec="seconds")
+        with open(self.path / "log.txt", "a", encoding="utf-8") as file:
+            file.writelines(f"{now}  {line}\n" for line in text.splitlines())
+
+    def add_metrics(self, records: Iterable[dict[str, Any]]) -> None:
+        """Add lines to metrics.jsonl."""
+        with open(self.path / "metrics.jsonl", "a", encoding="utf-8") as file:
+            file.writelines(json.dumps(record) + "\n" for record in records)
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """The lines of metrics.jsonl; a half-written last one is left out."""
+        records = []
+        if (self.path / "metrics.jsonl").exists():
+            for line in (self.path / "metrics.jsonl").read_text(encoding="utf-8").splitlines():
+                try:
+                    records.append(json.loads(line))
+                except ValueError:
+                    break
+        return records
+
+    def cut_metrics(self, step: int) -> None:
+        """Forget metrics after `step`: a resumed run writes them again."""
+        kept = [record for record in self.metrics() if record["step"] <= step]
+        self.write("metrics.jsonl", "".join(json.dumps(record) + "\n" for record in kept))
+
+    def write_predictions(
+        self, split: str, keys: list[str], labels: NDArray[np.int64], probabilities: NDArray[np.float32]
+    ) -> None:
+        """predictions/{split}.parquet: key, label, probabilities."""
+        (self.path / "predictions").mkdir(exist_ok=True)
+        table = pa.table({"key": keys, "label": labels, "probabilities": list(probabilities)})
+        pq.write_table(table, self.path / "predictions" / f"{split}.parquet")

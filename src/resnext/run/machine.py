@@ -1,0 +1,59 @@
+"""What a run computes on."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import torch
+
+from resnext.results import cpu_name
+
+
+class DeviceError(Exception):
+    """The device asked for is not there."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """`device` as torch names it, `name` for people, and whether it computes in bfloat16 natively."""
+
+    device: torch.device
+    name: str
+    bfloat16: bool
+
+    @property
+    def is_gpu(self) -> bool:
+        return self.device.type != "cpu"
+
+
+def find_machine(device: str | None = None) -> Machine:
+    """The machine behind `device` (`cpu`, `cuda`, `cuda:1`, `mps`); the best there is if None.
+
+    Raises `DeviceError`.
+    """
+    if device is None:
+        best = torch.accelerator.current_accelerator(check_available=True)
+        device = "cpu" if best is None else best.type
+    try:
+        chosen = torch.device(device)
+        torch.empty(1, device=chosen)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise DeviceError(f"--device {device}: cannot be used here ({reason})") from None
+    if chosen.type == "cuda":
+        bfloat16 = torch.cuda.get_device_capability(chosen) >= (8, 0)
+        return Machine(chosen, torch.cuda.get_device_name(chosen), bfloat16)
+    if chosen.type == "cpu":
+        can = torch.cpu.get_capabilities()
+        # `bf16` is the ARM name; kernels that only emulate it are slower than float32.
+        bfloat16 = any(can.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+        return Machine(chosen, cpu_name(), bfloat16)
+    return Machine(chosen, chosen.type, False)
+
+
+def default_workers(machine: Machine, size_px: int) -> int:
+    """Decoding processes: none for small pictures or a CPU that has to compute as well, else the cores."""
+    if not machine.is_gpu:
+        return 0 if size_px <= 64 else 1
+    return min(8, (os.cpu_count() or 1) - 1)
