@@ -1,0 +1,38 @@
+# Two commands do all the set-up: `make demo` (train, judge and use a network) and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+ORACLE := .oracle/.ready
+
+.PHONY: demo test check format clean
+
+demo: $(READY)
+	$(BIN)/python -m resnext demo
+
+test: $(READY) $(ORACLE)
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+check: $(READY)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: $(READY)
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit("resnext needs Python 3.11 or newer") if sys.version_info < (3, 11) else None'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet -c constraints.txt torch
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	touch $@
+
+# Peers to compare with: without their dependencies, outside the environment, used by tests only.
+$(ORACLE): $(READY)
+	$(BIN)/python -m pip install --quiet -c constraints.txt --no-deps --upgrade --target .oracle torchvision timm
+	touch $@
+
+clean:
+	rm -rf $(VENV) .oracle

@@ -1,0 +1,168 @@
+"""What each verb does: one call of the public functions, and its outcome on the screen."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from resnext import api
+from resnext.arch import ArchitectureError
+from resnext.cli.display import Display, Progress
+from resnext.cli.tables import open_writer
+from resnext.cli.verbs import Demo, Evaluate, Models, Predict, Train
+from resnext.contract import ContractError
+from resnext.data.decode import BadPicture, DataError
+from resnext.data.sources import read_split
+from resnext.engine import ModelError
+from resnext.recipe import RecipeError, named_recipe, override
+from resnext.run import DeviceError, RunError
+from resnext.training.loop import Diverged
+from resnext.weights import WeightsError
+
+EXIT_CODES: dict[type[Exception], int] = {
+    ArchitectureError: 2,
+    RecipeError: 2,
+    ModelError: 2,
+    RunError: 2,
+    DataError: 3,
+    WeightsError: 4,
+    ContractError: 4,
+    Diverged: 4,
+    DeviceError: 5,
+}
+
+
+def train(options: Train) -> None:
+    """Train and tell; the last lines say how good it is and what to type next."""
+    order = api.Order(
+        data=options.data,
+        recipe=options.settings,
+        name=options.name,
+        runs=options.runs,
+        resume=options.resume,
+        weights=options.weights,
+        new_head=options.new_head,
+        device=options.device,
+        workers=options.workers,
+        on_bad=options.on_bad,
+    )
+    _train(order)
+
+
+def _train(order: api.Order) -> Path:
+    display = Display()
+    events = api.train_events(order)
+    try:
+        while True:
+            display.show(next(events))
+    except StopIteration as end:
+        run: api.Run = end.value
+    finally:
+        display.close()
+    if not display.finished:
+        print(f"{run.folder} had finished already; its result stands in result.json")
+    return run.folder
+
+
+def evaluate(options: Evaluate) -> None:
+    """Scores on the screen and as JSON."""
+    progress = Progress("evaluating")
+    try:
+        evaluation = api.evaluate(
+            options.model,
+            options.data,
+            split=options.split,
+            device=options.device,
+            on_bad=options.on_bad,
+            workers=options.workers,
+            progress=progress.update,
+        )
+    finally:
+        progress.close()
+    text = json.dumps(evaluation.to_json(), indent=2, ensure_ascii=False)
+    if str(options.json) == "-":
+        print(text)
+        return
+    scores = evaluation.scores
+    console = Console(highlight=False)
+    console.print(f"{scores.count:,} pictures of {evaluation.split}")
+    console.print(f"top-1 {100 - scores.top1_error:.2f} %  (error {scores.top1_error:.2f} %)")
+    if scores.top5_error is not None:
+        console.print(f"top-5 {100 - scores.top5_error:.2f} %  (error {scores.top5_error:.2f} %)")
+    console.print(f"loss  {scores.loss:.4f}")
+    table = Table("class", box=None)
+    for head in ("pictures", "precision", "recall", "F1"):
+        table.add_column(head, justify="right")
+    for row in scores.classes:
+        values = [f"{100 * v:.1f} %" if row.count else "-" for v in (row.precision, row.recall, row.f1)]
+        table.add_row(row.name, f"{row.count:,}", *values)
+    console.print(table)
+    _list_bad(evaluation.bad)
+    if options.json is not None:
+        options.json.write_text(text + "\n", encoding="utf-8")
+
+
+def predict(options: Predict) -> None:
+    """One row a picture, as it comes; a table in a file on request."""
+    classifier = api.load(options.model, options.device)
+    bad: list[BadPicture] = []
+    width = max(map(len, classifier.contract.classes))
+    with open_writer(options.out, classifier.contract.classes) as writer:
+        for outcome in api.predict_many(classifier, options.pictures, workers=options.workers):
+            if isinstance(outcome, BadPicture):
+                if options.on_bad == "fail":
+                    raise outcome
+                bad.append(outcome)
+            elif options.out is not None:
+                writer.write(outcome)
+            else:
+                shown = "  ".join(f"{name:<{width}} {100 * p:5.1f} %" for name, p in outcome.ranking[: options.top])
+                print(f"{outcome.key}  {'none of these: ' if outcome.rejected else ''}{shown}")
+    if options.out is not None:
+        print(f"{writer.count:,} predictions in {options.out}")
+    _list_bad(tuple(bad))
+
+
+def models(options: Models) -> None:
+    """Names and cost."""
+    listed = api.list_models(options.like)
+    if options.json:
+        print(json.dumps([asdict(model) for model in listed], indent=2))
+        return
+    table = Table("network", box=None)
+    for head in ("parameters", "multiply-adds (M)", "activations (M)", "pixels", "classes"):
+        table.add_column(head, justify="right")
+    for model in listed:
+        cost = model.cost
+        numbers = (f"{cost.params:,}", f"{cost.macs / 1e6:,.0f}", f"{cost.activations / 1e6:.2f}")
+        table.add_row(model.name, *numbers, str(model.size_px), str(model.classes))
+    Console(highlight=False).print(table)
+
+
+def demo(options: Demo) -> None:
+    """The main job on digits: train, evaluate on test, predict three pictures of it."""
+    recipe = override(named_recipe("small"), seed=options.seed)
+    folder = _train(api.Order("digits", recipe, runs=options.runs))
+    classifier = api.load(folder)
+    _, pictures = read_split("digits", classifier.contract.classes, "test")
+    evaluation = api.evaluate(classifier, "digits")
+    print(f"\n{100 - evaluation.scores.top1_error:.2f} % of {evaluation.scores.count} test pictures are right; the run lies in {folder}")
+    print("three predictions:")
+    examples = [0, 1, 2]
+    for index, answer in zip(examples, classifier.predict([pictures.open(i) for i in examples]), strict=True):
+        truth = pictures.classes[pictures.labels[index]]
+        print(f"  test picture {pictures.keys[index]:>4}: {answer.label} ({100 * answer.probability:.1f} %), in truth {truth}")
+
+
+def _list_bad(bad: tuple[BadPicture, ...]) -> None:
+    if bad:
+        print(f"left out {len(bad)} pictures that cannot be read:", file=sys.stderr)
+        for error in bad[:20]:
+            print(f"  {error}", file=sys.stderr)
+        if len(bad) > 20:
+            print(f"  and {len(bad) - 20} more", file=sys.stderr)

@@ -1,0 +1,106 @@
+"""Training on the screen: a live bar on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from rich.console import Console
+from rich.progress import BarColumn, SpinnerColumn, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from resnext.run import Event, Finished, Judged, Looked, Settled, Stepped
+from resnext.training.loop import Step
+
+#: Seconds between plain lines, and between looks at the loss for the bar.
+LINE_EVERY_S = 15.0
+LOOK_EVERY_S = 0.25
+
+
+class Progress:
+    """A bar from nothing to all; silent where there is no terminal."""
+
+    def __init__(self, what: str) -> None:
+        self.console = Console(stderr=True)
+        self.bar = Bar(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.completed:,.0f}/{task.total:,.0f}"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[values]}"),
+            console=self.console,
+            transient=True,
+            disable=not self.console.is_terminal,
+        )
+        self.task: TaskID = self.bar.add_task(what, total=None, values="", visible=False)
+        self.bar.start()
+
+    def update(self, done: int, total: int, values: str = "") -> None:
+        self.bar.update(self.task, completed=done, total=total, values=values, visible=True)
+
+    def close(self) -> None:
+        self.bar.stop()
+
+
+class Display:
+    """Shows the events of one training run."""
+
+    def __init__(self) -> None:
+        self.out = Console(highlight=False, soft_wrap=True)
+        self.progress = Progress("looking at pictures")
+        self.finished = False
+        self.looked_at = self.lined_at = time.monotonic()
+        self.pictures = 0
+
+    def show(self, event: Event) -> None:
+        match event:
+            case Looked(done, total):
+                self.progress.update(done, total)
+            case Settled():
+                self.progress.close()
+                self._print(event.text())
+                self.progress = Progress("training")
+                self.looked_at = self.lined_at = time.monotonic()
+            case Stepped(step, plan):
+                self.pictures += step.pictures
+                now = time.monotonic()
+                if now - self.looked_at >= LOOK_EVERY_S:
+                    values = self._values(step, now)
+                    self.progress.update(step.step, plan.steps, values)
+                    if not self.progress.console.is_terminal and now - self.lined_at >= LINE_EVERY_S:
+                        self._print(f"step {step.step}/{plan.steps}: {values}")
+                        self.lined_at = now
+            case Judged(epoch, epochs, val, is_best):
+                self._print(epoch.text(epochs, val) + (" *" if is_best else ""))
+                self.looked_at = self.lined_at = time.monotonic()
+                self.pictures = 0
+            case Finished():
+                self.progress.close()
+                self.finished = True
+                self._print(_summary(event))
+
+    def close(self) -> None:
+        self.progress.close()
+
+    def _values(self, step: Step, now: float) -> str:
+        """Loss and top-1 of this step's batch, and the pace since the last look (on a GPU this waits)."""
+        pace = self.pictures / (now - self.looked_at)
+        self.looked_at, self.pictures = now, 0
+        top1 = 100 * int(step.correct) / step.pictures
+        return f"loss {step.loss.item():.3f}  top-1 {top1:.0f} %  {pace:,.0f} pictures/s"
+
+    def _print(self, text: str) -> None:
+        console = self.progress.console if self.progress.console.is_terminal and sys.stdout.isatty() else self.out
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def _summary(event: Finished) -> str:
+    lines = [f"best epoch {event.best_epoch}, after {event.seconds:,.0f} s of training"]
+    for evaluation in event.evaluations:
+        scores = evaluation.scores
+        role = "" if evaluation.split == "test" else " (chose the epoch, so optimistic)"
+        lines.append(f"{evaluation.split:<5} top-1 {100 - scores.top1_error:.2f} % of {scores.count:,} pictures{role}")
+    lines.append(f"model      {event.folder / 'model'}")
+    lines.append(f"next       resnext predict {event.folder} PICTURES...")
+    return "\n".join(lines)

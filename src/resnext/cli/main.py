@@ -1,0 +1,80 @@
+"""`main`: parse, call, print; errors become one clear message and an exit code."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from pathlib import Path
+
+from resnext.cli.verbs import Demo, Evaluate, Models, Predict, Train, parse
+from resnext.recipe import Recipe, RecipeError, named_recipe
+
+DONE, INTERNAL, USAGE, DATA, CHECK, MISSING, RESUMABLE = 0, 1, 2, 3, 4, 5, 75
+
+
+def main(words: list[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    words = sys.argv[1:] if words is None else words
+    try:
+        options = parse(words or ["--help"], _start(words))
+    except RecipeError as error:
+        return _fail(error, USAGE)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else USAGE
+
+    from resnext.cli import actions  # after parsing: torch takes seconds to import
+
+    act = {
+        Train: actions.train,
+        Evaluate: actions.evaluate,
+        Predict: actions.predict,
+        Models: actions.models,
+        Demo: actions.demo,
+    }[type(options)]
+    try:
+        act(options)  # type: ignore[operator]
+        return DONE
+    except KeyboardInterrupt:
+        print("\nstopped; the last checkpoint is kept (--resume auto goes on)", file=sys.stderr)
+        return RESUMABLE
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has gone: say no more
+        return DONE
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS) and error.errno:
+            raise
+        return _fail(f"{error}. Checkpoints written before are intact", MISSING)
+    except Exception as error:
+        for kind, code in actions.EXIT_CODES.items():
+            if isinstance(error, kind):
+                return _fail(error, code)
+        raise
+
+
+def _start(words: list[str]) -> Recipe:
+    """What `train`'s settings begin with: the file after --config, or the recipe after --recipe."""
+    if words[:1] != ["train"]:
+        return named_recipe("small")
+    if config := _value(words, "--config"):
+        try:
+            return Recipe.from_toml(Path(config).read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise RecipeError(f"--config {config}: cannot be read ({error})") from None
+        except RecipeError as error:
+            raise RecipeError(f"--config {config}: {error}") from None
+    return named_recipe(_value(words, "--recipe") or "small")
+
+
+def _value(words: list[str], option: str) -> str | None:
+    for i, word in enumerate(words):
+        if word == option and i + 1 < len(words):
+            return words[i + 1]
+        if word.startswith(option + "="):
+            return word.partition("=")[2]
+    return None
+
+
+def _fail(error: Exception | str, code: int) -> int:
+    print(f"resnext: {error}", file=sys.stderr)
+    return code

@@ -1,0 +1,123 @@
+"""The verbs and their options, as dataclasses: this is all that `--help` needs, so it imports little."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+from tyro.conf import FlagCreatePairsOff, Positional, arg
+
+from resnext.recipe import RECIPES, Recipe
+
+OnBad = Literal["fail", "skip"]
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train a network on DATA and leave a run folder with the model in it."""
+
+    data: Annotated[Positional[str], arg(name="source", metavar="DATA")]
+    """A folder of class folders (or of train/, val/, test/), a folder of {split}.parquet or .csv, one such
+    table, or `digits`."""
+    settings: Annotated[Recipe, arg(name="")]
+    recipe: Annotated[str, arg(metavar="|".join(RECIPES))] = "small"
+    """What the settings below start from."""
+    config: Path | None = None
+    """A config.toml of an earlier run; it replaces the recipe."""
+    name: str | None = None
+    """Name of the run; chosen from data and network if left out."""
+    runs: Path = Path("runs")
+    """Folder that run folders lie in."""
+    resume: Literal["never", "auto", "must"] = "never"
+    """`auto` starts run --name or goes on with it; `must` only goes on."""
+    weights: Path | None = None
+    """Start from these weights: a hub folder or a .safetensors file."""
+    new_head: Annotated[bool, FlagCreatePairsOff] = False
+    """With --weights: a fresh head, for other classes."""
+    device: str | None = None
+    """cpu, cuda, cuda:1, mps; the best there is if left out."""
+    workers: int | None = None
+    """Processes that decode pictures. Results do not depend on it."""
+    on_bad: OnBad = "fail"
+    """What to do about pictures that cannot be read: stop before training, or list them and go on."""
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Score MODEL on DATA: top-1, top-5, loss, and each class."""
+
+    model: Annotated[Positional[str], arg(metavar="MODEL")]
+    """A run folder, a hub folder, or a weights file with its contract."""
+    data: Annotated[Positional[str], arg(metavar="DATA")]
+    """As for train. Classes are matched by name."""
+    split: Literal["train", "val", "test"] | None = None
+    """Which split; test, else val, else everything if left out."""
+    json: Path | None = None
+    """Write the scores here as JSON (- for the screen)."""
+    device: str | None = None
+    """cpu, cuda, cuda:1, mps; the best there is if left out."""
+    workers: int = 0
+    """Processes that decode pictures."""
+    on_bad: OnBad = "fail"
+    """What to do about pictures that cannot be read."""
+
+
+@dataclass(frozen=True)
+class Predict:
+    """Name the class of pictures."""
+
+    model: Annotated[Positional[str], arg(metavar="MODEL")]
+    """A run folder, a hub folder, or a weights file with its contract."""
+    pictures: Annotated[Positional[tuple[str, ...]], arg(metavar="PICTURES")]
+    """Files, folders (searched to any depth) and globs."""
+    out: Path | None = None
+    """Write a table here: .csv, .jsonl or .parquet, with all probabilities."""
+    top: int = 3
+    """Classes to show for each picture."""
+    device: str | None = None
+    """cpu, cuda, cuda:1, mps; the best there is if left out."""
+    workers: int = 0
+    """Processes that decode pictures."""
+    on_bad: OnBad = "fail"
+    """What to do about pictures that cannot be read."""
+
+
+@dataclass(frozen=True)
+class Models:
+    """List networks with their parameters and multiply-adds."""
+
+    like: Annotated[Positional[str], arg(metavar="NAME")] = ""
+    """Only names that contain this, or one full name such as resnext50_32x4d+shortcut=none."""
+    json: Annotated[bool, FlagCreatePairsOff] = False
+    """As JSON."""
+
+
+@dataclass(frozen=True)
+class Demo:
+    """Train on scanned digits, with nothing to download; then evaluate and predict."""
+
+    seed: int = 0
+    """Seed of the run."""
+    runs: Path = Path("runs")
+    """Folder that the run folder lies in."""
+
+
+def parse(words: list[str], start: Recipe) -> Train | Evaluate | Predict | Models | Demo:
+    """The options in `words`; `start` is what train's settings begin with. Exits 2 on bad words."""
+    train = Train(data=tyro.MISSING, settings=start)
+    verbs = {
+        "train": Annotated[Train, tyro.conf.subcommand("train", default=train)],
+        "evaluate": Annotated[Evaluate, tyro.conf.subcommand("evaluate")],
+        "predict": Annotated[Predict, tyro.conf.subcommand("predict")],
+        "models": Annotated[Models, tyro.conf.subcommand("models")],
+        "demo": Annotated[Demo, tyro.conf.subcommand("demo")],
+    }
+    union = verbs["train"] | verbs["evaluate"] | verbs["predict"] | verbs["models"] | verbs["demo"]  # type: ignore[operator]
+    return tyro.cli(
+        union,
+        prog="resnext",
+        description="Aggregated residual networks: train, judge and use an image classifier.",
+        args=words,
+    )
