@@ -64,7 +64,9 @@ def load(model: str | Path, device: str | None = None) -> Classifier:
     return open_model(model, find_machine(device).device)
 
 
-def train(data: str | Path, recipe: str | Recipe = "small", *, name: str | None = None, **changes: Any) -> Run:
+def train(
+    data: str | Path, recipe: str | Recipe = "small", *, name: str | None = None, **changes: Any
+) -> Run:
     """Train on `data` and return the finished run.
 
     `changes` are recipe fields by dotted name with `__` for the dot (`epochs=3, training__lr=0.1`), or
@@ -162,5 +164,7 @@ def list_models(like: str = "") -> list[ListedModel]:
     for name in names:
         cifar = Architecture.from_name(name).stem == "cifar"
         classes, size_px = (10, 32) if cifar else (1000, 224)
-        listed.append(ListedModel(name, count_cost(Architecture.from_name(name, classes), size_px), size_px, classes))
+        listed.append(
+            ListedModel(name, count_cost(Architecture.from_name(name, classes), size_px), size_px, classes)
+        )
     return listed

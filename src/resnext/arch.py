@@ -26,15 +26,17 @@ BASIC_BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
 BOTTLENECK_BLOCKS = {26: (2, 2, 2, 2), 152: (3, 8, 36, 3), 200: (3, 24, 36, 3)}
 
 #: Names worth listing: the paper's networks, its baselines and the sizes with public weights.
-KNOWN_NAMES = (
-    "resnet18 resnet26 resnet34 resnet50 resnet101 resnet152 resnet200 "
-    "resnext26_32x4d resnext50_2x40d resnext50_4x24d resnext50_8x14d resnext50_32x4d "
-    "resnext101_1x100d resnext101_2x40d resnext101_2x64d resnext101_4x24d resnext101_8x14d "
-    "resnext101_32x4d resnext101_32x8d resnext101_32x16d resnext101_64x4d resnext152_32x4d "
-    "resnext11_8x4d+template=16 resnext20_8x4d+template=16 resnext29_8x4d+template=16 "
-    "resnet29 resnext29_2x40d resnext29_4x24d resnext29_8x14d resnext29_32x4d "
-    "resnext29_2x64d resnext29_4x64d resnext29_8x64d resnext29_16x64d"
-).split()
+KNOWN_NAMES = tuple(
+    (
+        "resnet18 resnet26 resnet34 resnet50 resnet101 resnet152 resnet200 resnext26_32x4d "
+        "resnext50_2x40d resnext50_4x24d resnext50_8x14d resnext50_32x4d resnext101_1x100d "
+        "resnext101_2x40d resnext101_2x64d resnext101_4x24d resnext101_8x14d resnext101_32x4d "
+        "resnext101_32x8d resnext101_32x16d resnext101_64x4d resnext152_32x4d "
+        "resnext11_8x4d+template=16 resnext20_8x4d+template=16 resnext29_8x4d+template=16 resnet29 "
+        "resnext29_2x40d resnext29_4x24d resnext29_8x14d resnext29_32x4d resnext29_2x64d "
+        "resnext29_4x64d resnext29_8x64d resnext29_16x64d"
+    ).split()
+)
 
 _NAME = re.compile(r"(resnet|resnext)([1-9]\d*)(?:_([1-9]\d*)x([1-9]\d*)d)?((?:\+[^+]*)*)")
 
@@ -176,15 +178,12 @@ def _parse(name: str) -> Architecture:
     match = _NAME.fullmatch(name)
     if match is None:
         raise ArchitectureError(
-            "no network has such a name; names are resnet{depth} or resnext{depth}_{C}x{d}d, "
-            "then +key=value"
+            "no network has such a name; names are resnet{depth} or resnext{depth}_{C}x{d}d, then +key=value"
         )
     family, depth_text, cardinality, width, options_text = match.groups()
     depth = int(depth_text)
     if family == "resnext" and cardinality is None:
-        raise ArchitectureError(
-            "a resnext is named with its cardinality C and path width d, as in 32x4d"
-        )
+        raise ArchitectureError("a resnext is named with its cardinality C and path width d, as in 32x4d")
     if family == "resnet" and cardinality is not None:
         raise ArchitectureError(f"with a cardinality it is called resnext{depth}_{cardinality}x...")
     options = _parse_options(options_text)
@@ -247,8 +246,7 @@ def _implied_blocks(depth: int, transform: str, stem: str) -> tuple[int, ...]:
         if depth > 2 and (depth - 2) % layers == 0:
             return ((depth - 2) // layers,) * 3
         raise ArchitectureError(
-            f"depth {depth} does not make three equal stages; depths {layers}n + 2 do, "
-            "or say +blocks=..."
+            f"depth {depth} does not make three equal stages; depths {layers}n + 2 do, or say +blocks=..."
         )
     table = BASIC_BLOCKS if transform == "basic" else BOTTLENECK_BLOCKS
     if depth in table:

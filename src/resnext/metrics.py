@@ -39,9 +39,7 @@ class Scores:
         return asdict(self)
 
 
-def score(
-    probabilities: NDArray[np.float32], labels: NDArray[np.int64], classes: tuple[str, ...]
-) -> Scores:
+def score(probabilities: NDArray[np.float32], labels: NDArray[np.int64], classes: tuple[str, ...]) -> Scores:
     """Scores of `probabilities` (N, classes) against `labels` (N,), N at least 1."""
     every = np.arange(len(classes))
     answers = probabilities.argmax(axis=1)

@@ -90,9 +90,7 @@ def small() -> Recipe:
     follow the data. Cost and score: `digits` reaches 98.5 % in under 3 minutes on two CPU cores.
     """
     return Recipe(
-        training=TrainingSettings(
-            lr=0.4, warmup=0.25, decays="kernels", label_smoothing=0.1, averaging=0.1
-        )
+        training=TrainingSettings(lr=0.4, warmup=0.25, decays="kernels", label_smoothing=0.1, averaging=0.1)
     )
 
 

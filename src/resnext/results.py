@@ -50,7 +50,8 @@ class ResultLine:
 
     def to_json(self) -> dict[str, Any]:
         value = asdict(self)
-        return value | value.pop("stamp")
+        stamped: dict[str, Any] = value.pop("stamp")
+        return value | stamped
 
 
 def stamp(device: str) -> Stamp:

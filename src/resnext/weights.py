@@ -74,9 +74,7 @@ def fill(network: nn.Module, tensors: dict[str, Tensor], where: str, new_head: b
         replaced=tuple(name for name in own if name in kept),
         missing=tuple(n for n in own if n not in tensors and n not in kept and n not in counters),
         unexpected=tuple(name for name in tensors if name not in own),
-        misshapen=tuple(
-            f"{name} {_shape(tensors[name])}, here {_shape(own[name])}" for name in misshapen
-        ),
+        misshapen=tuple(f"{name} {_shape(tensors[name])}, here {_shape(own[name])}" for name in misshapen),
     )
     if not fit.is_whole:
         hint = ""

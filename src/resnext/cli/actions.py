@@ -121,7 +121,9 @@ def predict(options: Predict) -> None:
             elif options.out is not None:
                 writer.write(outcome)
             else:
-                shown = "  ".join(f"{name:<{width}} {100 * p:5.1f} %" for name, p in outcome.ranking[: options.top])
+                shown = "  ".join(
+                    f"{name:<{width}} {100 * p:5.1f} %" for name, p in outcome.ranking[: options.top]
+                )
                 print(f"{outcome.key}  {'none of these: ' if outcome.rejected else ''}{shown}")
     if options.out is not None:
         print(f"{writer.count:,} predictions in {options.out}")
@@ -151,12 +153,18 @@ def demo(options: Demo) -> None:
     classifier = api.load(folder)
     _, pictures = read_split("digits", classifier.contract.classes, "test")
     evaluation = api.evaluate(classifier, "digits")
-    print(f"\n{100 - evaluation.scores.top1_error:.2f} % of {evaluation.scores.count} test pictures are right; the run lies in {folder}")
+    print(
+        f"\n{100 - evaluation.scores.top1_error:.2f} % of {evaluation.scores.count} test pictures are right; "
+        f"the run lies in {folder}"
+    )
     print("three predictions:")
     examples = [0, 1, 2]
     for index, answer in zip(examples, classifier.predict([pictures.open(i) for i in examples]), strict=True):
         truth = pictures.classes[pictures.labels[index]]
-        print(f"  test picture {pictures.keys[index]:>4}: {answer.label} ({100 * answer.probability:.1f} %), in truth {truth}")
+        print(
+            f"  test picture {pictures.keys[index]:>4}: {answer.label} "
+            f"({100 * answer.probability:.1f} %), in truth {truth}"
+        )
 
 
 def _list_bad(bad: tuple[BadPicture, ...]) -> None:

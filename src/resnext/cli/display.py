@@ -91,7 +91,9 @@ class Display:
         return f"loss {step.loss.item():.3f}  top-1 {top1:.0f} %  {pace:,.0f} pictures/s"
 
     def _print(self, text: str) -> None:
-        console = self.progress.console if self.progress.console.is_terminal and sys.stdout.isatty() else self.out
+        console = (
+            self.progress.console if self.progress.console.is_terminal and sys.stdout.isatty() else self.out
+        )
         console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
@@ -100,7 +102,9 @@ def _summary(event: Finished) -> str:
     for evaluation in event.evaluations:
         scores = evaluation.scores
         role = "" if evaluation.split == "test" else " (chose the epoch, so optimistic)"
-        lines.append(f"{evaluation.split:<5} top-1 {100 - scores.top1_error:.2f} % of {scores.count:,} pictures{role}")
+        lines.append(
+            f"{evaluation.split:<5} top-1 {100 - scores.top1_error:.2f} % of {scores.count:,} pictures{role}"
+        )
     lines.append(f"model      {event.folder / 'model'}")
     lines.append(f"next       resnext predict {event.folder} PICTURES...")
     return "\n".join(lines)

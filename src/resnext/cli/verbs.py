@@ -104,20 +104,23 @@ class Demo:
     """Folder that the run folder lies in."""
 
 
-def parse(words: list[str], start: Recipe) -> Train | Evaluate | Predict | Models | Demo:
+Verb = Train | Evaluate | Predict | Models | Demo
+
+
+def parse(words: list[str], start: Recipe) -> Verb:
     """The options in `words`; `start` is what train's settings begin with. Exits 2 on bad words."""
-    train = Train(data=tyro.MISSING, settings=start)
-    verbs = {
-        "train": Annotated[Train, tyro.conf.subcommand("train", default=train)],
-        "evaluate": Annotated[Evaluate, tyro.conf.subcommand("evaluate")],
-        "predict": Annotated[Predict, tyro.conf.subcommand("predict")],
-        "models": Annotated[Models, tyro.conf.subcommand("models")],
-        "demo": Annotated[Demo, tyro.conf.subcommand("demo")],
-    }
-    union = verbs["train"] | verbs["evaluate"] | verbs["predict"] | verbs["models"] | verbs["demo"]  # type: ignore[operator]
-    return tyro.cli(
-        union,
+    train = tyro.conf.subcommand("train", default=Train(data=tyro.MISSING, settings=start))
+    verbs = (
+        Annotated[Train, train]
+        | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
+        | Annotated[Predict, tyro.conf.subcommand("predict")]
+        | Annotated[Models, tyro.conf.subcommand("models")]
+        | Annotated[Demo, tyro.conf.subcommand("demo")]
+    )
+    verb: Verb = tyro.cli(
+        verbs,  # type: ignore[arg-type]
         prog="resnext",
         description="Aggregated residual networks: train, judge and use an image classifier.",
         args=words,
     )
+    return verb

@@ -6,7 +6,7 @@ import io
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 #: File names that count as pictures in a folder, in lower case.
 SUFFIXES = frozenset(
@@ -46,7 +46,7 @@ def decode(source: bytes | str | Path | Image.Image, key: str) -> Image.Image:
         raise BadPicture(key, "there is no such file") from None
     except IsADirectoryError:
         raise BadPicture(key, "is a folder, not a picture") from None
-    except Image.UnidentifiedImageError:
+    except UnidentifiedImageError:
         raise BadPicture(key, "is not a picture that can be read (damaged, or of another type)") from None
     except Image.DecompressionBombError as error:
         raise BadPicture(key, f"is too large ({error})") from None

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -61,9 +62,7 @@ class Selection(Pictures):
 class Files(Pictures):
     """Picture files; keys are paths relative to `root`."""
 
-    def __init__(
-        self, root: Path, keys: Sequence[str], labels: Labels, classes: tuple[str, ...]
-    ) -> None:
+    def __init__(self, root: Path, keys: Sequence[str], labels: Labels, classes: tuple[str, ...]) -> None:
         super().__init__(keys, labels, classes)
         self.root = root
 
@@ -109,7 +108,7 @@ class Arrays(Pictures):
         return Image.fromarray(self.values[index]).convert("RGB")
 
     def weigh(self, index: int) -> int:
-        return self.values[index].nbytes
+        return int(self.values[index].nbytes)
 
 
 class Loose(Pictures):
@@ -117,7 +116,9 @@ class Loose(Pictures):
 
     def __init__(self, items: Sequence[str | Path | bytes | Image.Image]) -> None:
         named = [isinstance(item, str | Path) for item in items]
-        keys = [str(item) if n else f"picture {i}" for i, (item, n) in enumerate(zip(items, named, strict=True))]
+        keys = [
+            str(item) if n else f"picture {i}" for i, (item, n) in enumerate(zip(items, named, strict=True))
+        ]
         super().__init__(keys, np.zeros(len(items), dtype=np.int64), ("",))
         self.items = items
 
@@ -150,7 +151,7 @@ class Splits:
 
     def without(self, bad: dict[str, set[int]]) -> Splits:
         """The splits without the pictures at the indices in `bad`, by split."""
-        kept = {
+        kept: dict[str, Any] = {
             name: pictures.select([i for i in range(len(pictures)) if i not in bad[name]])
             for name, pictures in self.items()
             if bad.get(name)

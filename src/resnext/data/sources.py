@@ -39,9 +39,9 @@ def read_splits(data: str) -> Splits:
     if None in parts:
         whole = parts[None]
         _check_classes(whole, data, least=3)
-        train, val, test = _divide(whole, len(whole) // 10, len(whole) // 10)
-        notes.append(f"no splits: divided into {len(train)} train, {len(val)} val, {len(test)} test")
-        return Splits(_name(data), train, val, test, notes=tuple(notes))
+        train, val, rest = _divide(whole, len(whole) // 10, len(whole) // 10)
+        notes.append(f"no splits: divided into {len(train)} train, {len(val)} val, {len(rest)} test")
+        return Splits(_name(data), train, val, rest, notes=tuple(notes))
     if "train" not in parts:
         raise DataError(f"{data}: no train split; found only {', '.join(map(str, parts))}")
     train = parts["train"]
@@ -92,7 +92,9 @@ def _read_parts(data: str) -> dict[str | None, Pictures]:
     if not path.exists():
         siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
         near = difflib.get_close_matches(path.name, [*siblings, "digits"], n=1)
-        raise DataError(f"{data}: there is no such folder or file" + (f". Is it {near[0]!r}?" if near else ""))
+        raise DataError(
+            f"{data}: there is no such folder or file" + (f". Is it {near[0]!r}?" if near else "")
+        )
     if path.is_file():
         return _read_table(path)
     parts: dict[str | None, Pictures] = {}

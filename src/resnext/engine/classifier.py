@@ -98,7 +98,9 @@ def open_model(model: str | Path, device: torch.device | str = "cpu") -> Classif
     """
     path = Path(model)
     if not path.exists():
-        raise ModelError(f"{model}: there is no such model; give a run folder, a hub folder or a weights file")
+        raise ModelError(
+            f"{model}: there is no such model; give a run folder, a hub folder or a weights file"
+        )
     if (path / "model").is_dir():
         path = path / "model"
     elif (path / "metrics.jsonl").exists():

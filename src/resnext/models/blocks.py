@@ -42,9 +42,7 @@ class Grouped(Block):
         inner, out = stage.inner_channels, stage.out_channels
         self.conv1 = nn.Conv2d(in_channels, inner, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(inner)
-        self.conv2 = nn.Conv2d(
-            inner, inner, 3, stride, padding=1, groups=stage.cardinality, bias=False
-        )
+        self.conv2 = nn.Conv2d(inner, inner, 3, stride, padding=1, groups=stage.cardinality, bias=False)
         self.bn2 = nn.BatchNorm2d(inner)
         self.conv3 = nn.Conv2d(inner, out, 1, bias=False)
         self.bn3 = nn.BatchNorm2d(out)

@@ -56,7 +56,11 @@ def choose(recipe: Recipe, splits: Splits, scan: Scan, machine: Machine) -> tupl
     count = len(splits.train)
     median_px = int(np.median(scan.shorter_px[scan.shorter_px > 0]))
     device = "GPU" if machine.is_gpu else "CPU"
-    fill("data.size_px", _size(median_px, machine), f"shorter sides have a median of {median_px} px, on a {device}")
+    fill(
+        "data.size_px",
+        _size(median_px, machine),
+        f"shorter sides have a median of {median_px} px, on a {device}",
+    )
     size: int = get_field(recipe, "data.size_px")
     context = size > PAD_CROP_UP_TO_PX
     fill(
@@ -66,7 +70,9 @@ def choose(recipe: Recipe, splits: Splits, scan: Scan, machine: Machine) -> tupl
     )
     fill("data.crop", "resized" if context else "pad", "random parts" if context else "small shifts")
     fill("data.pad_px", size // 8, "an eighth of the side")
-    mirror_why = "mirrored pictures stay in their class" if splits.mirrors else "mirrored digits are no digits"
+    mirror_why = (
+        "mirrored pictures stay in their class" if splits.mirrors else "mirrored digits are no digits"
+    )
     fill("data.flip", 0.5 if splits.mirrors else 0.0, mirror_why)
     fill("data.mean", scan.mean, "measured on train")
     fill("data.std", scan.std, "measured on train")
@@ -101,14 +107,16 @@ def _batch(count: int, largest: int) -> int:
 
 def build_contract(recipe: Recipe, splits: Splits, data: str, commit: str | None) -> Contract:
     """What users of the trained network must know; `recipe` has no open field."""
-    assert recipe.data.size_px and recipe.data.resize_px and recipe.data.mean and recipe.data.std
-    size = recipe.data.size_px
+    size, mean, std = recipe.data.size_px, recipe.data.mean, recipe.data.std
+    assert size is not None
+    assert mean is not None
+    assert std is not None
     return Contract(
         classes=splits.classes,
         input=Input(3, size, size),
-        resize=Resize(recipe.data.resize_px, size, recipe.data.interpolation),
-        mean=recipe.data.mean,
-        std=recipe.data.std,
+        resize=Resize(recipe.data.resize_px or size, size, recipe.data.interpolation),
+        mean=mean,
+        std=std,
         provenance=Provenance(recipe.model or "", data=f"{splits.name} {data}", commit=commit),
     )
 

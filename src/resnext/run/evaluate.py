@@ -45,7 +45,8 @@ def evaluate_pictures(
     progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
     """Every picture once. Raises `BadPicture` unless `on_bad` is "skip"."""
-    indices, probabilities, bad = [], [], []
+    indices, probabilities = [], []
+    bad: list[BadPicture] = []
     done = 0
     for answers in classifier.classify(pictures, workers=workers):
         if answers.bad and on_bad == "fail":

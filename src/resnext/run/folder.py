@@ -58,8 +58,8 @@ class RunFolder:
         except (FileNotFoundError, NotADirectoryError) as error:
             raise RunError(f"{error.filename}: is not a folder that a run can lie in") from None
         raise RunError(
-            f"{root / (name or default)}: there is a run of this name, and it is never overwritten. Give another "
-            "--name, or --resume auto to go on with it"
+            f"{root / (name or default)}: a run of this name is there, and runs are never overwritten. "
+            "Give another --name, or --resume auto to go on with it"
         )
 
     # Written once

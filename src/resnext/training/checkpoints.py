@@ -7,7 +7,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -94,9 +93,7 @@ def _named(prefix: str, tensors: dict[str, Any]) -> dict[str, Tensor]:
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {
-        name[len(prefix) + 1 :]: tensor
-        for name, tensor in tensors.items()
-        if name.startswith(prefix + ".")
+        name[len(prefix) + 1 :]: tensor for name, tensor in tensors.items() if name.startswith(prefix + ".")
     }
 
 

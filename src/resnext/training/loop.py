@@ -107,7 +107,7 @@ def fit(
         with torch.autocast(pictures.device.type, precision, enabled=precision != torch.float32):
             logits = network(pictures)
         loss = F.cross_entropy(logits.float(), labels, label_smoothing=settings.label_smoothing)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         state.optimiser.step()
         state.optimiser.zero_grad(set_to_none=True)
         if state.average is not None:
