@@ -99,7 +99,7 @@ def train(order: Order) -> Generator[Event, None, Run]:
     plan = Plan(len(splits.train), recipe.batch or 1, recipe.epochs or 1, recipe.seed)
     network = _network(order, recipe, contract)
     network.to(machine.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    state = State(network, recipe.training, plan.steps)
+    state = State(network, recipe.training)
     progress = _restore(state, folder)
     cost = count_cost(network.arch, contract.input.height_px)
     settled = Settled(

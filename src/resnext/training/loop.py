@@ -28,13 +28,12 @@ class Diverged(ArithmeticError):
 class State:
     """All that the rest of a run depends on: the network, its average, the optimiser and the step.
 
-    `steps` is the length of the run, which the average's horizon follows.
     """
 
-    def __init__(self, network: nn.Module, settings: TrainingSettings, steps: int) -> None:
+    def __init__(self, network: nn.Module, settings: TrainingSettings) -> None:
         self.network = network
         self.optimiser = build_optimiser(network, settings)
-        self.average = Average(network, settings.averaging * steps) if settings.averaging else None
+        self.average = Average(network, settings.averaging) if settings.averaging else None
         self.step = 0
 
     @property
@@ -44,22 +43,21 @@ class State:
 
 
 class Average:
-    """Exponential average of weights and batch-norm statistics over about `horizon` steps.
+    """Average of weights and batch-norm statistics over about the last `share` of the steps so far.
 
-    Early on it is the plain mean of all steps so far: it never remembers the random start, which is
-    what makes fixed decays useless in short runs.
+    Its horizon grows with the run (polynomial decay, Shamir and Zhang 2013), so that it is of use from
+    the first epoch on and in runs of any length, where a fixed decay remembers the random start.
     """
 
-    def __init__(self, network: nn.Module, horizon: float) -> None:
+    def __init__(self, network: nn.Module, share: float) -> None:
         self.network = copy.deepcopy(network).requires_grad_(False)
-        self.horizon = max(horizon, 1.0)
+        self.share = share
 
     @torch.no_grad()
     def update(self, network: nn.Module, updates: int) -> None:
         """Take in `network`, after `updates` earlier updates."""
-        share = 1 / min(self.horizon, updates + 1)
-        own, new = _floats(self.network), _floats(network)
-        torch._foreach_lerp_(own, new, share)
+        weight = 1 / max(1.0, self.share * (updates + 1))
+        torch._foreach_lerp_(_floats(self.network), _floats(network), weight)
 
 
 def _floats(network: nn.Module) -> list[Tensor]:

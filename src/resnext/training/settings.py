@@ -31,4 +31,4 @@ class TrainingSettings:
     label_smoothing: float = 0.0
     """Probability taken from the true class and spread over all."""
     averaging: float = 0.0
-    """Horizon of the weight average, as a share of the run; 0 judges the raw weights."""
+    """Horizon of the weight average, as a share of the run so far; 0 judges the raw weights."""
