@@ -125,12 +125,7 @@ def find_pictures(where: Sequence[str]) -> list[str]:
     found: list[str] = []
     for word in where:
         if os.path.isdir(word):
-            paths = [
-                os.path.join(folder, name)
-                for folder, folders, names in os.walk(word)
-                for name in sorted(names)
-                if folders.sort() is None and Path(name).suffix.lower() in SUFFIXES
-            ]
+            paths = _pictures_under(word)
         elif os.path.exists(word):
             paths = [word]
         else:
@@ -139,6 +134,14 @@ def find_pictures(where: Sequence[str]) -> list[str]:
             raise DataError(f"{word}: there is no picture here")
         found += paths
     return found
+
+
+def _pictures_under(folder: str) -> list[str]:
+    paths = []
+    for parent, folders, names in os.walk(folder):
+        folders.sort()
+        paths += [os.path.join(parent, n) for n in sorted(names) if Path(n).suffix.lower() in SUFFIXES]
+    return paths
 
 
 @dataclass(frozen=True)

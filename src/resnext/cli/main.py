@@ -44,6 +44,8 @@ def main(words: list[str] | None = None) -> int:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS) and error.errno:
             raise
+        if error.errno == errno.EACCES:
+            return _fail(f"{error.filename}: no permission; choose another place", MISSING)
         return _fail(f"{error}. Checkpoints written before are intact", MISSING)
     except Exception as error:
         for kind, code in actions.EXIT_CODES.items():

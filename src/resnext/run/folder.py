@@ -40,7 +40,7 @@ class RunFolder:
     def create(cls, root: Path, name: str | None, default: str) -> RunFolder:
         """A fresh folder: `root/name`, or `root/default` with a number if that is taken.
 
-        Raises `RunError` if `name` is taken, or the folder cannot be made.
+        Raises `RunError` if `name` is taken or `root` is no folder, `OSError` if it may not be written.
         """
         try:
             root.mkdir(parents=True, exist_ok=True)
@@ -53,8 +53,6 @@ class RunFolder:
                 except FileExistsError:
                     if name is not None:
                         break
-        except PermissionError as error:
-            raise RunError(f"{error.filename}: no permission to write here; choose another --runs") from None
         except (FileNotFoundError, NotADirectoryError) as error:
             raise RunError(f"{error.filename}: is not a folder that a run can lie in") from None
         raise RunError(

@@ -26,9 +26,7 @@ class Diverged(ArithmeticError):
 
 
 class State:
-    """All that the rest of a run depends on: the network, its average, the optimiser and the step.
-
-    """
+    """All that the rest of a run depends on: the network, its average, the optimiser and the step."""
 
     def __init__(self, network: nn.Module, settings: TrainingSettings) -> None:
         self.network = network

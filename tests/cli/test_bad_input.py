@@ -1,0 +1,301 @@
+"""Each row of docs/reliability.md: bad input gets a clear error, and nothing is lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from resnext import api
+from resnext.cli import main
+from resnext.recipe import named_recipe, override
+from resnext.training import checkpoints
+
+QUICK = ["--model", "resnet11+template=8", "--epochs", "1", "--batch", "8"]
+
+
+def run(*words: object) -> int:
+    return main([str(word) for word in words])
+
+
+@pytest.fixture(scope="module")
+def colours(tmp_path_factory: pytest.TempPathFactory, make_folder: Any) -> Path:
+    """A set of three classes with train and val."""
+    root: Path = tmp_path_factory.mktemp("colours")
+    make_folder(root / "train", {"a": 8, "b": 8, "c": 8})
+    make_folder(root / "val", {"a": 2, "b": 2, "c": 2})
+    return root
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory, colours: Path) -> Path:
+    """A finished run on it."""
+    runs = tmp_path_factory.mktemp("runs")
+    assert run("train", colours, "--runs", runs, "--name", "x", *QUICK) == 0
+    return runs / "x"
+
+
+@pytest.mark.parametrize(
+    ("broken", "says"),
+    [
+        ("missing", "there is no such folder"),
+        ("empty", "is empty"),
+        ("one class", "only one class, 'a'"),
+        ("class without pictures", "class 'b' has no pictures"),
+        ("val with another class", "'z', which train lacks"),
+    ],
+)
+def test_folders_that_cannot_be_trained_on(
+    broken: str, says: str, tmp_path: Path, make_folder: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "data"
+    if broken == "empty":
+        data.mkdir()
+    elif broken == "one class":
+        make_folder(data, {"a": 5})
+    elif broken == "class without pictures":
+        make_folder(data, {"a": 5, "b": 0})
+    elif broken == "val with another class":
+        make_folder(data / "train", {"a": 5, "b": 5})
+        make_folder(data / "val", {"a": 1, "z": 1})
+    assert run("train", data, "--runs", tmp_path / "runs") == 3
+    error = capsys.readouterr().err
+    assert says in error
+    assert str(data) in error
+    assert not (tmp_path / "runs").exists()
+
+
+def test_classes_are_matched_by_name_where_val_lacks_some(tmp_path: Path, make_folder: Any) -> None:
+    names = ["1", "2", "10", "a", "B"]
+    data = make_folder(tmp_path / "data" / "train", dict.fromkeys(names, 6)).parent
+    for name in ("2", "a"):  # pictures of val are those of train, so right labels mean a low error
+        (data / "val").mkdir(exist_ok=True)
+        (data / "train" / name).rename(data / "val" / name)
+        make_folder(data / "train", dict.fromkeys(names, 6))
+    assert run("train", data, "--runs", tmp_path, "--name", "x", *QUICK) == 0
+    contract = json.loads((tmp_path / "x" / "contract.json").read_text())
+    assert contract["classes"] == ["1", "10", "2", "B", "a"]
+    evaluation = api.evaluate(tmp_path / "x", data, split="val")
+    truth = {key: Path(key).parts[0] for key in evaluation.keys}
+    named = {k: contract["classes"][i] for k, i in zip(evaluation.keys, evaluation.labels, strict=True)}
+    assert named == truth
+
+
+def test_unreadable_pictures_stop_before_training_or_are_left_out(
+    tmp_path: Path, make_folder: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = make_folder(tmp_path / "data", {"a": 10, "b": 10})
+    whole = (data / "a" / "0.png").read_bytes()
+    (data / "a" / "0.png").write_bytes(whole[: len(whole) // 2])
+    (data / "b" / "text.jpg").write_text("not a picture")
+    assert run("train", data, "--runs", tmp_path / "runs") == 3
+    error = capsys.readouterr().err
+    assert "2 pictures cannot be read" in error
+    assert "0.png" in error
+    assert "text.jpg" in error
+    assert not (tmp_path / "runs").exists()
+
+    assert run("train", data, "--runs", tmp_path, "--name", "x", "--on-bad", "skip", *QUICK) == 0
+    assert "text.jpg" in capsys.readouterr().out
+    skipped = json.loads((tmp_path / "x" / "data.json").read_text())["skipped"]
+    assert sum(map(len, skipped.values())) == 2
+
+    assert run("predict", tmp_path / "x", data) == 3
+    assert "cannot be decoded" in capsys.readouterr().err
+    out = tmp_path / "answers.csv"
+    assert run("predict", tmp_path / "x", data, "--on-bad", "skip", "--out", out) == 0
+    assert len(out.read_text().splitlines()) == 1 + 19
+    assert run("evaluate", tmp_path / "x", data) == 3
+    assert run("evaluate", tmp_path / "x", data, "--on-bad", "skip") == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "near"),
+    [
+        (["train", "digits", "--epoch", "3"], "--epochs"),
+        (["train", "digits", "--training.learning-rate", "3"], "--training"),
+        (["train", "digits", "--model", "resnxt50_32x4d"], "resnext50_32x4d"),
+        (["train", "digits", "--recipe", "smal"], "small"),
+        (["models", "resnext51_32x4"], "resnext50_32x4d"),
+        (["trian", "digits"], "train"),
+    ],
+)
+def test_near_misses_get_the_nearest_valid_words(
+    words: list[str],
+    near: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(words) == 2
+    captured = capfd.readouterr()
+    assert near in captured.err + captured.out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_weights_of_another_class_count_need_a_new_head(
+    trained: Path, tmp_path: Path, make_folder: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = make_folder(tmp_path / "data", {"a": 10, "b": 10})
+    words = ["train", data, "--runs", tmp_path, "--name", "y", "--weights", trained / "model", *QUICK]
+    assert run(*words) == 4
+    error = capsys.readouterr().err
+    assert "fc.weight" in error
+    assert "--new-head" in error
+    assert not (tmp_path / "y").exists()
+    assert run(*words, "--new-head") == 0
+
+    other = ["--model", "resnet20+template=8"]
+    assert run(*words, "--new-head", "--name", "z", *other) == 4
+    error = capsys.readouterr().err
+    assert "missing in the file" in error
+    assert "layer1.1.conv1.weight" in error
+
+
+def _files(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_run_is_never_overwritten(trained: Path, colours: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = _files(trained)
+    assert run("train", colours, "--runs", trained.parent, "--name", "x", *QUICK) == 2
+    assert "--resume" in capsys.readouterr().err
+    assert run("train", colours, "--runs", trained.parent, "--name", "x", "--resume", "auto", *QUICK) == 0
+    assert "finished already" in capsys.readouterr().out
+    changed = ["--runs", trained.parent, "--name", "x", "--resume", "must", *QUICK, "--seed", "5"]
+    assert run("train", colours, *changed) == 2
+    assert "seed: 5 now, 0 in the run" in capsys.readouterr().err
+    assert _files(trained) == before
+
+
+def test_a_full_disk_leaves_the_checkpoint_before(
+    colours: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    real, calls = checkpoints.save_file, 0
+
+    def save_file(tensors: Any, path: Path, metadata: Any) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 3:
+            Path(path).write_bytes(b"half of it")
+            raise checkpoints.SafetensorError("No space left on device (os error 28)")
+        real(tensors, path, metadata)
+
+    monkeypatch.setattr(checkpoints, "save_file", save_file)
+    words = ["train", colours, "--runs", tmp_path, "--name", "x", "--model", "resnet11+template=8"]
+    words += ["--epochs", "4", "--batch", "8"]
+    assert run(*words) == 5
+    assert "No space left" in capsys.readouterr().err
+    assert {p.name for p in (tmp_path / "x" / "checkpoints").iterdir()} <= {
+        "last.safetensors",
+        "previous.safetensors",
+        "best.safetensors",
+    }
+    monkeypatch.undo()
+    assert run(*words, "--resume", "auto") == 0
+    assert "resuming   at step 6 of 12" in capsys.readouterr().out
+
+
+def test_no_permission_to_write(colours: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        shutil.copytree(colours, root / "data")
+        (root / "runs").mkdir()
+        for path in (root, *root.rglob("*")):
+            path.chmod(0o555 if path.is_dir() else 0o444)
+        user = os.geteuid()
+        if user == 0:
+            os.seteuid(65534)  # the superuser may write everywhere
+        try:
+            code = run("train", root / "data", "--runs", root / "runs", *QUICK)
+        finally:
+            os.seteuid(user)
+            (root / "runs").chmod(0o755)
+            for path in (root, *root.rglob("*")):
+                path.chmod(0o755)
+    assert code == 5
+    assert "no permission" in capsys.readouterr().err
+
+
+def test_runs_that_is_a_file(colours: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "runs").write_text("")
+    assert run("train", colours, "--runs", tmp_path / "runs" / "x", *QUICK) == 2
+    assert "is not a folder" in capsys.readouterr().err
+
+
+def test_a_loss_that_is_not_finite_keeps_the_last_good_state(
+    colours: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from resnext.training import loop
+
+    real, calls = loop.F.cross_entropy, 0
+
+    def cross_entropy(*args: Any, **options: Any) -> torch.Tensor:
+        nonlocal calls
+        calls += 1
+        loss: torch.Tensor = real(*args, **options)
+        return loss * float("nan") if calls == 8 else loss
+
+    monkeypatch.setattr(loop.F, "cross_entropy", cross_entropy)
+    words = [
+        "--runs",
+        tmp_path,
+        "--name",
+        "x",
+        "--model",
+        "resnet11+template=8",
+        "--epochs",
+        "4",
+        "--batch",
+        "8",
+    ]
+    assert run("train", colours, *words) == 4
+    error = capsys.readouterr().err
+    assert "not finite at step 8" in error
+    assert "--training.lr" in error
+    assert (tmp_path / "x" / "checkpoints" / "last.safetensors").exists()
+
+
+def test_a_resumed_run_is_the_undisturbed_one(
+    colours: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = override(named_recipe("small"), model="resnet11+template=8", epochs=4, batch=8)
+    whole = api.train(colours, recipe, name="whole", runs=tmp_path)
+    events = api.train_events(api.Order(str(colours), recipe, "cut", tmp_path))
+    for event in events:
+        if getattr(event, "is_best", None) is not None and event.epoch.epoch == 2:
+            break
+    events.close()
+    cut = api.train(colours, recipe, name="cut", runs=tmp_path, resume="must")
+    a, b = api.load(whole.folder).network.state_dict(), api.load(cut.folder).network.state_dict()
+    assert all(torch.equal(a[name], b[name]) for name in a)
+    assert whole.result["metrics"] == cut.result["metrics"]
+    steps = [json.loads(line)["step"] for line in (cut.folder / "metrics.jsonl").read_text().splitlines()]
+    assert sorted(set(steps)) == list(range(1, 13))
+    assert len(steps) == 12 + 4
+
+
+def test_predictions_are_the_same_by_every_way(trained: Path, colours: Path, tmp_path: Path) -> None:
+    """File, bytes and image give one answer; so do the screen's table, CSV, JSON lines and Parquet."""
+    import pyarrow.parquet as pq
+
+    path = colours / "val" / "a" / "0.png"
+    with Image.open(path) as image:
+        answers = api.predict(trained, [path, path.read_bytes(), image])
+    assert len({answer.probability for answer in answers}) == 1
+    for kind in ("csv", "jsonl", "parquet"):
+        assert run("predict", trained, path, "--out", tmp_path / f"out.{kind}") == 0
+    row = pq.read_table(tmp_path / "out.parquet").to_pylist()[0]
+    line = json.loads((tmp_path / "out.jsonl").read_text())
+    assert row["label"] == line["label"] == answers[0].label
+    assert np.allclose(row["probabilities"], list(dict(sorted(answers[0].ranking)).values()))
+    assert run("predict", trained, path, "--out", tmp_path / "out.xml") == 2

@@ -1,0 +1,32 @@
+"""Fixtures that several rooms' tests share: small folders of pictures that differ by colour."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+torch.set_num_threads(1)  # several test processes share the cores
+
+MakeFolder = Callable[..., Path]
+
+
+@pytest.fixture(scope="session")
+def make_folder() -> MakeFolder:
+    """`make_folder(root, {"red": 5, ...})` writes noisy pictures, one colour a class."""
+
+    def make(root: Path, counts: dict[str, int], size: tuple[int, int] = (20, 16)) -> Path:
+        for number, name in enumerate(sorted(counts)):
+            (root / name).mkdir(parents=True, exist_ok=True)
+            colour = np.random.default_rng(number).uniform(0, 255, 3)
+            for i in range(counts[name]):
+                noise = np.random.default_rng((number, i)).normal(0, 10, (size[1], size[0], 3))
+                values = np.clip(colour + noise, 0, 255).astype(np.uint8)
+                Image.fromarray(values).save(root / name / f"{i}.png")
+        return root
+
+    return make
