@@ -95,10 +95,13 @@ def evaluate(
 ) -> Evaluation:
     """Scores of `model` on one split of `data`: test, else val, else everything, unless said.
 
+    Of a set without splits that the model was trained on, it is the tenth that training left out.
+
     Classes are matched by name. Raises `DataError` for pictures of a class that the model lacks.
     """
     classifier = model if isinstance(model, Classifier) else load(model, device)
-    split, pictures = read_split(str(data), classifier.contract.classes, split)
+    contract = classifier.contract
+    split, pictures = read_split(str(data), contract.classes, split, contract.provenance.fingerprint)
     return evaluate_pictures(classifier, pictures, split, on_bad, workers, progress)
 
 

@@ -183,7 +183,9 @@ def _parse(name: str) -> Architecture:
     family, depth_text, cardinality, width, options_text = match.groups()
     depth = int(depth_text)
     if family == "resnext" and cardinality is None:
-        raise ArchitectureError("a resnext is named with its cardinality C and path width d, as in 32x4d")
+        raise ArchitectureError(
+            f"a resnext is named with its cardinality C and path width d, as in resnext{depth}_32x4d"
+        )
     if family == "resnet" and cardinality is not None:
         raise ArchitectureError(f"with a cardinality it is called resnext{depth}_{cardinality}x...")
     options = _parse_options(options_text)

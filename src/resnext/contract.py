@@ -49,13 +49,21 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where the weights come from: the network's name, their licence, data, recipe and commit."""
+    """Where the weights come from: the network's name, their licence, data, recipe and commit.
+
+    `data` is the name of the training data and its fingerprint, with a space between.
+    """
 
     architecture: str
     weights_licence: str | None = None
     data: str | None = None
     recipe: str | None = None
     commit: str | None = None
+
+    @property
+    def fingerprint(self) -> str | None:
+        """Fingerprint of the training data."""
+        return self.data.split(" ")[-1] if self.data else None
 
 
 @dataclass(frozen=True)

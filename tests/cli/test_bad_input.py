@@ -205,7 +205,8 @@ def test_a_full_disk_leaves_the_checkpoint_before(
     assert "resuming   at step 6 of 12" in capsys.readouterr().out
 
 
-def test_no_permission_to_write(colours: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_permission_to_write(colours: Path, trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    # `trained` has imported all modules: another user may not be allowed to read them.
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         shutil.copytree(colours, root / "data")
@@ -299,3 +300,12 @@ def test_predictions_are_the_same_by_every_way(trained: Path, colours: Path, tmp
     assert row["label"] == line["label"] == answers[0].label
     assert np.allclose(row["probabilities"], list(dict(sorted(answers[0].ranking)).values()))
     assert run("predict", trained, path, "--out", tmp_path / "out.xml") == 2
+
+
+def test_the_pictures_a_model_was_trained_on_do_not_judge_it(tmp_path: Path, make_folder: Any) -> None:
+    data = make_folder(tmp_path / "data", {"a": 20, "b": 20})
+    assert run("train", data, "--runs", tmp_path, "--name", "x", *QUICK) == 0
+    assert api.evaluate(tmp_path / "x", data).split == "test"
+    assert api.evaluate(tmp_path / "x", data).scores.count == 4
+    make_folder(data, {"a": 21, "b": 20})  # other pictures: all of them are new as far as we know
+    assert api.evaluate(tmp_path / "x", data).scores.count == 41

@@ -17,7 +17,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from resnext.data.decode import SUFFIXES, DataError
-from resnext.data.pictures import Arrays, Encoded, Files, Labels, Pictures, Splits, align, hold_out
+from resnext.data.pictures import (
+    Arrays,
+    Encoded,
+    Files,
+    Labels,
+    Pictures,
+    Splits,
+    align,
+    fingerprint,
+    hold_out,
+)
 
 #: Names that a split goes by.
 SPLIT_NAMES = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
@@ -63,15 +73,19 @@ def read_splits(data: str) -> Splits:
     return Splits(_name(data), train, val, test, mirrors=data != "digits", notes=tuple(notes))
 
 
-def read_split(data: str, classes: tuple[str, ...], split: str | None = None) -> tuple[str, Pictures]:
+def read_split(
+    data: str, classes: tuple[str, ...], split: str | None = None, trained_on: str | None = None
+) -> tuple[str, Pictures]:
     """(name, pictures) of one split of `data`, labelled by `classes`.
 
-    `split` None takes test, else val, else everything. Splits that training would make are made
-    the same way, so a flat folder's `test` is the part that training left out.
+    `split` None takes test, else val, else everything; of data without splits whose fingerprint is
+    `trained_on`, the test part that training left out. Splits that training made are made the same way.
     """
     parts = _read_parts(data)
     if None in parts and split is None:
-        return "all", align(parts[None], classes, data)
+        if trained_on is None or fingerprint(read_splits(data)) != trained_on:
+            return "all", align(parts[None], classes, data)
+        split = "test"
     if split is None:
         split = next((name for name in ("test", "val", "train") if name in parts), None)
     pictures = parts.get(split) or dict(read_splits(data).items()).get(str(split))

@@ -1,0 +1,103 @@
+"""The same weights in torchvision's and timm's networks give the same logits."""
+
+from __future__ import annotations
+
+import json
+import sys
+import warnings
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from resnext.arch import Architecture
+from resnext.models import Network, create
+
+GOLDEN = Path(__file__).parents[3] / "shared" / "golden"
+
+TORCHVISION = (
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "resnet101",
+    "resnet152",
+    "resnext50_32x4d",
+    "resnext101_32x8d",
+    "resnext101_64x4d",
+)
+TIMM = (
+    "resnet18",
+    "resnet26",
+    "resnet34",
+    "resnet50",
+    "resnet101",
+    "resnet152",
+    "resnext50_32x4d",
+    "resnext101_32x4d",
+    "resnext101_32x8d",
+    "resnext101_32x16d",
+    "resnext101_64x4d",
+)
+
+
+def _randomise(network: Network) -> None:
+    """Statistics and scales that differ from channel to channel; each tensor depends on its name."""
+    for name, tensor in network.state_dict().items():
+        generator = torch.Generator().manual_seed(zlib.crc32(name.encode()))
+        if name.endswith("running_var"):
+            tensor.uniform_(0.8, 1.2, generator=generator)
+        elif name.endswith(("running_mean", "bias")):
+            tensor.normal_(0, 0.1, generator=generator)
+        elif tensor.dim() == 1:
+            tensor.normal_(1, 0.1, generator=generator)
+
+
+def _distance(ours: torch.Tensor, theirs: torch.Tensor) -> float:
+    return ((ours - theirs).abs().max() / theirs.std()).item()
+
+
+@torch.no_grad()
+def _compare(name: str, peer: torch.nn.Module) -> None:
+    network = create(Architecture.from_name(name)).eval()
+    _randomise(network)
+    state = network.state_dict()
+    theirs = peer.state_dict()
+    assert {k: v.shape for k, v in state.items()} == {k: v.shape for k, v in theirs.items()}
+    peer.load_state_dict(state, assign=True)
+    pictures = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    assert _distance(network(pictures), peer.eval()(pictures)) < 1e-4
+
+
+@pytest.mark.parametrize("name", TORCHVISION)
+def test_torchvision(name: str, torchvision: Any) -> None:
+    with torch.device("meta"):
+        peer = getattr(torchvision.models, name)()
+    _compare(name, peer)
+
+
+@pytest.mark.parametrize("name", TIMM)
+def test_timm(name: str, timm: Any) -> None:
+    with warnings.catch_warnings(), torch.device("meta"):
+        warnings.simplefilter("ignore")
+        peer = timm.create_model(name)
+    _compare(name, peer)
+
+
+@pytest.mark.skipif(not GOLDEN.is_dir(), reason="torchvision's kept outputs are not beside the project")
+@pytest.mark.parametrize("name", ["resnet50", "resnext50_32x4d"])
+@torch.no_grad()
+def test_kept_outputs_of_torchvision(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(GOLDEN))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    import fill
+
+    network = create(Architecture.from_name(name)).eval()
+    about = json.loads((GOLDEN / f"{name}.json").read_text())
+    assert sum(p.numel() for p in network.parameters()) in about.values()
+    state = {k: torch.from_numpy(fill.fill(k, tuple(v.shape))) for k, v in network.state_dict().items()}
+    network.load_state_dict(state)
+    logits = network(torch.from_numpy(fill.pictures()))
+    assert _distance(logits, torch.from_numpy(np.load(GOLDEN / f"{name}.npy"))) < 1e-4

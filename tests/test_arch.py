@@ -1,0 +1,111 @@
+"""Names of networks and the values behind them."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from resnext.arch import KNOWN_NAMES, SHORTCUTS, STEMS, Architecture, ArchitectureError
+
+
+@st.composite
+def architectures(draw: st.DrawFn) -> Architecture:
+    transform = draw(st.sampled_from(["grouped", "basic"]))
+    return Architecture(
+        blocks=tuple(draw(st.lists(st.integers(1, 40), min_size=1, max_size=5))),
+        cardinality=draw(st.integers(1, 64)) if transform == "grouped" else 1,
+        base_width=draw(st.integers(1, 128)),
+        template_width=draw(st.sampled_from([8, 16, 32, 64, 100])),
+        transform=transform,
+        shortcut=draw(st.sampled_from(SHORTCUTS)),
+        stem=draw(st.sampled_from(STEMS)),
+        in_channels=draw(st.integers(1, 4)),
+        classes=draw(st.integers(1, 5000)),
+    )
+
+
+@given(architectures())
+def test_a_name_says_everything_but_classes_and_channels(arch: Architecture) -> None:
+    assert Architecture.from_name(arch.name, arch.classes, arch.in_channels) == arch
+    assert Architecture.from_json(arch.to_json()) == arch
+
+
+@pytest.mark.parametrize("name", KNOWN_NAMES)
+def test_known_names_are_printed_as_they_are_read(name: str) -> None:
+    assert Architecture.from_name(name).name == name
+
+
+@pytest.mark.parametrize(
+    ("name", "printed"),
+    [
+        ("resnext50_1x64d", "resnet50"),
+        ("resnext29_1x16d+template=16", "resnet29+template=16"),
+        ("resnext50_32x4d+stem=imagenet+blocks=3-4-6-3", "resnext50_32x4d"),
+        ("resnext29_8x4d+stem=cifar+shortcut=none", "resnext29_8x4d+shortcut=none"),
+    ],
+)
+def test_every_network_has_one_name(name: str, printed: str) -> None:
+    assert Architecture.from_name(name).name == printed
+
+
+@pytest.mark.parametrize(
+    ("name", "blocks"),
+    [
+        ("resnet18", (2, 2, 2, 2)),
+        ("resnet34", (3, 4, 6, 3)),
+        ("resnet26", (2, 2, 2, 2)),
+        ("resnet50", (3, 4, 6, 3)),
+        ("resnet101", (3, 4, 23, 3)),
+        ("resnet152", (3, 8, 36, 3)),
+        ("resnet200", (3, 24, 36, 3)),
+        ("resnet35", (3, 4, 1, 3)),
+        ("resnext197_2x40d", (3, 4, 55, 3)),
+        ("resnet29", (3, 3, 3)),
+        ("resnet47+stem=imagenet", (3, 4, 5, 3)),
+        ("resnet110+stem=cifar", (12, 12, 12)),
+        ("resnet20+transform=basic", (3, 3, 3)),
+        ("resnet29+stem=imagenet+blocks=2-2-3-2", (2, 2, 3, 2)),
+    ],
+)
+def test_blocks_that_a_depth_implies(name: str, blocks: tuple[int, ...]) -> None:
+    arch = Architecture.from_name(name)
+    assert arch.blocks == blocks
+    assert len(arch.stages) == len(blocks)
+
+
+def test_the_template_rules() -> None:
+    """Table 1 of the paper: C stays, d doubles as the map is halved."""
+    stages = Architecture.from_name("resnext50_32x4d").stages
+    assert [s.path_width for s in stages] == [4, 8, 16, 32]
+    assert [s.inner_channels for s in stages] == [128, 256, 512, 1024]
+    assert [s.out_channels for s in stages] == [256, 512, 1024, 2048]
+    assert [s.stride for s in stages] == [1, 2, 2, 2]
+    assert {s.cardinality for s in stages} == {32}
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("resnxt50_32x4d", "resnext50_32x4d"),
+        ("resnext50-32x4d", "resnext50_32x4d"),
+        ("ResNeXt50_32X4D", "resnext50_32x4d"),
+        ("resnext50", "resnext50_"),
+        ("resnet50_32x4d", "called resnext50_32x"),
+        ("resnet51", "resnet50"),
+        ("resnext18_32x4d", "resnext26_32x4d"),
+        ("resnet29+stem=imagenet", "say them"),
+        ("resnet50+blocks=3-4-6-4", "make depth 53"),
+        ("resnet50+block=3-4-6-3", "+blocks="),
+        ("resnet50+shortcut=non", "none"),
+        ("resnet50+transform=groupd", "grouped"),
+        ("resnet50+blocks=3-4--3", "whole numbers"),
+        ("resnet50+stem=cifar", "three equal stages"),
+        ("resnext50_0x4d", "no network has such a name"),
+        ("", "no network has such a name"),
+    ],
+)
+def test_a_bad_name_gets_what_would_be_good(name: str, says: str) -> None:
+    with pytest.raises(ArchitectureError) as error:
+        Architecture.from_name(name)
+    assert says in str(error.value)
