@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+import json
+from random import Random
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -109,3 +114,106 @@ def test_a_bad_name_gets_what_would_be_good(name: str, says: str) -> None:
     with pytest.raises(ArchitectureError) as error:
         Architecture.from_name(name)
     assert says in str(error.value)
+
+
+@given(architectures(), st.randoms())
+def test_spelt_out_and_in_any_order_it_is_the_same_network(arch: Architecture, random: Random) -> None:
+    options = [
+        "+blocks=" + "-".join(map(str, arch.blocks)),
+        f"+template={arch.template_width}",
+        f"+transform={arch.transform}",
+        f"+shortcut={arch.shortcut}",
+        f"+stem={arch.stem}",
+    ]
+    random.shuffle(options)
+    spelt = f"resnext{arch.depth}_{arch.cardinality}x{arch.base_width}d" + "".join(options)
+    read = Architecture.from_name(spelt, arch.classes, arch.in_channels)
+    assert read == arch
+    assert read.name == arch.name
+    assert len(read.name) <= len(spelt)
+
+
+@given(architectures())
+def test_a_name_is_as_good_after_json(arch: Architecture) -> None:
+    assert Architecture.from_json(json.loads(json.dumps(arch.to_json()))) == arch
+
+
+@given(architectures())
+def test_width_doubles_as_the_map_halves(arch: Architecture) -> None:
+    first, *_ = stages = arch.stages
+    assert first.stride == 1
+    assert first.path_width == arch.base_width
+    assert first.out_channels == arch.template_width * (4 if arch.transform == "grouped" else 1)
+    for before, after in itertools.pairwise(stages):
+        assert after.stride == 2
+        assert after.cardinality == before.cardinality
+        assert after.path_width == 2 * before.path_width
+        assert after.inner_channels == 2 * before.inner_channels
+        assert after.out_channels == 2 * before.out_channels
+    assert arch.features == stages[-1].out_channels
+    assert [stage.blocks for stage in stages] == list(arch.blocks)
+
+
+@pytest.mark.parametrize("depth", range(3, 212))
+def test_depths_that_a_plain_name_may_have(depth: int) -> None:
+    """18 and 34 are basic; 11, 20, ..., 47 have three stages; others need 3n + 2 layers from 35 to 200."""
+    three_stages = depth in (11, 20, 29, 38, 47)
+    if depth in (18, 34, 26) or three_stages or (35 <= depth <= 200 and depth % 3 == 2):
+        arch = Architecture.from_name(f"resnet{depth}")
+        assert arch.depth == depth
+        assert arch.transform == ("basic" if depth in (18, 34) else "grouped")
+        assert (arch.stem, len(arch.blocks)) == (("cifar", 3) if three_stages else ("imagenet", 4))
+    else:
+        with pytest.raises(ArchitectureError):
+            Architecture.from_name(f"resnet{depth}")
+
+
+@given(architectures(), st.integers(1, 30))
+def test_blocks_must_make_the_depth(arch: Architecture, off: int) -> None:
+    blocks = "-".join(map(str, arch.blocks))
+    with pytest.raises(ArchitectureError, match=f"not {arch.depth + off}"):
+        Architecture.from_name(f"resnet{arch.depth + off}+blocks={blocks}+transform={arch.transform}")
+
+
+@pytest.mark.parametrize(
+    ("name", "good"),
+    [
+        ("resnxt50_32x4d", "resnext50_32x4d"),
+        ("resnext50-32x4d", "resnext50_32x4d"),
+        ("ResNeXt50_32X4D", "resnext50_32x4d"),
+        ("resnet50_32x4d", "resnext50_32x4d"),
+        ("resnext101_32x4", "resnext101_32x4d"),
+        ("resnext50_32x04d", "resnext50_32x4d"),
+        ("se_resnext50_32x4d", "resnext50_32x4d"),
+        ("resnext29_8x64", "resnext29_8x64d"),
+        ("RESNET50", "resnet50"),
+        ("resnet-50", "resnet50"),
+        ("resnet051", "resnet50"),
+        ("resnet50 ", "resnet50"),
+    ],
+)
+def test_the_nearest_name_is_named_first(name: str, good: str) -> None:
+    with pytest.raises(ArchitectureError) as error:
+        Architecture.from_name(name)
+    near = str(error.value).rpartition("Nearest: ")[2].split(", ")
+    assert near[0] == good
+    assert all(Architecture.from_name(n).name == n for n in near)
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"blocks": ()}, "blocks"),
+        ({"blocks": (3, 0, 3)}, "blocks"),
+        ({"cardinality": 0}, "cardinality"),
+        ({"base_width": 0}, "base_width"),
+        ({"template_width": -1}, "template_width"),
+        ({"in_channels": 0}, "in_channels"),
+        ({"classes": 0}, "classes"),
+        ({"stem": "cifar10"}, "cifar"),
+        ({"transform": "basic", "cardinality": 2}, "resnext26_2x64d"),
+    ],
+)
+def test_values_that_describe_no_network(values: dict[str, Any], says: str) -> None:
+    with pytest.raises(ArchitectureError, match=says):
+        Architecture(**({"blocks": (2, 2, 2, 2)} | values))

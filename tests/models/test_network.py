@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
-from resnext.arch import SHORTCUTS, STEMS, TRANSFORMS, Architecture
-from resnext.models import blocks, create, network, shortcuts
+from resnext.arch import KNOWN_NAMES, SHORTCUTS, STEMS, TRANSFORMS, Architecture, StageTemplate
+from resnext.models import Network, blocks, create, network, shortcuts
 
 
 def test_every_word_has_its_class() -> None:
@@ -89,3 +90,109 @@ def test_weights_depend_on_the_seed_alone() -> None:
     b, other = create(arch, 5).state_dict(), create(arch, 6).state_dict()
     assert all(torch.equal(a[name], b[name]) for name in a)
     assert not torch.equal(a["conv1.weight"], other["conv1.weight"])
+
+
+@pytest.mark.parametrize("name", KNOWN_NAMES)
+@torch.no_grad()
+def test_known_networks_take_odd_sizes(name: str) -> None:
+    """Shapes of all; finite logits of those with fewer than ten million parameters."""
+    arch = Architecture.from_name(name, 7)
+    sizes = ((65, 47), (33, 129)) if arch.stem == "imagenet" else ((17, 13), (5, 33))
+    with torch.device("meta"):
+        net = Network(arch).eval()
+        for size in sizes:
+            assert net(torch.empty(2, 3, *size)).shape == (2, 7)
+    if sum(p.numel() for p in net.parameters()) < 10_000_000:
+        net = create(arch).eval()
+        for size in sizes:
+            logits = net(torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(0)))
+            assert logits.isfinite().all()
+            assert not torch.equal(logits[0], logits[1])
+
+
+@pytest.mark.parametrize(
+    "name", ["resnet18+template=8", "resnext50_2x4d+template=8", "resnext29_2x4d+template=8"]
+)
+def test_the_map_halves_where_the_width_doubles(name: str) -> None:
+    arch, maps = Architecture.from_name(name), []
+    with torch.device("meta"):
+        net = Network(arch)
+        for number in range(1, len(arch.blocks) + 1):
+            net.get_submodule(f"layer{number}").register_forward_hook(
+                lambda m, x, y: maps.append(y.shape[1:])
+            )
+        net(torch.empty(2, 3, 64, 64))
+    size, channels = {"imagenet": 16, "cifar": 64}[arch.stem], arch.stages[0].out_channels
+    assert maps == [(channels * 2**s, size // 2**s, size // 2**s) for s in range(len(arch.blocks))]
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("cardinality", [1, 4])
+def test_a_grouped_block_is_the_sum_of_its_paths(cardinality: int, stride: int) -> None:
+    """Form (a) of the paper's figure 3: each path 1x1, 3x3, 1x1 by itself, then the sum and one batch norm."""
+    d, out = 3, 16
+    shape = shortcuts.Shape(10, out, stride, opens_bottlenecks=True)
+    stage = StageTemplate(blocks=1, cardinality=cardinality, path_width=d, out_channels=out, stride=stride)
+    block = blocks.Grouped(10, stage, stride, shortcuts.project_openings(shape)).double().train()
+    x = torch.randn(4, 10, 9, 7, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    merged = torch.zeros((), dtype=torch.float64)
+    for i in range(cardinality):
+        own = slice(i * d, i * d + d)
+        y = F.conv2d(x, block.conv1.weight[own])
+        y = F.relu(F.batch_norm(y, None, None, block.bn1.weight[own], block.bn1.bias[own], training=True))
+        y = F.conv2d(y, block.conv2.weight[own], stride=stride, padding=1)
+        y = F.relu(F.batch_norm(y, None, None, block.bn2.weight[own], block.bn2.bias[own], training=True))
+        merged = merged + F.conv2d(y, block.conv3.weight[:, own])
+    expected = F.relu(block.bn3(merged) + block.downsample(x))
+    torch.testing.assert_close(block(x), expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("shortcut", SHORTCUTS)
+@pytest.mark.parametrize("transform", TRANSFORMS)
+@torch.no_grad()
+def test_every_block_adds_its_shortcut_to_its_transformation(transform: str, shortcut: str) -> None:
+    base = {"grouped": "resnext20_2x8d", "basic": "resnet14+transform=basic"}[transform]
+    arch = Architecture.from_name(f"{base}+blocks=2-2-2+stem=cifar+template=8+shortcut={shortcut}", 5)
+    net = create(arch).eval()
+    x = torch.randn(2, 64, 9, 7, generator=torch.Generator().manual_seed(0))
+    for number, stage in enumerate(arch.stages, start=1):
+        for place, block in enumerate(net.get_submodule(f"layer{number}").children()):
+            opens = place == 0
+            projects = shortcut == "projection_all" or (shortcut == "projection" and opens)
+            assert any(True for _ in block.downsample.parameters()) == projects
+            added = x  # the identity
+            if shortcut == "none":
+                added = torch.zeros(())
+            elif projects:
+                convolution, norm = block.downsample
+                weight, stride = convolution.weight, stage.stride if opens else 1
+                added = norm(F.conv2d(x, weight, stride=stride))
+            elif opens:  # every second pixel, and zeros for the new channels
+                thinned = x[:, : stage.out_channels, :: stage.stride, :: stage.stride]
+                added = thinned.new_zeros(2, stage.out_channels, *thinned.shape[2:])
+                added[:, : thinned.shape[1]] = thinned
+            expected = F.relu(block.transform(x) + added)
+            torch.testing.assert_close(block(x), expected)
+            x = expected
+
+
+@pytest.mark.parametrize(("name", "strided"), [("resnext50_2x4d", "conv2"), ("resnet18", "conv1")])
+def test_only_the_first_3x3_of_a_stage_has_a_stride(name: str, strided: str) -> None:
+    arch = Architecture.from_name(f"{name}+template=8")
+    net = create(arch)
+    for number, stage in enumerate(arch.stages, start=1):
+        for place, block in enumerate(net.get_submodule(f"layer{number}").children()):
+            convolutions = {n: m for n, m in block.named_children() if isinstance(m, nn.Conv2d)}
+            assert convolutions[strided].kernel_size == (3, 3)
+            for conv, module in convolutions.items():
+                stride = stage.stride if place == 0 and conv == strided else 1
+                assert module.stride == (stride, stride)
+
+
+def test_create_leaves_the_global_random_state_alone() -> None:
+    before = torch.get_rng_state()
+    net = create(Architecture.from_name("resnext11_4x4d+template=16", 10), 5)
+    assert torch.equal(torch.get_rng_state(), before)
+    other = create(net.arch, 6).state_dict()
+    drawn = {name for name, tensor in net.state_dict().items() if tensor.dim() > 1}
+    assert not [name for name in drawn if torch.equal(net.state_dict()[name], other[name])]

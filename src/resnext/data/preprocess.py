@@ -18,26 +18,38 @@ FILTERS = {
 }
 
 
+#: Pictures longer than this many times their shorter side lose their ends before they are resized.
+LONGEST = 16
+
+
 def resize_and_crop(image: Image.Image, resize: Resize) -> Image.Image:
     """Shorter side to `shorter_px` with antialiasing, then the centre `crop_px` square.
 
-    Sizes are rounded as torchvision's `Resize` and `CenterCrop` do. Only the pixels of the crop are
-    computed, which makes pictures of any shape affordable.
+    The pixels are those of torchvision's `Resize` and `CenterCrop` on a Pillow image.
     """
     if not resize.antialias:
         raise ValueError("contract: resize.antialias: only true is supported")
+    if max(image.size) > LONGEST * min(image.size):
+        image = _middle(image)
     width, height = image.size
     short = min(width, height)
     # The longer side is cut to whole pixels, as torchvision does.
-    new_width = int(resize.shorter_px * width / short)
-    new_height = int(resize.shorter_px * height / short)
+    size = int(resize.shorter_px * width / short), int(resize.shorter_px * height / short)
+    if size != image.size:
+        image = image.resize(size, FILTERS[resize.interpolation])
     crop = resize.crop_px
-    left, top = round((new_width - crop) / 2), round((new_height - crop) / 2)
-    x, y = width / new_width, height / new_height
-    box = (left * x, top * y, min((left + crop) * x, width), min((top + crop) * y, height))
-    if image.size == (crop, crop) and box == (0, 0, crop, crop):
+    if size == (crop, crop):
         return image
-    return image.resize((crop, crop), FILTERS[resize.interpolation], box=box)
+    left, top = round((size[0] - crop) / 2), round((size[1] - crop) / 2)
+    return image.crop((left, top, left + crop, top + crop))
+
+
+def _middle(image: Image.Image) -> Image.Image:
+    """The middle of a very long picture: resized whole, one pixel's height could fill the memory."""
+    width, height = image.size
+    longest = LONGEST * min(width, height)
+    x, y = max(0, (width - longest) // 2), max(0, (height - longest) // 2)
+    return image.crop((x, y, min(width, x + longest), min(height, y + longest)))
 
 
 def to_tensor(image: Image.Image) -> Tensor:

@@ -1,0 +1,76 @@
+"""The order of training, and batches that do not depend on who makes them."""
+
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from resnext.contract import Resize
+from resnext.data.augment import Augmentation, Flip, PadCrop
+from resnext.data.batches import Plan, evaluation_batches, training_batches
+from resnext.data.sources import read_splits
+
+RESIZE = Resize(16, 16)
+AUGMENTATION = Augmentation((PadCrop(RESIZE, 2, (0, 0, 0)), Flip(0.5)))
+
+
+@given(st.integers(1, 60), st.integers(1, 12), st.integers(1, 4), st.integers(0, 9), st.data())
+@settings(max_examples=50)
+def test_a_plan_can_be_taken_up_anywhere(
+    pictures: int, batch: int, epochs: int, seed: int, data: st.DataObject
+) -> None:
+    plan = Plan(pictures, min(batch, pictures), epochs, seed)
+    whole = list(plan.samples())
+    assert len(whole) == plan.steps
+    assert all(len(step) == plan.batch for step in whole)
+    first = data.draw(st.integers(0, plan.steps))
+    assert list(plan.samples(first)) == whole[first:]
+    for epoch in range(epochs):
+        assert sorted(plan.order(epoch)) == list(range(pictures))
+        seen = [i for step in whole for e, i in step if e == epoch]
+        assert len(set(seen)) == len(seen) == plan.steps_per_epoch * plan.batch
+
+
+def test_epochs_and_seeds_have_their_own_order() -> None:
+    orders = [tuple(Plan(50, 5, 2, seed).order(epoch)) for seed in (0, 1) for epoch in (0, 1)]
+    assert len(set(orders)) == 4
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_workers_and_restarts_change_nothing(workers: int) -> None:
+    pictures = read_splits("digits").val
+    plan = Plan(len(pictures), 32, 2, seed=3)
+    whole = list(training_batches(pictures, AUGMENTATION, plan, 0, workers=0))
+    again = list(training_batches(pictures, AUGMENTATION, plan, 4, workers=workers))
+    assert len(again) == plan.steps - 4
+    for one, other in zip(whole[4:], again, strict=True):
+        assert torch.equal(one.pictures, other.pictures)
+        assert torch.equal(one.labels, other.labels)
+        assert torch.equal(one.labels, torch.from_numpy(pictures.labels)[one.indices])
+    epochs = [torch.cat([b.pictures for b in part]) for part in (whole[:5], whole[5:])]
+    assert not torch.equal(*epochs)
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork.*:DeprecationWarning")
+@pytest.mark.parametrize("workers", [0, 2])
+def test_evaluation_sees_every_picture_once_in_order(workers: int, tmp_path: Path, make_folder: Any) -> None:
+    folder = make_folder(tmp_path, {"a": 10, "b": 13})
+    (folder / "a" / "3.png").write_bytes(b"broken")
+    from resnext.data.sources import read_split
+
+    _, pictures = read_split(str(folder), ("a", "b"))
+    batches = list(islice(evaluation_batches(pictures, RESIZE, 4, workers), 100))
+    indices = torch.cat([batch.indices for batch in batches]).tolist()
+    bad = [error.key for batch in batches for error in batch.bad]
+    missing = pictures.keys.index("a/3.png")
+    assert indices == [i for i in range(23) if i != missing]
+    assert bad == [str(folder / "a/3.png")]
+    labels = np.concatenate([batch.labels for batch in batches])
+    assert np.array_equal(labels, pictures.labels[indices])

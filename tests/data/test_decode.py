@@ -1,0 +1,115 @@
+"""Every kind of picture file ends as upright 8-bit RGB; what cannot be read is named."""
+
+from __future__ import annotations
+
+import io
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from resnext.data.decode import BadPicture, decode
+
+RNG = np.random.default_rng(0)
+COLOUR = RNG.integers(0, 256, (6, 9, 3), dtype=np.uint8)
+GREY = COLOUR[:, :, 0]
+
+
+def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+def decoded(data: bytes) -> np.ndarray:
+    image = decode(data, "key")
+    assert image.mode == "RGB"
+    return np.asarray(image)
+
+
+def grey(values: np.ndarray) -> np.ndarray:
+    return np.repeat(values[:, :, None], 3, axis=2)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_undone(orientation: int) -> None:
+    # What a camera does to an upright picture before it notes the orientation.
+    stored = {
+        1: lambda a: a,
+        2: lambda a: a[:, ::-1],
+        3: lambda a: a[::-1, ::-1],
+        4: lambda a: a[::-1],
+        5: lambda a: a.transpose(1, 0, 2),
+        6: lambda a: np.rot90(a, 1),
+        7: lambda a: np.rot90(a, 2).transpose(1, 0, 2),
+        8: lambda a: np.rot90(a, -1),
+    }[orientation](COLOUR)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = encoded(Image.fromarray(np.ascontiguousarray(stored)), "PNG", exif=exif)
+    assert np.array_equal(decoded(data), COLOUR)
+
+
+def test_16_bit_grey_is_scaled_not_cut() -> None:
+    wide = np.linspace(0, 65535, 54).round().astype(np.uint16).reshape(6, 9)
+    for kind in ("PNG", "TIFF"):
+        values = decoded(encoded(Image.fromarray(wide), kind))
+        assert np.abs(values - grey(wide / 257.0)).max() <= 0.5
+
+
+def test_modes() -> None:
+    rgb = Image.fromarray(COLOUR)
+    assert np.array_equal(decoded(encoded(Image.fromarray(GREY), "PNG")), grey(GREY))
+    palette = rgb.quantize(256)
+    assert np.array_equal(decoded(encoded(palette, "PNG")), np.asarray(palette.convert("RGB")))
+    bits = Image.fromarray(GREY > 128)
+    assert np.array_equal(decoded(encoded(bits, "PNG")), grey((GREY > 128) * np.uint8(255)))
+    cmyk = rgb.convert("CMYK")
+    assert np.abs(decoded(encoded(cmyk, "TIFF")).astype(int) - COLOUR).max() <= 1
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_transparent_pixels_are_white_and_opaque_ones_stay(mode: str) -> None:
+    alpha = np.where(np.arange(9) < 4, 0, 255).astype(np.uint8) * np.ones((6, 1), np.uint8)
+    base = Image.fromarray(COLOUR).convert("RGB" if mode == "RGBA" else "L")
+    image = base.convert(mode)
+    image.putalpha(Image.fromarray(alpha))
+    values = decoded(encoded(image, "PNG"))
+    assert (values[:, :4] == 255).all()
+    assert np.array_equal(values[:, 4:], np.asarray(base.convert("RGB"))[:, 4:])
+
+
+def test_a_transparent_palette_colour_is_white() -> None:
+    image = Image.new("P", (4, 4), 0)
+    image.putpalette([10, 20, 30, 200, 100, 50])
+    image.putpixel((1, 1), 1)
+    values = decoded(encoded(image, "PNG", transparency=0))
+    assert values[0, 0].tolist() == [255, 255, 255]
+    assert values[1, 1].tolist() == [200, 100, 50]
+
+
+def test_the_first_frame_of_an_animation_counts() -> None:
+    frames = [Image.new("RGB", (5, 5), colour) for colour in ("red", "blue")]
+    data = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    assert decoded(data)[2, 2].tolist() == [255, 0, 0]
+
+
+def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
+    whole = encoded(Image.fromarray(np.tile(COLOUR, (20, 20, 1))), "JPEG")
+    broken = {
+        "truncated": whole[: len(whole) // 2],
+        "text": b"not a picture",
+        "empty": b"",
+        "png header": encoded(Image.fromarray(COLOUR), "PNG")[:20],
+    }
+    for key, data in broken.items():
+        with pytest.raises(BadPicture) as error:
+            decode(data, key)
+        assert str(error.value).startswith(f"{key}: ")
+        assert str(pickle.loads(pickle.dumps(error.value))) == str(error.value)
+    for path, reason in ((tmp_path / "none.png", "no such file"), (tmp_path, "folder")):
+        with pytest.raises(BadPicture, match=reason):
+            decode(path, str(path))

@@ -1,0 +1,177 @@
+"""DATA in all its layouts becomes labelled pictures; classes are matched by name."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from resnext.data.decode import DataError
+from resnext.data.pictures import Pictures, fingerprint, hold_out
+from resnext.data.sources import read_split, read_splits
+
+
+def named(pictures: Pictures) -> dict[str, str]:
+    return {k: pictures.classes[i] for k, i in zip(pictures.keys, pictures.labels, strict=True)}
+
+
+@pytest.mark.parametrize("val", ["val", "valid", "validation"])
+def test_a_folder_with_splits(val: str, tmp_path: Path, make_folder: Any) -> None:
+    make_folder(tmp_path / "train", {"1": 2, "2": 2, "10": 2, "a": 2, "B": 2})
+    make_folder(tmp_path / val, {"a": 1, "2": 1})
+    make_folder(tmp_path / "test", {"10": 3})
+    splits = read_splits(str(tmp_path))
+    assert splits.classes == ("1", "10", "2", "B", "a")  # plain string order
+    for _, pictures in splits.items():
+        assert all(Path(key).parts[0] == name for key, name in named(pictures).items())
+    assert [len(p) for _, p in splits.items()] == [10, 2, 3]
+
+
+def test_a_flat_folder_is_divided_once_and_for_all(tmp_path: Path, make_folder: Any) -> None:
+    make_folder(tmp_path, {"a": 40, "b": 60})
+    first, second = read_splits(str(tmp_path)), read_splits(str(tmp_path))
+    assert {name: len(p) for name, p in first.items()} == {"train": 80, "val": 10, "test": 10}
+    for (_, one), (_, other) in zip(first.items(), second.items(), strict=True):
+        assert one.keys == other.keys
+    assert np.bincount(first.val.labels).tolist() == [4, 6]
+    assert len({key for _, p in first.items() for key in p.keys}) == 100
+
+
+def test_train_without_val_lends_a_tenth(tmp_path: Path, make_folder: Any) -> None:
+    make_folder(tmp_path / "train", {"a": 30, "b": 30})
+    splits = read_splits(str(tmp_path))
+    assert (len(splits.train), len(splits.val), splits.test) == (54, 6, None)
+
+
+@given(st.lists(st.integers(1, 60), min_size=1, max_size=8), st.data())
+def test_holding_out_is_exact_and_stratified(counts: list[int], data: st.DataObject) -> None:
+    labels = np.repeat(np.arange(len(counts)), counts).astype(np.int64)
+    count = data.draw(st.integers(0, len(labels)))
+    kept, held = hold_out(labels, count, seed=data.draw(st.integers(0, 3)))
+    assert len(held) == count
+    assert sorted([*kept, *held]) == list(range(len(labels)))
+    shares = np.array(counts) * count / len(labels)
+    assert np.abs(np.bincount(labels[held], minlength=len(counts)) - shares).max() <= 1
+
+
+def test_digits_have_one_split() -> None:
+    splits = read_splits("digits")
+    assert [len(p) for _, p in splits.items()] == [1077, 180, 540]
+    assert len({key for _, p in splits.items() for key in p.keys}) == 1797
+
+
+@pytest.fixture
+def files(tmp_path: Path, make_folder: Any) -> Path:
+    return make_folder(tmp_path / "pictures", {"cat": 20, "ant": 20})  # type: ignore[no-any-return]
+
+
+def rows_of(folder: Path) -> list[tuple[str, str]]:
+    return [(str(p.relative_to(folder.parent)), p.parent.name) for p in sorted(folder.rglob("*.png"))]
+
+
+def test_csv_with_and_without_a_split_column(files: Path) -> None:
+    rows = rows_of(files)
+    table = files.parent / "all.csv"
+    with open(table, "w", newline="") as file:
+        csv.writer(file).writerows([("path", "label"), *rows])
+    splits = read_splits(str(table))
+    assert splits.classes == ("ant", "cat")
+    assert [len(p) for _, p in splits.items()] == [32, 4, 4]
+    assert splits.train.open(0).size == (20, 16)
+    with open(table, "w", newline="") as file:
+        parts = ["valid" if i % 4 == 0 else "train" for i in range(len(rows))]
+        csv.writer(file).writerows(
+            [("path", "label", "split"), *((*r, p) for r, p in zip(rows, parts, strict=True))]
+        )
+    splits = read_splits(str(table))
+    assert [len(p) for _, p in splits.items()] == [30, 10]
+    assert all(Path(key).parts[1] == name for key, name in named(splits.val).items())
+
+
+def test_parquet_with_named_classes_and_with_strings(files: Path) -> None:
+    names = ["cat", "ant"]  # not in order: labels must follow names
+    rows = rows_of(files)
+    images = [{"bytes": (files.parent / path).read_bytes(), "path": path} for path, _ in rows]
+    table = pa.table({"image": images, "label": [names.index(name) for _, name in rows]})
+    features = {"image": {"_type": "Image"}, "label": {"names": names, "_type": "ClassLabel"}}
+    metadata = {"huggingface": json.dumps({"info": {"features": features}})}
+    table = table.replace_schema_metadata(metadata)
+    folder = files.parent / "tables"
+    folder.mkdir()
+    pq.write_table(table.slice(0, 25), folder / "train-00000-of-00002.parquet")
+    pq.write_table(table.slice(25), folder / "train-00001-of-00002.parquet")
+    strings = pa.table({"image": [i["bytes"] for i in images], "label": [name for _, name in rows]})
+    pq.write_table(strings, folder / "test.parquet")
+    splits = read_splits(str(folder))
+    assert splits.classes == ("ant", "cat")
+    assert all(Path(key).parts[1] == name for key, name in named(splits.train).items())
+    assert splits.test is not None
+    assert [splits.classes[i] for i in splits.test.labels] == [name for _, name in rows]
+    assert splits.test.open(3).tobytes() == splits.test.open(3).tobytes()
+    assert splits.test.keys[3] == "test.parquet#3"
+
+
+def test_labels_follow_names_of_the_network_not_of_the_folder(tmp_path: Path, make_folder: Any) -> None:
+    make_folder(tmp_path, {"b": 3, "c": 3})
+    split, pictures = read_split(str(tmp_path), ("a", "b", "c", "d"))
+    assert split == "all"
+    assert set(pictures.labels.tolist()) == {1, 2}
+    assert all(Path(key).parts[0] == name for key, name in named(pictures).items())
+    with pytest.raises(DataError, match="'c'"):
+        read_split(str(tmp_path), ("a", "b"))
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("path,label\n", "no rows"),
+        ("where,label\na.png,x\n", "no picture column"),
+        ("path,what\na.png,x\n", "no label column"),
+        ("path,label\na.png\n", "fewer fields"),
+        ("path,label,split\na.png,x,dev\n", "'dev'"),
+    ],
+)
+def test_tables_that_cannot_be_used(text: str, says: str, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(text)
+    with pytest.raises(DataError, match=says) as error:
+        read_splits(str(tmp_path / "t.csv"))
+    assert "t.csv" in str(error.value)
+
+
+def test_other_layouts_that_cannot_be_used(tmp_path: Path, make_folder: Any) -> None:
+    make_folder(tmp_path / "two" / "train", {"a": 4, "b": 4})
+    make_folder(tmp_path / "two" / "val", {"a": 1})
+    make_folder(tmp_path / "two" / "valid", {"a": 1})
+    with pytest.raises(DataError, match="keep one"):
+        read_splits(str(tmp_path / "two"))
+    loose = make_folder(tmp_path / "loose", {"x": 4}) / "x"
+    with pytest.raises(DataError, match="4 pictures but no class folders"):
+        read_splits(str(loose))
+    with pytest.raises(DataError, match="Is it 'loose'"):
+        read_splits(str(tmp_path / "lose"))
+    with pytest.raises(DataError, match="Is it 'digits'"):
+        read_splits("digit")
+    make_folder(tmp_path / "few", {"a": 9, "b": 2})
+    with pytest.raises(DataError, match="'b' has fewer than 3"):
+        read_splits(str(tmp_path / "few"))
+
+
+def test_the_fingerprint_is_that_of_the_pictures(tmp_path: Path, make_folder: Any) -> None:
+    data = str(make_folder(tmp_path, {"a": 5, "b": 5}))
+    before = fingerprint(read_splits(data))
+    assert fingerprint(read_splits(data)) == before
+    make_folder(tmp_path, {"a": 5, "b": 6})
+    assert fingerprint(read_splits(data)) != before
+    (tmp_path / "b" / "5.png").unlink()
+    assert fingerprint(read_splits(data)) == before
+    with open(tmp_path / "a" / "0.png", "ab") as file:
+        file.write(b"x")
+    assert fingerprint(read_splits(data)) != before
