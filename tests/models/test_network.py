@@ -129,7 +129,7 @@ def test_the_map_halves_where_the_width_doubles(name: str) -> None:
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("cardinality", [1, 4])
 def test_a_grouped_block_is_the_sum_of_its_paths(cardinality: int, stride: int) -> None:
-    """Form (a) of the paper's figure 3: each path 1x1, 3x3, 1x1 by itself, then the sum and one batch norm."""
+    """Form (a) of the paper's figure 3: each path by itself, then the sum and one batch norm."""
     d, out = 3, 16
     shape = shortcuts.Shape(10, out, stride, opens_bottlenecks=True)
     stage = StageTemplate(blocks=1, cardinality=cardinality, path_width=d, out_channels=out, stride=stride)

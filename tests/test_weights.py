@@ -1,0 +1,86 @@
+"""Weights on disk: strict, complete, and readable by others."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from resnext.arch import Architecture
+from resnext.contract import Contract, Input, Provenance, Resize
+from resnext.models import create
+from resnext.weights import WeightsError, fill, read_weights, start_from, write_hub_folder
+
+ARCH = Architecture.from_name("resnext11_4x4d+template=8", 3)
+CONTRACT = Contract(
+    ("a", "b", "c"), Input(3, 16, 16), Resize(18, 16), (0.5,) * 3, (0.2,) * 3, Provenance(ARCH.name)
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    write_hub_folder(tmp_path / "model", create(ARCH, 4), CONTRACT, "# card\n")
+    return tmp_path / "model"
+
+
+def test_a_hub_folder_and_its_file_alone_give_the_network_back(folder: Path) -> None:
+    pictures = torch.randn(2, 3, 16, 16)
+    expected = create(ARCH, 4).eval()(pictures)
+    for path in (folder, folder / "model.safetensors"):
+        network, contract = read_weights(path)
+        assert contract == CONTRACT
+        assert torch.equal(network(pictures), expected)
+
+
+def test_what_timm_reads_is_there(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    assert config["label_names"] == ["a", "b", "c"]
+    assert config["num_classes"] == config["pretrained_cfg"]["num_classes"] == 3
+    assert config["num_features"] == create(ARCH).fc.in_features
+    assert config["pretrained_cfg"]["input_size"] == [3, 16, 16]
+    assert config["pretrained_cfg"]["crop_pct"] == pytest.approx(16 / 18)
+
+
+def test_a_new_head_replaces_the_head_only(folder: Path) -> None:
+    other = Architecture.from_name(ARCH.name, 5)
+    with pytest.raises(WeightsError, match="--new-head") as error:
+        start_from(other, folder, 0, new_head=False)
+    assert "fc.weight 3x128, here 5x128" in str(error.value)
+    network, fit = start_from(other, folder, 0, new_head=True)
+    old, new, fresh = (m.state_dict() for m in (create(ARCH, 4), network, create(other, 0)))
+    assert fit.replaced == ("fc.weight", "fc.bias")
+    assert all(torch.equal(new[name], (fresh if name.startswith("fc.") else old)[name]) for name in new)
+
+
+def test_missing_and_unexpected_tensors_are_listed_and_nothing_changes(folder: Path) -> None:
+    tensors = load_file(folder / "model.safetensors")
+    tensors["layer9.weight"] = tensors.pop("layer1.0.conv1.weight")
+    network = create(ARCH, 1)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    with pytest.raises(WeightsError) as error:
+        fill(network, tensors, "file")
+    assert "layer9.weight" in str(error.value)
+    assert "layer1.0.conv1.weight" in str(error.value)
+    assert "--new-head" not in str(error.value)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
+
+
+def test_old_files_without_counters_are_whole(folder: Path) -> None:
+    tensors = load_file(folder / "model.safetensors")
+    counters = [name for name in tensors if name.endswith("num_batches_tracked")]
+    assert fill(create(ARCH), {k: v for k, v in tensors.items() if k not in counters}, "file").is_whole
+
+
+def test_files_that_cannot_be_read(folder: Path, tmp_path: Path) -> None:
+    save_file({"a": torch.zeros(1)}, tmp_path / "foreign.safetensors")
+    with pytest.raises(WeightsError, match="carries no contract"):
+        read_weights(tmp_path / "foreign.safetensors")
+    (folder / "model.safetensors").write_bytes(b"\x00" * 30)
+    with pytest.raises(WeightsError, match="not a whole safetensors file"):
+        read_weights(folder)
+    (folder / "config.json").write_text("{")
+    with pytest.raises(WeightsError, match=r"config\.json"):
+        read_weights(folder)

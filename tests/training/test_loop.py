@@ -1,0 +1,172 @@
+"""`fit`, its parts and its checkpoints, on a network of a few weights."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from resnext.training import checkpoints
+from resnext.training.checkpoints import CheckpointError
+from resnext.training.loop import Average, Diverged, State, fit
+from resnext.training.optimisers import build_optimiser, peak_lr
+from resnext.training.settings import TrainingSettings
+
+SETTINGS = TrainingSettings(lr=0.05, lr_batch=8, averaging=0.2, label_smoothing=0.1)
+STEPS, PER_EPOCH = 24, 6
+
+
+def network() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(3, 4, 3, bias=False), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 9, 2)
+    )
+
+
+def batches(first: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+    """Two classes apart by brightness."""
+    for step in range(first, STEPS):
+        generator = torch.Generator().manual_seed(step)
+        labels = torch.randint(2, (8,), generator=generator)
+        noise = torch.randn(8, 3, 5, 5, generator=generator)
+        yield noise + 2 * labels.view(-1, 1, 1, 1), labels
+
+
+def run(state: State, settings: TrainingSettings = SETTINGS) -> list[Any]:
+    return list(fit(state, batches(state.step), settings, PER_EPOCH, STEPS))
+
+
+def test_it_learns_and_tells() -> None:
+    records = run(State(network(), SETTINGS))
+    assert [r.step for r in records] == list(range(1, STEPS + 1))
+    assert [r.epoch for r in records] == [i // PER_EPOCH for i in range(STEPS)]
+    assert [r.ends_epoch for r in records] == [(i + 1) % PER_EPOCH == 0 for i in range(STEPS)]
+    assert sum(int(r.correct) for r in records[-6:]) > sum(int(r.correct) for r in records[:6])
+    assert records[-1].loss < records[0].loss
+
+
+@pytest.mark.parametrize("optimiser", ["sgd", "adamw"])
+def test_steps_are_those_of_plain_torch(optimiser: str) -> None:
+    settings = replace(SETTINGS, optimiser=optimiser, schedule="cosine")  # type: ignore[arg-type]
+    state, plain = State(network(), settings), network()
+    run(state, settings)
+    if optimiser == "sgd":
+        update: Any = torch.optim.SGD(
+            plain.parameters(), lr=0.05, momentum=0.9, nesterov=True, weight_decay=5e-4
+        )
+    else:
+        update = torch.optim.AdamW(plain.parameters(), lr=0.05, weight_decay=5e-4)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(update, STEPS)
+    for pictures, labels in batches():
+        F.cross_entropy(plain(pictures), labels, label_smoothing=0.1).backward()
+        update.step()
+        schedule.step()
+        update.zero_grad()
+    theirs = plain.state_dict()
+    for name, tensor in state.network.state_dict().items():
+        torch.testing.assert_close(tensor, theirs[name], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("decays", ["all", "kernels"])
+def test_what_decays_is_decided_by_class(decays: str) -> None:
+    net = network()
+    settings = TrainingSettings(weight_decay=0.5, decays=decays)  # type: ignore[arg-type]
+    optimiser = build_optimiser(net, settings)
+    before = {name: p.detach().clone() for name, p in net.named_parameters()}
+    for p in net.parameters():
+        p.grad = torch.zeros_like(p)
+    optimiser.step()
+    shrunk = {name for name, p in net.named_parameters() if not torch.equal(p, before[name])}
+    kernels = {"0.weight", "4.weight"}
+    # A batch norm's shift starts at 0, which decay leaves where it is.
+    assert shrunk == (kernels if decays == "kernels" else kernels | {"1.weight", "4.bias"})
+
+
+def test_the_rate_grows_with_the_batch() -> None:
+    assert peak_lr(TrainingSettings(lr=0.1, lr_batch=128), 256) == pytest.approx(0.2)
+
+
+def test_the_average_spans_a_share_of_the_run_so_far() -> None:
+    """Its weights on past values: early ones are gone, and about the last fifth carries most."""
+    net = nn.Linear(1, 1, bias=False)
+    average, steps = Average(net, 0.2), 200
+    weights = []
+    for _ in range(steps):
+        weight = 1 / max(1.0, 0.2 * (len(weights) + 1))
+        weights = [w * (1 - weight) for w in weights] + [weight]
+    values = torch.randn(steps, dtype=torch.float64)
+    for step, value in enumerate(values):
+        net.weight.data.fill_(value.item())
+        average.update(net, step)
+    expected = sum(w * v for w, v in zip(weights, values.tolist(), strict=True))
+    assert average.network.weight.item() == pytest.approx(expected, abs=1e-5)  # type: ignore[union-attr,operator]
+    assert sum(weights[:100]) < 0.05
+    assert sum(weights[160:]) > 0.6
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_before_the_epoch_does() -> None:
+    def poisoned() -> Iterator[tuple[Tensor, Tensor]]:
+        for step, (pictures, labels) in enumerate(batches()):
+            yield pictures * (float("nan") if step == 8 else 1), labels
+
+    seen = []
+    with pytest.raises(Diverged, match="step 9"):
+        seen += [r.step for r in fit(State(network(), SETTINGS), poisoned(), SETTINGS, PER_EPOCH, STEPS)]
+
+
+@pytest.mark.parametrize("optimiser", ["sgd", "adamw"])
+@pytest.mark.parametrize("stop", [1, 7, 12, 23])
+def test_going_on_from_a_checkpoint_changes_no_bit(stop: int, optimiser: str, tmp_path: Path) -> None:
+    settings = replace(SETTINGS, optimiser=optimiser)  # type: ignore[arg-type]
+    whole = State(network(), settings)
+    losses = [r.loss.item() for r in run(whole, settings)]
+    first = State(network(), settings)
+    for record in fit(first, batches(), settings, PER_EPOCH, STEPS):
+        if record.step == stop:
+            break
+    checkpoints.save(first, tmp_path / "last.safetensors", {"best": 1.5})
+    second = State(nn.Sequential(*network().children()), settings)
+    assert checkpoints.load(second, tmp_path / "last.safetensors") == {"best": 1.5}
+    assert [r.loss.item() for r in run(second, settings)] == losses[stop:]
+    for one, other in ((whole.network, second.network), (whole.judged, second.judged)):
+        state = other.state_dict()
+        assert all(torch.equal(tensor, state[name]) for name, tensor in one.state_dict().items())
+
+
+def test_damaged_and_foreign_checkpoints_are_refused(tmp_path: Path) -> None:
+    state, path = State(network(), SETTINGS), tmp_path / "last.safetensors"
+    checkpoints.save(state, path, {})
+    whole = path.read_bytes()
+    for size in (0, 7, 100, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:size])
+        with pytest.raises(CheckpointError, match="last"):
+            checkpoints.load(state, path)
+    path.write_bytes(whole)
+    with pytest.raises(CheckpointError, match="another network"):
+        checkpoints.load(State(nn.Linear(3, 2), SETTINGS), path)
+    with pytest.raises(CheckpointError, match="not a whole checkpoint"):
+        checkpoints.load(state, tmp_path / "none.safetensors")
+
+
+def test_a_failed_save_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    state, path = State(network(), SETTINGS), tmp_path / "last.safetensors"
+    checkpoints.save(state, path, {})
+    checkpoints.rotate(path, tmp_path / "previous.safetensors")
+    before = path.read_bytes()
+
+    def full(tensors: Any, file: Path, metadata: Any) -> None:
+        shutil.copy(path, file)
+        raise checkpoints.SafetensorError("No space left on device")
+
+    monkeypatch.setattr(checkpoints, "save_file", full)
+    with pytest.raises(OSError, match="No space left"):
+        checkpoints.save(state, path, {})
+    assert path.read_bytes() == before
+    assert {p.name for p in tmp_path.iterdir()} == {"last.safetensors", "previous.safetensors"}
