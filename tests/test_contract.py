@@ -7,6 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from resnext.contract import Calibration, Contract, ContractError, Input, Provenance, Resize
 
@@ -49,7 +51,13 @@ def test_other_readers_find_what_they_need() -> None:
         ("resize.shorter_px", 100, "resize.shorter_px"),
         ("resize.interpolation", "nearest", "resize.interpolation"),
         ("resize.crop", 3, "unknown field 'crop'"),
+        ("resize.shorter_px", None, "resize.shorter_px: must be int"),
+        ("input.channels", 0, "input: sizes must be positive"),
         ("mean", [0.5], "mean: 1 values"),
+        ("mean", [0.5, "0.5", 0.5], r"mean\[1\]: must be float"),
+        ("calibration", [], "calibration: must be an object"),
+        ("calibration.temperature", "hot", "calibration.temperature: must be float"),
+        ("provenance.commit", 7, "provenance.commit: must be str"),
         ("std", [0.2, 0.0, 0.2], "std: must be positive"),
         ("provenance", None, "provenance: must be an object"),
         ("provenance", {}, "'architecture' is missing"),
@@ -71,3 +79,42 @@ def test_texts_that_are_no_contract() -> None:
     for text in ("", "[1]", "{", "null"):
         with pytest.raises(ContractError):
             Contract.loads(text)
+
+
+numbers = st.floats(-1e6, 1e6)
+
+
+@st.composite
+def contracts(draw: st.DrawFn) -> Contract:
+    channels, crop = draw(st.integers(1, 4)), draw(st.integers(1, 500))
+    words = st.none() | st.text()
+    resize = Resize(crop + draw(st.integers(0, 99)), crop, draw(st.sampled_from(["bilinear", "lanczos"])))
+    return Contract(
+        classes=tuple(draw(st.lists(st.text(), min_size=1, max_size=5, unique=True))),
+        input=Input(channels, crop, crop),
+        resize=resize,
+        mean=tuple(draw(st.lists(numbers, min_size=channels, max_size=channels))),
+        std=tuple(draw(st.lists(st.floats(1e-6, 9), min_size=channels, max_size=channels))),
+        provenance=Provenance(draw(st.text()), draw(words), draw(words), draw(words), draw(words)),
+        calibration=draw(st.none() | st.builds(Calibration, st.floats(0.1, 9), st.floats(0, 1))),
+    )
+
+
+@given(contracts())
+def test_json_loses_nothing(contract: Contract) -> None:
+    assert Contract.loads(contract.dumps()) == contract
+
+
+@pytest.mark.parametrize("field", ["classes", "input", "resize", "mean", "std", "provenance"])
+def test_missing_fields_are_named(field: str) -> None:
+    value = {k: v for k, v in CONTRACT.to_json().items() if k != field}
+    with pytest.raises(ContractError, match=f"field '{field}' is missing"):
+        Contract.from_json(value)
+
+
+def test_what_may_be_left_out() -> None:
+    value = json.loads(replace(CONTRACT, resize=Resize(256, 224)).dumps())
+    for optional in ("calibration", "exif", "written_by"):
+        del value[optional]
+    del value["resize"]["interpolation"], value["provenance"]["commit"]
+    assert Contract.from_json(value) == replace(CONTRACT, resize=Resize(256, 224), calibration=None)

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn import metrics
 
 from resnext.metrics import score
 
@@ -35,3 +40,33 @@ def test_five_classes_or_fewer_have_no_top_5() -> None:
     assert scores.top5_error is None
     assert scores.top1_error == 0
     assert np.isfinite(scores.loss)
+
+
+@given(st.integers(0, 999), st.integers(2, 9), st.integers(1, 40))
+def test_scores_are_those_of_scikit_learn(seed: int, count: int, pictures: int) -> None:
+    """Few pictures, so that most draws leave classes that nothing shows or that nobody answers."""
+    random = np.random.default_rng(seed)
+    rows = random.dirichlet(np.ones(count), pictures).astype(np.float32)
+    labels, every = random.integers(0, count, pictures), np.arange(count)
+    answers = rows.argmax(1)
+    scores = score(rows, labels, tuple(map(str, every)))
+    assert scores.top1_error == pytest.approx(100 * (1 - metrics.accuracy_score(labels, answers)))
+    assert (scores.top5_error is None) == (count <= 5)
+    if scores.top5_error is not None:
+        order = np.argsort(-rows, axis=1)[:, :5]
+        assert scores.top5_error == pytest.approx(100 * np.mean((order != labels[:, None]).all(1)))
+    report = metrics.classification_report(
+        labels, answers, labels=every, target_names=list(map(str, every)), output_dict=True, zero_division=0
+    )
+    for row in scores.classes:
+        theirs = report[row.name]
+        assert (row.precision, row.recall, row.f1) == pytest.approx(
+            (theirs["precision"], theirs["recall"], theirs["f1-score"])
+        )
+        assert row.count == np.sum(labels == int(row.name))
+    assert json.loads(json.dumps(scores.to_json()))["count"] == pictures
+
+
+def test_a_certain_wrong_answer_costs_much_but_not_everything() -> None:
+    loss = score(np.eye(3, dtype=np.float32), np.array([1, 2, 0]), tuple("abc")).loss
+    assert 30 < loss < 40  # -log of float64's precision: still a number, so means stay meaningful

@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from resnext.data.settings import DataSettings
 from resnext.recipe import (
     RECIPES,
     Recipe,
@@ -16,6 +19,41 @@ from resnext.recipe import (
     override,
     set_field,
 )
+from resnext.training.settings import TrainingSettings
+
+shares = st.floats(0, 1, exclude_max=True)
+triples = st.none() | st.tuples(*[st.floats(0.01, 1)] * 3)
+recipes = st.builds(
+    Recipe,
+    model=st.none() | st.text(),
+    epochs=st.none() | st.integers(1, 999),
+    batch=st.none() | st.integers(1, 999),
+    precision=st.sampled_from([None, "float32", "bfloat16"]),
+    seed=st.integers(0, 2**63 - 1),
+    data=st.builds(
+        DataSettings,
+        size_px=st.none() | st.integers(1, 99),
+        resize_px=st.none() | st.integers(99, 200),
+        interpolation=st.sampled_from(["bilinear", "bicubic", "lanczos"]),
+        mean=triples,
+        std=triples,
+        crop=st.sampled_from([None, "pad", "resized"]),
+        flip=st.none() | shares,
+    ),
+    training=st.builds(
+        TrainingSettings,
+        lr=st.floats(1e-6, 10),
+        warmup=shares,
+        averaging=shares,
+        decays=st.sampled_from(["all", "kernels"]),
+        milestones=st.lists(st.floats(0.01, 0.99), max_size=4).map(tuple),
+    ),
+)
+
+
+@given(recipes)
+def test_toml_loses_nothing(recipe: Recipe) -> None:
+    assert Recipe.from_toml(recipe.to_toml()) == recipe
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -55,6 +93,23 @@ def test_every_field_can_be_named() -> None:
         ("data.flip", 1.5, "data.flip"),
         ("data.mean", (0.5, 0.5), "data.mean"),
         ("precision", "float16", "float32, bfloat16"),
+        ("epochs", "3", "epochs"),
+        ("batch", 0, "batch: must be at least 1"),
+        ("data.size", 32, "data.size_px"),
+        ("data.size_px", 0, "data.size_px: must be at least 1"),
+        ("data.pad_px", -1, "data.pad_px: must be at least 0"),
+        ("data.min_area", 0.0, "data.min_area"),
+        ("data.max_aspect", 0.5, "data.max_aspect: must be at least 1"),
+        ("data.std", (0.1, 0.0, 0.1), "data.std: must be positive"),
+        ("data.crop", "random", "pad, resized"),
+        ("training.lr", None, "training.lr"),
+        ("training.lr", float("nan"), "training.lr"),
+        ("training.lr.peak", 1.0, "there is no field 'training.lr.peak'"),
+        ("training.weight_decay", -1e-4, "training.weight_decay: must be at least 0"),
+        ("training.warmup", 1.0, "training.warmup"),
+        ("training.averaging", 1.5, "training.averaging"),
+        ("training.label_smoothing", 1.0, "training.label_smoothing"),
+        ("training.lr_batch", 0, "training.lr_batch"),
     ],
 )
 def test_bad_values_are_named(name: str, value: Any, says: str) -> None:
@@ -86,3 +141,27 @@ def test_the_paper_s_cifar_recipe() -> None:
         0,
     )
     assert (recipe.data.size_px, recipe.data.pad_px, recipe.data.flip) == (32, 4, 0.5)
+
+
+def test_overrides_touch_nothing_else() -> None:
+    recipe = named_recipe("cifar")
+    changed = override(recipe, epochs=3, training__lr=1, data__flip=None)
+    assert (changed.epochs, changed.training.lr, changed.data.flip) == (3, 1.0, None)
+    assert type(changed.training.lr) is float
+    touched = {"epochs", "training.lr", "data.flip"}
+    for name in set(dotted_names()) - touched:
+        assert get_field(changed, name) == get_field(recipe, name)
+    assert recipe == named_recipe("cifar")
+
+
+def test_bad_toml_is_named_like_a_bad_override() -> None:
+    for text, says in (
+        ("[training]\nlearning_rate = 1.0", "Nearest: training.l"),
+        ("[training.lr]\npeak = 1.0", "training.lr.peak"),
+        ("epochs = 0", "epochs: must be at least 1"),
+        ("[data]\nmean = [0.5]", "data.mean"),
+        ("training = 3", "'training'"),
+    ):
+        with pytest.raises(RecipeError) as error:
+            Recipe.from_toml(text)
+        assert says in str(error.value)

@@ -84,3 +84,44 @@ def test_files_that_cannot_be_read(folder: Path, tmp_path: Path) -> None:
     (folder / "config.json").write_text("{")
     with pytest.raises(WeightsError, match=r"config\.json"):
         read_weights(folder)
+
+
+def test_nothing_changes_when_a_head_does_not_fit(folder: Path) -> None:
+    network = create(Architecture.from_name(ARCH.name, 5), 1)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    with pytest.raises(WeightsError, match="of another shape"):
+        fill(network, load_file(folder / "model.safetensors"), "file")
+    assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
+
+
+def test_a_new_head_forgives_nothing_else(folder: Path) -> None:
+    tensors = load_file(folder / "model.safetensors")
+    del tensors["bn1.weight"], tensors["fc.bias"]
+    tensors["fc.extra"] = torch.zeros(1)
+    with pytest.raises(WeightsError) as error:
+        fill(create(ARCH), tensors, "file", new_head=True)
+    rows = {line.split("  ")[1]: line for line in str(error.value).splitlines()[1:]}
+    assert rows["missing in the file"].endswith(" 1  bn1.weight")
+    assert rows["unexpected in the file"].endswith(" 1  fc.extra")
+    assert rows["replaced by a new head"].endswith(" 2  fc.weight, fc.bias")
+
+
+def test_every_tensor_of_the_file_is_counted_once(folder: Path) -> None:
+    tensors = load_file(folder / "model.safetensors")
+    fit = fill(create(ARCH), tensors, "file")
+    assert sorted(fit.loaded) == sorted(tensors)
+    assert fit.is_whole
+    fit = fill(create(ARCH), tensors, "file", new_head=True)
+    assert sorted((*fit.loaded, *fit.replaced)) == sorted(tensors)
+
+
+def test_a_contract_of_other_classes_is_refused(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    config["resnext"]["contract"]["classes"] = ["a", "b"]
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(WeightsError, match="names 2 classes, the network has 3"):
+        read_weights(folder)
+    config["resnext"]["contract"] |= {"schema": 9, "written_by": "resnext 7.0"}
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(WeightsError, match=r"schema 9 was written by resnext 7\.0"):
+        read_weights(folder)

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from resnext.contract import Resize
 from resnext.data.augment import Augmentation, Flip, PadCrop
 from resnext.data.batches import Plan, evaluation_batches, training_batches
-from resnext.data.sources import read_splits
+from resnext.data.decode import BadPicture
+from resnext.data.sources import read_split, read_splits
 
 RESIZE = Resize(16, 16)
 AUGMENTATION = Augmentation((PadCrop(RESIZE, 2, (0, 0, 0)), Flip(0.5)))
@@ -43,14 +44,14 @@ def test_epochs_and_seeds_have_their_own_order() -> None:
     assert len(set(orders)) == 4
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_workers_and_restarts_change_nothing(workers: int) -> None:
+@pytest.mark.parametrize(("workers", "first"), [(0, 4), (1, 0), (1, 4), (2, 0), (2, 7)])
+def test_workers_and_restarts_change_nothing(workers: int, first: int) -> None:
     pictures = read_splits("digits").val
     plan = Plan(len(pictures), 32, 2, seed=3)
     whole = list(training_batches(pictures, AUGMENTATION, plan, 0, workers=0))
-    again = list(training_batches(pictures, AUGMENTATION, plan, 4, workers=workers))
-    assert len(again) == plan.steps - 4
-    for one, other in zip(whole[4:], again, strict=True):
+    again = list(training_batches(pictures, AUGMENTATION, plan, first, workers=workers))
+    assert len(again) == plan.steps - first
+    for one, other in zip(whole[first:], again, strict=True):
         assert torch.equal(one.pictures, other.pictures)
         assert torch.equal(one.labels, other.labels)
         assert torch.equal(one.labels, torch.from_numpy(pictures.labels)[one.indices])
@@ -63,8 +64,6 @@ def test_workers_and_restarts_change_nothing(workers: int) -> None:
 def test_evaluation_sees_every_picture_once_in_order(workers: int, tmp_path: Path, make_folder: Any) -> None:
     folder = make_folder(tmp_path, {"a": 10, "b": 13})
     (folder / "a" / "3.png").write_bytes(b"broken")
-    from resnext.data.sources import read_split
-
     _, pictures = read_split(str(folder), ("a", "b"))
     batches = list(islice(evaluation_batches(pictures, RESIZE, 4, workers), 100))
     indices = torch.cat([batch.indices for batch in batches]).tolist()
@@ -74,3 +73,37 @@ def test_evaluation_sees_every_picture_once_in_order(workers: int, tmp_path: Pat
     assert bad == [str(folder / "a/3.png")]
     labels = np.concatenate([batch.labels for batch in batches])
     assert np.array_equal(labels, pictures.labels[indices])
+
+
+def test_fewer_pictures_than_a_batch_make_one_smaller_batch() -> None:
+    plan = Plan(3, 8, 2, seed=0)
+    steps = list(plan.samples())
+    assert [sorted(i for _, i in step) for step in steps] == [[0, 1, 2]] * plan.steps == [[0, 1, 2]] * 2
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork.*:DeprecationWarning")
+@pytest.mark.parametrize(
+    "workers",
+    [
+        0,
+        pytest.param(
+            1, marks=pytest.mark.xfail(strict=True, reason="a worker's error comes as RuntimeError")
+        ),
+    ],
+)
+def test_training_stops_at_a_bad_picture_and_names_it(workers: int, tmp_path: Path, make_folder: Any) -> None:
+    folder = make_folder(tmp_path, {"a": 4, "b": 4})
+    (folder / "b" / "2.png").write_bytes(b"broken")
+    _, pictures = read_split(str(folder), ("a", "b"))
+    with pytest.raises(BadPicture, match=r"b/2\.png: is not a picture"):
+        list(training_batches(pictures, AUGMENTATION, Plan(8, 2, 1, 0), 0, workers))
+
+
+def test_a_batch_of_bad_pictures_alone_is_empty(tmp_path: Path, make_folder: Any) -> None:
+    folder = make_folder(tmp_path, {"a": 4, "b": 4})
+    for i in range(4):
+        (folder / "a" / f"{i}.png").write_bytes(b"broken")
+    _, pictures = read_split(str(folder), ("a", "b"))
+    first, second = evaluation_batches(pictures, RESIZE, 4, workers=0)
+    assert (len(first.pictures), len(first.labels), len(first.indices), len(first.bad)) == (0, 0, 0, 4)
+    assert second.indices.tolist() == [4, 5, 6, 7]

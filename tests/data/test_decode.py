@@ -34,8 +34,9 @@ def grey(values: np.ndarray) -> np.ndarray:
     return np.repeat(values[:, :, None], 3, axis=2)
 
 
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_exif_orientation_is_undone(orientation: int) -> None:
+def test_exif_orientation_is_undone(orientation: int, kind: str) -> None:
     # What a camera does to an upright picture before it notes the orientation.
     stored = {
         1: lambda a: a,
@@ -49,8 +50,30 @@ def test_exif_orientation_is_undone(orientation: int) -> None:
     }[orientation](COLOUR)
     exif = Image.Exif()
     exif[0x0112] = orientation
-    data = encoded(Image.fromarray(np.ascontiguousarray(stored)), "PNG", exif=exif)
+    options = {"lossless": True, "exact": True} if kind == "WEBP" else {}
+    data = encoded(Image.fromarray(np.ascontiguousarray(stored)), kind, exif=exif, **options)
     assert np.array_equal(decoded(data), COLOUR)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_camera_s_jpeg_is_upright(orientation: int) -> None:
+    """Pillow's own list of what undoes each orientation."""
+    undo = [
+        None,
+        Image.Transpose.FLIP_LEFT_RIGHT,
+        Image.Transpose.ROTATE_180,
+        Image.Transpose.FLIP_TOP_BOTTOM,
+        Image.Transpose.TRANSPOSE,
+        Image.Transpose.ROTATE_270,
+        Image.Transpose.TRANSVERSE,
+        Image.Transpose.ROTATE_90,
+    ][orientation - 1]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = encoded(Image.fromarray(np.tile(COLOUR, (4, 4, 1))), "JPEG", exif=exif)
+    plain = Image.open(io.BytesIO(data)).convert("RGB")
+    expected = plain if undo is None else plain.transpose(undo)
+    assert np.array_equal(decoded(data), np.asarray(expected))
 
 
 def test_16_bit_grey_is_scaled_not_cut() -> None:
@@ -113,3 +136,50 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
     for path, reason in ((tmp_path / "none.png", "no such file"), (tmp_path, "folder")):
         with pytest.raises(BadPicture, match=reason):
             decode(path, str(path))
+
+
+@pytest.mark.parametrize("mode", ["I;16", "I;16B", "I"])
+def test_wide_grey_is_scaled_whatever_its_bytes_order(mode: str) -> None:
+    values = np.array([[0, 257, 32896, 65535]])
+    raw = values.astype({"I;16": "<u2", "I;16B": ">u2", "I": "<i4"}[mode]).tobytes()
+    image = decode(Image.frombytes(mode, (4, 1), raw), "key")
+    assert np.asarray(image)[0, :, 1].tolist() == [0, 1, 128, 255]
+
+
+@pytest.mark.parametrize(
+    ("image", "transparency"),
+    [
+        (Image.fromarray(np.array([[100, 40]], np.uint8)), 100),
+        (Image.fromarray(np.array([[[1, 2, 3], [40, 40, 40]]], np.uint8)), (1, 2, 3)),
+    ],
+    ids=["L", "RGB"],
+)
+def test_a_transparent_grey_or_colour_is_white(image: Image.Image, transparency: Any) -> None:
+    values = decoded(encoded(image, "PNG", transparency=transparency))
+    assert values.tolist() == [[[255] * 3, [40] * 3]]
+
+
+def test_half_transparent_pixels_are_mixed_with_white() -> None:
+    alpha = np.arange(0, 256, dtype=np.uint8)
+    pixels = np.stack([np.full(256, 200), np.full(256, 17), 255 - alpha, alpha], 1).astype(np.uint8)[None]
+    share = alpha[:, None] / 255.0
+    expected = pixels[0, :, :3] * share + 255 * (1 - share)
+    assert np.abs(decoded(encoded(Image.fromarray(pixels), "PNG"))[0] - expected).max() <= 1
+
+
+def test_the_inverted_cmyk_of_jpeg_is_turned_round() -> None:
+    blocks = np.repeat(np.repeat(COLOUR[:2, :3], 16, 0), 16, 1)
+    data = encoded(Image.fromarray(blocks).convert("CMYK"), "JPEG", quality=95, subsampling=0)
+    assert Image.open(io.BytesIO(data)).mode == "CMYK"
+    assert np.abs(decoded(data).astype(int) - blocks).max() <= 8
+
+
+def test_files_on_disk_are_named_by_their_key(tmp_path: Path) -> None:
+    (tmp_path / "text.jpg").write_text("not a picture")
+    (tmp_path / "empty.png").touch()
+    Image.fromarray(COLOUR).save(tmp_path / "fine.bmp")
+    (tmp_path / "wrong_name.jpg").write_bytes((tmp_path / "fine.bmp").read_bytes())
+    for name in ("text.jpg", "empty.png"):
+        with pytest.raises(BadPicture, match=f"^{name}: is not a picture"):
+            decode(tmp_path / name, name)
+    assert np.array_equal(np.asarray(decode(tmp_path / "wrong_name.jpg", "key")), COLOUR)

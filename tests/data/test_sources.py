@@ -175,3 +175,107 @@ def test_the_fingerprint_is_that_of_the_pictures(tmp_path: Path, make_folder: An
     with open(tmp_path / "a" / "0.png", "ab") as file:
         file.write(b"x")
     assert fingerprint(read_splits(data)) != before
+
+
+@pytest.mark.parametrize("entry", ["train", "val"])
+def test_names_decide_labels_where_a_split_lacks_classes(
+    entry: str, tmp_path: Path, make_folder: Any
+) -> None:
+    make_folder(tmp_path / "train", {"a": 3, "b": 3, "c": 3, "d": 3})
+    make_folder(tmp_path / "val", {"b": 2, "d": 1})
+    splits = read_splits(str(tmp_path))
+    assert splits.val.classes == splits.classes == ("a", "b", "c", "d")
+    assert splits.val.labels.tolist() == [1, 1, 3]
+    assert any("no picture of a, c" in note for note in splits.notes)
+    name, pictures = read_split(str(tmp_path), ("d", "c", "b", "a"), entry)
+    assert name == entry
+    assert all(Path(key).parts[0] == word for key, word in named(pictures).items())
+
+
+def test_folders_that_cannot_be_used_are_named(tmp_path: Path, make_folder: Any) -> None:
+    make_folder(tmp_path / "extra" / "train", {"a": 3, "b": 3})
+    make_folder(tmp_path / "extra" / "val", {"a": 1, "zebra": 1})
+    (tmp_path / "empty").mkdir()
+    make_folder(tmp_path / "one", {"a": 30})
+    make_folder(tmp_path / "hollow", {"a": 9, "b": 9})
+    (tmp_path / "hollow" / "c").mkdir()
+    (tmp_path / "hollow" / "c" / "notes.txt").touch()
+    make_folder(tmp_path / "unseen" / "train", {"a": 3, "b": 3})
+    (tmp_path / "unseen" / "val" / "a").mkdir(parents=True)
+    make_folder(tmp_path / "headless" / "val", {"a": 3, "b": 3})
+    for folder, says in (
+        ("extra", "val has pictures of 'zebra', which train lacks"),
+        ("empty", "is empty"),
+        ("one", "only one class, 'a'"),
+        ("hollow", "class 'c' has no pictures"),
+        ("unseen", "val has no pictures"),
+        ("headless", "no train split"),
+    ):
+        with pytest.raises(DataError, match=says) as error:
+            read_splits(str(tmp_path / folder))
+        assert str(tmp_path / folder) in str(error.value)
+
+
+def test_hidden_and_foreign_files_are_no_pictures(tmp_path: Path, make_folder: Any) -> None:
+    make_folder(tmp_path, {"a": 15, "b": 15})
+    before = fingerprint(read_splits(str(tmp_path)))
+    for name in (".hidden/x.png", "a/.x.png", "a/.thumbs/x.png", "a/notes.txt", "loose.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert fingerprint(read_splits(str(tmp_path))) == before
+    make_folder(tmp_path / "a", {"deep": 1})
+    assert "a/deep/0.png" in read_split(str(tmp_path), ("a", "b"))[1].keys
+
+
+def test_equal_pictures_elsewhere_have_an_equal_fingerprint(tmp_path: Path, make_folder: Any) -> None:
+    one, other = (str(make_folder(tmp_path / name, {"a": 20, "b": 10})) for name in ("here", "there"))
+    assert fingerprint(read_splits(one)) == fingerprint(read_splits(other))
+    (tmp_path / "there" / "a").rename(tmp_path / "there" / "c")
+    assert fingerprint(read_splits(one)) != fingerprint(read_splits(other))
+
+
+@pytest.mark.parametrize("counts", [(3, 3), (10, 10), (30, 70, 3), (41, 9, 17, 5)])
+def test_a_division_leaves_every_class_something_to_train_on(counts: tuple[int, ...], tmp_path: Path) -> None:
+    """Exactly a tenth each for val and test, in shares that differ by less than two pictures."""
+    words = [chr(97 + i) for i, n in enumerate(counts) for _ in range(n)]
+    table = tmp_path / "t.csv"
+    with open(table, "w", newline="") as file:
+        rows = [(f"{i}.png", word) for i, word in enumerate(words)]
+        csv.writer(file).writerows([("path", "label"), *rows])
+    splits = read_splits(str(table))
+    tenth = len(words) // 10
+    assert splits.test is not None
+    assert (len(splits.val), len(splits.test)) == (max(1, tenth), tenth)
+    assert sorted(k for _, p in splits.items() for k in p.keys) == sorted(path for path, _ in rows)
+    assert all(dict(rows)[k] == word for _, p in splits.items() for k, word in named(p).items())
+    assert np.bincount(splits.train.labels, minlength=len(counts)).min() >= 1
+    shown = np.bincount(splits.test.labels, minlength=len(counts))
+    assert np.abs(shown - np.array(counts) * tenth / len(words)).max() <= 1
+
+
+def test_tables_whose_labels_cannot_be_used(tmp_path: Path) -> None:
+    names = {"huggingface": json.dumps({"info": {"features": {"label": {"names": ["a", "b"]}}}})}
+    for labels, metadata, says in (
+        ([0, 1, -1, 1], names, "label -1 is not one of the 2 named classes"),
+        (["a", None, "b", "b"], None, "1 rows without a label"),
+    ):
+        table = pa.table({"image": [b"x"] * 4, "label": labels}).replace_schema_metadata(metadata)
+        pq.write_table(table, tmp_path / "t.parquet")
+        with pytest.raises(DataError, match=says) as error:
+            read_splits(str(tmp_path / "t.parquet"))
+        assert "t.parquet" in str(error.value)
+    (tmp_path / "t.parquet").write_bytes(b"PAR1 cut off")
+    with pytest.raises(DataError, match="cannot be read as parquet"):
+        read_splits(str(tmp_path / "t.parquet"))
+    (tmp_path / "t.txt").touch()
+    with pytest.raises(DataError, match=r"must end in \.parquet or \.csv"):
+        read_splits(str(tmp_path / "t.txt"))
+
+
+def test_whole_number_labels_are_names_too(tmp_path: Path) -> None:
+    values = [10, 9, 100] * 10
+    pq.write_table(pa.table({"img": [b"x"] * 30, "label": values}), tmp_path / "t.parquet")
+    splits = read_splits(str(tmp_path / "t.parquet"))
+    assert splits.classes == ("10", "100", "9")
+    rows = {f"t.parquet#{i}": str(v) for i, v in enumerate(values)}
+    assert {k: v for _, p in splits.items() for k, v in named(p).items()} == rows

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -122,15 +125,14 @@ def test_a_loss_that_is_not_finite_ends_the_run_before_the_epoch_does() -> None:
 
 
 @pytest.mark.parametrize("optimiser", ["sgd", "adamw"])
-@pytest.mark.parametrize("stop", [1, 7, 12, 23])
+@pytest.mark.parametrize("stop", [0, 1, 7, 12, 23, STEPS])
 def test_going_on_from_a_checkpoint_changes_no_bit(stop: int, optimiser: str, tmp_path: Path) -> None:
     settings = replace(SETTINGS, optimiser=optimiser)  # type: ignore[arg-type]
     whole = State(network(), settings)
     losses = [r.loss.item() for r in run(whole, settings)]
     first = State(network(), settings)
-    for record in fit(first, batches(), settings, PER_EPOCH, STEPS):
-        if record.step == stop:
-            break
+    for _ in islice(fit(first, batches(), settings, PER_EPOCH, STEPS), stop):
+        pass
     checkpoints.save(first, tmp_path / "last.safetensors", {"best": 1.5})
     second = State(nn.Sequential(*network().children()), settings)
     assert checkpoints.load(second, tmp_path / "last.safetensors") == {"best": 1.5}
@@ -170,3 +172,82 @@ def test_a_failed_save_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.M
         checkpoints.save(state, path, {})
     assert path.read_bytes() == before
     assert {p.name for p in tmp_path.iterdir()} == {"last.safetensors", "previous.safetensors"}
+
+
+@pytest.mark.parametrize("share", [0.01, 0.1, 1.0])
+def test_the_average_is_the_network_then_fades(share: float) -> None:
+    """In float64: within the first 1 / share updates the network itself, then each step counts
+    1 / (share * updates); with share 1 that is the plain mean."""
+    net = nn.Linear(1, 1, bias=False)
+    average = Average(net, share)
+    values = np.random.default_rng(0).normal(size=60)
+    expected = 0.0
+    for updates, value in enumerate(values):
+        net.weight.data.fill_(value)
+        average.update(net, updates)
+        expected += (value - expected) / max(1.0, share * (updates + 1))
+        got = average.network.get_parameter("weight").item()
+        assert got == pytest.approx(expected, abs=1e-5)
+        if share * (updates + 1) <= 1:
+            assert got == net.weight.item()
+    if share == 1:
+        assert got == pytest.approx(values.mean(), abs=1e-5)
+
+
+def test_batch_norm_statistics_are_averaged_too() -> None:
+    net = nn.BatchNorm1d(1)
+    average = Average(net, 1.0)
+    for updates, value in enumerate((1.0, 2.0, 6.0)):
+        net.get_buffer("running_mean").fill_(value)
+        average.update(net, updates)
+    assert average.network.get_buffer("running_mean").item() == pytest.approx(3.0)
+
+
+@pytest.mark.parametrize("poison", [0, 3, 6, 19, 20, 23])
+def test_the_diverged_step_is_named_wherever_the_loss_is_looked_at(poison: int) -> None:
+    """In epochs longer than the interval between looks too; no later end of epoch is told."""
+
+    def poisoned() -> Iterator[tuple[Tensor, Tensor]]:
+        for step, (pictures, labels) in enumerate(batches()):
+            yield pictures * (float("inf") if step == poison else 1), labels
+
+    for per_epoch in (PER_EPOCH, STEPS):
+        records: list[Any] = []
+        with pytest.raises(Diverged, match=rf"at step {poison + 1}\."):
+            records.extend(fit(State(network(), SETTINGS), poisoned(), SETTINGS, per_epoch, STEPS))
+        assert all(record.step <= poison for record in records if record.ends_epoch)
+
+
+def test_the_checkpoint_before_the_last_is_kept(tmp_path: Path) -> None:
+    state = State(network(), SETTINGS)
+    last, previous = tmp_path / "last.safetensors", tmp_path / "previous.safetensors"
+    checkpoints.rotate(last, previous)
+    assert not previous.exists()
+    for _ in islice(fit(state, batches(), SETTINGS, PER_EPOCH, STEPS), 3):
+        checkpoints.rotate(last, previous)
+        checkpoints.save(state, last, {})
+    fresh = State(network(), SETTINGS)
+    for path, step in ((last, 3), (previous, 2)):
+        checkpoints.load(fresh, path)
+        assert fresh.step == step
+
+
+@pytest.mark.parametrize("culprit", ["save_file", "replace"])
+def test_a_disk_that_fills_up_leaves_the_old_checkpoint(
+    culprit: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state, path = State(network(), SETTINGS), tmp_path / "last.safetensors"
+    checkpoints.save(state, path, {"best": 1})
+    before = path.read_bytes()
+
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(28, os.strerror(28))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoints if culprit == "save_file" else os, culprit, full)
+        with pytest.raises(OSError, match="No space left"):
+            checkpoints.save(state, path, {"best": 2})
+    assert path.read_bytes() == before
+    assert checkpoints.load(State(network(), SETTINGS), path) == {"best": 1}
+    checkpoints.save(state, path, {"best": 2})  # what was left aside is in nobody's way
+    assert checkpoints.load(State(network(), SETTINGS), path) == {"best": 2}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
+import numpy as np
 import pytest
 import torch
 from torch.optim import lr_scheduler
@@ -27,11 +30,21 @@ def our_factors(**settings: object) -> list[float]:
     return [lr_factor(TrainingSettings(**settings), step, STEPS) for step in range(STEPS)]  # type: ignore[arg-type]
 
 
-def test_one_cycle() -> None:
+@pytest.mark.parametrize("share", [0.1, 0.25, 0.333, 0.5])
+def test_one_cycle(share: float) -> None:
     theirs = torch_factors(
-        lambda o: lr_scheduler.OneCycleLR(o, 1.0, total_steps=STEPS, pct_start=0.25, cycle_momentum=False)
+        lambda o: lr_scheduler.OneCycleLR(
+            o,
+            1.0,
+            total_steps=STEPS,
+            pct_start=share,
+            anneal_strategy="cos",
+            div_factor=25,
+            final_div_factor=1e4,
+            cycle_momentum=False,
+        )
     )
-    assert our_factors(schedule="one-cycle", warmup=0.25) == pytest.approx(theirs, abs=1e-9)
+    assert our_factors(schedule="one-cycle", warmup=share) == pytest.approx(theirs, abs=1e-9)
 
 
 def test_cosine() -> None:
@@ -39,15 +52,17 @@ def test_cosine() -> None:
     assert our_factors(schedule="cosine") == pytest.approx(theirs, abs=1e-9)
 
 
-def test_step() -> None:
-    theirs = torch_factors(lambda o: lr_scheduler.MultiStepLR(o, [100, 150], 0.1))
-    assert our_factors(schedule="step") == pytest.approx(theirs)
+@pytest.mark.parametrize("milestones", [(0.5, 0.75), (0.305,), (0.1, 0.15, 0.95)])
+def test_step(milestones: tuple[float, ...]) -> None:
+    steps = [round(m * STEPS) for m in milestones]
+    theirs = torch_factors(lambda o: lr_scheduler.MultiStepLR(o, steps, 0.1))
+    assert our_factors(schedule="step", milestones=milestones) == pytest.approx(theirs)
 
 
 @pytest.mark.parametrize("schedule", ["cosine", "step"])
 def test_warm_up_rises_in_equal_steps_to_the_schedule(schedule: str) -> None:
     factors = our_factors(schedule=schedule, warmup=0.1)
-    rises = [b - a for a, b in zip(factors[:20], factors[1:21], strict=True)]
+    rises = [b - a for a, b in pairwise(factors[:21])]
     assert rises == pytest.approx([rises[0]] * 20)
     assert factors[20] == 1
 
@@ -58,3 +73,8 @@ def test_warm_up_rises_in_equal_steps_to_the_schedule(schedule: str) -> None:
 def test_the_shortest_runs_have_rates_too(schedule: str, steps: int, warmup: float) -> None:
     settings = TrainingSettings(schedule=schedule, warmup=warmup)  # type: ignore[arg-type]
     assert all(0 < lr_factor(settings, step, steps) <= 1 for step in range(steps))
+
+
+def test_cosine_after_warm_up_is_half_a_wave() -> None:
+    wave = (1 + np.cos(np.pi * np.arange(STEPS - 20) / (STEPS - 20))) / 2
+    assert our_factors(schedule="cosine", warmup=0.1)[20:] == pytest.approx(wave.tolist(), abs=1e-12)
