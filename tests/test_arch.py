@@ -96,7 +96,6 @@ def test_the_template_rules() -> None:
         ("resnext50-32x4d", "resnext50_32x4d"),
         ("ResNeXt50_32X4D", "resnext50_32x4d"),
         ("resnext50", "resnext50_"),
-        ("resnet50_32x4d", "called resnext50_32x"),
         ("resnet51", "resnet50"),
         ("resnext18_32x4d", "resnext26_32x4d"),
         ("resnet29+stem=imagenet", "say them"),
@@ -108,6 +107,8 @@ def test_the_template_rules() -> None:
         ("resnet50+stem=cifar", "three equal stages"),
         ("resnext50_0x4d", "no network has such a name"),
         ("", "no network has such a name"),
+        ("resnet5\u0660", "no network has such a name"),
+        ("resnet50_32x4d", "called resnext50_32x4d"),
     ],
 )
 def test_a_bad_name_gets_what_would_be_good(name: str, says: str) -> None:
@@ -217,3 +218,10 @@ def test_the_nearest_name_is_named_first(name: str, good: str) -> None:
 def test_values_that_describe_no_network(values: dict[str, Any], says: str) -> None:
     with pytest.raises(ArchitectureError, match=says):
         Architecture(**({"blocks": (2, 2, 2, 2)} | values))
+
+
+def test_only_one_hint_is_given() -> None:
+    with pytest.raises(ArchitectureError) as error:
+        Architecture.from_name("resnet50+shortcut=zeropad")
+    assert str(error.value).count("Nearest: ") == 1
+    assert str(error.value).endswith("Nearest: zero_pad")

@@ -104,6 +104,10 @@ def test_a_new_head_forgives_nothing_else(folder: Path) -> None:
     assert rows["missing in the file"].endswith(" 1  bn1.weight")
     assert rows["unexpected in the file"].endswith(" 1  fc.extra")
     assert rows["replaced by a new head"].endswith(" 2  fc.weight, fc.bias")
+    del tensors["fc.extra"]
+    with pytest.raises(WeightsError, match=r"bn1\.weight") as error:
+        fill(create(ARCH), tensors, "file")
+    assert "--new-head" not in str(error.value)  # it would not help
 
 
 def test_every_tensor_of_the_file_is_counted_once(folder: Path) -> None:

@@ -38,7 +38,7 @@ KNOWN_NAMES = tuple(
     ).split()
 )
 
-_NAME = re.compile(r"(resnet|resnext)([1-9]\d*)(?:_([1-9]\d*)x([1-9]\d*)d)?((?:\+[^+]*)*)")
+_NAME = re.compile(r"(resnet|resnext)([1-9][0-9]*)(?:_([1-9][0-9]*)x([1-9][0-9]*)d)?((?:\+[^+]*)*)")
 
 
 class ArchitectureError(ValueError):
@@ -161,7 +161,8 @@ class Architecture:
         try:
             arch = _parse(name)
         except ArchitectureError as error:
-            raise ArchitectureError(f"{name!r}: {error}{_nearest(name, KNOWN_NAMES)}") from None
+            near = "" if "Nearest:" in str(error) else _nearest(name, KNOWN_NAMES)
+            raise ArchitectureError(f"{name!r}: {error}{near}") from None
         return replace(arch, classes=classes, in_channels=in_channels)
 
     def to_json(self) -> dict[str, Any]:
@@ -187,7 +188,7 @@ def _parse(name: str) -> Architecture:
             f"a resnext is named with its cardinality C and path width d, as in resnext{depth}_32x4d"
         )
     if family == "resnet" and cardinality is not None:
-        raise ArchitectureError(f"with a cardinality it is called resnext{depth}_{cardinality}x...")
+        raise ArchitectureError(f"with a cardinality it is called resnext{depth}_{cardinality}x{width}d")
     options = _parse_options(options_text)
     template = _positive("template", options.get("template", "64"))
     transform = options.get("transform", _implied_transform(depth))
@@ -229,7 +230,7 @@ def _parse_options(text: str) -> dict[str, str]:
 
 
 def _positive(key: str, text: str) -> int:
-    if not re.fullmatch(r"[1-9]\d*", text):
+    if not re.fullmatch(r"[1-9][0-9]*", text):
         raise ArchitectureError(f"+{key}= takes whole numbers from 1, not {text!r}")
     return int(text)
 

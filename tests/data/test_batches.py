@@ -82,15 +82,7 @@ def test_fewer_pictures_than_a_batch_make_one_smaller_batch() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork.*:DeprecationWarning")
-@pytest.mark.parametrize(
-    "workers",
-    [
-        0,
-        pytest.param(
-            1, marks=pytest.mark.xfail(strict=True, reason="a worker's error comes as RuntimeError")
-        ),
-    ],
-)
+@pytest.mark.parametrize("workers", [0, 1])
 def test_training_stops_at_a_bad_picture_and_names_it(workers: int, tmp_path: Path, make_folder: Any) -> None:
     folder = make_folder(tmp_path, {"a": 4, "b": 4})
     (folder / "b" / "2.png").write_bytes(b"broken")

@@ -67,17 +67,20 @@ class Plan:
                 step += 1
 
 
-class _Augmented(Dataset[tuple[int, Tensor]]):
-    """Sample (epoch, index) -> (index, uint8 picture)."""
+class _Augmented(Dataset[tuple[int, Tensor | BadPicture]]):
+    """Sample (epoch, index) -> (index, uint8 picture, or why there is none)."""
 
     def __init__(self, pictures: Pictures, augmentation: Augmentation, seed: int) -> None:
         self.pictures = pictures
         self.augmentation = augmentation
         self.seed = seed
 
-    def __getitem__(self, sample: tuple[int, int]) -> tuple[int, Tensor]:
+    def __getitem__(self, sample: tuple[int, int]) -> tuple[int, Tensor | BadPicture]:
         epoch, index = sample
-        image = self.pictures.open(index)
+        try:
+            image = self.pictures.open(index)
+        except BadPicture as error:  # a value: raised in a worker it would arrive as another type
+            return index, error
         random = sample_generator(self.seed, epoch, index)
         return index, to_tensor(self.augmentation(image, random))
 
@@ -119,16 +122,18 @@ def training_batches(
 ) -> Iterator[Batch]:
     """One uint8 batch for each step from `first_step`; the same whatever the number of workers.
 
-    Raises `BadPicture` in the caller's process.
+    Raises `BadPicture`: training has looked at all pictures before, so one has been damaged since.
     """
-    return iter(
-        DataLoader(
-            _Augmented(pictures, augmentation, plan.seed),
-            batch_sampler=_FromStep(plan, first_step),
-            collate_fn=_Collate(pictures),
-            num_workers=workers,
-        )
+    loader: DataLoader[tuple[int, Tensor | BadPicture]] = DataLoader(
+        _Augmented(pictures, augmentation, plan.seed),
+        batch_sampler=_FromStep(plan, first_step),
+        collate_fn=_Collate(pictures),
+        num_workers=workers,
     )
+    for batch in loader:
+        if batch.bad:
+            raise batch.bad[0]
+        yield batch
 
 
 class _FromStep:
