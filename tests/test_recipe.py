@@ -165,3 +165,15 @@ def test_bad_toml_is_named_like_a_bad_override() -> None:
         with pytest.raises(RecipeError) as error:
             Recipe.from_toml(text)
         assert says in str(error.value)
+
+
+def test_fields_that_depend_on_each_other_may_come_in_any_order() -> None:
+    pairs = [("data__size_px", 224), ("data__resize_px", 256)]
+    assert override(named_recipe("cifar"), **dict(pairs)) == override(
+        named_recipe("cifar"), **dict(pairs[::-1])
+    )
+
+
+def test_an_unknown_table_of_toml_is_named() -> None:
+    with pytest.raises(RecipeError, match="training"):
+        Recipe.from_toml("[trainnig]\n")

@@ -8,6 +8,7 @@ Standard library only.
 from __future__ import annotations
 
 import json
+import math
 import typing
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -98,7 +99,13 @@ class Contract:
         for field in ("mean", "std"):
             count = len(getattr(self, field))
             demand(count == self.input.channels, field, f"{count} values for the input's channels")
+            demand(all(map(math.isfinite, getattr(self, field))), field, "must be finite")
         demand(min(self.std) > 0, "std", "must be positive")
+        demand(self.resize.antialias, "resize.antialias", "only true is supported")
+        if self.calibration is not None:
+            temperature, reject = self.calibration.temperature, self.calibration.reject_below
+            demand(0 < temperature < math.inf, "calibration.temperature", "must be positive")
+            demand(0 <= reject <= 1, "calibration.reject_below", "must be from 0 to 1")
 
     def to_json(self) -> dict[str, Any]:
         from resnext import __version__
@@ -111,6 +118,8 @@ class Contract:
         """Inverse of `to_json`. Raises `ContractError` naming the field."""
         if not isinstance(value, dict):
             raise ContractError("contract: not a JSON object")
+        if value.get("exif", True) is not True:
+            raise ContractError("contract: exif: only true is supported")
         if value.get("schema") != SCHEMA:
             raise ContractError(
                 f"contract: schema {value.get('schema')!r} was written by "

@@ -44,7 +44,7 @@ def score(probabilities: NDArray[np.float32], labels: NDArray[np.int64], classes
     every = np.arange(len(classes))
     answers = probabilities.argmax(axis=1)
     values = precision_recall_fscore_support(labels, answers, labels=every, zero_division=0)
-    per_class = zip(classes, *(v.tolist() for v in values), strict=True)
+    rows = zip(classes, *(v.tolist() for v in values), strict=True)
     # scikit-learn's loss wants rows that sum to 1 in its own precision.
     wide = probabilities.astype(np.float64)
     wide /= wide.sum(axis=1, keepdims=True)
@@ -53,7 +53,7 @@ def score(probabilities: NDArray[np.float32], labels: NDArray[np.int64], classes
         top1_error=100 * float(np.mean(answers != labels)),
         top5_error=_top5_error(wide, labels, every) if len(classes) > 5 else None,
         loss=float(log_loss(labels, wide, labels=every)),
-        classes=tuple(ClassScores(*row) for row in per_class),
+        classes=tuple(ClassScores(name, p, r, f1, int(count)) for name, p, r, f1, count in rows),
     )
 
 

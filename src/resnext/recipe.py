@@ -77,9 +77,7 @@ class Recipe:
             values = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise RecipeError(f"not TOML: {error}") from None
-        recipe = cls()
-        for name, value in _flatten(values):
-            recipe = set_field(recipe, name, value)
+        recipe: Recipe = _replace(cls(), values, "")
         return recipe
 
 
@@ -131,15 +129,25 @@ def get_field(recipe: Recipe, name: str) -> Any:
 
 def set_field(recipe: Recipe, name: str, value: Any) -> Recipe:
     """`recipe` with the field of the dotted `name` replaced. Raises `RecipeError`."""
-    changed: Recipe = _set(recipe, name.split("."), value, name)
+    return set_fields(recipe, {name: value})
+
+
+def set_fields(recipe: Recipe, values: dict[str, Any]) -> Recipe:
+    """`recipe` with fields replaced by their dotted names, all at once. Raises `RecipeError`."""
+    nested: dict[str, Any] = {}
+    for name, value in values.items():
+        *parents, last = name.split(".")
+        target = nested
+        for parent in parents:
+            target = target.setdefault(parent, {})
+        target[last] = value
+    changed: Recipe = _replace(recipe, nested, "")
     return changed
 
 
 def override(recipe: Recipe, **changes: Any) -> Recipe:
     """`recipe` with fields replaced by their dotted names, `__` standing for the dot."""
-    for name, value in changes.items():
-        recipe = set_field(recipe, name.replace("__", "."), value)
-    return recipe
+    return set_fields(recipe, {name.replace("__", "."): value for name, value in changes.items()})
 
 
 def dotted_names(kind: Any = Recipe, prefix: str = "") -> list[str]:
@@ -151,15 +159,20 @@ def dotted_names(kind: Any = Recipe, prefix: str = "") -> list[str]:
     return names
 
 
-def _set(target: Any, parts: list[str], value: Any, name: str) -> Any:
+def _replace(target: Any, values: dict[str, Any], prefix: str) -> Any:
     hints = typing.get_type_hints(type(target))
-    head, rest = parts[0], parts[1:]
-    if head not in hints or bool(rest) != is_dataclass(hints[head]):
-        near = difflib.get_close_matches(name, dotted_names(), n=3, cutoff=0.4)
-        raise RecipeError(f"there is no field {name!r}" + (f". Nearest: {', '.join(near)}" if near else ""))
-    if rest:
-        return replace(target, **{head: _set(getattr(target, head), rest, value, name)})
-    return replace(target, **{head: _fit(hints[head], value, name)})
+    fitted = {}
+    for name, value in values.items():
+        if name not in hints or isinstance(value, dict) != is_dataclass(hints[name]):
+            full = prefix + ".".join((name, *value) if isinstance(value, dict) and name in hints else (name,))
+            near = difflib.get_close_matches(full, dotted_names(), n=3, cutoff=0.4)
+            hint = f". Nearest: {', '.join(near)}" if near else ""
+            raise RecipeError(f"there is no field {full!r}{hint}")
+        if isinstance(value, dict):
+            fitted[name] = _replace(getattr(target, name), value, f"{prefix}{name}.")
+        else:
+            fitted[name] = _fit(hints[name], value, prefix + name)
+    return replace(target, **fitted)
 
 
 def _fit(hint: Any, value: Any, name: str) -> Any:
@@ -182,14 +195,6 @@ def _fit(hint: Any, value: Any, name: str) -> Any:
     if isinstance(hint, type) and type(value) is hint:
         return value
     raise RecipeError(f"{name}: {value!r} does not fit {getattr(hint, '__name__', hint)}")
-
-
-def _flatten(values: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    flat = []
-    for name, value in values.items():
-        nested = isinstance(value, dict)
-        flat += _flatten(value, f"{prefix}{name}.") if nested else [(prefix + name, value)]
-    return flat
 
 
 def _without_none(values: dict[str, Any]) -> dict[str, Any]:

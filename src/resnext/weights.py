@@ -96,8 +96,10 @@ def write_hub_folder(folder: Path, network: Network, contract: Contract, card: s
     state = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
     save_file(state, folder / WEIGHTS_FILE, metadata={"format": "pt", "resnext": json.dumps(about)})
     config = _timm_config(network.arch, contract) | {"resnext": about}
-    (folder / "config.json").write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n")
-    (folder / "README.md").write_text(card)
+    (folder / "config.json").write_text(
+        json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
+    (folder / "README.md").write_text(card, encoding="utf-8")
 
 
 def read_weights(path: Path) -> tuple[Network, Contract]:
@@ -107,7 +109,7 @@ def read_weights(path: Path) -> tuple[Network, Contract]:
     """
     if path.is_dir():
         try:
-            about = json.loads((path / "config.json").read_text()).get("resnext")
+            about = json.loads((path / "config.json").read_text(encoding="utf-8")).get("resnext")
         except (OSError, ValueError, AttributeError) as error:
             raise WeightsError(f"{path / 'config.json'}: cannot be read ({error})") from None
         path = path / WEIGHTS_FILE

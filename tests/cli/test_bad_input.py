@@ -309,3 +309,10 @@ def test_the_pictures_a_model_was_trained_on_do_not_judge_it(tmp_path: Path, mak
     assert api.evaluate(tmp_path / "x", data).scores.count == 4
     make_folder(data, {"a": 21, "b": 20})  # other pictures: all of them are new as far as we know
     assert api.evaluate(tmp_path / "x", data).scores.count == 41
+
+
+def test_a_handful_of_pictures_trains_without_a_test_split(tmp_path: Path, make_folder: Any) -> None:
+    data = make_folder(tmp_path / "data", {"a": 4, "b": 4})
+    words = ["--runs", tmp_path, "--name", "x", "--model", "resnet11+template=8", "--epochs", "1"]
+    assert run("train", data, *words) == 0
+    assert set(api.Run(tmp_path / "x").result["metrics"]) == {"val", "best_epoch"}

@@ -183,3 +183,9 @@ def test_files_on_disk_are_named_by_their_key(tmp_path: Path) -> None:
         with pytest.raises(BadPicture, match=f"^{name}: is not a picture"):
             decode(tmp_path / name, name)
     assert np.array_equal(np.asarray(decode(tmp_path / "wrong_name.jpg", "key")), COLOUR)
+
+
+def test_the_clear_value_of_16_bit_grey_is_white() -> None:
+    wide = np.array([[0, 65535], [257, 0]], dtype=np.uint16)
+    values = decoded(encoded(Image.fromarray(wide), "PNG", transparency=0))
+    assert values[:, :, 0].tolist() == [[255, 255], [1, 255]]

@@ -59,7 +59,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
     """`image` upright, as mode RGB."""
     image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I") or image.mode == "F":
-        return _from_wide(image).convert("RGB")
+        image = _from_wide(image)
     if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "RGBa", "La"):
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
@@ -68,10 +68,13 @@ def to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _from_wide(image: Image.Image) -> Image.Image:
-    """A grey picture of more than 8 bits as 8-bit grey."""
-    values = np.asarray(image, dtype=np.float64)
+    """A grey picture of more than 8 bits as 8-bit grey, transparent where it was."""
+    values = np.nan_to_num(np.asarray(image, dtype=np.float64))
     if image.mode == "F":
         scale = 255.0 if values.max(initial=0) <= 1 else 1.0
     else:  # "I" is 32 bits wide, but in picture files it holds 16, or 8 of an older writer
         scale = 1.0 if image.mode == "I" and values.max(initial=0) <= 255 else 255 / 65535
-    return Image.fromarray(np.clip(np.rint(values * scale), 0, 255).astype(np.uint8))
+    grey = Image.fromarray(np.clip(np.rint(values * scale), 0, 255).astype(np.uint8))
+    if "transparency" in image.info:  # the one grey value that is clear
+        grey.putalpha(Image.fromarray((values != image.info["transparency"]).astype(np.uint8) * 255))
+    return grey

@@ -27,8 +27,6 @@ def resize_and_crop(image: Image.Image, resize: Resize) -> Image.Image:
 
     The pixels are those of torchvision's `Resize` and `CenterCrop` on a Pillow image.
     """
-    if not resize.antialias:
-        raise ValueError("contract: resize.antialias: only true is supported")
     if max(image.size) > LONGEST * min(image.size):
         image = _middle(image)
     width, height = image.size

@@ -51,7 +51,7 @@ def read_splits(data: str) -> Splits:
         _check_classes(whole, data, least=3)
         train, val, rest = _divide(whole, len(whole) // 10, len(whole) // 10)
         notes.append(f"no splits: divided into {len(train)} train, {len(val)} val, {len(rest)} test")
-        return Splits(_name(data), train, val, rest, notes=tuple(notes))
+        return Splits(_name(data), train, val, rest if len(rest) else None, notes=tuple(notes))
     if "train" not in parts:
         raise DataError(f"{data}: no train split; found only {', '.join(map(str, parts))}")
     train = parts["train"]
@@ -202,7 +202,10 @@ def _load(path: Path) -> pa.Table:
         raise DataError(f"{path}: a table must end in {' or '.join(TABLE_SUFFIXES)}")
     try:
         if path.suffix == ".parquet":
-            return pq.read_table(path)
+            table = pq.read_table(path)
+            if table.num_rows == 0:
+                raise DataError(f"{path}: has no rows")
+            return table
         with open(path, newline="", encoding="utf-8-sig") as file:
             rows = list(csv.DictReader(file))
     except PermissionError:
@@ -222,8 +225,7 @@ def _pictures(table: pa.Table, path: Path) -> Pictures:
     labels, classes = _labels(table, label_name, path)
     image = table[image_name]
     if pa.types.is_struct(image.type):  # the Hugging Face Image feature
-        parts = image.combine_chunks().flatten()
-        struct = {image.type.field(i).name: pa.chunked_array(part) for i, part in enumerate(parts)}
+        struct = {image.type.field(i).name: part for i, part in enumerate(image.flatten())}
         paths = struct.get("path")
         encoded = struct.get("bytes")
         if encoded is not None and encoded.null_count < len(encoded):
@@ -257,11 +259,11 @@ def _unique(keys: list[str | None], path: Path) -> list[str]:
 
 def _labels(table: pa.Table, name: str, path: Path) -> tuple[Labels, tuple[str, ...]]:
     column = table[name]
-    if column.null_count:
-        raise DataError(f"{path}: column {name} has {column.null_count} rows without a label")
     values = column.to_pylist()
-    names = _feature_names(table, name)
-    if names is not None:
+    if unlabelled := sum(value is None or value == "" for value in values):
+        raise DataError(f"{path}: column {name} has {unlabelled} rows without a label")
+    names = _feature_names(table, name, path)
+    if names is not None and pa.types.is_integer(column.type):
         if outside := [v for v in values if not 0 <= v < len(names)]:
             raise DataError(f"{path}: label {outside[0]} is not one of the {len(names)} named classes")
         words = [names[v] for v in values]
@@ -272,13 +274,17 @@ def _labels(table: pa.Table, name: str, path: Path) -> tuple[Labels, tuple[str, 
     return np.array([position[word] for word in words], dtype=np.int64), classes
 
 
-def _feature_names(table: pa.Table, column: str) -> list[str] | None:
+def _feature_names(table: pa.Table, column: str, path: Path) -> list[str] | None:
     """Class names in the schema's Hugging Face metadata."""
     metadata: dict[bytes, bytes] = table.schema.metadata or {}
     if b"huggingface" not in metadata:
         return None
-    features: dict[str, Any] = json.loads(metadata[b"huggingface"]).get("info", {}).get("features", {})
-    names: list[str] | None = features.get(column, {}).get("names")
+    try:
+        info: dict[str, Any] = json.loads(metadata[b"huggingface"]).get("info") or {}
+    except (ValueError, AttributeError) as error:
+        raise DataError(f"{path}: its Hugging Face metadata cannot be read ({error})") from None
+    feature = (info.get("features") or {}).get(column) or {}
+    names: list[str] | None = feature.get("names")
     return names
 
 

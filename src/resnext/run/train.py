@@ -233,8 +233,8 @@ def _begin(
     splits = splits.without({name: set(errors) for name, errors in bad.items()})
     if shown := set(range(len(splits.classes))) - set(splits.train.labels.tolist()):
         raise DataError(f"train: no readable picture is left of class {splits.classes[min(shown)]!r}")
-    if len(splits.val) == 0:
-        raise DataError("val: no readable picture is left")
+    if empty := [name for name, pictures in splits.items() if len(pictures) == 0]:
+        raise DataError(f"{empty[0]}: no readable picture is left")
 
     recipe, choices = choose(order.recipe, splits, scans["train"], machine)
     if recipe.batch and recipe.batch > len(splits.train):

@@ -37,13 +37,13 @@ def save(state: State, path: Path, extra: dict[str, Any]) -> None:
         save_file(tensors, aside, metadata={"format": "pt", "resnext": json.dumps(header)})
         with open(aside, "rb") as file:
             os.fsync(file.fileno())
+        os.replace(aside, path)
     except SafetensorError as error:  # how a full disk looks through that library
         aside.unlink(missing_ok=True)
         raise OSError(f"{path}: cannot be written ({error})") from None
     except OSError:
         aside.unlink(missing_ok=True)
         raise
-    os.replace(aside, path)
     _sync_folder(path.parent)
 
 
