@@ -164,7 +164,9 @@ def _replace(target: Any, values: dict[str, Any], prefix: str) -> Any:
     fitted = {}
     for name, value in values.items():
         if name not in hints or isinstance(value, dict) != is_dataclass(hints[name]):
-            full = prefix + ".".join((name, *value) if isinstance(value, dict) and name in hints else (name,))
+            full = prefix + ".".join(
+                (name, *list(value)[:1]) if isinstance(value, dict) and name in hints else (name,)
+            )
             near = difflib.get_close_matches(full, dotted_names(), n=3, cutoff=0.4)
             hint = f". Nearest: {', '.join(near)}" if near else ""
             raise RecipeError(f"there is no field {full!r}{hint}")
