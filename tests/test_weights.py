@@ -129,3 +129,8 @@ def test_a_contract_of_other_classes_is_refused(folder: Path) -> None:
     (folder / "config.json").write_text(json.dumps(config))
     with pytest.raises(WeightsError, match=r"schema 9 was written by resnext 7\.0"):
         read_weights(folder)
+
+
+def test_others_may_read_what_is_shipped(folder: Path) -> None:
+    modes = {path.stat().st_mode & 0o777 for path in folder.iterdir()}
+    assert len(modes) == 1  # that of every new file here

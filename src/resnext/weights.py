@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from resnext.arch import Architecture, ArchitectureError
@@ -94,7 +94,9 @@ def write_hub_folder(folder: Path, network: Network, contract: Contract, card: s
     folder.mkdir(parents=True)
     about = {"schema": SCHEMA, "architecture": network.arch.to_json(), "contract": contract.to_json()}
     state = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
-    save_file(state, folder / WEIGHTS_FILE, metadata={"format": "pt", "resnext": json.dumps(about)})
+    # Not `save_file`, whose files nobody but their owner may read.
+    data = save(state, metadata={"format": "pt", "resnext": json.dumps(about)})
+    (folder / WEIGHTS_FILE).write_bytes(data)
     config = _timm_config(network.arch, contract) | {"resnext": about}
     (folder / "config.json").write_text(
         json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
