@@ -69,11 +69,11 @@ def stamp(device: str) -> Stamp:
     return Stamp(now, device, versions, commit, dirty, _command())
 
 
-def append(line: ResultLine, path: Path) -> None:
-    """Add `line` to the JSON-lines file at `path`."""
+def append(line: dict[str, Any], path: Path) -> None:
+    """Add a result line (`ResultLine.to_json`, or a run's `result`) to the JSON-lines file at `path`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "a", encoding="utf-8") as file:
-        file.write(json.dumps(line.to_json(), ensure_ascii=False) + "\n")
+        file.write(json.dumps(line, ensure_ascii=False) + "\n")
 
 
 def cpu_name() -> str:
