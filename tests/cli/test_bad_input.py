@@ -316,3 +316,28 @@ def test_a_handful_of_pictures_trains_without_a_test_split(tmp_path: Path, make_
     words = ["--runs", tmp_path, "--name", "x", "--model", "resnet11+template=8", "--epochs", "1"]
     assert run("train", data, *words) == 0
     assert set(api.Run(tmp_path / "x").result["metrics"]) == {"val", "best_epoch"}
+
+
+def test_resuming_a_folder_that_is_no_run_removes_nothing(
+    colours: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("years of work")
+    assert run("train", colours, "--runs", tmp_path, "--name", "mine", "--resume", "auto", *QUICK) == 2
+    assert "is no run" in capsys.readouterr().err
+    assert (tmp_path / "mine" / "thesis.txt").read_text() == "years of work"
+    assert run("train", colours, "--runs", tmp_path, "--name", "../mine", *QUICK) == 2
+
+    (tmp_path / "died" / "checkpoints").mkdir(parents=True)  # before its first step
+    (tmp_path / "died" / "config.toml").write_text("")
+    assert run("train", colours, "--runs", tmp_path, "--name", "died", "--resume", "auto", *QUICK) == 0
+
+
+def test_a_run_that_died_before_it_could_mark_its_best(colours: Path, tmp_path: Path) -> None:
+    words = ["train", colours, "--runs", tmp_path, "--name", "x", "--resume", "auto", *QUICK]
+    assert run(*words) == 0
+    weights = (tmp_path / "x" / "model" / "model.safetensors").read_bytes()
+    for lost in ("checkpoints/best.safetensors", "result.json", "model/config.json"):
+        (tmp_path / "x" / lost).unlink()
+    assert run(*words) == 0
+    assert (tmp_path / "x" / "model" / "model.safetensors").read_bytes() == weights

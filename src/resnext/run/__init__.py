@@ -4,7 +4,8 @@ from resnext.run.evaluate import Evaluation, OnBad, evaluate_pictures
 from resnext.run.events import Event, Finished, Judged, Looked, Settled, Stepped
 from resnext.run.folder import RunError, RunFolder
 from resnext.run.machine import DeviceError, Machine, find_machine
-from resnext.run.train import Order, Run, train
+from resnext.run.order import Order, Run
+from resnext.run.train import train
 
 __all__ = [
     "DeviceError",

@@ -42,6 +42,8 @@ class RunFolder:
 
         Raises `RunError` if `name` is taken or `root` is no folder, `OSError` if it may not be written.
         """
+        if name is not None and Path(name).name != name:
+            raise RunError(f"--name {name}: must be the name of one folder; --runs says where it lies")
         try:
             root.mkdir(parents=True, exist_ok=True)
             for number in range(1, 100_000):
@@ -59,6 +61,16 @@ class RunFolder:
             f"{root / (name or default)}: a run of this name is there, and runs are never overwritten. "
             "Give another --name, or --resume auto to go on with it"
         )
+
+    def remove_beginning(self) -> None:
+        """Remove what a run leaves that dies before its first step. Raises `RunError` if more is there."""
+        if not self.path.exists():
+            return
+        own = {"checkpoints", "config.toml", "contract.json", "environment.json"}
+        entries = {p.name.removesuffix(".part") for p in self.path.iterdir()} if self.path.is_dir() else {""}
+        if not entries <= own or (self.checkpoints.is_dir() and any(self.checkpoints.iterdir())):
+            raise RunError(f"{self.path}: is there but is no run; give another --name")
+        shutil.rmtree(self.path)
 
     # Written once
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Generator
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import Any, Literal
+from dataclasses import asdict, dataclass
 
 import torch
 
@@ -21,14 +18,15 @@ from resnext.data.sources import read_splits
 from resnext.engine import Classifier
 from resnext.metrics import Scores
 from resnext.models import Network, create
-from resnext.recipe import Recipe, dotted_names, get_field, small
+from resnext.recipe import Recipe, dotted_names, get_field
 from resnext.results import ResultLine, stamp
 from resnext.run.card import model_card
 from resnext.run.choices import Choice, build_augmentation, build_contract, choose
-from resnext.run.evaluate import Evaluation, OnBad, evaluate_pictures
+from resnext.run.evaluate import Evaluation, evaluate_pictures
 from resnext.run.events import Event, Finished, Judged, Looked, Settled, Stepped
 from resnext.run.folder import RunError, RunFolder
 from resnext.run.machine import Machine, default_workers, find_machine
+from resnext.run.order import Order, Run
 from resnext.run.tally import Epoch, Tally
 from resnext.training import checkpoints
 from resnext.training.loop import Diverged, State, fit, torch_precision
@@ -36,43 +34,6 @@ from resnext.weights import start_from
 
 #: Points of the learning curve that a result line keeps.
 CURVE_POINTS = 100
-
-
-@dataclass(frozen=True)
-class Order:
-    """What is asked for: DATA, the recipe, and what decides neither: where, on what, how carefully."""
-
-    data: str
-    recipe: Recipe = field(default_factory=small)
-    name: str | None = None
-    runs: Path = Path("runs")
-    resume: Literal["never", "auto", "must"] = "never"
-    weights: Path | None = None
-    new_head: bool = False
-    device: str | None = None
-    workers: int | None = None
-    on_bad: OnBad = "fail"
-
-
-@dataclass(frozen=True)
-class Run:
-    """A finished run."""
-
-    folder: Path
-
-    @property
-    def result(self) -> dict[str, Any]:
-        """Its result line. Raises `RunError`."""
-        value: dict[str, Any] = RunFolder(self.folder).read_json("result.json")
-        return value
-
-    @property
-    def recipe(self) -> Recipe:
-        return RunFolder(self.folder).recipe()
-
-    @property
-    def contract(self) -> Contract:
-        return RunFolder(self.folder).contract()
 
 
 def train(order: Order) -> Generator[Event, None, Run]:
@@ -100,7 +61,7 @@ def train(order: Order) -> Generator[Event, None, Run]:
     network = _network(order, recipe, contract)
     network.to(machine.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     state = State(network, recipe.training)
-    progress = _restore(state, folder)
+    progress = _restore(state, folder, plan)
     cost = count_cost(network.arch, contract.input.height_px)
     settled = Settled(
         folder=folder.path,
@@ -185,8 +146,7 @@ def _find_run(order: Order) -> RunFolder | None:
         return folder
     if order.resume == "must":
         raise RunError(f"{folder.path}: there is no run to resume")
-    if folder.path.exists():  # it died before its first step
-        shutil.rmtree(folder.path)
+    folder.remove_beginning()
     return None
 
 
@@ -273,7 +233,7 @@ def _network(order: Order, recipe: Recipe, contract: Contract) -> Network:
     return start_from(arch, order.weights, recipe.seed, order.new_head)[0]
 
 
-def _restore(state: State, folder: RunFolder) -> _Progress:
+def _restore(state: State, folder: RunFolder, plan: Plan) -> _Progress:
     """Load the newest whole checkpoint, if there is any, and forget what was logged after it."""
     for path in (folder.last, folder.previous):
         if path.exists():
@@ -283,6 +243,8 @@ def _restore(state: State, folder: RunFolder) -> _Progress:
                 folder.log(f"warning: {error}; falling back to the one before")
                 continue
             folder.cut_metrics(state.step)
+            if progress.best_epoch * plan.steps_per_epoch == state.step:
+                checkpoints.link(path, folder.best)  # the run may have died before it could
             return progress
     if folder.last.exists():
         raise RunError(f"{folder.checkpoints}: no checkpoint can be read; see {folder.path / 'log.txt'}")
