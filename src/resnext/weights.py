@@ -152,9 +152,26 @@ def start_from(arch: Architecture, path: Path, seed: int, new_head: bool) -> tup
 
     Raises `WeightsError`.
     """
-    tensors, _ = read_tensors(path / WEIGHTS_FILE if path.is_dir() else path)
+    tensors, _ = read_tensors(_weights_file(path))
     network = create(arch, seed)
     return network, fill(network, tensors, str(path), new_head)
+
+
+def network_name(path: Path) -> str | None:
+    """Name of the network that the weights at `path` belong to, where they say. Raises `WeightsError`."""
+    _, about = read_tensors(_weights_file(path))
+    try:
+        return str(about["architecture"]["name"])
+    except (KeyError, TypeError):
+        return None
+
+
+def _weights_file(path: Path) -> Path:
+    """The file in a run folder or a hub folder, or `path` itself."""
+    for folder in (path / "model", path):
+        if folder.is_dir():
+            return folder / WEIGHTS_FILE
+    return path
 
 
 def _timm_config(arch: Architecture, contract: Contract) -> dict[str, Any]:

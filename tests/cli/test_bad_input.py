@@ -341,3 +341,12 @@ def test_a_run_that_died_before_it_could_mark_its_best(colours: Path, tmp_path: 
         (tmp_path / "x" / lost).unlink()
     assert run(*words) == 0
     assert (tmp_path / "x" / "model" / "model.safetensors").read_bytes() == weights
+
+
+def test_fine_tuning_takes_the_network_of_the_weights(
+    trained: Path, tmp_path: Path, make_folder: Any
+) -> None:
+    data = make_folder(tmp_path / "data", {"x": 10, "y": 10})
+    words = ["--weights", trained, "--new-head", "--epochs", "1", "--runs", tmp_path, "--name", "y"]
+    assert run("train", data, *words) == 0
+    assert api.Run(tmp_path / "y").recipe.model == "resnet11+template=8"

@@ -33,7 +33,8 @@ class Train:
     resume: Literal["never", "auto", "must"] = "never"
     """`auto` starts run --name or goes on with it; `must` only goes on."""
     weights: Path | None = None
-    """Start from these weights: a hub folder or a .safetensors file."""
+    """Start from these weights, in their network unless --model says another: a run folder, a hub folder or a
+    .safetensors file."""
     new_head: Annotated[bool, FlagCreatePairsOff] = False
     """With --weights: a fresh head, for other classes."""
     device: str | None = None

@@ -18,7 +18,7 @@ from resnext.data.sources import read_splits
 from resnext.engine import Classifier
 from resnext.metrics import Scores
 from resnext.models import Network, create
-from resnext.recipe import Recipe, dotted_names, get_field
+from resnext.recipe import Recipe, dotted_names, get_field, set_field
 from resnext.results import ResultLine, stamp
 from resnext.run.card import model_card
 from resnext.run.choices import Choice, build_augmentation, build_contract, choose
@@ -30,7 +30,7 @@ from resnext.run.order import Order, Run
 from resnext.run.tally import Epoch, Tally
 from resnext.training import checkpoints
 from resnext.training.loop import Diverged, State, fit, torch_precision
-from resnext.weights import start_from
+from resnext.weights import network_name, start_from
 
 #: Points of the learning curve that a result line keeps.
 CURVE_POINTS = 100
@@ -196,7 +196,10 @@ def _begin(
     if empty := [name for name, pictures in splits.items() if len(pictures) == 0]:
         raise DataError(f"{empty[0]}: no readable picture is left")
 
-    recipe, choices = choose(order.recipe, splits, scans["train"], machine)
+    recipe = order.recipe
+    if order.weights is not None and recipe.model is None:
+        recipe = set_field(recipe, "model", network_name(order.weights))
+    recipe, choices = choose(recipe, splits, scans["train"], machine)
     if recipe.batch and recipe.batch > len(splits.train):
         raise DataError(f"batch {recipe.batch} is larger than the {len(splits.train)} training pictures")
     contract = build_contract(recipe, splits, digest, stamp(machine.name).commit)
