@@ -20,7 +20,7 @@ from resnext.data.decode import BadPicture, DataError
 from resnext.data.sources import read_split
 from resnext.engine import ModelError
 from resnext.recipe import RecipeError, named_recipe, override
-from resnext.run import DeviceError, RunError
+from resnext.run import DeviceError, RunError, Stopped
 from resnext.training.loop import Diverged
 from resnext.weights import WeightsError
 
@@ -34,6 +34,7 @@ EXIT_CODES: dict[type[Exception], int] = {
     ContractError: 4,
     Diverged: 4,
     DeviceError: 5,
+    Stopped: 75,
 }
 
 
@@ -50,6 +51,7 @@ def train(options: Train) -> None:
         device=options.device,
         workers=options.workers,
         on_bad=options.on_bad,
+        checkpoint_every=options.checkpoint_every,
     )
     _train(order)
 

@@ -78,7 +78,7 @@ class Display:
             case Finished():
                 self.progress.close()
                 self.finished = True
-                self._print(_summary(event))
+                self._print(event.text())
 
     def close(self) -> None:
         self.progress.close()
@@ -95,16 +95,3 @@ class Display:
             self.progress.console if self.progress.console.is_terminal and sys.stdout.isatty() else self.out
         )
         console.print(text, markup=False, highlight=False, soft_wrap=True)
-
-
-def _summary(event: Finished) -> str:
-    lines = [f"best epoch {event.best_epoch}, after {event.seconds:,.0f} s of training"]
-    for evaluation in event.evaluations:
-        scores = evaluation.scores
-        role = "" if evaluation.split == "test" else " (chose the epoch, so optimistic)"
-        lines.append(
-            f"{evaluation.split:<5} top-1 {100 - scores.top1_error:.2f} % of {scores.count:,} pictures{role}"
-        )
-    lines.append(f"model      {event.folder / 'model'}")
-    lines.append(f"next       resnext predict {event.folder} PICTURES...")
-    return "\n".join(lines)

@@ -10,7 +10,7 @@ from pathlib import Path
 from resnext.cli.verbs import Demo, Evaluate, Models, Predict, Train, parse
 from resnext.recipe import Recipe, RecipeError, named_recipe
 
-DONE, INTERNAL, USAGE, DATA, CHECK, MISSING, RESUMABLE = 0, 1, 2, 3, 4, 5, 75
+DONE, USAGE, MISSING, INTERRUPTED = 0, 2, 5, 130
 
 
 def main(words: list[str] | None = None) -> int:
@@ -36,8 +36,7 @@ def main(words: list[str] | None = None) -> int:
         act(options)  # type: ignore[operator]
         return DONE
     except KeyboardInterrupt:
-        print("\nstopped; the last checkpoint is kept (--resume auto goes on)", file=sys.stderr)
-        return RESUMABLE
+        return _fail("interrupted", INTERRUPTED)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has gone: say no more
         return DONE
@@ -46,7 +45,7 @@ def main(words: list[str] | None = None) -> int:
             raise
         if error.errno == errno.EACCES:
             return _fail(f"{error.filename}: no permission; choose another place", MISSING)
-        return _fail(f"{error}. Checkpoints written before are intact", MISSING)
+        return _fail(error, MISSING)
     except Exception as error:
         for kind, code in actions.EXIT_CODES.items():
             if isinstance(error, kind):
@@ -78,5 +77,6 @@ def _value(words: list[str], option: str) -> str | None:
 
 
 def _fail(error: Exception | str, code: int) -> int:
-    print(f"resnext: {error}", file=sys.stderr)
+    notes = getattr(error, "__notes__", [])
+    print(f"resnext: {error}", *notes, sep="\n", file=sys.stderr)
     return code

@@ -32,6 +32,8 @@ class Train:
     """Folder that run folders lie in."""
     resume: Literal["never", "auto", "must"] = "never"
     """`auto` starts run --name or goes on with it; `must` only goes on."""
+    checkpoint_every: str = "10min"
+    """Save after so many steps (200) or so much time (90s, 10min); the end of an epoch is saved anyway."""
     weights: Path | None = None
     """Start from these weights, in their network unless --model says another: a run folder, a hub folder or a
     .safetensors file."""

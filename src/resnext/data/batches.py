@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -129,6 +130,7 @@ def training_batches(
         batch_sampler=_FromStep(plan, first_step),
         collate_fn=_Collate(pictures),
         num_workers=workers,
+        worker_init_fn=_leave_signals,
     )
     for batch in loader:
         if batch.bad:
@@ -150,6 +152,13 @@ class _FromStep:
         return self.plan.steps - self.first_step
 
 
+def _leave_signals(worker: int) -> None:
+    """Requests to stop are for the main process, which ends its workers when it is ready."""
+    for name in ("SIGINT", "SIGTERM", "SIGUSR1"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+
+
 def evaluation_batches(pictures: Pictures, resize: Resize, batch: int, workers: int) -> Iterator[Batch]:
     """Every picture once, in order, prepared exactly as the contract says, as uint8 batches."""
     return iter(
@@ -158,6 +167,7 @@ def evaluation_batches(pictures: Pictures, resize: Resize, batch: int, workers: 
             batch_size=batch,
             collate_fn=_Collate(pictures),
             num_workers=workers,
+            worker_init_fn=_leave_signals,
         )
     )
 

@@ -5,6 +5,7 @@ from resnext.run.events import Event, Finished, Judged, Looked, Settled, Stepped
 from resnext.run.folder import RunError, RunFolder
 from resnext.run.machine import DeviceError, Machine, find_machine
 from resnext.run.order import Order, Run
+from resnext.run.stopping import Stopped
 from resnext.run.train import train
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "RunFolder",
     "Settled",
     "Stepped",
+    "Stopped",
     "evaluate_pictures",
     "find_machine",
     "train",

@@ -86,12 +86,33 @@ class Judged:
 
 @dataclass(frozen=True)
 class Finished:
-    """The run is over; its files lie in `folder`, its weights were the best of epoch `best_epoch`."""
+    """The run is over; its files lie in `folder`, its weights were the best of epoch `best_epoch`.
+
+    `seconds` went into training; it stood still for `standstill_s` more to save `saves` checkpoints
+    (of this process; a resumed run had others).
+    """
 
     folder: Path
     best_epoch: int
     evaluations: tuple[Evaluation, ...]
     seconds: float
+    saves: int
+    standstill_s: float
+
+    def text(self) -> str:
+        """All of it for people, one thing a line."""
+        lines = [
+            f"best epoch {self.best_epoch}, after {self.seconds:,.0f} s of training",
+            f"{self.saves} checkpoints saved, training stood still {self.standstill_s:.1f} s for them",
+        ]
+        for evaluation in self.evaluations:
+            scores = evaluation.scores
+            role = "" if evaluation.split == "test" else " (chose the epoch, so optimistic)"
+            top1 = f"top-1 {100 - scores.top1_error:.2f} % of {scores.count:,} pictures"
+            lines.append(f"{evaluation.split:<5} {top1}{role}")
+        lines.append(f"model      {self.folder / 'model'}")
+        lines.append(f"next       resnext predict {self.folder} PICTURES...")
+        return "\n".join(lines)
 
 
 Event = Looked | Settled | Stepped | Judged | Finished

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +62,14 @@ class RunFolder:
             "Give another --name, or --resume auto to go on with it"
         )
 
+    def is_finished(self) -> bool:
+        """Does the run have its result?"""
+        return (self.path / "result.json").exists()
+
+    def reopen(self) -> None:
+        """Let a finished run go on: its result is no longer that of the recipe."""
+        (self.path / "result.json").unlink(missing_ok=True)
+
     def remove_beginning(self) -> None:
         """Remove what a run leaves that dies before its first step. Raises `RunError` if more is there."""
         if not self.path.exists():
@@ -77,7 +85,10 @@ class RunFolder:
     def write(self, name: str, text: str) -> None:
         """Write the file `name`: aside, then renamed."""
         aside = self.path / f"{name}.part"
-        aside.write_text(text, encoding="utf-8")
+        with open(aside, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
         os.replace(aside, self.path / name)
 
     def write_json(self, name: str, value: Any) -> None:
@@ -110,6 +121,12 @@ class RunFolder:
 
     # Written along the way
 
+    def set_status(self, state: str, why: str = "", step: int | None = None) -> None:
+        """status.json: `running`, `finished`, `resumable` or `failed`, why, and at which step."""
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        value = {"state": state, "why": why, "step": step, "time_utc": now, "pid": os.getpid()}
+        self.write_json("status.json", value)
+
     def log(self, text: str) -> None:
         """Add `text` to log.txt with the time."""
         now = datetime.now().isoformat(sep=" ", timespec="seconds")
@@ -120,6 +137,12 @@ class RunFolder:
         """Add lines to metrics.jsonl."""
         with open(self.path / "metrics.jsonl", "a", encoding="utf-8") as file:
             file.writelines(json.dumps(record) + "\n" for record in records)
+
+    def sync_metrics(self) -> None:
+        """Flush metrics.jsonl to the disk: no checkpoint may be newer than what is told of it."""
+        if (self.path / "metrics.jsonl").exists():
+            with open(self.path / "metrics.jsonl", "rb") as file:
+                os.fsync(file.fileno())
 
     def metrics(self) -> list[dict[str, Any]]:
         """The lines of metrics.jsonl; a half-written last one is left out."""

@@ -26,6 +26,7 @@ class Order:
     device: str | None = None
     workers: int | None = None
     on_bad: OnBad = "fail"
+    checkpoint_every: str = "10min"
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from resnext.metrics import Scores
@@ -46,42 +46,65 @@ class Epoch:
         )
 
 
-class Tally:
-    """One epoch's steps (or what a resumed run does of it), written to metrics.jsonl as they come."""
+@dataclass
+class Sums:
+    """What an epoch's steps add up to so far: part of the checkpoint."""
 
-    def __init__(self, folder: RunFolder) -> None:
+    loss: float = 0.0
+    correct: int = 0
+    pictures: int = 0
+    seconds: float = 0.0
+
+
+class Tally:
+    """The steps of the epoch that goes on, written to metrics.jsonl as they come.
+
+    `sums` is what an interrupted run had of this epoch.
+    """
+
+    def __init__(self, folder: RunFolder, sums: Sums | None = None) -> None:
         self.folder = folder
-        self.start = time.perf_counter()
+        self.sums = sums or Sums()
         self.waiting: list[Step] = []
-        self.loss = 0.0
-        self.correct = 0
-        self.pictures = 0
+        self.since = time.perf_counter()
 
     def add(self, step: Step) -> None:
         """Count `step` in."""
         self.waiting.append(step)
-        if len(self.waiting) == FLUSH_EVERY or step.ends_epoch:
-            self._flush()
+        if len(self.waiting) == FLUSH_EVERY:
+            self.flush()
 
     def finish_epoch(self) -> Epoch:
-        """The epoch so far; its last step has been added."""
+        """The epoch, whose last step has been added; what follows belongs to the next."""
+        self.flush()
+        last, sums, self.sums = self.last, self.sums, Sums()
         return Epoch(
-            epoch=self.last.epoch + 1,
-            step=self.last.step,
-            loss=self.loss / self.pictures,
-            top1_error=100 * (1 - self.correct / self.pictures),
-            pictures=self.pictures,
-            seconds=time.perf_counter() - self.start,
+            epoch=last.epoch + 1,
+            step=last.step,
+            loss=sums.loss / sums.pictures,
+            top1_error=100 * (1 - sums.correct / sums.pictures),
+            pictures=sums.pictures,
+            seconds=sums.seconds,
         )
 
-    def _flush(self) -> None:
+    def resume_clock(self) -> None:
+        """Leave out the time since the last flush: it was not training."""
+        self.since = time.perf_counter()
+
+    def flush(self) -> dict[str, Any]:
+        """Write what waits; returns the sums as JSON. On a GPU this waits for the steps to end."""
         lines = []
         for step in self.waiting:
             loss = step.loss.item()
-            self.loss += loss * step.pictures
-            self.correct += int(step.correct)
-            self.pictures += step.pictures
+            self.sums.loss += loss * step.pictures
+            self.sums.correct += int(step.correct)
+            self.sums.pictures += step.pictures
             lines.append({"step": step.step, "loss": loss, "lr": step.lr})
-        self.folder.add_metrics(lines)
-        self.last = self.waiting[-1]
+            self.last = step
+        if lines:
+            self.folder.add_metrics(lines)
         self.waiting.clear()
+        now = time.perf_counter()
+        self.sums.seconds += now - self.since
+        self.since = now
+        return asdict(self.sums)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Generator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 import torch
 
@@ -16,7 +17,6 @@ from resnext.data.pictures import Splits, fingerprint
 from resnext.data.scan import Scan, scan
 from resnext.data.sources import read_splits
 from resnext.engine import Classifier
-from resnext.metrics import Scores
 from resnext.models import Network, create
 from resnext.recipe import Recipe, dotted_names, get_field, set_field
 from resnext.results import ResultLine, stamp
@@ -27,9 +27,11 @@ from resnext.run.events import Event, Finished, Judged, Looked, Settled, Stepped
 from resnext.run.folder import RunError, RunFolder
 from resnext.run.machine import Machine, default_workers, find_machine
 from resnext.run.order import Order, Run
-from resnext.run.tally import Epoch, Tally
+from resnext.run.saving import Every, Progress, Saver, restore
+from resnext.run.stopping import Stopped, StopRequest
+from resnext.run.tally import Tally
 from resnext.training import checkpoints
-from resnext.training.loop import Diverged, State, fit, torch_precision
+from resnext.training.loop import State, fit, torch_precision
 from resnext.weights import network_name, start_from
 
 #: Points of the learning curve that a result line keeps.
@@ -40,20 +42,48 @@ def train(order: Order) -> Generator[Event, None, Run]:
     """Train as ordered; the last event is `Finished`.
 
     Raises `DataError`, `RunError`, `ArchitectureError`, `WeightsError` or `DeviceError` before the
-    first step; `Diverged`, `BadPicture` or `OSError` later, with the last checkpoint intact.
+    first step; later `Stopped` on a signal, `Diverged`, `BadPicture` or `OSError`, always with the last
+    checkpoint intact. status.json says which.
     """
+    every = Every.parse(order.checkpoint_every)
     machine = find_machine(order.device)
     splits = read_splits(order.data)
     folder = _find_run(order)
-    if folder is not None and (folder.path / "result.json").exists():
-        _check_same_run(folder, order, splits)
-        return Run(folder.path)
+    choices: list[Choice] = []
     if folder is None:
         folder, choices = yield from _begin(order, splits, machine)
     else:
         _check_same_run(folder, order, splits)
-        choices = []
+        if folder.is_finished():
+            return Run(folder.path)
+    with StopRequest() as stop:
+        try:
+            folder.set_status("running")
+            yield from _carry_out(order, folder, splits, machine, every, stop, choices)
+        except (Stopped, GeneratorExit) as error:
+            folder.set_status("resumable", str(error) or "left by its caller")
+            folder.log(f"stopped: {error}")
+            raise
+        except BaseException as error:
+            if folder.last.exists():
+                error.add_note(f"The last good state is {folder.last}")
+            with contextlib.suppress(OSError):  # a full disk may be the reason
+                folder.set_status("failed", f"{type(error).__name__}: {error}")
+                folder.log(f"failed: {error}")
+            raise
+    return Run(folder.path)
 
+
+def _carry_out(
+    order: Order,
+    folder: RunFolder,
+    splits: Splits,
+    machine: Machine,
+    every: Every,
+    stop: StopRequest,
+    choices: list[Choice],
+) -> Generator[Event, None, None]:
+    """From the run folder's recipe to its result, from wherever its checkpoints say."""
     recipe, contract = folder.recipe(), folder.contract()
     about = folder.read_json("data.json")
     splits = splits.without({name: set(map(int, bad)) for name, bad in about["skipped"].items()})
@@ -61,7 +91,7 @@ def train(order: Order) -> Generator[Event, None, Run]:
     network = _network(order, recipe, contract)
     network.to(machine.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     state = State(network, recipe.training)
-    progress = _restore(state, folder, plan)
+    progress, sums = restore(state, folder, plan.steps_per_epoch)
     cost = count_cost(network.arch, contract.input.height_px)
     settled = Settled(
         folder=folder.path,
@@ -88,30 +118,25 @@ def train(order: Order) -> Generator[Event, None, Run]:
     )
     pairs = ((batch.pictures, batch.labels) for batch in batches)
     precision = torch_precision(recipe.precision or "float32")
-    tally = Tally(folder)
-    try:
-        for step in fit(state, pairs, recipe.training, plan.steps_per_epoch, plan.steps, precision):
-            tally.add(step)
-            yield Stepped(step, plan)
-            if not step.ends_epoch:
-                continue
+    tally, saver = Tally(folder, sums), Saver(state, folder, every)
+    for step in fit(state, pairs, recipe.training, plan.steps_per_epoch, plan.steps, precision):
+        tally.add(step)
+        yield Stepped(step, plan)
+        if step.ends_epoch:
             epoch = tally.finish_epoch()
             classifier = Classifier(_judged(state), contract, machine.device)
             val = evaluate_pictures(classifier, splits.val, "val", workers=workers).scores
-            progress.add(epoch, val)
-            is_best = progress.best_epoch == epoch.epoch
+            is_best = progress.add(epoch, val)
             folder.add_metrics([epoch.line(val)])
             folder.log(f"{epoch.text(plan.epochs, val)}{', best so far' if is_best else ''}")
-            checkpoints.rotate(folder.last, folder.previous)
-            checkpoints.save(state, folder.last, asdict(progress))
-            if is_best:
-                checkpoints.link(folder.last, folder.best)
+            saver.save(progress, tally, is_best)
             yield Judged(epoch, plan.epochs, val, is_best)
-            tally = Tally(folder)
-    except Diverged as error:
-        kept = f" The last good state is {folder.last}." if folder.last.exists() else ""
-        folder.log(f"stopped: {error}.{kept}")
-        raise Diverged(f"{error}.{kept}") from None
+        elif stop.reason is not None or saver.is_due():
+            saver.save(progress, tally)
+        if stop.reason is not None and step.step < plan.steps:
+            saver.writer.wait()
+            raise Stopped(f"{stop.reason} at step {step.step} of {plan.steps}; --resume auto goes on")
+    saver.writer.wait()
 
     checkpoints.load(state, folder.best)
     classifier = Classifier(_judged(state), contract, machine.device)
@@ -127,9 +152,17 @@ def train(order: Order) -> Generator[Event, None, Run]:
     folder.write_model(classifier.network, contract, model_card(recipe, contract, evaluations))
     line = _result_line(folder, recipe, evaluations, progress, cost, machine.name)
     folder.write_json("result.json", line.to_json())
-    folder.log(f"finished: best epoch {progress.best_epoch}, {progress.seconds:.0f} s of training")
-    yield Finished(folder.path, progress.best_epoch, evaluations, progress.seconds)
-    return Run(folder.path)
+    folder.set_status("finished", step=plan.steps)
+    finished = Finished(
+        folder.path,
+        progress.best_epoch,
+        evaluations,
+        progress.seconds,
+        saver.writer.jobs,
+        saver.standstill_s,
+    )
+    folder.log(finished.text())
+    yield finished
 
 
 # Beginning
@@ -151,12 +184,16 @@ def _find_run(order: Order) -> RunFolder | None:
 
 
 def _check_same_run(folder: RunFolder, order: Order, splits: Splits) -> None:
-    """Raises `RunError` with the differences where `order` is not the run in `folder`."""
+    """Raises `RunError` with the differences where `order` is not the run in `folder`.
+
+    More epochs than the run has are no difference: they lengthen it.
+    """
     recipe, about = folder.recipe(), folder.read_json("data.json")
+    longer = order.recipe.epochs is not None and order.recipe.epochs > (recipe.epochs or 0)
     differences = []
     for name in dotted_names():
         asked, had = get_field(order.recipe, name), get_field(recipe, name)
-        if asked is not None and asked != had:
+        if asked is not None and asked != had and not (name == "epochs" and longer):
             differences.append(f"  {name}: {asked} now, {had} in the run")
     classes = folder.contract().classes
     if splits.classes != classes:
@@ -169,6 +206,10 @@ def _check_same_run(folder: RunFolder, order: Order, splits: Splits) -> None:
             + "\n".join(differences)
             + "\nGive the command that it was started with, or another --name"
         )
+    if longer:
+        folder.log(f"lengthened from {recipe.epochs} to {order.recipe.epochs} epochs")
+        folder.write("config.toml", set_field(recipe, "epochs", order.recipe.epochs).to_toml())
+        folder.reopen()
 
 
 def _begin(
@@ -236,47 +277,6 @@ def _network(order: Order, recipe: Recipe, contract: Contract) -> Network:
     return start_from(arch, order.weights, recipe.seed, order.new_head)[0]
 
 
-def _restore(state: State, folder: RunFolder, plan: Plan) -> _Progress:
-    """Load the newest whole checkpoint, if there is any, and forget what was logged after it."""
-    for path in (folder.last, folder.previous):
-        if path.exists():
-            try:
-                progress = _Progress(**checkpoints.load(state, path))
-            except checkpoints.CheckpointError as error:
-                folder.log(f"warning: {error}; falling back to the one before")
-                continue
-            folder.cut_metrics(state.step)
-            if progress.best_epoch * plan.steps_per_epoch == state.step:
-                checkpoints.link(path, folder.best)  # the run may have died before it could
-            return progress
-    if folder.last.exists():
-        raise RunError(f"{folder.checkpoints}: no checkpoint can be read; see {folder.path / 'log.txt'}")
-    folder.cut_metrics(0)
-    return _Progress()
-
-
-# Along the way
-
-
-@dataclass
-class _Progress:
-    """What a run has reached so far: part of the checkpoint."""
-
-    best_epoch: int = 0
-    best_top1_error: float = 100.0
-    best_loss: float = 0.0
-    seconds: float = 0.0
-    pictures: int = 0
-
-    def add(self, epoch: Epoch, val: Scores) -> None:
-        """Count an epoch in. Of equal errors the lower loss is best; of equal losses the later epoch."""
-        self.seconds += epoch.seconds
-        self.pictures += epoch.pictures
-        better = (val.top1_error, val.loss) <= (self.best_top1_error, self.best_loss)
-        if self.best_epoch == 0 or better:
-            self.best_epoch, self.best_top1_error, self.best_loss = epoch.epoch, val.top1_error, val.loss
-
-
 def _judged(state: State) -> Network:
     network = state.judged
     assert isinstance(network, Network)
@@ -290,7 +290,7 @@ def _result_line(
     folder: RunFolder,
     recipe: Recipe,
     evaluations: tuple[Evaluation, ...],
-    progress: _Progress,
+    progress: Progress,
     cost: Cost,
     device: str,
 ) -> ResultLine:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -20,21 +27,36 @@ class CheckpointError(Exception):
     """A checkpoint that cannot be read, or that belongs to another run."""
 
 
-def save(state: State, path: Path, extra: dict[str, Any]) -> None:
-    """Write `state` and `extra` (JSON) to `path`: aside, flushed to the disk, then renamed.
+@dataclass(frozen=True)
+class Snapshot:
+    """A state as it was at one step: copies in main memory, which training cannot change any more."""
 
-    A crash at any moment leaves either the old file or the new one. Raises `OSError`.
-    """
+    tensors: dict[str, Tensor]
+    header: dict[str, Any]
+
+
+def take(state: State, extra: dict[str, Any]) -> Snapshot:
+    """Copy `state`; `extra` is JSON that travels with it."""
     optimiser = state.optimiser.state_dict()
-    tensors: dict[str, Tensor] = _named("network", state.network.state_dict())
+    tensors = _named("network", state.network.state_dict())
     if state.average is not None:
         tensors |= _named("average", state.average.network.state_dict())
     for index, values in optimiser["state"].items():
         tensors |= _named(f"optimiser.{index}", {k: v for k, v in values.items() if v is not None})
     header = {"schema": SCHEMA, "step": state.step, "groups": optimiser["param_groups"], "extra": extra}
+    return Snapshot(tensors, json.loads(json.dumps(header)))
+
+
+def write(snapshot: Snapshot, path: Path) -> None:
+    """Write `snapshot` to `path`: aside, with a checksum, flushed to the disk, then renamed.
+
+    A crash at any moment leaves either the old file or the new one. Raises `OSError`.
+    """
+    text = json.dumps(snapshot.header)
+    metadata = {"format": "pt", "resnext": text, "sha256": _digest(text, snapshot.tensors)}
     aside = path.with_name(path.name + ".part")
     try:
-        save_file(tensors, aside, metadata={"format": "pt", "resnext": json.dumps(header)})
+        save_file(snapshot.tensors, aside, metadata)
         with open(aside, "rb") as file:
             os.fsync(file.fileno())
         os.replace(aside, path)
@@ -47,14 +69,28 @@ def save(state: State, path: Path, extra: dict[str, Any]) -> None:
     _sync_folder(path.parent)
 
 
+def save(state: State, path: Path, extra: dict[str, Any]) -> None:
+    """`take` and `write` at once."""
+    write(take(state, extra), path)
+
+
 def load(state: State, path: Path) -> dict[str, Any]:
-    """Fill `state` from `path`; returns `extra`. Raises `CheckpointError`; then `state` is spoilt."""
+    """Fill `state` from `path`; returns `extra`.
+
+    Raises `CheckpointError`: for a damaged file before `state` is touched; for a file of another
+    network or recipe afterwards, and then `state` is spoilt.
+    """
     try:
         with safe_open(path, framework="pt") as file:
-            header = json.loads(file.metadata()["resnext"])
+            metadata = file.metadata()
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        text, digest = metadata["resnext"], metadata["sha256"]
+        whole = _digest(text, tensors) == digest
+        header = json.loads(text) if whole else {}
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path}: not a whole checkpoint ({error})") from None
+    if not whole:
+        raise CheckpointError(f"{path}: not a whole checkpoint (its checksum does not fit)")
     if header.get("schema") != SCHEMA:
         raise CheckpointError(f"{path}: schema {header.get('schema')!r}; this version reads {SCHEMA}")
     try:
@@ -73,6 +109,43 @@ def load(state: State, path: Path) -> dict[str, Any]:
     return extra
 
 
+class Writer:
+    """Writes in a thread, one job after the other, while training goes on.
+
+    `jobs` have been handed in; training stood still for `stalled_s` seconds to wait for earlier ones.
+    """
+
+    def __init__(self) -> None:
+        self.jobs = 0
+        self.stalled_s = 0.0
+        self._thread: threading.Thread | None = None
+        self._error: BaseException | None = None
+
+    def submit(self, job: Callable[[], None]) -> None:
+        """Start `job` when the one before has ended. Raises what that one raised."""
+        self.wait()
+        self.jobs += 1
+        self._thread = threading.Thread(target=self._run, args=(job,), name="checkpoint")
+        self._thread.start()
+
+    def wait(self) -> None:
+        """Return when nothing is being written. Raises what the last job raised."""
+        if self._thread is not None:
+            start = time.perf_counter()
+            self._thread.join()
+            self.stalled_s += time.perf_counter() - start
+            self._thread = None
+        if self._error is not None:
+            error, self._error = self._error, None
+            raise error
+
+    def _run(self, job: Callable[[], None]) -> None:
+        try:
+            job()
+        except BaseException as error:  # handed to whoever waits
+            self._error = error
+
+
 def rotate(newest: Path, previous: Path) -> None:
     """Keep what `newest` is now as `previous`, at no cost and with no moment without either."""
     if newest.exists():
@@ -83,12 +156,29 @@ def link(source: Path, target: Path) -> None:
     """Let `target` be the file that `source` is now (a hard link: later writes replace, never change)."""
     aside = target.with_name(target.name + ".part")
     aside.unlink(missing_ok=True)
-    os.link(source, aside)
+    try:
+        os.link(source, aside)
+    except OSError:  # some file systems have no hard links
+        shutil.copyfile(source, aside)
     os.replace(aside, target)
+    _sync_folder(target.parent)
 
 
 def _named(prefix: str, tensors: dict[str, Any]) -> dict[str, Tensor]:
-    return {f"{prefix}.{name}": tensor.contiguous() for name, tensor in tensors.items()}
+    return {
+        f"{prefix}.{name}": tensor.detach().clone(memory_format=torch.contiguous_format).cpu()
+        for name, tensor in tensors.items()
+    }
+
+
+def _digest(text: str, tensors: dict[str, Tensor]) -> str:
+    """SHA-256 over the header's text and each tensor's name, type, shape and bytes."""
+    digest = hashlib.sha256(text.encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(f"\0{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\0".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy())  # type: ignore[arg-type]
+    return digest.hexdigest()
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -1,0 +1,121 @@
+"""When and how a run's state goes to its checkpoints."""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+from dataclasses import asdict, dataclass
+
+from resnext.metrics import Scores
+from resnext.run.folder import RunError, RunFolder
+from resnext.run.tally import Epoch, Sums, Tally
+from resnext.training import checkpoints
+from resnext.training.loop import State
+
+
+@dataclass(frozen=True)
+class Every:
+    """How often to save inside an epoch: after so many steps, or so many seconds."""
+
+    steps: int | None = None
+    seconds: float | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Every:
+        """`200` (steps), `90s` or `10min`. Raises `RunError`."""
+        match = re.fullmatch(r"([1-9][0-9]*)(s|min|)", text)
+        if match is None:
+            raise RunError(f"--checkpoint-every {text}: say steps as in 200, or time as in 90s or 10min")
+        number, unit = int(match[1]), match[2]
+        return cls(steps=number) if unit == "" else cls(seconds=number * {"s": 1.0, "min": 60.0}[unit])
+
+
+@dataclass
+class Progress:
+    """What a run has reached so far: part of the checkpoint."""
+
+    best_epoch: int = 0
+    best_top1_error: float = 100.0
+    best_loss: float = 0.0
+    seconds: float = 0.0
+    pictures: int = 0
+
+    def add(self, epoch: Epoch, val: Scores) -> bool:
+        """Count an epoch in; is it the best? Of equal errors the lower loss is, of equal losses the later."""
+        self.seconds += epoch.seconds
+        self.pictures += epoch.pictures
+        better = (val.top1_error, val.loss) <= (self.best_top1_error, self.best_loss)
+        if self.best_epoch == 0 or better:
+            self.best_epoch, self.best_top1_error, self.best_loss = epoch.epoch, val.top1_error, val.loss
+        return self.best_epoch == epoch.epoch
+
+
+class Saver:
+    """Saves a run in the background; `standstill_s` is what training had to wait for it."""
+
+    def __init__(self, state: State, folder: RunFolder, every: Every) -> None:
+        self.state = state
+        self.folder = folder
+        self.every = every
+        self.writer = checkpoints.Writer()
+        self.standstill_s = 0.0
+        self._step = state.step
+        self._time = time.monotonic()
+
+    def is_due(self) -> bool:
+        """Has enough been done since the last save?"""
+        if self.every.steps is not None:
+            return self.state.step - self._step >= self.every.steps
+        return self.every.seconds is not None and time.monotonic() - self._time >= self.every.seconds
+
+    def save(self, progress: Progress, tally: Tally, is_best: bool = False) -> None:
+        """Hand the state over to be written as `last`, and as `best` if it is; what was `last` is `previous`.
+
+        A state that has diverged is not saved. Raises `OSError` if an earlier save failed.
+        """
+        start = time.perf_counter()
+        sums = tally.flush()
+        if not math.isfinite(sums["loss"]):
+            return
+        self.folder.sync_metrics()  # no checkpoint may be newer than what is told of it
+        snapshot = checkpoints.take(self.state, {"progress": asdict(progress), "sums": sums})
+
+        def write() -> None:
+            checkpoints.rotate(self.folder.last, self.folder.previous)
+            checkpoints.write(snapshot, self.folder.last)
+            if is_best:
+                checkpoints.link(self.folder.last, self.folder.best)
+
+        self.writer.submit(write)
+        self._step, self._time = self.state.step, time.monotonic()
+        self.standstill_s += time.perf_counter() - start
+        tally.resume_clock()
+
+
+def restore(state: State, folder: RunFolder, steps_per_epoch: int) -> tuple[Progress, Sums]:
+    """Load the newest whole checkpoint, if there is any, and forget what was logged after it.
+
+    Raises `RunError` if there are checkpoints but none is whole.
+    """
+    damaged = []
+    for path in (folder.last, folder.previous):
+        if not path.exists():
+            continue
+        try:
+            extra = checkpoints.load(state, path)
+        except checkpoints.CheckpointError as error:
+            folder.log(f"warning: {error}; falling back to the one before")
+            damaged.append(str(error))
+            continue
+        folder.cut_metrics(state.step)
+        progress, sums = Progress(**extra["progress"]), Sums(**extra["sums"])
+        if progress.best_epoch * steps_per_epoch == state.step:
+            checkpoints.link(path, folder.best)  # the run may have died before it could
+        return progress, sums
+    if damaged:
+        raise RunError(
+            "no checkpoint is whole:\n  " + "\n  ".join(damaged) + "\nStart again under another --name"
+        )
+    folder.cut_metrics(0)
+    return Progress(), Sums()

@@ -1,0 +1,188 @@
+"""A run that is stopped, killed or damaged ends with the bits of the undisturbed one."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from resnext import api
+from resnext.recipe import named_recipe, override
+from resnext.run import RunError, Stepped, Stopped
+from resnext.run.saving import Every
+from resnext.run.stopping import StopRequest
+
+RECIPE = override(named_recipe("small"), model="resnet11+template=8", epochs=3, batch=4)
+STEPS, PER_EPOCH = 18, 6
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory, make_folder: Any) -> str:
+    root: Path = tmp_path_factory.mktemp("data")
+    make_folder(root / "train", {"a": 13, "b": 13})
+    make_folder(root / "val", {"a": 3, "b": 3})
+    return str(root)
+
+
+@pytest.fixture(scope="module")
+def whole(data: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The undisturbed run."""
+    return api.train(data, RECIPE, name="whole", runs=tmp_path_factory.mktemp("runs")).folder
+
+
+def outcome(folder: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    """Everything a run leads to but times: metrics line by line, results, all tensors of the last state."""
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    untimed = [{k: v for k, v in line.items() if k != "seconds"} for line in lines]
+    metrics = json.loads((folder / "result.json").read_text())["metrics"]
+    tensors = load_file(folder / "checkpoints" / "last.safetensors")
+    return {"lines": untimed, "metrics": metrics}, tensors
+
+
+def assert_same(folder: Path, whole: Path) -> None:
+    (told, tensors), (expected, theirs) = outcome(folder), outcome(whole)
+    assert told == expected
+    assert tensors.keys() == theirs.keys()
+    assert all(torch.equal(tensor, theirs[name]) for name, tensor in tensors.items())
+    assert (folder / "model" / "model.safetensors").stat().st_size > 0
+    shipped = [load_file(f / "model" / "model.safetensors") for f in (folder, whole)]
+    assert all(torch.equal(tensor, shipped[1][name]) for name, tensor in shipped[0].items())
+
+
+def test_every_step_is_told_once(whole: Path) -> None:
+    lines = outcome(whole)[0]["lines"]
+    assert [line["step"] for line in lines if "loss" in line] == list(range(1, STEPS + 1))
+    assert [line["step"] for line in lines if "val_loss" in line] == [6, 12, 18]
+
+
+def train_until(order: api.Order, step: int, number: int) -> None:
+    """Train, and signal this process while `step` is told."""
+    for event in api.train_events(order):
+        if isinstance(event, Stepped) and event.step.step == step:
+            os.kill(os.getpid(), number)
+
+
+@pytest.mark.parametrize("stops", [(1,), (6,), (7, 8), (5, 11, 17), tuple(range(1, STEPS))])
+def test_stopping_on_request_at_any_step(
+    stops: tuple[int, ...], data: str, whole: Path, tmp_path: Path
+) -> None:
+    for count, stop in enumerate(stops):
+        order = api.Order(data, RECIPE, "x", tmp_path, "auto", workers=count % 2)
+        with pytest.raises(Stopped, match=f"SIGTERM at step {stop} of {STEPS}"):
+            train_until(order, stop, signal.SIGTERM)
+        status = json.loads((tmp_path / "x" / "status.json").read_text())
+        assert status["state"] == "resumable"
+        assert "SIGTERM" in status["why"]
+    api.train(data, RECIPE, name="x", runs=tmp_path, resume="must")
+    assert_same(tmp_path / "x", whole)
+    assert json.loads((tmp_path / "x" / "status.json").read_text())["state"] == "finished"
+
+
+PROGRAM = """
+import os, signal, sys
+from pathlib import Path
+from resnext import api
+from resnext.recipe import Recipe
+recipe = Recipe.from_toml(Path(sys.argv[2]).read_text())
+order = api.Order(sys.argv[1], recipe, "x", Path(sys.argv[3]), "auto", checkpoint_every="2")
+for event in api.train_events(order):
+    if getattr(event, "step", None) is not None and event.step.step == int(sys.argv[4]):
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_killed_without_warning(data: str, whole: Path, tmp_path: Path) -> None:
+    (tmp_path / "recipe.toml").write_text(RECIPE.to_toml())
+    words = [sys.executable, "-c", PROGRAM, data, str(tmp_path / "recipe.toml"), str(tmp_path)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    for at in (3, 10, 18, 0):
+        code = subprocess.run([*words, str(at)], env=environment, check=False).returncode
+        assert code == (-signal.SIGKILL if at else 0)
+    assert_same(tmp_path / "x", whole)
+
+
+@pytest.mark.parametrize("damage", ["cut", "flip", "empty"])
+def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before(
+    damage: str, data: str, whole: Path, tmp_path: Path
+) -> None:
+    events = api.train_events(api.Order(data, RECIPE, "x", tmp_path, checkpoint_every="1"))
+    for event in events:
+        if isinstance(event, Stepped) and event.step.step == 9:
+            break
+    events.close()
+    last = tmp_path / "x" / "checkpoints" / "last.safetensors"
+    time.sleep(0.3)  # the last save may still be on its way
+    content = bytearray(last.read_bytes())
+    if damage == "flip":
+        content[len(content) // 2] ^= 1
+    last.write_bytes(content[: {"cut": len(content) // 3, "flip": len(content), "empty": 0}[damage]])
+    api.train(data, RECIPE, name="x", runs=tmp_path, resume="must")
+    assert "falling back" in (tmp_path / "x" / "log.txt").read_text()
+    assert_same(tmp_path / "x", whole)
+
+
+def test_lengthening_a_finished_run(data: str, tmp_path: Path) -> None:
+    short = override(RECIPE, epochs=1)
+    assert api.train(data, short, name="x", runs=tmp_path).result["recipe"]["epochs"] == 1
+    longer = override(RECIPE, epochs=2)
+    assert api.train(data, longer, name="x", runs=tmp_path, resume="must").result["recipe"]["epochs"] == 2
+    steps = [line["step"] for line in outcome(tmp_path / "x")[0]["lines"] if "loss" in line]
+    assert steps == list(range(1, 2 * PER_EPOCH + 1))
+    with pytest.raises(RunError, match="epochs: 1 now, 2 in the run"):
+        api.train(data, short, name="x", runs=tmp_path, resume="must")
+
+
+def test_a_failed_run_says_so(data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*args: object) -> None:
+        raise OSError("the disk is on fire")
+
+    monkeypatch.setattr("resnext.training.checkpoints.write", broken)
+    with pytest.raises(OSError, match="fire"):
+        api.train(data, RECIPE, name="x", runs=tmp_path)
+    status = json.loads((tmp_path / "x" / "status.json").read_text())
+    assert status["state"] == "failed"
+    assert "fire" in status["why"]
+
+
+def test_two_signals_within_ten_seconds_are_one_request() -> None:
+    before = signal.getsignal(signal.SIGUSR1)
+    with StopRequest() as stop:
+        os.kill(os.getpid(), signal.SIGUSR1)
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert stop.reason == "SIGUSR1"
+    assert signal.getsignal(signal.SIGUSR1) is before
+
+
+def test_a_later_second_signal_ends_the_process_at_once() -> None:
+    program = (
+        "import os, signal, resnext.run.stopping as s\n"
+        "s.SAME_REQUEST_S = 0.0\n"
+        "with s.StopRequest():\n"
+        "    os.kill(os.getpid(), signal.SIGTERM); os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    print('survived')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (-signal.SIGTERM, "")
+
+
+@pytest.mark.parametrize(
+    ("text", "every"),
+    [("200", Every(steps=200)), ("90s", Every(seconds=90)), ("10min", Every(seconds=600))],
+)
+def test_how_often_to_save(text: str, every: Every) -> None:
+    assert Every.parse(text) == every
+
+
+@pytest.mark.parametrize("text", ["0", "", "10m", "ten", "-5", "1.5min"])
+def test_how_often_not_to_save(text: str) -> None:
+    with pytest.raises(RunError, match="--checkpoint-every"):
+        Every.parse(text)
