@@ -121,10 +121,10 @@ class RunFolder:
 
     # Written along the way
 
-    def set_status(self, state: str, why: str = "", step: int | None = None) -> None:
-        """status.json: `running`, `finished`, `resumable` or `failed`, why, and at which step."""
+    def set_status(self, state: str, why: str = "") -> None:
+        """status.json: `running`, `finished`, `resumable` or `failed`, and why."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        value = {"state": state, "why": why, "step": step, "time_utc": now, "pid": os.getpid()}
+        value = {"state": state, "why": why, "time_utc": now, "pid": os.getpid()}
         self.write_json("status.json", value)
 
     def log(self, text: str) -> None:

@@ -152,7 +152,7 @@ def _carry_out(
     folder.write_model(classifier.network, contract, model_card(recipe, contract, evaluations))
     line = _result_line(folder, recipe, evaluations, progress, cost, machine.name)
     folder.write_json("result.json", line.to_json())
-    folder.set_status("finished", step=plan.steps)
+    folder.set_status("finished")
     finished = Finished(
         folder.path,
         progress.best_epoch,

@@ -1,0 +1,70 @@
+"""kill -9 at random moments of one training on real pictures; then the bits of the undisturbed run."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+
+
+def start(runs: Path, name: str, epochs: int) -> subprocess.Popen[bytes]:
+    words = ["train", "digits", "--runs", str(runs), "--name", name, "--resume", "auto"]
+    words += ["--checkpoint-every", "3", "--epochs", str(epochs), "--model", "resnext11_2x4d+template=8"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        [sys.executable, "-m", "resnext", *words],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def progress(run: Path) -> int:
+    """Lines of metrics so far: where in the training a kill falls."""
+    metrics = run / "metrics.jsonl"
+    return metrics.read_text().count("\n") if metrics.exists() else 0
+
+
+def test_killed_at_random_moments(full: bool, record: Callable[..., None], tmp_path: Path) -> None:
+    kills, epochs = (100, 60) if full else (3, 2)
+    assert start(tmp_path, "whole", epochs).wait() == 0
+    draw, done, finished, places = random.Random(0), 0, False, []
+    while done < kills:
+        process = start(tmp_path, "cut", epochs)
+        before = progress(tmp_path / "cut")
+        while process.poll() is None and progress(tmp_path / "cut") == before:
+            time.sleep(0.01)  # starting; most kills are to fall into the training
+        time.sleep(draw.uniform(0, 0.8))
+        if process.poll() is not None:
+            finished = True
+            break
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        done += 1
+        places.append(progress(tmp_path / "cut"))
+    assert start(tmp_path, "cut", epochs).wait() == 0
+    assert not finished, f"the training was over after {done} kills"
+
+    cut, whole = tmp_path / "cut", tmp_path / "whole"
+    for name in ("checkpoints/last.safetensors", "checkpoints/best.safetensors", "model/model.safetensors"):
+        ours, theirs = load_file(cut / name), load_file(whole / name)
+        assert ours.keys() == theirs.keys()
+        assert all(torch.equal(tensor, theirs[key]) for key, tensor in ours.items()), name
+
+    def told(run: Path) -> list[dict[str, float]]:
+        lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+        return [{k: v for k, v in line.items() if k != "seconds"} for line in lines]
+
+    assert told(cut) == told(whole)
+    results = [json.loads((run / "result.json").read_text())["metrics"] for run in (cut, whole)]
+    assert results[0] == results[1]
+    record("kill -9 in training", kills=done, bit_equal=True, lines_at_kills=[min(places), max(places)])
