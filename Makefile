@@ -5,13 +5,17 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ORACLE := .oracle/.ready
 
-.PHONY: demo test check format clean
+.PHONY: demo test faults check format clean
 
 demo: $(READY)
 	$(BIN)/python -m resnext demo
 
 test: $(READY) $(ORACLE)
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+# Everything that is broken on purpose, in full (about 15 minutes); results go to results/faults.jsonl.
+faults: $(READY)
+	RESNEXT_FAULTS=full $(BIN)/python -m pytest -s tests/faults
 
 check: $(READY)
 	$(BIN)/ruff check

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from resnext.contract import Contract
+from resnext.contract import Contract, ContractError
 from resnext.models import Network
 from resnext.recipe import Recipe, RecipeError
 from resnext.weights import write_hub_folder
@@ -109,7 +109,11 @@ class RunFolder:
             raise RunError(f"{self.path / 'config.toml'}: {error}") from None
 
     def contract(self) -> Contract:
-        return Contract.loads((self.path / "contract.json").read_text(encoding="utf-8"))
+        """The contract of this run's network. Raises `RunError`."""
+        try:
+            return Contract.loads((self.path / "contract.json").read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, ContractError) as error:
+            raise RunError(f"{self.path / 'contract.json'}: {error}") from None
 
     def write_model(self, network: Network, contract: Contract, card: str) -> None:
         """model/ in the hub layout: aside, then renamed."""

@@ -9,6 +9,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -172,13 +173,16 @@ def _named(prefix: str, tensors: dict[str, Any]) -> dict[str, Tensor]:
 
 
 def _digest(text: str, tensors: dict[str, Tensor]) -> str:
-    """SHA-256 over the header's text and each tensor's name, type, shape and bytes."""
-    digest = hashlib.sha256(text.encode())
-    for name in sorted(tensors):
+    """SHA-256 over the header's text and each tensor's name, type, shape and digest of its bytes."""
+
+    def of(name: str) -> str:
         tensor = tensors[name]
-        digest.update(f"\0{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\0".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy())  # type: ignore[arg-type]
-    return digest.hexdigest()
+        values = tensor.reshape(-1).view(torch.uint8).numpy()
+        return f"{name} {tensor.dtype} {tuple(tensor.shape)} {hashlib.sha256(values).hexdigest()}\n"  # type: ignore[arg-type]
+
+    with ThreadPoolExecutor(2) as threads:
+        lines = "".join(threads.map(of, sorted(tensors)))
+    return hashlib.sha256(f"{text}\n{lines}".encode()).hexdigest()
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
