@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -98,3 +99,30 @@ def test_killed_after_every_call(full: bool, record: Callable[..., None], tmp_pa
     assert set(seen) == {2, 3}
     save(state(4), tmp_path / "1")  # what a kill leaves lying about is no obstacle
     record("kill -9 in a save", calls=call - 1, loadable=call - 1)
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_the_disk_is_full(full: bool, record: Callable[..., None], tmp_path: Path) -> None:
+    """No file may grow beyond a limit, which stands for the space left; 200 limits up to the file's size."""
+    places, refused = 200 if full else 8, 0
+    save(state(1), tmp_path)
+    save(state(2), tmp_path)
+    size = (tmp_path / "last.safetensors").stat().st_size
+    names = {path.name for path in tmp_path.iterdir()}
+    for place in range(places):
+        child = os.fork()
+        if child == 0:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (size * place // places,) * 2)
+            try:
+                save(state(3), tmp_path)
+            except OSError:
+                os._exit(7)
+            os._exit(0)
+        refused += os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+        newest = state(0)
+        checkpoints.load(newest, tmp_path / "last.safetensors")
+        assert newest.step == 2
+        assert {path.name for path in tmp_path.iterdir()} == names
+    assert refused == places
+    save(state(4), tmp_path)
+    record("disk full in a save", places=places, refused=refused, intact=places)

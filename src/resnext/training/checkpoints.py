@@ -22,6 +22,8 @@ from torch import Tensor
 from resnext.training.loop import State
 
 SCHEMA = 1
+#: Stands in the header until the checksum is known.
+BLANK = b"?" * 64
 
 
 class CheckpointError(Exception):
@@ -54,12 +56,19 @@ def write(snapshot: Snapshot, path: Path) -> None:
     A crash at any moment leaves either the old file or the new one. Raises `OSError`.
     """
     text = json.dumps(snapshot.header)
-    metadata = {"format": "pt", "resnext": text, "sha256": _digest(text, snapshot.tensors)}
+    metadata = {"format": "pt", "resnext": text, "sha256": BLANK.decode()}
     aside = path.with_name(path.name + ".part")
     try:
-        save_file(snapshot.tensors, aside, metadata)
-        with open(aside, "rb") as file:
-            os.fsync(file.fileno())
+        with ThreadPoolExecutor(1) as threads:  # the disk is slower than the checksum: both at once
+            digest = threads.submit(_digest, text, snapshot.tensors)
+            save_file(snapshot.tensors, aside, metadata)
+            with open(aside, "r+b") as file:
+                os.fsync(file.fileno())
+                size = int.from_bytes(file.read(8), "little")  # of the header, which follows
+                file.seek(8 + file.read(size).index(BLANK))
+                file.write(digest.result().encode())
+                file.flush()
+                os.fsync(file.fileno())
         os.replace(aside, path)
     except SafetensorError as error:  # how a full disk looks through that library
         aside.unlink(missing_ok=True)
@@ -162,6 +171,7 @@ def link(source: Path, target: Path) -> None:
     except OSError:  # some file systems have no hard links
         shutil.copyfile(source, aside)
     os.replace(aside, target)
+    aside.unlink(missing_ok=True)  # left there where both are one file already
     _sync_folder(target.parent)
 
 
