@@ -47,11 +47,10 @@ def test_what_timm_reads_is_there(folder: Path) -> None:
 def test_a_new_head_replaces_the_head_only(folder: Path) -> None:
     other = Architecture.from_name(ARCH.name, 5)
     with pytest.raises(WeightsError, match="--new-head") as error:
-        start_from(other, folder, 0, new_head=False)
+        start_from(other, tuple("abcde"), folder, 0, new_head=False)
     assert "fc.weight 3x128, here 5x128" in str(error.value)
-    network, fit = start_from(other, folder, 0, new_head=True)
+    network = start_from(other, tuple("abcde"), folder, 0, new_head=True)
     old, new, fresh = (m.state_dict() for m in (create(ARCH, 4), network, create(other, 0)))
-    assert fit.replaced == ("fc.weight", "fc.bias")
     assert all(torch.equal(new[name], (fresh if name.startswith("fc.") else old)[name]) for name in new)
 
 
@@ -134,3 +133,12 @@ def test_a_contract_of_other_classes_is_refused(folder: Path) -> None:
 def test_others_may_read_what_is_shipped(folder: Path) -> None:
     modes = {path.stat().st_mode & 0o777 for path in folder.iterdir()}
     assert len(modes) == 1  # that of every new file here
+
+
+def test_a_head_follows_the_names_of_its_classes(folder: Path) -> None:
+    pictures = torch.randn(2, 3, 16, 16)
+    before = create(ARCH, 4).eval()(pictures)
+    moved = start_from(ARCH, ("c", "a", "b"), folder, 0, new_head=False).eval()(pictures)
+    assert torch.equal(moved, before[:, [2, 0, 1]])
+    with pytest.raises(WeightsError, match=r"'d'.*--new-head"):
+        start_from(ARCH, ("a", "b", "d"), folder, 0, new_head=False)

@@ -14,9 +14,9 @@ from PIL import Image
 from resnext import models
 from resnext.arch import KNOWN_NAMES, Architecture
 from resnext.cost import Cost, count_cost
-from resnext.data.decode import SUFFIXES, BadPicture, DataError
+from resnext.data.decode import BadPicture, DataError
 from resnext.data.pictures import Loose
-from resnext.data.sources import read_split
+from resnext.data.sources import pictures_under, read_split
 from resnext.engine import Classifier, Prediction, open_model
 from resnext.recipe import Recipe, named_recipe, override
 from resnext.run import (
@@ -109,6 +109,8 @@ def predict(
     model: str | Path | Classifier, pictures: Sequence[str | Path | bytes | Image.Image]
 ) -> list[Prediction]:
     """One prediction a picture, in order. Raises `BadPicture` for one that cannot be read."""
+    if isinstance(pictures, str | bytes | Path):
+        raise TypeError("pictures must be a list; predict_many takes folders and globs")
     return (model if isinstance(model, Classifier) else load(model)).predict(pictures)
 
 
@@ -128,7 +130,7 @@ def find_pictures(where: Sequence[str]) -> list[str]:
     found: list[str] = []
     for word in where:
         if os.path.isdir(word):
-            paths = _pictures_under(word)
+            paths = [os.path.join(word, path) for path in pictures_under(Path(word))]
         elif os.path.exists(word):
             paths = [word]
         else:
@@ -137,14 +139,6 @@ def find_pictures(where: Sequence[str]) -> list[str]:
             raise DataError(f"{word}: there is no picture here")
         found += paths
     return found
-
-
-def _pictures_under(folder: str) -> list[str]:
-    paths = []
-    for parent, folders, names in os.walk(folder):
-        folders.sort()
-        paths += [os.path.join(parent, n) for n in sorted(names) if Path(n).suffix.lower() in SUFFIXES]
-    return paths
 
 
 @dataclass(frozen=True)

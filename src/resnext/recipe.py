@@ -6,6 +6,7 @@ Standard library only, so that help is quick. None means: chosen from the data a
 from __future__ import annotations
 
 import difflib
+import math
 import tomllib
 import types
 import typing
@@ -15,6 +16,9 @@ from typing import Any, Literal
 
 from resnext.data.settings import DataSettings
 from resnext.training.settings import TrainingSettings
+
+#: Larger pictures are a typing error.
+LARGEST_PX = 4096
 
 
 class RecipeError(ValueError):
@@ -46,13 +50,17 @@ class Recipe:
         for name in ("epochs", "batch", "data.size_px", "data.resize_px", "training.lr_batch"):
             value = get_field(self, name)
             demand(value is None or value >= 1, name, "at least 1")
-        demand(self.seed >= 0, "seed", "at least 0")
+        demand(0 <= self.seed < 2**63, "seed", "at least 0 and less than 2**63")
+        for name in ("data.size_px", "data.resize_px"):
+            demand((get_field(self, name) or 1) <= LARGEST_PX, name, f"at most {LARGEST_PX}")
+        for name in ("data.mean", "data.std"):
+            demand(all(map(math.isfinite, get_field(self, name) or ())), name, "finite")
         demand(self.data.pad_px is None or self.data.pad_px >= 0, "data.pad_px", "at least 0")
         size, resize = self.data.size_px, self.data.resize_px
         demand(not (size and resize) or resize >= size, "data.resize_px", f"at least size_px ({size})")  # type: ignore[operator]
         demand(self.data.flip is None or 0 <= self.data.flip <= 1, "data.flip", "from 0 to 1")
         demand(0 < self.data.min_area <= 1, "data.min_area", "above 0 and at most 1")
-        demand(self.data.max_aspect >= 1, "data.max_aspect", "at least 1")
+        demand(1 <= self.data.max_aspect <= 100, "data.max_aspect", "from 1 to 100")
         demand(self.data.std is None or min(self.data.std) > 0, "data.std", "positive")
         training = self.training
         demand(training.lr > 0, "training.lr", "positive")

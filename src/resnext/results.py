@@ -32,7 +32,7 @@ class Stamp:
 
 @dataclass(frozen=True)
 class ResultLine:
-    """One outcome (DESIGN: schema 1). `metrics` per split; `curve` at most 100 points."""
+    """One outcome. `metrics` per split; `curve` at most 100 points."""
 
     kind: str
     seed: int

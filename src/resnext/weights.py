@@ -6,8 +6,9 @@ that timm and transformers read too, or as its `model.safetensors` alone, which 
 
 from __future__ import annotations
 
+import hashlib
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -147,26 +148,51 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], Any]:
     return tensors, about
 
 
-def start_from(arch: Architecture, path: Path, seed: int, new_head: bool) -> tuple[Network, Fit]:
+def start_from(
+    arch: Architecture, classes: tuple[str, ...], path: Path, seed: int, new_head: bool
+) -> Network:
     """A network of `arch` that starts from the weights at `path`, its head fresh if `new_head`.
 
-    Raises `WeightsError`.
+    Rows of a head whose classes are known are brought into the order of `classes`. Raises `WeightsError`.
     """
-    tensors, _ = read_tensors(_weights_file(path))
+    tensors, about = read_tensors(weights_file(path))
     network = create(arch, seed)
-    return network, fill(network, tensors, str(path), new_head)
+    if not new_head and isinstance(about, dict) and len(classes) == len(tensors.get(HEAD[0], ())):
+        try:
+            had = Contract.from_json(about["contract"]).classes
+        except (ContractError, KeyError) as error:
+            raise WeightsError(f"{path}: {error}") from None
+        if set(had) != set(classes):
+            other = sorted(set(had) ^ set(classes))
+            raise WeightsError(
+                f"{path}: the head tells other classes apart: {', '.join(map(repr, other[:5]))} "
+                "not in both. --new-head replaces it"
+            )
+        order = [had.index(name) for name in classes]
+        tensors |= {name: tensors[name][order] for name in HEAD if name in tensors}
+    fill(network, tensors, str(path), new_head)
+    return network
 
 
 def network_name(path: Path) -> str | None:
     """Name of the network that the weights at `path` belong to, where they say. Raises `WeightsError`."""
-    _, about = read_tensors(_weights_file(path))
+    _, about = read_tensors(weights_file(path))
     try:
         return str(about["architecture"]["name"])
     except (KeyError, TypeError):
         return None
 
 
-def _weights_file(path: Path) -> Path:
+def weights_digest(path: Path) -> str:
+    """SHA-256 of the weights at `path`. Raises `WeightsError`."""
+    try:
+        with open(weights_file(path), "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise WeightsError(f"{path}: the weights cannot be read ({error.strerror})") from None
+
+
+def weights_file(path: Path) -> Path:
     """The file in a run folder or a hub folder, or `path` itself."""
     for folder in (path / "model", path):
         if folder.is_dir():
@@ -182,7 +208,7 @@ def _timm_config(arch: Architecture, contract: Contract) -> dict[str, Any]:
     size, resize = contract.input, contract.resize
     shape = (size.channels, size.height_px, size.width_px)
     return {
-        "architecture": replace(arch, in_channels=3).name,
+        "architecture": arch.name,
         "num_classes": arch.classes,
         "num_features": arch.features,
         "global_pool": "avg",

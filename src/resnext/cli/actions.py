@@ -7,6 +7,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+import torch
 from rich.console import Console
 from rich.table import Table
 
@@ -21,6 +22,7 @@ from resnext.data.sources import read_split
 from resnext.engine import ModelError
 from resnext.recipe import RecipeError, named_recipe, override
 from resnext.run import DeviceError, RunError, Stopped
+from resnext.training.checkpoints import CheckpointError
 from resnext.training.loop import Diverged
 from resnext.weights import WeightsError
 
@@ -35,7 +37,14 @@ EXIT_CODES: dict[type[Exception], int] = {
     Diverged: 4,
     DeviceError: 5,
     Stopped: 75,
+    CheckpointError: 4,
 }
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Has torch, or Python, asked for more memory than there is?"""
+    allocator = isinstance(error, RuntimeError) and "not enough memory" in str(error)
+    return allocator or isinstance(error, MemoryError | torch.OutOfMemoryError)
 
 
 def train(options: Train) -> None:
@@ -73,6 +82,8 @@ def _train(order: api.Order) -> Path:
 
 def evaluate(options: Evaluate) -> None:
     """Scores on the screen and as JSON."""
+    if options.json is not None and not options.json.parent.is_dir():
+        raise RunError(f"--json {options.json}: there is no folder {options.json.parent}")
     progress = Progress("evaluating")
     try:
         evaluation = api.evaluate(
@@ -111,6 +122,12 @@ def evaluate(options: Evaluate) -> None:
 
 def predict(options: Predict) -> None:
     """One row a picture, as it comes; a table in a file on request."""
+    if not options.pictures:
+        raise RunError("predict needs PICTURES: files, folders or globs")
+    if options.top < 1:
+        raise RunError(f"--top {options.top}: must be at least 1")
+    if options.out is not None and not options.out.parent.is_dir():
+        raise RunError(f"--out {options.out}: there is no folder {options.out.parent}")
     classifier = api.load(options.model, options.device)
     bad: list[BadPicture] = []
     width = max(map(len, classifier.contract.classes))
@@ -138,14 +155,16 @@ def models(options: Models) -> None:
     if options.json:
         print(json.dumps([asdict(model) for model in listed], indent=2))
         return
-    table = Table("network", box=None)
+    table = Table(box=None)
+    table.add_column("network", no_wrap=True, overflow="fold")
     for head in ("parameters", "multiply-adds (M)", "activations (M)", "pixels", "classes"):
         table.add_column(head, justify="right")
     for model in listed:
         cost = model.cost
         numbers = (f"{cost.params:,}", f"{cost.macs / 1e6:,.0f}", f"{cost.activations / 1e6:.2f}")
         table.add_row(model.name, *numbers, str(model.size_px), str(model.classes))
-    Console(highlight=False).print(table)
+    console = Console(highlight=False)
+    console.print(table, width=None if console.is_terminal else 120)
 
 
 def demo(options: Demo) -> None:

@@ -11,11 +11,23 @@ from resnext.cli.verbs import Demo, Evaluate, Models, Predict, Train, parse
 from resnext.recipe import Recipe, RecipeError, named_recipe
 
 DONE, USAGE, MISSING, INTERRUPTED = 0, 2, 5, 130
+NO_ROOM_OR_RIGHT = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EFBIG)
+WRONG_PLACE = (errno.ENOENT, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG)
 
 
 def main(words: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     words = sys.argv[1:] if words is None else words
+    try:
+        return _run(words)
+    except KeyboardInterrupt:
+        return _fail("interrupted", INTERRUPTED)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has gone: say no more
+        return DONE
+
+
+def _run(words: list[str]) -> int:
     try:
         options = parse(words or ["--help"], _start(words))
     except RecipeError as error:
@@ -35,18 +47,17 @@ def main(words: list[str] | None = None) -> int:
     try:
         act(options)  # type: ignore[operator]
         return DONE
-    except KeyboardInterrupt:
-        return _fail("interrupted", INTERRUPTED)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has gone: say no more
-        return DONE
+        raise
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS) and error.errno:
-            raise
-        if error.errno == errno.EACCES:
-            return _fail(f"{error.filename}: no permission; choose another place", MISSING)
-        return _fail(error, MISSING)
+        if error.errno in NO_ROOM_OR_RIGHT or error.errno is None:
+            return _fail(_told(error), MISSING)
+        if error.errno in WRONG_PLACE:
+            return _fail(_told(error), USAGE)
+        raise
     except Exception as error:
+        if actions.is_out_of_memory(error):
+            return _fail("out of memory; try a smaller --batch, --data.size-px or --model", MISSING)
         for kind, code in actions.EXIT_CODES.items():
             if isinstance(error, kind):
                 return _fail(error, code)
@@ -74,6 +85,14 @@ def _value(words: list[str], option: str) -> str | None:
         if word.startswith(option + "="):
             return word.partition("=")[2]
     return None
+
+
+def _told(error: OSError) -> Exception | str:
+    """The error with the file first, in words."""
+    if error.filename is None or error.strerror is None:
+        return error
+    right = error.errno in (errno.EACCES, errno.EPERM)
+    return f"{error.filename}: {'no permission; choose another place' if right else error.strerror.lower()}"
 
 
 def _fail(error: Exception | str, code: int) -> int:

@@ -27,7 +27,7 @@ class BadPicture(DataError):
         self.reason = reason
 
     def __str__(self) -> str:
-        return f"{self.key}: {self.reason}"
+        return f"{self.key}: {self.reason}".encode("utf-8", "backslashreplace").decode()
 
 
 def decode(source: bytes | str | Path | Image.Image, key: str) -> Image.Image:
@@ -50,8 +50,9 @@ def decode(source: bytes | str | Path | Image.Image, key: str) -> Image.Image:
         raise BadPicture(key, "is not a picture that can be read (damaged, or of another type)") from None
     except Image.DecompressionBombError as error:
         raise BadPicture(key, f"is too large ({error})") from None
-    # Pillow's decoders raise these on damaged files, SyntaxError among them.
-    except (OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError, OverflowError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # damaged files make decoders raise whatever they like
         raise BadPicture(key, f"cannot be decoded ({error})") from None
 
 

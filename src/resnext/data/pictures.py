@@ -73,7 +73,7 @@ class Files(Pictures):
     def weigh(self, index: int) -> int:
         try:
             return (self.root / self.keys[index]).stat().st_size
-        except OSError:
+        except (OSError, ValueError):
             return -1  # a list may name a file that is not there; opening it says so
 
 
@@ -182,6 +182,11 @@ def align(pictures: Pictures, classes: tuple[str, ...], where: str) -> Pictures:
     aligned.labels = table[pictures.labels] if len(pictures) else pictures.labels
     aligned.classes = classes
     return aligned
+
+
+def readable(key: str) -> str:
+    """`key` as text that any file takes: bytes of file names that are not UTF-8 are spelt out."""
+    return key.encode("utf-8", "backslashreplace").decode()
 
 
 def hold_out(labels: Labels, count: int, seed: int) -> tuple[Labels, Labels]:

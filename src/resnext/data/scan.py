@@ -17,7 +17,8 @@ from resnext.data.pictures import Pictures
 @dataclass(frozen=True)
 class Scan:
     """`shorter_px[i]` is picture i's shorter side, 0 where it is bad; `mean` and `std` per channel
-    on the scale 0 to 1, over all pixels of up to `COLOUR_SAMPLE` pictures."""
+    on the scale 0 to 1, over the pixels of up to `COLOUR_SAMPLE` pictures, which
+    count equally whatever their size."""
 
     bad: dict[int, BadPicture]
     shorter_px: NDArray[np.int64]
@@ -35,7 +36,7 @@ CHUNK = 64
 
 def scan(pictures: Pictures) -> Generator[int, None, Scan]:
     """Decode all `pictures` once, on all cores; yields how many are done, returns the scan."""
-    stride = max(1, len(pictures) // COLOUR_SAMPLE)
+    stride = max(1, -(-len(pictures) // COLOUR_SAMPLE))
     bad: dict[int, BadPicture] = {}
     shorter = np.zeros(len(pictures), dtype=np.int64)
 

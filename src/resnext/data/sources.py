@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import difflib
 import json
@@ -27,6 +28,7 @@ from resnext.data.pictures import (
     align,
     fingerprint,
     hold_out,
+    readable,
 )
 
 #: Names that a split goes by.
@@ -78,14 +80,17 @@ def read_split(
 ) -> tuple[str, Pictures]:
     """(name, pictures) of one split of `data`, labelled by `classes`.
 
-    `split` None takes test, else val, else everything; of data without splits whose fingerprint is
-    `trained_on`, the test part that training left out. Splits that training made are made the same way.
+    `split` None takes test, else val, else everything. Where the fingerprint of the data is `trained_on`,
+    the splits are those of the training, with the parts that it left out.
     """
     parts = _read_parts(data)
+    if "val" not in parts and trained_on is not None:  # training made a split of its own
+        with contextlib.suppress(DataError):
+            made = read_splits(data)
+            if fingerprint(made) == trained_on:
+                parts = dict(made.items())
     if None in parts and split is None:
-        if trained_on is None or fingerprint(read_splits(data)) != trained_on:
-            return "all", align(parts[None], classes, data)
-        split = "test"
+        return "all", align(parts[None], classes, data)
     if split is None:
         split = next((name for name in ("test", "val", "train") if name in parts), None)
     pictures = parts.get(split) or dict(read_splits(data).items()).get(str(split))
@@ -148,7 +153,9 @@ def _read_folder(root: Path) -> Pictures:
     keys: list[str] = []
     labels: list[int] = []
     for label, name in enumerate(entries):
-        found = _picture_files(root, name)
+        if readable(name) != name:
+            raise DataError(f"{readable(str(root))}: the folder name {name!r} is not UTF-8; rename it")
+        found = [f"{name}/{path}" for path in pictures_under(root / name)]
         keys += found
         labels += [label] * len(found)
     if not entries:
@@ -162,13 +169,23 @@ def _read_folder(root: Path) -> Pictures:
     return Files(root, keys, np.array(labels, dtype=np.int64), tuple(entries))
 
 
-def _picture_files(root: Path, name: str) -> list[str]:
-    found = []
-    for folder, folders, files in os.walk(root / name, followlinks=True):
+def pictures_under(folder: Path) -> list[str]:
+    """Paths of the pictures in `folder`, searched to any depth, relative to it and in plain order.
+
+    Hidden files and folders do not count; a folder that links make reachable twice counts once.
+    """
+    found: list[str] = []
+    seen: set[str] = set()
+    for parent, folders, files in os.walk(folder, followlinks=True):
+        real = os.path.realpath(parent)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
         folders[:] = sorted(f for f in folders if not f.startswith("."))
         for file in sorted(files):
             if Path(file).suffix.lower() in SUFFIXES and not file.startswith("."):
-                found.append(os.path.relpath(os.path.join(folder, file), root))
+                found.append(os.path.relpath(os.path.join(parent, file), folder))
     return found
 
 
@@ -179,11 +196,12 @@ def _read_table(path: Path) -> dict[str | None, Pictures]:
     """A table alone: by its `split` column where it has one."""
     table = _load(path)
     whole = _pictures(table, path)
-    if "split" not in table.column_names:
+    split = next((name for name in table.column_names if name.lower() == "split"), None)
+    if split is None:
         return {None: whole}
-    column = np.array([str(v) for v in table["split"].to_pylist()])
+    column = np.array([str(v) for v in table[split].to_pylist()])
     known = {name: split for split, names in SPLIT_NAMES.items() for name in names}
-    if unknown := set(column) - known.keys():
+    if unknown := set(column.tolist()) - known.keys():
         raise DataError(f"{path}: column split holds {sorted(unknown)[0]!r}; known are {', '.join(known)}")
     splits = np.array([known[v] for v in column])
     return {name: whole.select(np.flatnonzero(splits == name)) for name in np.unique(splits).tolist()}

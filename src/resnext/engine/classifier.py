@@ -14,7 +14,7 @@ from PIL import Image
 from resnext.contract import Contract
 from resnext.data.batches import evaluation_batches, on_device
 from resnext.data.decode import BadPicture
-from resnext.data.pictures import Loose, Pictures
+from resnext.data.pictures import Loose, Pictures, readable
 from resnext.models import Network
 from resnext.weights import read_weights
 
@@ -57,6 +57,8 @@ class Classifier:
     @torch.inference_mode()
     def classify(self, pictures: Pictures, batch: int = 64, workers: int = 0) -> Iterator[Answers]:
         """Answers for all `pictures` in order, batch after batch, at constant memory."""
+        if workers < 0:
+            raise ModelError(f"--workers {workers}: must be at least 0")
         calibration = self.contract.calibration
         temperature = 1.0 if calibration is None else calibration.temperature
         batches = evaluation_batches(pictures, self.contract.resize, batch, workers)
@@ -86,7 +88,7 @@ class Classifier:
         for index, row in zip(answers.indices, answers.probabilities, strict=True):
             ranking = tuple((classes[i], float(row[i])) for i in np.argsort(-row, kind="stable"))
             label, probability = ranking[0]
-            key, rejected = pictures.keys[int(index)], probability < threshold
+            key, rejected = readable(pictures.keys[int(index)]), probability < threshold
             predictions.append(Prediction(key, label, probability, ranking, rejected))
         return predictions
 

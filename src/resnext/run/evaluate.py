@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resnext.data.decode import BadPicture, DataError
-from resnext.data.pictures import Pictures
+from resnext.data.pictures import Pictures, readable
 from resnext.engine import Classifier
 from resnext.metrics import Scores, score
+from resnext.training.loop import Diverged
 
 OnBad = Literal["fail", "skip"]
 
@@ -44,7 +45,7 @@ def evaluate_pictures(
     workers: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
-    """Every picture once. Raises `BadPicture` unless `on_bad` is "skip"."""
+    """Every picture once. Raises `BadPicture` unless `on_bad` is "skip"; `Diverged` for a useless network."""
     indices, probabilities = [], []
     bad: list[BadPicture] = []
     done = 0
@@ -61,6 +62,8 @@ def evaluate_pictures(
     if len(where) == 0:
         raise DataError(f"{split}: not one of its {len(pictures)} pictures can be read")
     rows, labels = np.concatenate(probabilities), pictures.labels[where]
+    if not np.isfinite(rows).all():
+        raise Diverged(f"{split}: the network's answers are not finite: its weights have diverged")
     scores = score(rows, labels, classifier.contract.classes)
-    keys = [pictures.keys[i] for i in where]
+    keys = [readable(pictures.keys[i]) for i in where]
     return Evaluation(split, scores, keys, labels, rows, tuple(bad))

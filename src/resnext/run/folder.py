@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,11 @@ from resnext.contract import Contract, ContractError
 from resnext.models import Network
 from resnext.recipe import Recipe, RecipeError
 from resnext.weights import write_hub_folder
+
+try:
+    import fcntl
+except ImportError:  # not on Windows, where nothing keeps two processes apart
+    fcntl = None  # type: ignore[assignment]
 
 
 class RunError(Exception):
@@ -42,8 +48,6 @@ class RunFolder:
 
         Raises `RunError` if `name` is taken or `root` is no folder, `OSError` if it may not be written.
         """
-        if name is not None and Path(name).name != name:
-            raise RunError(f"--name {name}: must be the name of one folder; --runs says where it lies")
         try:
             root.mkdir(parents=True, exist_ok=True)
             for number in range(1, 100_000):
@@ -55,7 +59,7 @@ class RunFolder:
                 except FileExistsError:
                     if name is not None:
                         break
-        except (FileNotFoundError, NotADirectoryError) as error:
+        except (FileNotFoundError, NotADirectoryError, FileExistsError) as error:
             raise RunError(f"{error.filename}: is not a folder that a run can lie in") from None
         raise RunError(
             f"{root / (name or default)}: a run of this name is there, and runs are never overwritten. "
@@ -74,11 +78,23 @@ class RunFolder:
         """Remove what a run leaves that dies before its first step. Raises `RunError` if more is there."""
         if not self.path.exists():
             return
-        own = {"checkpoints", "config.toml", "contract.json", "environment.json"}
+        own = {"checkpoints", "config.toml", "contract.json", "environment.json", "lock"}
         entries = {p.name.removesuffix(".part") for p in self.path.iterdir()} if self.path.is_dir() else {""}
-        if not entries <= own or (self.checkpoints.is_dir() and any(self.checkpoints.iterdir())):
+        begun = self.checkpoints.is_dir() and not any(self.checkpoints.iterdir())
+        if not (begun and entries <= own):
             raise RunError(f"{self.path}: is there but is no run; give another --name")
         shutil.rmtree(self.path)
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep other processes out of this run while entered. Raises `RunError` if one is in it."""
+        with open(self.path / "lock", "w") as file:
+            try:
+                if fcntl is not None:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise RunError(f"{self.path}: another process is training this run") from None
+            yield
 
     # Written once
 

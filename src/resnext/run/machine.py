@@ -37,6 +37,8 @@ def find_machine(device: str | None = None) -> Machine:
         device = "cpu" if best is None else best.type
     try:
         chosen = torch.device(device)
+        if chosen.type == "meta":
+            raise RuntimeError("it holds no values")
         torch.empty(1, device=chosen)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]

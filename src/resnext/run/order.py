@@ -9,7 +9,7 @@ from typing import Any, Literal
 from resnext.contract import Contract
 from resnext.recipe import Recipe, small
 from resnext.run.evaluate import OnBad
-from resnext.run.folder import RunFolder
+from resnext.run.folder import RunError, RunFolder
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,23 @@ class Order:
     workers: int | None = None
     on_bad: OnBad = "fail"
     checkpoint_every: str = "10min"
+
+    def __post_init__(self) -> None:
+        for name in ("runs", "weights"):  # strings are welcome
+            value = getattr(self, name)
+            object.__setattr__(self, name, None if value is None else Path(value))
+        if self.name is not None and (Path(self.name).name != self.name or len(self.name) > 200):
+            raise RunError(
+                f"--name {self.name}: must be the short name of one folder; --runs says where it lies"
+            )
+        if self.resume not in ("never", "auto", "must"):
+            raise RunError(f"--resume {self.resume}: must be never, auto or must")
+        if self.resume != "never" and self.name is None:
+            raise RunError("--resume needs the --name of the run")
+        if self.new_head and self.weights is None:
+            raise RunError("--new-head needs --weights")
+        if self.workers is not None and self.workers < 0:
+            raise RunError(f"--workers {self.workers}: must be at least 0")
 
 
 @dataclass(frozen=True)

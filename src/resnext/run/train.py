@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Generator
 from dataclasses import asdict
+from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -32,7 +34,7 @@ from resnext.run.stopping import Stopped, StopRequest
 from resnext.run.tally import Tally
 from resnext.training import checkpoints
 from resnext.training.loop import State, fit, torch_precision
-from resnext.weights import network_name, start_from
+from resnext.weights import WeightsError, network_name, start_from, weights_digest
 
 #: Points of the learning curve that a result line keeps.
 CURVE_POINTS = 100
@@ -56,7 +58,7 @@ def train(order: Order) -> Generator[Event, None, Run]:
         _check_same_run(folder, order, splits)
         if folder.is_finished():
             return Run(folder.path)
-    with StopRequest() as stop:
+    with folder.lock(), StopRequest() as stop:
         try:
             folder.set_status("running")
             yield from _carry_out(order, folder, splits, machine, every, stop, choices)
@@ -88,7 +90,8 @@ def _carry_out(
     about = folder.read_json("data.json")
     splits = splits.without({name: set(map(int, bad)) for name, bad in about["skipped"].items()})
     plan = Plan(len(splits.train), recipe.batch or 1, recipe.epochs or 1, recipe.seed)
-    network = _network(order, recipe, contract)
+    origin = None if folder.last.exists() else about["weights"]  # a checkpoint holds what came of them
+    network = _network(recipe, contract, origin)
     network.to(machine.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     state = State(network, recipe.training)
     progress, sums = restore(state, folder, plan.steps_per_epoch)
@@ -135,7 +138,10 @@ def _carry_out(
             saver.save(progress, tally)
         if stop.reason is not None and step.step < plan.steps:
             saver.writer.wait()
-            raise Stopped(f"{stop.reason} at step {step.step} of {plan.steps}; --resume auto goes on")
+            raise Stopped(
+                f"{stop.reason} at step {step.step} of {plan.steps}; the same command with "
+                f"--name {folder.path.name} --resume auto goes on"
+            )
     saver.writer.wait()
 
     checkpoints.load(state, folder.best)
@@ -172,9 +178,7 @@ def _find_run(order: Order) -> RunFolder | None:
     """The run to go on with, if that is asked for and there is one. Raises `RunError`."""
     if order.resume == "never":
         return None
-    if order.name is None:
-        raise RunError("--resume needs the --name of the run")
-    folder = RunFolder(order.runs / order.name)
+    folder = RunFolder(order.runs / (order.name or ""))
     if (folder.path / "data.json").exists():  # the last file that a beginning run writes
         return folder
     if order.resume == "must":
@@ -200,6 +204,10 @@ def _check_same_run(folder: RunFolder, order: Order, splits: Splits) -> None:
         differences.append(f"  classes: {len(splits.classes)} now, {len(classes)} in the run, or other names")
     elif fingerprint(splits) != about["fingerprint"]:
         differences.append("  data: pictures were added, removed or changed")
+    if order.weights is not None:
+        asked, had = weights_digest(order.weights), (about["weights"] or {}).get("sha256")
+        if asked != had:
+            differences.append(f"  weights: {order.weights} now, {'others' if had else 'none'} in the run")
     if differences:
         raise RunError(
             f"{folder.path}: cannot go on with other settings or data\n"
@@ -244,7 +252,8 @@ def _begin(
     if recipe.batch and recipe.batch > len(splits.train):
         raise DataError(f"batch {recipe.batch} is larger than the {len(splits.train)} training pictures")
     contract = build_contract(recipe, splits, digest, stamp(machine.name).commit)
-    network = _network(order, recipe, contract)  # raises before a folder is made
+    origin = _origin(order)
+    network = _network(recipe, contract, origin)  # raises before a folder is made
     stem = "".join(c if c.isalnum() or c in "-_." else "-" for c in f"{splits.name}-{network.arch.name}")
     folder = RunFolder.create(order.runs, order.name, stem)
     folder.write("config.toml", recipe.to_toml())
@@ -254,7 +263,8 @@ def _begin(
         name: {str(i): [error.key, error.reason] for i, error in errors.items()}
         for name, errors in bad.items()
     }
-    folder.write_json("data.json", {"name": splits.name, "fingerprint": digest, "skipped": skipped})
+    about = {"name": splits.name, "fingerprint": digest, "skipped": skipped, "weights": origin}
+    folder.write_json("data.json", about)
     return folder, choices
 
 
@@ -269,12 +279,23 @@ def _refuse(bad: dict[str, dict[int, BadPicture]]) -> None:
         )
 
 
-def _network(order: Order, recipe: Recipe, contract: Contract) -> Network:
-    """The network at its start: from the seed, or from weights."""
-    arch = Architecture.from_name(recipe.model or "", len(contract.classes), contract.input.channels)
+def _origin(order: Order) -> dict[str, Any] | None:
+    """The weights that the run starts from, for its records. Raises `WeightsError`."""
     if order.weights is None:
+        return None
+    path = order.weights.resolve()
+    return {"path": str(path), "sha256": weights_digest(path), "new_head": order.new_head}
+
+
+def _network(recipe: Recipe, contract: Contract, origin: dict[str, Any] | None) -> Network:
+    """The network at its start: from the seed, or from weights. Raises `WeightsError`."""
+    arch = Architecture.from_name(recipe.model or "", len(contract.classes), contract.input.channels)
+    if origin is None:
         return create(arch, recipe.seed)
-    return start_from(arch, order.weights, recipe.seed, order.new_head)[0]
+    path = Path(origin["path"])
+    if weights_digest(path) != origin["sha256"]:
+        raise WeightsError(f"{path}: is not the file any more that this run was started from")
+    return start_from(arch, contract.classes, path, recipe.seed, origin["new_head"])
 
 
 def _judged(state: State) -> Network:
