@@ -127,6 +127,15 @@ def test_unreadable_pictures_stop_before_training_or_are_left_out(
         (["train", "digits", "--recipe", "smal"], "small"),
         (["models", "resnext51_32x4"], "resnext50_32x4d"),
         (["trian", "digits"], "train"),
+        (["train", "digits", "--workers", "-1"], "at least 0"),
+        (["train", "digits", "--name", "a/b"], "--runs"),
+        (["train", "digits", "--resume", "must"], "--name"),
+        (["train", "digits", "--new-head"], "--weights"),
+        (["train", "digits", "--checkpoint-every", "often"], "10min"),
+        (["predict", "model"], "PICTURES"),
+        (["predict", "model", "x.png", "--top", "0"], "at least 1"),
+        (["predict", "model", "x.png", "--out", "none/x.csv"], "there is no folder none"),
+        (["evaluate", "model", "digits", "--json", "none/x.json"], "there is no folder none"),
     ],
 )
 def test_near_misses_get_the_nearest_valid_words(

@@ -189,3 +189,17 @@ def test_the_clear_value_of_16_bit_grey_is_white() -> None:
     wide = np.array([[0, 65535], [257, 0]], dtype=np.uint16)
     values = decoded(encoded(Image.fromarray(wide), "PNG", transparency=0))
     assert values[:, :, 0].tolist() == [[255, 255], [1, 255]]
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "TGA"])
+def test_damage_of_any_kind_gives_a_picture_or_names_it(kind: str) -> None:
+    whole = encoded(Image.fromarray(COLOUR), kind)
+    rng = np.random.default_rng(0)
+    for _ in range(150):
+        data = bytearray(whole)
+        for at in rng.integers(0, len(data), rng.integers(1, 6)):
+            data[at] = rng.integers(256)
+        try:
+            assert decode(bytes(data), "key").mode == "RGB"
+        except BadPicture as error:
+            assert str(error).startswith("key: ")  # noqa: PT017

@@ -89,7 +89,7 @@ def test_csv_with_and_without_a_split_column(files: Path) -> None:
     with open(table, "w", newline="") as file:
         parts = ["valid" if i % 4 == 0 else "train" for i in range(len(rows))]
         csv.writer(file).writerows(
-            [("path", "label", "split"), *((*r, p) for r, p in zip(rows, parts, strict=True))]
+            [("path", "label", "Split"), *((*r, p) for r, p in zip(rows, parts, strict=True))]
         )
     splits = read_splits(str(table))
     assert [len(p) for _, p in splits.items()] == [30, 10]
@@ -224,7 +224,17 @@ def test_hidden_and_foreign_files_are_no_pictures(tmp_path: Path, make_folder: A
         (tmp_path / name).touch()
     assert fingerprint(read_splits(str(tmp_path))) == before
     make_folder(tmp_path / "a", {"deep": 1})
+    (tmp_path / "a" / "deep" / "again").symlink_to(tmp_path / "a")  # a loop
     assert "a/deep/0.png" in read_split(str(tmp_path), ("a", "b"))[1].keys
+
+
+def test_splits_that_training_made_are_made_again(tmp_path: Path, make_folder: Any) -> None:
+    make_folder(tmp_path / "train", {"a": 20, "b": 20})
+    splits = read_splits(str(tmp_path))
+    again = read_split(str(tmp_path), splits.classes, "train", fingerprint(splits))[1]
+    assert again.keys == splits.train.keys
+    everything = read_split(str(tmp_path), splits.classes, "train")[1]
+    assert len(everything) == 40 > len(again)
 
 
 def test_equal_pictures_elsewhere_have_an_equal_fingerprint(tmp_path: Path, make_folder: Any) -> None:

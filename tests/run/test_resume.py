@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +21,8 @@ from resnext.recipe import named_recipe, override
 from resnext.run import RunError, Stepped, Stopped
 from resnext.run.saving import Every
 from resnext.run.stopping import StopRequest
+from resnext.training.loop import Diverged
+from resnext.weights import WeightsError
 
 RECIPE = override(named_recipe("small"), model="resnet11+template=8", epochs=3, batch=4)
 STEPS, PER_EPOCH = 18, 6
@@ -151,6 +154,51 @@ def test_a_failed_run_says_so(data: str, tmp_path: Path, monkeypatch: pytest.Mon
     status = json.loads((tmp_path / "x" / "status.json").read_text())
     assert status["state"] == "failed"
     assert "fire" in status["why"]
+
+
+def test_one_process_a_run(data: str, tmp_path: Path) -> None:
+    events = api.train_events(api.Order(data, RECIPE, "x", tmp_path))
+    for event in events:
+        if isinstance(event, Stepped):
+            break
+    with pytest.raises(RunError, match="another process"):
+        api.train(data, RECIPE, name="x", runs=tmp_path, resume="must")
+    events.close()
+    assert api.train(data, RECIPE, name="x", runs=tmp_path, resume="must").result["metrics"]
+
+
+def test_a_run_that_began_from_weights_needs_them_until_its_first_checkpoint(
+    data: str, whole: Path, tmp_path: Path
+) -> None:
+    weights = Path(shutil.copy(whole / "model" / "model.safetensors", tmp_path))
+    order = api.Order(data, RECIPE, "x", tmp_path, "auto", weights=weights)
+    with pytest.raises(Stopped):
+        train_until(order, 1, signal.SIGTERM)
+    last = tmp_path / "x" / "checkpoints" / "last.safetensors"
+    saved = last.read_bytes()
+    last.unlink()
+    torch.save({}, weights)  # other weights by the same name
+    with pytest.raises(WeightsError, match="not the file any more"):
+        api.train(data, RECIPE, name="x", runs=tmp_path, resume="must")
+    weights.unlink()
+    last.write_bytes(saved)
+    api.train(data, RECIPE, name="x", runs=tmp_path, resume="must")
+    undisturbed = api.Order(data, RECIPE, "y", tmp_path, weights=whole)
+    for _ in api.train_events(undisturbed):
+        pass
+    assert_same(tmp_path / "x", tmp_path / "y")
+
+
+def test_weights_that_diverge_in_the_last_step_are_not_kept(
+    data: str, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.Tensor, "softmax", lambda logits, _: torch.full_like(logits, torch.nan))
+        with pytest.raises(Diverged, match="not finite"):
+            api.train(data, RECIPE, name="x", runs=tmp_path)
+    assert not (tmp_path / "x" / "checkpoints" / "last.safetensors").exists()
+    api.train(data, RECIPE, name="x", runs=tmp_path, resume="must")
+    assert_same(tmp_path / "x", whole)
 
 
 def test_two_signals_within_ten_seconds_are_one_request() -> None:
