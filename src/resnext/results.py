@@ -102,6 +102,7 @@ def _commit() -> tuple[str | None, bool | None]:
         top = Path(git("rev-parse", "--show-toplevel"))
         if not (top / "src" / "resnext").samefile(Path(__file__).parent):
             return None, None  # installed inside somebody else's repository
-        return git("rev-parse", "HEAD"), bool(git("status", "--porcelain"))
+        changed = git("-C", str(top), "status", "--porcelain", "--", ".", ":!results")  # they are no code
+        return git("rev-parse", "HEAD"), bool(changed)
     except (OSError, subprocess.CalledProcessError):
         return None, None
