@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -46,6 +47,7 @@ recipes = st.builds(
         warmup=shares,
         averaging=shares,
         decays=st.sampled_from(["all", "kernels"]),
+        schedule=st.just("step"),
         milestones=st.lists(st.floats(0.01, 0.99), max_size=4).map(tuple),
     ),
 )
@@ -58,7 +60,7 @@ def test_toml_loses_nothing(recipe: Recipe) -> None:
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_toml_round_trip(name: str) -> None:
-    recipe = override(named_recipe(name), seed=7, data__mean=(0.1, 0.2, 0.3), training__milestones=[0.5])
+    recipe = override(named_recipe(name), seed=7, data__mean=(0.1, 0.2, 0.3), training__lr=1)
     assert Recipe.from_toml(recipe.to_toml()) == recipe
 
 
@@ -106,6 +108,13 @@ def test_every_field_can_be_named() -> None:
         ("data.max_aspect", 0.5, "data.max_aspect: must be from 1 to 100"),
         ("data.std", (0.1, 0.0, 0.1), "data.std: must be positive"),
         ("data.crop", "random", "pad, resized"),
+        ("data.magnitude", 5, "set data.policy to rand"),
+        ("data.magnitude", 31, "from 0 to 30"),
+        ("data.erasing", 1.5, "data.erasing: must be from 0 to 1"),
+        ("data.mixup", -1.0, "data.mixup: must be at least 0"),
+        ("training.dropout", 1.0, "training.dropout: must be from 0 to less than 1"),
+        ("training.layer_decay", 0.0, "training.layer_decay: must be above 0 and at most 1"),
+        ("training.patience", -1, "training.patience"),
         ("training.lr", None, "training.lr"),
         ("training.lr", float("nan"), "training.lr"),
         ("training.lr.peak", 1.0, "there is no field 'training.lr.peak'"),
@@ -181,3 +190,19 @@ def test_fields_that_depend_on_each_other_may_come_in_any_order() -> None:
 def test_an_unknown_table_of_toml_is_named() -> None:
     with pytest.raises(RecipeError, match="training"):
         Recipe.from_toml("[trainnig]\n")
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"data__crop": "resized", "data__pad_px": 3}, "data.pad_px: has no effect with data.crop = resized"),
+        ({"data__crop": "pad", "data__min_area": 0.1}, "set data.crop to resized"),
+        ({"training__schedule": "cosine", "training__milestones": (0.1,)}, "set training.schedule to step"),
+        ({"data__operations": 3}, "data.operations: has no effect with data.policy = none"),
+        ({"batch": 8, "training__accumulate": 9}, "training.accumulate: must be at most the batch (8)"),
+        ({"data__size_px": 64, "data__resize_px": 63}, "data.resize_px: must be at least size_px"),
+    ],
+)
+def test_settings_that_do_not_fit_together(changes: dict[str, Any], says: str) -> None:
+    with pytest.raises(RecipeError, match=re.escape(says)):
+        override(Recipe(), **changes)

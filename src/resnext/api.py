@@ -17,7 +17,7 @@ from resnext.cost import Cost, count_cost
 from resnext.data.decode import BadPicture, DataError
 from resnext.data.pictures import Loose
 from resnext.data.sources import pictures_under, read_split
-from resnext.engine import Classifier, Prediction, open_model
+from resnext.engine import Classifier, Prediction, Views, open_model
 from resnext.recipe import Recipe, named_recipe, override
 from resnext.run import (
     Evaluation,
@@ -91,18 +91,20 @@ def evaluate(
     device: str | None = None,
     on_bad: OnBad = "fail",
     workers: int = 0,
+    views: Views = "one",
     progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
     """Scores of `model` on one split of `data`: test, else val, else everything, unless said.
 
     Of a set without splits that the model was trained on, it is the tenth that training left out.
 
-    Classes are matched by name. Raises `DataError` for pictures of a class that the model lacks.
+    Classes are matched by name; `views` "flip" and "ten" average over more views of each picture. Raises
+    `DataError` for pictures of a class that the model lacks.
     """
     classifier = model if isinstance(model, Classifier) else load(model, device)
     contract = classifier.contract
     split, pictures = read_split(str(data), contract.classes, split, contract.provenance.fingerprint)
-    return evaluate_pictures(classifier, pictures, split, on_bad, workers, progress)
+    return evaluate_pictures(classifier, pictures, split, on_bad, workers, views, progress)
 
 
 def predict(
@@ -115,12 +117,16 @@ def predict(
 
 
 def predict_many(
-    model: str | Path | Classifier, where: Sequence[str], device: str | None = None, workers: int = 0
+    model: str | Path | Classifier,
+    where: Sequence[str],
+    device: str | None = None,
+    workers: int = 0,
+    views: Views = "one",
 ) -> Iterator[Prediction | BadPicture]:
     """Predictions for any number of files, folders (searched to any depth) and globs, as they are made."""
     classifier = model if isinstance(model, Classifier) else load(model, device)
     pictures = Loose(find_pictures(where))
-    for answers in classifier.classify(pictures, workers=workers):
+    for answers in classifier.classify(pictures, workers=workers, views=views):
         yield from classifier.name(pictures, answers)
         yield from answers.bad
 

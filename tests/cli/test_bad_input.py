@@ -17,7 +17,8 @@ from safetensors.torch import load_file
 
 from resnext import api
 from resnext.cli import main
-from resnext.recipe import named_recipe, override
+from resnext.data.pictures import Loose
+from resnext.recipe import RECIPES, Recipe, named_recipe, override
 from resnext.training import checkpoints
 
 QUICK = ["--model", "resnet11+template=8", "--epochs", "1", "--batch", "8"]
@@ -131,6 +132,10 @@ def test_unreadable_pictures_stop_before_training_or_are_left_out(
         (["train", "digits", "--name", "a/b"], "--runs"),
         (["train", "digits", "--resume", "must"], "--name"),
         (["train", "digits", "--new-head"], "--weights"),
+        (["train", "digits", "--recipe", "finetune"], "give --weights"),
+        (["train", "digits", "--training.frozen", "2"], "give --weights"),
+        (["train", "digits", "--data.magnitude", "3"], "no effect with data.policy = none"),
+        (["recipes", "imagenet-moden"], "imagenet-modern"),
         (["train", "digits", "--checkpoint-every", "often"], "10min"),
         (["predict", "model"], "PICTURES"),
         (["predict", "model", "x.png", "--top", "0"], "at least 1"),
@@ -361,3 +366,25 @@ def test_fine_tuning_takes_the_network_of_the_weights(
     words = ["--weights", trained, "--new-head", "--epochs", "1", "--runs", tmp_path, "--name", "y"]
     assert run("train", data, *words) == 0
     assert api.Run(tmp_path / "y").recipe.model == "resnet11+template=8"
+
+
+def test_more_views_of_each_picture(trained: Path, colours: Path, tmp_path: Path) -> None:
+    """Mirrored pictures change nothing once mirror images are averaged in; one view is not enough for it."""
+    picture = Image.open(colours / "val" / "a" / "0.png")
+    mirrored = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    classifier, pair = api.load(trained), Loose([picture, mirrored])
+    for views, equal in (("one", False), ("flip", True), ("ten", True)):
+        answers = next(classifier.classify(pair, views=views)).probabilities
+        assert np.allclose(answers[0], answers[1], atol=1e-6) == equal
+        assert np.allclose(answers.sum(1), 1, atol=1e-5)
+    assert run("evaluate", trained, colours, "--views", "ten", "--json", tmp_path / "ten.json") == 0
+    assert json.loads((tmp_path / "ten.json").read_text())["count"] == 6
+
+
+def test_recipes_are_listed_and_can_be_given_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("recipes") == 0
+    text = capsys.readouterr().out
+    for name in RECIPES:
+        assert f"\n{name}\n" in "\n" + text
+        assert run("recipes", name) == 0
+        assert Recipe.from_toml(capsys.readouterr().out) == named_recipe(name)

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from resnext.contract import Resize
 from resnext.data.augment import Augmentation, Flip, PadCrop
-from resnext.data.batches import Plan, evaluation_batches, training_batches
+from resnext.data.batches import BalancedPlan, Plan, evaluation_batches, training_batches
 from resnext.data.decode import BadPicture
+from resnext.data.mixing import Mixing
 from resnext.data.sources import read_split, read_splits
 
 RESIZE = Resize(16, 16)
@@ -99,3 +100,49 @@ def test_a_batch_of_bad_pictures_alone_is_empty(tmp_path: Path, make_folder: Any
     first, second = evaluation_batches(pictures, RESIZE, 4, workers=0)
     assert (len(first.pictures), len(first.labels), len(first.indices), len(first.bad)) == (0, 0, 0, 4)
     assert second.indices.tolist() == [4, 5, 6, 7]
+
+
+@given(st.lists(st.integers(1, 30), min_size=2, max_size=5), st.integers(0, 9))
+@settings(max_examples=30)
+def test_a_balanced_plan_shows_all_classes_and_pictures_equally_often(counts: list[int], seed: int) -> None:
+    labels = np.repeat(np.arange(len(counts)), counts)
+    plan = BalancedPlan(len(labels), 1, 40, seed, labels)
+    orders = [plan.order(epoch) for epoch in range(40)]
+    for order in orders:
+        shown = np.bincount(labels[order], minlength=len(counts))
+        assert shown.sum() == len(labels)
+        assert shown.max() - shown.min() <= 1
+    seen = np.bincount(np.concatenate(orders), minlength=len(labels))
+    for label in range(len(counts)):
+        own = seen[labels == label]
+        assert own.max() - own.min() <= 1
+    assert np.array_equal(BalancedPlan(len(labels), 1, 40, seed, labels).order(7), orders[7])
+
+
+def test_mixing_is_a_pure_function_of_seed_and_step() -> None:
+    pictures, labels = torch.rand(8, 3, 16, 16), torch.arange(8) % 3
+    mixing = Mixing(mixup=1.0, cutmix=1.0, classes=3, seed=5)
+    drawn = {step: mixing(pictures, labels, step) for step in range(200)}
+    again = Mixing(1.0, 1.0, 3, 5)(pictures, labels, 117)
+    assert torch.equal(drawn[117][0], again[0])
+    assert not torch.equal(drawn[117][0], Mixing(1.0, 1.0, 3, 6)(pictures, labels, 117)[0])
+    for mixed, targets in drawn.values():
+        torch.testing.assert_close(targets.sum(1), torch.ones(8))
+        assert mixed.min() >= 0
+        assert mixed.max() <= 1.0001
+    # CutMix moves pixels, MixUp makes new values
+    moved = [bool(torch.isin(mixed, pictures).all()) for mixed, _ in drawn.values()]
+    assert 70 < sum(moved) < 130
+    one = [Mixing(0.2, 0.0, 3, 0)(pictures, labels, step)[1].max(1).values.min() for step in range(200)]
+    assert sum(share > 0.9 for share in one) > 100  # a small alpha leaves most nearly alone
+    boxes = [Mixing(0.0, 1.0, 3, 0)(pictures, labels, step)[0] for step in range(9)]
+    assert bool(torch.isin(torch.stack(boxes), pictures).all())
+
+
+def test_five_crops_follow_each_other() -> None:
+    pictures = read_splits("digits").val
+    plain = next(evaluation_batches(pictures, Resize(20, 16), 4, 0))
+    five = next(evaluation_batches(pictures, Resize(20, 16), 4, 0, "five"))
+    assert five.pictures.shape == (20, 3, 16, 16)
+    assert torch.equal(five.pictures[4::5], plain.pictures)
+    assert torch.equal(five.labels, plain.labels)

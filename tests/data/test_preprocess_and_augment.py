@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from resnext.contract import Resize
-from resnext.data.augment import Flip, PadCrop, ResizedCrop, sample_generator
+from resnext.data.augment import Flip, Lighting, PadCrop, ResizedCrop, sample_generator
 from resnext.data.preprocess import FILTERS, normalise, resize_and_crop, to_tensor
 
 RNG = np.random.default_rng(0)
@@ -92,3 +92,18 @@ def test_samples_depend_on_seed_epoch_and_index_alone() -> None:
     }
     assert len(set(draws.values())) == len(draws)
     assert all(sample_generator(*key).random() == value for key, value in draws.items())
+
+
+def test_lighting_adds_one_colour_along_the_axes() -> None:
+    flat = Image.new("RGB", (4, 4), (100, 120, 140))
+    shifts = []
+    for index in range(3000):
+        changed = np.asarray(Lighting(0.1)(flat, sample_generator(0, 0, index))).astype(float)
+        assert (changed == changed[0, 0]).all()
+        shifts.append(changed[0, 0] - (100, 120, 140))
+    axes = Lighting.EIGENVECTORS
+    assert np.allclose(axes.T @ axes, np.eye(3), atol=1e-3)
+    expected = axes @ np.diag((255 * 0.1 * Lighting.EIGENVALUES) ** 2) @ axes.T
+    assert np.allclose(np.cov(np.array(shifts).T), expected, atol=2.5)
+    extreme = np.asarray(Lighting(50.0)(flat, sample_generator(0, 0, 0)))
+    assert set(np.unique(extreme)) <= {0, 255}  # clipped, not wrapped

@@ -9,6 +9,7 @@ from torch import nn
 
 from resnext.arch import KNOWN_NAMES, SHORTCUTS, STEMS, TRANSFORMS, Architecture, StageTemplate
 from resnext.models import Network, blocks, create, network, shortcuts
+from resnext.models.blocks import Block, StochasticDepth
 
 
 def test_every_word_has_its_class() -> None:
@@ -196,3 +197,34 @@ def test_create_leaves_the_global_random_state_alone() -> None:
     other = create(net.arch, 6).state_dict()
     drawn = {name for name, tensor in net.state_dict().items() if tensor.dim() > 1}
     assert not [name for name in drawn if torch.equal(net.state_dict()[name], other[name])]
+
+
+@pytest.mark.parametrize("name", ["resnext29_8x4d+template=16", "resnet20+template=16"])
+def test_blocks_are_dropped_more_often_the_deeper_they_are(name: str) -> None:
+    network = create(Architecture.from_name(name, 10))
+    names = network.state_dict().keys()
+    before = network.eval()(torch.ones(2, 3, 16, 16))
+    network.regularise(drop_path=0.3, dropout=0.5)
+    rates = [m.rate for m in network.modules() if isinstance(m, StochasticDepth)]
+    blocks = sum(network.arch.blocks)
+    assert rates == pytest.approx([0.3 * (i + 1) / blocks for i in range(blocks)])
+    assert network.state_dict().keys() == names
+    assert torch.equal(network(torch.ones(2, 3, 16, 16)), before)  # evaluation drops nothing
+    network.train().regularise()
+    assert not [m for m in network.modules() if isinstance(m, StochasticDepth | nn.Dropout)]
+
+
+def test_with_last_scales_of_zero_every_block_is_its_shortcut() -> None:
+    network = create(Architecture.from_name("resnext29_8x4d+template=16", 10)).eval()
+    network.zero_last_scales()
+    for module in network.modules():
+        if isinstance(module, Block):
+            x = torch.randn(1, module.conv1.in_channels, 8, 8).relu()
+            assert torch.equal(module(x), module.downsample(x).relu())
+
+
+def test_the_parts_hold_every_parameter_once() -> None:
+    network = create(Architecture.from_name("resnext50_32x4d"))
+    held = [id(p) for part in network.parts() for p in part.parameters()]
+    assert sorted(held) == sorted(id(p) for p in network.parameters())
+    assert len(network.parts()) == 1 + 4 + 1

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from safetensors.torch import load_file
 
 from resnext import api
 from resnext.recipe import named_recipe, override
-from resnext.run import RunError, Stepped, Stopped
+from resnext.run import Judged, RunError, Stepped, Stopped
 from resnext.run.saving import Every
 from resnext.run.stopping import StopRequest
 from resnext.training.loop import Diverged
@@ -101,6 +102,45 @@ for event in api.train_events(order):
     if getattr(event, "step", None) is not None and event.step.step == int(sys.argv[4]):
         os.kill(os.getpid(), signal.SIGKILL)
 """
+
+
+EVERYTHING = override(
+    RECIPE,
+    data__policy="trivial",
+    data__jitter=0.4,
+    data__lighting=0.1,
+    data__erasing=0.5,
+    data__mixup=0.4,
+    data__cutmix=1.0,
+    data__balance="sampler",
+    training__drop_path=0.2,
+    training__dropout=0.2,
+    training__accumulate=2,
+    training__clip_norm=1.0,
+    training__zero_init=True,
+    training__patience=3,
+)
+
+
+def test_all_regularisation_is_resumed_exactly(data: str, tmp_path: Path) -> None:
+    whole = api.train(data, EVERYTHING, name="whole", runs=tmp_path).folder
+    for stop in (4, 9, 15):
+        with pytest.raises(Stopped):
+            train_until(api.Order(data, EVERYTHING, "x", tmp_path, "auto"), stop, signal.SIGTERM)
+    api.train(data, EVERYTHING, name="x", runs=tmp_path, resume="must", workers=1)
+    assert_same(tmp_path / "x", whole)
+
+
+def test_a_run_without_progress_ends_early(data: str, tmp_path: Path) -> None:
+    stuck = override(RECIPE, epochs=9, training__lr=1e-12, training__patience=2, training__averaging=0.0)
+    order = api.Order(data, stuck, "x", tmp_path)
+    lines = [e.epoch.epoch for e in api.train_events(order) if isinstance(e, Judged)]
+    best = api.Run(tmp_path / "x").result["metrics"]["best_epoch"]
+    assert lines == list(range(1, best + 3))
+    assert len(lines) < 9
+    assert "ending early" in (tmp_path / "x" / "log.txt").read_text()
+    (tmp_path / "x" / "result.json").unlink()  # as if it had died before its end
+    assert [e for e in api.train_events(replace(order, resume="must")) if isinstance(e, Stepped)] == []
 
 
 def test_killed_without_warning(data: str, whole: Path, tmp_path: Path) -> None:

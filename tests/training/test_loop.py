@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from resnext.training import checkpoints
 from resnext.training.checkpoints import CheckpointError
-from resnext.training.loop import Average, Diverged, State, fit
+from resnext.training.loop import Average, Diverged, State, cross_entropy, fit
 from resnext.training.optimisers import build_optimiser, peak_lr
 from resnext.training.settings import TrainingSettings
 
@@ -81,7 +81,7 @@ def test_steps_are_those_of_plain_torch(optimiser: str) -> None:
 def test_what_decays_is_decided_by_class(decays: str) -> None:
     net = network()
     settings = TrainingSettings(weight_decay=0.5, decays=decays)  # type: ignore[arg-type]
-    optimiser = build_optimiser(net, settings)
+    optimiser = build_optimiser([net], settings)
     before = {name: p.detach().clone() for name, p in net.named_parameters()}
     for p in net.parameters():
         p.grad = torch.zeros_like(p)
@@ -251,3 +251,82 @@ def test_a_disk_that_fills_up_leaves_the_old_checkpoint(
     assert checkpoints.load(State(network(), SETTINGS), path) == {"best": 1}
     checkpoints.save(state, path, {"best": 2})  # what was left aside is in nobody's way
     assert checkpoints.load(State(network(), SETTINGS), path) == {"best": 2}
+
+
+def flat() -> nn.Module:
+    """A network without batch statistics."""
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Flatten(), nn.Linear(75, 8), nn.ReLU(), nn.Linear(8, 2))
+
+
+def weights_after(settings: TrainingSettings, **options: Any) -> dict[str, Tensor]:
+    state = State(flat(), settings)
+    list(fit(state, islice(batches(), 5), settings, PER_EPOCH, STEPS, **options))
+    return state.network.state_dict()
+
+
+def test_a_batch_in_pieces_is_the_whole_batch() -> None:
+    whole, pieces = (weights_after(replace(SETTINGS, accumulate=n)) for n in (1, 3))
+    torch.testing.assert_close(whole, pieces)
+
+
+def test_long_gradients_are_shortened() -> None:
+    plain = replace(SETTINGS, momentum=0.0, weight_decay=0.0, schedule="step", lr=1.0, lr_batch=8)
+    state, before = State(flat(), plain), flat()
+    settings = replace(plain, clip_norm=1e-3)
+    next(fit(state, batches(), settings, PER_EPOCH, STEPS))
+    moved = [a - b for a, b in zip(before.parameters(), state.network.parameters(), strict=True)]
+    assert torch.cat([m.flatten() for m in moved]).norm().item() == pytest.approx(1e-3, rel=1e-3)
+
+
+def test_class_weights_are_torch_s() -> None:
+    logits, labels = torch.randn(6, 3), torch.tensor([0, 2, 1, 1, 0, 2])
+    weights = torch.tensor([1.0, 0.2, 5.0])
+    expected = F.cross_entropy(logits, labels, weight=weights)
+    torch.testing.assert_close(cross_entropy(logits, labels, 0.0, weights), expected)
+    one_hot = F.one_hot(labels, 3).float()
+    torch.testing.assert_close(cross_entropy(logits, one_hot, 0.0, weights), expected)
+    same = cross_entropy(logits, labels, 0.1, torch.ones(3))
+    torch.testing.assert_close(same, F.cross_entropy(logits, labels, label_smoothing=0.1))
+
+
+def test_what_is_dropped_depends_on_seed_and_step_alone() -> None:
+    settings = replace(SETTINGS, dropout=0.5)
+
+    def end(seed: int, stop: int) -> dict[str, Tensor]:
+        net = flat()
+        net.insert(1, nn.Dropout(0.5))  # type: ignore[operator]
+        state = State(net, settings)
+        list(fit(state, islice(batches(), stop), settings, PER_EPOCH, STEPS, seed=seed))
+        torch.rand(7)  # something else draws
+        list(fit(state, batches(stop), settings, PER_EPOCH, STEPS, seed=seed))
+        return net.state_dict()
+
+    torch.testing.assert_close(end(0, 9), end(0, 24), rtol=0, atol=0)
+    assert not torch.equal(end(0, 9)["4.weight"], end(1, 9)["4.weight"])
+
+
+def test_frozen_parts_stay_and_the_others_have_their_rates() -> None:
+    net = network()
+    settings = replace(SETTINGS, frozen=2, layer_decay=0.5, averaging=0.0)
+    state = State(net, settings, [net[0], net[1], net[2:4], net[4]])  # type: ignore[index]
+    before = {name: t.clone() for name, t in net.state_dict().items()}
+    run(state, settings)
+    after = net.state_dict()
+    changed = {name for name, t in before.items() if not torch.equal(t, after[name])}
+    assert changed == {"4.weight", "4.bias"}  # the statistics of 1 stay too
+
+    state = State(net, replace(SETTINGS, layer_decay=0.5), [net[0], net[1], net[4]])  # type: ignore[index]
+    next(fit(state, batches(), SETTINGS, PER_EPOCH, STEPS))
+    rates = {tuple(p.shape): g["lr"] for g in state.optimiser.param_groups for p in g["params"]}
+    full = rates[(2, 36)]
+    assert rates == {(4, 3, 3, 3): full / 4, (4,): full / 2, (2, 36): full, (2,): full}
+
+
+def test_targets_may_be_shares_of_classes() -> None:
+    labelled, mixed = State(network(), SETTINGS), State(network(), SETTINGS)
+    ours = list(fit(labelled, batches(), SETTINGS, PER_EPOCH, STEPS))
+    shares = ((pictures, F.one_hot(labels, 2).float()) for pictures, labels in batches())
+    theirs = list(fit(mixed, shares, SETTINGS, PER_EPOCH, STEPS))
+    assert [int(r.correct) for r in ours] == [int(r.correct) for r in theirs]
+    torch.testing.assert_close(labelled.network.state_dict(), mixed.network.state_dict())

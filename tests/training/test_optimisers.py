@@ -36,7 +36,7 @@ def test_without_gradients_what_decays_shrinks_by_its_share(optimiser: str, deca
         "weight_decay": 0.5,
         "momentum": 0.0,
     }
-    update = build_optimiser(net, TrainingSettings(**settings))
+    update = build_optimiser([net], TrainingSettings(**settings))
     before = {name: p.detach().clone() for name, p in net.named_parameters()}
     for p in net.parameters():
         p.grad = torch.zeros_like(p)
@@ -50,7 +50,7 @@ def test_without_gradients_what_decays_shrinks_by_its_share(optimiser: str, deca
 @pytest.mark.parametrize("decays", ["all", "kernels"])
 def test_every_parameter_is_in_one_group(decays: Any) -> None:
     net = network()
-    update = build_optimiser(net, TrainingSettings(decays=decays))
+    update = build_optimiser([net], TrainingSettings(decays=decays))
     held = [id(p) for group in update.param_groups for p in group["params"]]
     assert sorted(held) == sorted(id(p) for p in net.parameters())
 
@@ -58,7 +58,7 @@ def test_every_parameter_is_in_one_group(decays: Any) -> None:
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
 def test_sgd_is_torch_s(momentum: float) -> None:
     ours, theirs = network(), network()
-    update = build_optimiser(ours, TrainingSettings(lr=0.01, momentum=momentum, weight_decay=1e-3))
+    update = build_optimiser([ours], TrainingSettings(lr=0.01, momentum=momentum, weight_decay=1e-3))
     plain = torch.optim.SGD(
         theirs.parameters(), lr=0.01, momentum=momentum, weight_decay=1e-3, nesterov=momentum > 0
     )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import sys
+import textwrap
 from dataclasses import asdict
 from pathlib import Path
 
@@ -15,12 +17,12 @@ from resnext import api
 from resnext.arch import ArchitectureError
 from resnext.cli.display import Display, Progress
 from resnext.cli.tables import open_writer
-from resnext.cli.verbs import Demo, Evaluate, Models, Predict, Train
+from resnext.cli.verbs import Demo, Evaluate, Models, Predict, Recipes, Train
 from resnext.contract import ContractError
 from resnext.data.decode import BadPicture, DataError
 from resnext.data.sources import read_split
 from resnext.engine import ModelError
-from resnext.recipe import RecipeError, named_recipe, override
+from resnext.recipe import RECIPES, RecipeError, named_recipe, override
 from resnext.run import DeviceError, RunError, Stopped
 from resnext.training.checkpoints import CheckpointError
 from resnext.training.loop import Diverged
@@ -93,6 +95,7 @@ def evaluate(options: Evaluate) -> None:
             device=options.device,
             on_bad=options.on_bad,
             workers=options.workers,
+            views=options.views,
             progress=progress.update,
         )
     finally:
@@ -132,7 +135,9 @@ def predict(options: Predict) -> None:
     bad: list[BadPicture] = []
     width = max(map(len, classifier.contract.classes))
     with open_writer(options.out, classifier.contract.classes) as writer:
-        for outcome in api.predict_many(classifier, options.pictures, workers=options.workers):
+        for outcome in api.predict_many(
+            classifier, options.pictures, workers=options.workers, views=options.views
+        ):
             if isinstance(outcome, BadPicture):
                 if options.on_bad == "fail":
                     raise outcome
@@ -147,6 +152,15 @@ def predict(options: Predict) -> None:
     if options.out is not None:
         print(f"{writer.count:,} predictions in {options.out}")
     _list_bad(tuple(bad))
+
+
+def recipes(options: Recipes) -> None:
+    """Names and what their docstrings say; one recipe as TOML."""
+    if options.like:
+        print(named_recipe(options.like).to_toml(), end="")
+        return
+    for name, recipe in RECIPES.items():
+        print(f"{name}\n{textwrap.indent(inspect.cleandoc(recipe.__doc__ or ''), '    ')}\n")
 
 
 def models(options: Models) -> None:

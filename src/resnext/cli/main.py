@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from resnext.cli.verbs import Demo, Evaluate, Models, Predict, Train, parse
+from resnext.cli.verbs import parse
 from resnext.recipe import Recipe, RecipeError, named_recipe
 
 DONE, USAGE, MISSING, INTERRUPTED = 0, 2, 5, 130
@@ -37,15 +37,9 @@ def _run(words: list[str]) -> int:
 
     from resnext.cli import actions  # after parsing: torch takes seconds to import
 
-    act = {
-        Train: actions.train,
-        Evaluate: actions.evaluate,
-        Predict: actions.predict,
-        Models: actions.models,
-        Demo: actions.demo,
-    }[type(options)]
+    act = getattr(actions, type(options).__name__.lower())  # train for Train, and so on
     try:
-        act(options)  # type: ignore[operator]
+        act(options)
         return DONE
     except BrokenPipeError:
         raise

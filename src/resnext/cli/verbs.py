@@ -12,6 +12,7 @@ from tyro.conf import FlagCreatePairsOff, Positional, arg
 from resnext.recipe import RECIPES, Recipe
 
 OnBad = Literal["fail", "skip"]
+Views = Literal["one", "flip", "ten"]
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,8 @@ class Evaluate:
     """cpu, cuda, cuda:1, mps; the best there is if left out."""
     workers: int = 0
     """Processes that decode pictures."""
+    views: Views = "one"
+    """Average over more views of each picture: mirrored too, or five crops and their mirror images."""
     on_bad: OnBad = "fail"
     """What to do about pictures that cannot be read."""
 
@@ -83,8 +86,18 @@ class Predict:
     """cpu, cuda, cuda:1, mps; the best there is if left out."""
     workers: int = 0
     """Processes that decode pictures."""
+    views: Views = "one"
+    """Average over more views of each picture: mirrored too, or five crops and their mirror images."""
     on_bad: OnBad = "fail"
     """What to do about pictures that cannot be read."""
+
+
+@dataclass(frozen=True)
+class Recipes:
+    """List the recipes that `train --recipe` takes, each with its source, cost and expected score."""
+
+    like: Annotated[Positional[str], arg(metavar="NAME")] = ""
+    """One recipe, in full, as a config.toml for `train --config`."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +120,7 @@ class Demo:
     """Folder that the run folder lies in."""
 
 
-Verb = Train | Evaluate | Predict | Models | Demo
+Verb = Train | Evaluate | Predict | Recipes | Models | Demo
 
 
 def parse(words: list[str], start: Recipe) -> Verb:
@@ -117,6 +130,7 @@ def parse(words: list[str], start: Recipe) -> Verb:
         Annotated[Train, train]
         | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
         | Annotated[Predict, tyro.conf.subcommand("predict")]
+        | Annotated[Recipes, tyro.conf.subcommand("recipes")]
         | Annotated[Models, tyro.conf.subcommand("models")]
         | Annotated[Demo, tyro.conf.subcommand("demo")]
     )

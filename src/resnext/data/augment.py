@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.random import Generator
-from PIL import Image
+from PIL import Image, ImageEnhance
 
 from resnext.contract import Resize
+from resnext.data.policies import Colour, RandAugment, TrivialAugment
 from resnext.data.preprocess import FILTERS, resize_and_crop
 
 
@@ -65,18 +66,33 @@ class ResizedCrop:
 
     def box(self, width: int, height: int, random: Generator) -> tuple[int, int, int, int]:
         """(left, top, width, height) in whole pixels."""
-        limit = math.log(self.max_aspect)
-        for _ in range(10):
-            area = width * height * random.uniform(self.min_area, 1)
-            aspect = math.exp(random.uniform(-limit, limit))
-            w, h = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
-            if 0 < w <= width and 0 < h <= height:
-                left = int(random.integers(0, width - w, endpoint=True))
-                top = int(random.integers(0, height - h, endpoint=True))
-                return left, top, w, h
+        aspects = (1 / self.max_aspect, self.max_aspect)
+        found = _draw_box(width, height, (self.min_area, 1), aspects, (width, height), random)
+        if found is not None:
+            return found
         w = min(width, max(1, round(height * self.max_aspect)))
         h = min(height, max(1, round(width * self.max_aspect)))
         return (width - w) // 2, (height - h) // 2, w, h
+
+
+def _draw_box(
+    width: int,
+    height: int,
+    areas: tuple[float, float],
+    aspects: tuple[float, float],
+    largest: tuple[int, int],
+    random: Generator,
+) -> tuple[int, int, int, int] | None:
+    """(left, top, width, height): area uniform, ratio of sides log-uniform; None if ten do not fit."""
+    for _ in range(10):
+        area = width * height * random.uniform(*areas)
+        aspect = math.exp(random.uniform(math.log(aspects[0]), math.log(aspects[1])))
+        w, h = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
+        if 0 < w <= largest[0] and 0 < h <= largest[1]:
+            left = int(random.integers(0, width - w, endpoint=True))
+            top = int(random.integers(0, height - h, endpoint=True))
+            return left, top, w, h
+    return None
 
 
 @dataclass(frozen=True)
@@ -92,10 +108,70 @@ class Flip:
 
 
 @dataclass(frozen=True)
+class ColourJitter:
+    """Brightness, contrast and saturation, in random order, each times a factor that is uniform in
+    [1 - `strength`, 1 + `strength`]; 0.4 in the authors' code."""
+
+    strength: float
+
+    def __call__(self, image: Image.Image, random: Generator) -> Image.Image:
+        enhancers = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
+        for number in random.permutation(3):
+            factor = random.uniform(1 - self.strength, 1 + self.strength)
+            image = enhancers[number](image).enhance(factor)
+        return image
+
+
+@dataclass(frozen=True)
+class Lighting:
+    """One colour added to all pixels, drawn along the principal axes of ImageNet's colours
+    (Krizhevsky et al. 2012); weights have the standard deviation `std`, 0.1 in the authors' code."""
+
+    std: float
+
+    #: Of the colours of ImageNet, on the scale 0 to 1: `fb.resnet.torch`, datasets/imagenet.lua.
+    EIGENVALUES = np.array([0.2175, 0.0188, 0.0045])
+    EIGENVECTORS = np.array(
+        [[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140], [-0.5836, -0.6948, 0.4203]]
+    )
+
+    def __call__(self, image: Image.Image, random: Generator) -> Image.Image:
+        shift = 255 * self.EIGENVECTORS @ (random.normal(0, self.std, 3) * self.EIGENVALUES)
+        levels = np.arange(256)[:, None] + shift
+        table = np.clip(np.rint(levels), 0, 255).astype(np.uint8)
+        return image.point(table.T.ravel().tolist())
+
+
+@dataclass(frozen=True)
+class Erasing:
+    """With `probability`, a random box of 2 to 33 % of the picture becomes `fill` (Zhong et al. 2017).
+
+    Boxes as those of torchvision's `RandomErasing`; with the mean colour as `fill` this is its value 0
+    after normalisation.
+    """
+
+    probability: float
+    fill: Colour
+
+    def __call__(self, image: Image.Image, random: Generator) -> Image.Image:
+        if random.random() < self.probability:
+            width, height = image.size
+            box = _draw_box(width, height, (0.02, 0.33), (0.3, 3.3), (width - 1, height - 1), random)
+            if box is not None:
+                left, top, w, h = box
+                image = image.copy()
+                image.paste(self.fill, (left, top, left + w, top + h))
+        return image
+
+
+Step = PadCrop | ResizedCrop | Flip | RandAugment | TrivialAugment | ColourJitter | Lighting | Erasing
+
+
+@dataclass(frozen=True)
 class Augmentation:
     """Steps applied one after the other, all drawing from the sample's generator."""
 
-    steps: tuple[PadCrop | ResizedCrop | Flip, ...]
+    steps: tuple[Step, ...]
 
     def __call__(self, image: Image.Image, random: Generator) -> Image.Image:
         for step in self.steps:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
@@ -15,12 +17,20 @@ from resnext.contract import Contract, Resize
 from resnext.data.augment import Augmentation, sample_generator
 from resnext.data.decode import BadPicture
 from resnext.data.pictures import Pictures
-from resnext.data.preprocess import normalise, resize_and_crop, to_tensor
+from resnext.data.preprocess import five_crops, normalise, resize_and_crop, to_tensor
+
+Crops = Literal["centre", "five"]
+#: What evaluation sees of a picture.
+CROPS: dict[Crops, Callable[[Image.Image, Resize], list[Image.Image]]] = {
+    "centre": lambda image, resize: [resize_and_crop(image, resize)],
+    "five": five_crops,
+}
 
 
 @dataclass(frozen=True)
 class Batch:
-    """`pictures` uint8 or float (B, 3, H, W), channels last; `labels` int64 (B,).
+    """`pictures` uint8 or float (B, 3, H, W), channels last; `labels` int64 (B,). Where each picture is
+    seen in several crops, they follow each other: `pictures` is (B * crops, 3, H, W).
 
     `indices` are the pictures' places in their source; `bad` the errors of those that could not be
     read and so are missing here.
@@ -68,6 +78,40 @@ class Plan:
                 step += 1
 
 
+@dataclass(frozen=True)
+class BalancedPlan(Plan):
+    """A plan whose epochs show all classes equally often, to within one picture.
+
+    `labels` (pictures,) are the classes. Within a class all pictures come up equally often: each epoch
+    takes up the class's sequence of permutations where the one before it stopped.
+    """
+
+    labels: np.ndarray
+
+    def order(self, epoch: int) -> np.ndarray:
+        members = [np.flatnonzero(self.labels == label) for label in np.unique(self.labels)]
+        share, extra = divmod(self.pictures, len(members))
+
+        def before(epoch: int, number: int) -> int:
+            """Pictures of class `number` in all earlier epochs; places that are left over go round."""
+            return epoch * share + -(-(epoch * extra - number) // len(members))
+
+        drawn = [
+            self._from_sequence(own, number, before(epoch, number), before(epoch + 1, number))
+            for number, own in enumerate(members)
+        ]
+        random = np.random.Generator(np.random.PCG64((self.seed, epoch)))
+        return random.permutation(np.concatenate(drawn))
+
+    def _from_sequence(self, own: np.ndarray, number: int, start: int, stop: int) -> np.ndarray:
+        """Entries from `start` to `stop` of the permutations of `own`, strung together."""
+        turns = range(start // len(own), -(-stop // len(own)))
+        seeds = [np.random.SeedSequence(self.seed, spawn_key=(number, turn)) for turn in turns]
+        rounds = [np.random.Generator(np.random.PCG64(seed)).permutation(own) for seed in seeds]
+        strung = np.concatenate([own[:0], *rounds])
+        return strung[start - turns.start * len(own) :][: stop - start]
+
+
 class _Augmented(Dataset[tuple[int, Tensor | BadPicture]]):
     """Sample (epoch, index) -> (index, uint8 picture, or why there is none)."""
 
@@ -87,18 +131,20 @@ class _Augmented(Dataset[tuple[int, Tensor | BadPicture]]):
 
 
 class _Prepared(Dataset[tuple[int, Tensor | BadPicture]]):
-    """Index -> (index, uint8 picture, or why there is none)."""
+    """Index -> (index, uint8 picture in one crop or more, or why there is none)."""
 
-    def __init__(self, pictures: Pictures, resize: Resize) -> None:
+    def __init__(self, pictures: Pictures, resize: Resize, crops: Crops) -> None:
         self.pictures = pictures
         self.resize = resize
+        self.crops = crops
 
     def __len__(self) -> int:
         return len(self.pictures)
 
     def __getitem__(self, index: int) -> tuple[int, Tensor | BadPicture]:
         try:
-            return index, to_tensor(resize_and_crop(self.pictures.open(index), self.resize))
+            crops = CROPS[self.crops](self.pictures.open(index), self.resize)
+            return index, torch.stack([to_tensor(crop) for crop in crops])
         except BadPicture as error:
             return index, error
 
@@ -113,7 +159,7 @@ class _Collate:
         good = [(i, picture) for i, picture in samples if isinstance(picture, Tensor)]
         bad = tuple(error for _, error in samples if isinstance(error, BadPicture))
         indices = np.array([i for i, _ in good], dtype=np.int64)
-        stacked = torch.stack([p for _, p in good]) if good else torch.empty(0, 3, 0, 0)
+        stacked = torch.cat([p.view(-1, *p.shape[-3:]) for _, p in good]) if good else torch.empty(0, 3, 0, 0)
         labels = torch.from_numpy(self.labels[indices])
         return Batch(stacked, labels, torch.from_numpy(indices), bad)
 
@@ -159,11 +205,13 @@ def _leave_signals(worker: int) -> None:
             signal.signal(getattr(signal, name), signal.SIG_IGN)
 
 
-def evaluation_batches(pictures: Pictures, resize: Resize, batch: int, workers: int) -> Iterator[Batch]:
+def evaluation_batches(
+    pictures: Pictures, resize: Resize, batch: int, workers: int, crops: Crops = "centre"
+) -> Iterator[Batch]:
     """Every picture once, in order, prepared exactly as the contract says, as uint8 batches."""
     return iter(
         DataLoader(
-            _Prepared(pictures, resize),
+            _Prepared(pictures, resize, crops),
             batch_size=batch,
             collate_fn=_Collate(pictures),
             num_workers=workers,

@@ -27,19 +27,34 @@ def resize_and_crop(image: Image.Image, resize: Resize) -> Image.Image:
 
     The pixels are those of torchvision's `Resize` and `CenterCrop` on a Pillow image.
     """
+    image = _resize(image, resize)
+    (width, height), crop = image.size, resize.crop_px
+    if image.size == (crop, crop):
+        return image
+    left, top = round((width - crop) / 2), round((height - crop) / 2)
+    return image.crop((left, top, left + crop, top + crop))
+
+
+def _resize(image: Image.Image, resize: Resize) -> Image.Image:
     if max(image.size) > LONGEST * min(image.size):
         image = _middle(image)
     width, height = image.size
     short = min(width, height)
     # The longer side is cut to whole pixels, as torchvision does.
     size = int(resize.shorter_px * width / short), int(resize.shorter_px * height / short)
-    if size != image.size:
-        image = image.resize(size, FILTERS[resize.interpolation])
-    crop = resize.crop_px
-    if size == (crop, crop):
-        return image
-    left, top = round((size[0] - crop) / 2), round((size[1] - crop) / 2)
-    return image.crop((left, top, left + crop, top + crop))
+    return image if size == image.size else image.resize(size, FILTERS[resize.interpolation])
+
+
+def five_crops(image: Image.Image, resize: Resize) -> list[Image.Image]:
+    """The corners in reading order and the centre of the resized picture, `crop_px` squares each.
+
+    The pixels are those of torchvision's `Resize` and `FiveCrop`.
+    """
+    whole = _resize(image, resize)
+    (width, height), crop = whole.size, resize.crop_px
+    corners = [(0, 0), (width - crop, 0), (0, height - crop), (width - crop, height - crop)]
+    boxes = [*corners, (round((width - crop) / 2), round((height - crop) / 2))]
+    return [whole.crop((left, top, left + crop, top + crop)) for left, top in boxes]
 
 
 def _middle(image: Image.Image) -> Image.Image:

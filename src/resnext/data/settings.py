@@ -31,3 +31,23 @@ class DataSettings:
     """Most that a `resized` crop's sides may differ, as a ratio."""
     flip: float | None = None
     """Probability of a left-right flip."""
+    train_px: int | None = None
+    """Side of the squares to train on, where it is not `size_px`: smaller ones are faster."""
+    policy: Literal["none", "rand", "trivial"] = "none"
+    """Random operations on pictures: RandAugment, or TrivialAugment (one of any strength)."""
+    operations: int = 2
+    """How many operations RandAugment applies."""
+    magnitude: int = 9
+    """How strong they are, from 0 to 30."""
+    jitter: float = 0.0
+    """Most that brightness, contrast and saturation change, as a share."""
+    lighting: float = 0.0
+    """Standard deviation of the colour shift along the principal axes of colours (PCA lighting)."""
+    erasing: float = 0.0
+    """Probability that a random box is erased."""
+    mixup: float = 0.0
+    """Alpha of MixUp; 0 is off. With `cutmix` on too, each step takes one of the two."""
+    cutmix: float = 0.0
+    """Alpha of CutMix; 0 is off."""
+    balance: Literal["none", "sampler", "weights"] = "none"
+    """Against classes of unequal size: draw all equally often, or let rare ones weigh more in the loss."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -12,11 +13,16 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from resnext.contract import Contract
-from resnext.data.batches import evaluation_batches, on_device
+from resnext.data.batches import Crops, evaluation_batches, on_device
 from resnext.data.decode import BadPicture
 from resnext.data.pictures import Loose, Pictures, readable
 from resnext.models import Network
 from resnext.weights import read_weights
+
+#: How a picture is looked at when it is judged, and the probabilities averaged: as the contract says;
+#: mirrored too; four corners and the centre, each mirrored too (the ten crops of Krizhevsky et al. 2012).
+Views = Literal["one", "flip", "ten"]
+CROPS_OF_VIEWS: dict[Views, Crops] = {"one": "centre", "flip": "centre", "ten": "five"}
 
 
 class ModelError(Exception):
@@ -55,19 +61,26 @@ class Classifier:
         self.contract = contract
 
     @torch.inference_mode()
-    def classify(self, pictures: Pictures, batch: int = 64, workers: int = 0) -> Iterator[Answers]:
+    def classify(
+        self, pictures: Pictures, batch: int = 64, workers: int = 0, views: Views = "one"
+    ) -> Iterator[Answers]:
         """Answers for all `pictures` in order, batch after batch, at constant memory."""
         if workers < 0:
             raise ModelError(f"--workers {workers}: must be at least 0")
-        calibration = self.contract.calibration
+        calibration, classes = self.contract.calibration, len(self.contract.classes)
         temperature = 1.0 if calibration is None else calibration.temperature
-        batches = evaluation_batches(pictures, self.contract.resize, batch, workers)
+        if views not in CROPS_OF_VIEWS:
+            raise ModelError(f"--views {views}: must be one of {', '.join(CROPS_OF_VIEWS)}")
+        crops = CROPS_OF_VIEWS[views]
+        batches = evaluation_batches(pictures, self.contract.resize, batch, workers, crops)
         for data in on_device(batches, self.contract, self.device):
             if len(data.indices):
-                logits = self.network(data.pictures).float() / temperature
-                probabilities = logits.softmax(1).cpu().numpy()
+                seen = [data.pictures] if views == "one" else [data.pictures, data.pictures.flip(-1)]
+                answers = [(self.network(x).float() / temperature).softmax(1) for x in seen]
+                by_view = torch.stack(answers).view(len(seen), len(data.indices), -1, classes)
+                probabilities = by_view.mean((0, 2)).cpu().numpy()
             else:
-                probabilities = np.empty((0, len(self.contract.classes)), np.float32)
+                probabilities = np.empty((0, classes), np.float32)
             yield Answers(data.indices.numpy(), probabilities, data.bad)
 
     def predict(self, pictures: Sequence[str | Path | bytes | Image.Image]) -> list[Prediction]:

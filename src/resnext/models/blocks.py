@@ -7,10 +7,29 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from resnext.arch import StageTemplate
+
+
+class StochasticDepth(nn.Module):
+    """In training, each picture's input (B, C, H, W) becomes 0 with probability `rate`, else it is
+    divided by 1 - `rate` (Huang et al. 2016, with the scaling moved into training)."""
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return x
+        kept = 1 - self.rate
+        return x * torch.empty(len(x), 1, 1, 1, dtype=x.dtype, device=x.device).bernoulli_(kept).div_(kept)
+
+    def extra_repr(self) -> str:
+        return f"rate={self.rate}"
 
 
 class Block(nn.Module, ABC):
@@ -19,10 +38,16 @@ class Block(nn.Module, ABC):
     def __init__(self, shortcut: nn.Module) -> None:
         super().__init__()
         self.downsample = shortcut
+        self.drop_path: nn.Module = nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, in, H, W) -> (B, out, H / stride, W / stride)."""
-        return F.relu(self.transform(x) + self.downsample(x), inplace=True)
+        return F.relu(self.drop_path(self.transform(x)) + self.downsample(x), inplace=True)
+
+    @property
+    @abstractmethod
+    def last_norm(self) -> nn.BatchNorm2d:
+        """The norm that ends the transformation."""
 
     @abstractmethod
     def transform(self, x: Tensor) -> Tensor:
@@ -47,6 +72,10 @@ class Grouped(Block):
         self.conv3 = nn.Conv2d(inner, out, 1, bias=False)
         self.bn3 = nn.BatchNorm2d(out)
 
+    @property
+    def last_norm(self) -> nn.BatchNorm2d:
+        return self.bn3
+
     def transform(self, x: Tensor) -> Tensor:
         x = F.relu(self.bn1(self.conv1(x)), inplace=True)
         x = F.relu(self.bn2(self.conv2(x)), inplace=True)
@@ -64,6 +93,10 @@ class Basic(Block):
         self.bn1 = nn.BatchNorm2d(inner)
         self.conv2 = nn.Conv2d(inner, out, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(out)
+
+    @property
+    def last_norm(self) -> nn.BatchNorm2d:
+        return self.bn2
 
     def transform(self, x: Tensor) -> Tensor:
         x = F.relu(self.bn1(self.conv1(x)), inplace=True)

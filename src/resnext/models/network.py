@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from resnext.arch import EXPANSION, STEM_CHANNELS, Architecture, StageTemplate
-from resnext.models.blocks import TRANSFORMS
+from resnext.models.blocks import TRANSFORMS, Block, StochasticDepth
 from resnext.models.shortcuts import SHORTCUTS, Shape
 
 
@@ -55,6 +55,7 @@ class Network(nn.Module):
             self.add_module(f"layer{number}", _stage(arch, stage, channels))
             channels = stage.out_channels
         self.avgpool = nn.AdaptiveAvgPool2d(1)
+        self.dropout: nn.Module = nn.Identity()
         self.fc = nn.Linear(channels, arch.classes)
         self.reset_parameters()
 
@@ -62,8 +63,29 @@ class Network(nn.Module):
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
         for number in range(1, len(self.arch.blocks) + 1):
             x = self.get_submodule(f"layer{number}")(x)
-        logits: Tensor = self.fc(self.avgpool(x).flatten(1))
+        logits: Tensor = self.fc(self.dropout(self.avgpool(x).flatten(1)))
         return logits
+
+    def parts(self) -> list[nn.Module]:
+        """The layers from input to output: stem, stages, head."""
+        stages = [self.get_submodule(f"layer{n}") for n in range(1, len(self.arch.blocks) + 1)]
+        return [nn.ModuleList([self.conv1, self.bn1]), *stages, self.fc]
+
+    def regularise(self, drop_path: float = 0.0, dropout: float = 0.0) -> None:
+        """Drop blocks at a rate that grows with their depth up to `drop_path`, and inputs of the head at
+        the rate `dropout`, in training. Neither adds a parameter."""
+        blocks = [module for module in self.modules() if isinstance(module, Block)]
+        for number, block in enumerate(blocks, start=1):
+            rate = drop_path * number / len(blocks)
+            block.drop_path = StochasticDepth(rate) if rate else nn.Identity()
+        self.dropout = nn.Dropout(dropout) if dropout else nn.Identity()
+        self.train(self.training)  # the new modules too
+
+    def zero_last_scales(self) -> None:
+        """Let every block start as its shortcut: its last batch norm has scale 0 (Goyal et al. 2017)."""
+        for module in self.modules():
+            if isinstance(module, Block):
+                nn.init.zeros_(module.last_norm.weight)
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
         """Fresh weights: normal with std sqrt(2 / (k * k * out)) in convolutions, as in the authors'

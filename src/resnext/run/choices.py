@@ -9,10 +9,23 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from resnext.contract import Contract, Input, Provenance, Resize
-from resnext.data.augment import Augmentation, Flip, PadCrop, ResizedCrop
-from resnext.data.pictures import Splits
+from resnext.data.augment import (
+    Augmentation,
+    ColourJitter,
+    Erasing,
+    Flip,
+    Lighting,
+    PadCrop,
+    ResizedCrop,
+    Step,
+)
+from resnext.data.batches import BalancedPlan, Plan
+from resnext.data.mixing import Mixing
+from resnext.data.pictures import Pictures, Splits
+from resnext.data.policies import RandAugment, TrivialAugment
 from resnext.data.scan import Scan
 from resnext.recipe import Recipe, get_field, set_field
 from resnext.run.machine import Machine
@@ -68,8 +81,10 @@ def choose(recipe: Recipe, splits: Splits, scan: Scan, machine: Machine) -> tupl
         round(size / 0.875) if context else size,
         "evaluation cuts off an eighth" if context else "small pictures are seen whole",
     )
+    fill("data.train_px", size, "the size of evaluation")
     fill("data.crop", "resized" if context else "pad", "random parts" if context else "small shifts")
-    fill("data.pad_px", size // 8, "an eighth of the side")
+    if recipe.data.crop == "pad":
+        fill("data.pad_px", size // 8, "an eighth of the side")
     mirror_why = (
         "mirrored pictures stay in their class" if splits.mirrors else "mirrored digits are no digits"
     )
@@ -124,12 +139,47 @@ def build_contract(recipe: Recipe, splits: Splits, data: str, commit: str | None
 def build_augmentation(recipe: Recipe, contract: Contract) -> Augmentation:
     """The training augmentation that `recipe` describes."""
     settings = recipe.data
-    crop: PadCrop | ResizedCrop
+    red, green, blue = (round(255 * m) for m in contract.mean)
+    fill = (red, green, blue)
+    size = settings.train_px or contract.input.height_px
+    steps: list[Step] = []
     if settings.crop == "pad":
-        red, green, blue = (round(255 * m) for m in contract.mean)
-        crop = PadCrop(contract.resize, settings.pad_px or 0, (red, green, blue))
+        shorter = round(contract.resize.shorter_px * size / contract.input.height_px)
+        resize = Resize(shorter, size, settings.interpolation)
+        steps.append(PadCrop(resize, settings.pad_px or 0, fill))
     else:
-        crop = ResizedCrop(
-            contract.input.height_px, settings.min_area, settings.max_aspect, settings.interpolation
-        )
-    return Augmentation((crop, Flip(settings.flip or 0.0)))
+        steps.append(ResizedCrop(size, settings.min_area, settings.max_aspect, settings.interpolation))
+    steps.append(Flip(settings.flip or 0.0))
+    if settings.policy == "rand":
+        steps.append(RandAugment(settings.operations, settings.magnitude, fill))
+    elif settings.policy == "trivial":
+        steps.append(TrivialAugment(fill))
+    if settings.jitter:
+        steps.append(ColourJitter(settings.jitter))
+    if settings.lighting:
+        steps.append(Lighting(settings.lighting))
+    if settings.erasing:
+        steps.append(Erasing(settings.erasing, fill))
+    return Augmentation(tuple(steps))
+
+
+def build_mixing(recipe: Recipe, classes: int) -> Mixing | None:
+    """The mixing of batches that `recipe` describes."""
+    if recipe.data.mixup == recipe.data.cutmix == 0:
+        return None
+    return Mixing(recipe.data.mixup, recipe.data.cutmix, classes, recipe.seed)
+
+
+def build_plan(recipe: Recipe, train: Pictures) -> Plan:
+    """Which pictures make up which step; `recipe` has no open field."""
+    sizes = (len(train), recipe.batch or 1, recipe.epochs or 1, recipe.seed)
+    return BalancedPlan(*sizes, train.labels) if recipe.data.balance == "sampler" else Plan(*sizes)
+
+
+def class_weights(recipe: Recipe, train: Pictures) -> NDArray[np.float32] | None:
+    """Weights (classes,) of the loss, in inverse proportion to a class's pictures; their mean over all
+    pictures is 1 (scikit-learn's "balanced")."""
+    if recipe.data.balance != "weights":
+        return None
+    counts = np.bincount(train.labels, minlength=len(train.classes))
+    return (len(train) / (len(counts) * counts)).astype(np.float32)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from resnext.data.decode import BadPicture, DataError
 from resnext.data.pictures import Pictures, readable
-from resnext.engine import Classifier
+from resnext.engine import Classifier, Views
 from resnext.metrics import Scores, score
 from resnext.training.loop import Diverged
 
@@ -43,13 +43,14 @@ def evaluate_pictures(
     split: str,
     on_bad: OnBad = "fail",
     workers: int = 0,
+    views: Views = "one",
     progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
     """Every picture once. Raises `BadPicture` unless `on_bad` is "skip"; `Diverged` for a useless network."""
     indices, probabilities = [], []
     bad: list[BadPicture] = []
     done = 0
-    for answers in classifier.classify(pictures, workers=workers):
+    for answers in classifier.classify(pictures, workers=workers, views=views):
         if answers.bad and on_bad == "fail":
             raise answers.bad[0]
         bad += answers.bad

@@ -40,6 +40,8 @@ class Progress:
     best_loss: float = 0.0
     seconds: float = 0.0
     pictures: int = 0
+    waited: int = 0
+    """Epochs since the best one."""
 
     def add(self, epoch: Epoch, val: Scores) -> bool:
         """Count an epoch in; is it the best? Of equal errors the lower loss is, of equal losses the later."""
@@ -48,7 +50,8 @@ class Progress:
         better = (val.top1_error, val.loss) <= (self.best_top1_error, self.best_loss)
         if self.best_epoch == 0 or better:
             self.best_epoch, self.best_top1_error, self.best_loss = epoch.epoch, val.top1_error, val.loss
-        return self.best_epoch == epoch.epoch
+        self.waited = epoch.epoch - self.best_epoch
+        return self.waited == 0
 
 
 class Saver:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator
+import math
+from collections.abc import Generator, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,17 +14,26 @@ import torch
 from resnext.arch import Architecture
 from resnext.contract import Contract
 from resnext.cost import Cost, count_cost
-from resnext.data.batches import Plan, on_device, training_batches
+from resnext.data.batches import Batch, on_device, training_batches
 from resnext.data.decode import BadPicture, DataError
+from resnext.data.mixing import Mixing
 from resnext.data.pictures import Splits, fingerprint
 from resnext.data.scan import Scan, scan
 from resnext.data.sources import read_splits
 from resnext.engine import Classifier
 from resnext.models import Network, create
-from resnext.recipe import Recipe, dotted_names, get_field, set_field
+from resnext.recipe import Recipe, RecipeError, dotted_names, get_field, set_field
 from resnext.results import ResultLine, stamp
 from resnext.run.card import model_card
-from resnext.run.choices import Choice, build_augmentation, build_contract, choose
+from resnext.run.choices import (
+    Choice,
+    build_augmentation,
+    build_contract,
+    build_mixing,
+    build_plan,
+    choose,
+    class_weights,
+)
 from resnext.run.evaluate import Evaluation, evaluate_pictures
 from resnext.run.events import Event, Finished, Judged, Looked, Settled, Stepped
 from resnext.run.folder import RunError, RunFolder
@@ -89,11 +99,12 @@ def _carry_out(
     recipe, contract = folder.recipe(), folder.contract()
     about = folder.read_json("data.json")
     splits = splits.without({name: set(map(int, bad)) for name, bad in about["skipped"].items()})
-    plan = Plan(len(splits.train), recipe.batch or 1, recipe.epochs or 1, recipe.seed)
+    plan = build_plan(recipe, splits.train)
     origin = None if folder.last.exists() else about["weights"]  # a checkpoint holds what came of them
     network = _network(recipe, contract, origin)
     network.to(machine.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    state = State(network, recipe.training)
+    network.regularise(recipe.training.drop_path, recipe.training.dropout)
+    state = State(network, recipe.training, network.parts())
     progress, sums = restore(state, folder, plan.steps_per_epoch)
     cost = count_cost(network.arch, contract.input.height_px)
     settled = Settled(
@@ -119,10 +130,23 @@ def _carry_out(
     batches = on_device(
         training_batches(splits.train, augmentation, plan, state.step, workers), contract, machine.device
     )
-    pairs = ((batch.pictures, batch.labels) for batch in batches)
+    pairs = _pairs(batches, build_mixing(recipe, len(contract.classes)), state.step)
+    weights = class_weights(recipe, splits.train)
+    on_machine = None if weights is None else torch.from_numpy(weights).to(machine.device)
     precision = torch_precision(recipe.precision or "float32")
     tally, saver = Tally(folder, sums), Saver(state, folder, every)
-    for step in fit(state, pairs, recipe.training, plan.steps_per_epoch, plan.steps, precision):
+    steps = fit(
+        state,
+        pairs,
+        recipe.training,
+        plan.steps_per_epoch,
+        plan.steps,
+        precision,
+        class_weights=on_machine,
+        seed=recipe.seed,
+    )
+    patience = recipe.training.patience
+    for step in steps if progress.waited < (patience or math.inf) else ():
         tally.add(step)
         yield Stepped(step, plan)
         if step.ends_epoch:
@@ -134,6 +158,9 @@ def _carry_out(
             folder.log(f"{epoch.text(plan.epochs, val)}{', best so far' if is_best else ''}")
             saver.save(progress, tally, is_best)
             yield Judged(epoch, plan.epochs, val, is_best)
+            if patience and progress.waited >= patience:
+                folder.log(f"no better epoch than {progress.best_epoch} for {patience} epochs: ending early")
+                break
         elif stop.reason is not None or saver.is_due():
             saver.save(progress, tally)
         if stop.reason is not None and step.step < plan.steps:
@@ -254,6 +281,7 @@ def _begin(
     contract = build_contract(recipe, splits, digest, stamp(machine.name).commit)
     origin = _origin(order)
     network = _network(recipe, contract, origin)  # raises before a folder is made
+    _check_start(recipe, network, origin is not None)
     stem = "".join(c if c.isalnum() or c in "-_." else "-" for c in f"{splits.name}-{network.arch.name}")
     folder = RunFolder.create(order.runs, order.name, stem)
     folder.write("config.toml", recipe.to_toml())
@@ -279,6 +307,18 @@ def _refuse(bad: dict[str, dict[int, BadPicture]]) -> None:
         )
 
 
+def _check_start(recipe: Recipe, network: Network, from_weights: bool) -> None:
+    """Raises `RecipeError` for settings that make no sense where the network starts."""
+    training, parts = recipe.training, len(network.parts())
+    if training.frozen >= parts:
+        raise RecipeError(f"training.frozen: {training.frozen} leaves nothing to learn in {parts} parts")
+    if from_weights and training.zero_init:
+        raise RecipeError("training.zero_init: has no effect with --weights, which hold these scales")
+    if not from_weights and (training.frozen or training.layer_decay < 1):
+        name = "frozen" if training.frozen else "layer_decay"
+        raise RecipeError(f"training.{name}: holds back parts that were never trained; give --weights")
+
+
 def _origin(order: Order) -> dict[str, Any] | None:
     """The weights that the run starts from, for its records. Raises `WeightsError`."""
     if order.weights is None:
@@ -291,11 +331,22 @@ def _network(recipe: Recipe, contract: Contract, origin: dict[str, Any] | None) 
     """The network at its start: from the seed, or from weights. Raises `WeightsError`."""
     arch = Architecture.from_name(recipe.model or "", len(contract.classes), contract.input.channels)
     if origin is None:
-        return create(arch, recipe.seed)
+        network = create(arch, recipe.seed)
+        if recipe.training.zero_init:
+            network.zero_last_scales()
+        return network
     path = Path(origin["path"])
     if weights_digest(path) != origin["sha256"]:
         raise WeightsError(f"{path}: is not the file any more that this run was started from")
     return start_from(arch, contract.classes, path, recipe.seed, origin["new_head"])
+
+
+def _pairs(
+    batches: Iterator[Batch], mixing: Mixing | None, first_step: int
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Pictures and targets of each step from `first_step` on."""
+    for step, batch in enumerate(batches, start=first_step):
+        yield (batch.pictures, batch.labels) if mixing is None else mixing(batch.pictures, batch.labels, step)
 
 
 def _judged(state: State) -> Network:

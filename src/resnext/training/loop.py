@@ -6,9 +6,10 @@ Between two records nothing is half done: whoever consumes them may evaluate, sa
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -28,9 +29,16 @@ class Diverged(ArithmeticError):
 class State:
     """All that the rest of a run depends on: the network, its average, the optimiser and the step."""
 
-    def __init__(self, network: nn.Module, settings: TrainingSettings) -> None:
+    def __init__(
+        self, network: nn.Module, settings: TrainingSettings, parts: Sequence[nn.Module] | None = None
+    ) -> None:
+        """`parts` are the network's layers from input to output, for settings that tell them apart."""
         self.network = network
-        self.optimiser = build_optimiser(network, settings)
+        parts = [network] if parts is None else parts
+        self.frozen = parts[: settings.frozen]
+        for part in self.frozen:
+            part.requires_grad_(False)
+        self.optimiser = build_optimiser(parts, settings)
         self.average = Average(network, settings.averaging) if settings.averaging else None
         self.step = 0
 
@@ -38,6 +46,12 @@ class State:
     def judged(self) -> nn.Module:
         """The network that is evaluated and shipped: the average, or else the network itself."""
         return self.network if self.average is None else self.average.network
+
+    def train_mode(self) -> None:
+        """The network in training mode, but for its frozen parts, whose statistics stay as well."""
+        self.network.train()
+        for part in self.frozen:
+            part.eval()
 
 
 class Average:
@@ -87,30 +101,43 @@ def fit(
     steps_per_epoch: int,
     steps: int,
     precision: torch.dtype = torch.float32,
+    class_weights: Tensor | None = None,
+    seed: int = 0,
 ) -> Iterator[Step]:
     """Train from `state.step` to step `steps`, one record a step.
 
-    `batches` are (float32 pictures (B, C, H, W), labels (B,)) on the network's device, one for each
-    remaining step. Raises `Diverged` before a state with a loss that is not finite is yielded as the
-    end of an epoch.
+    `batches` are (float32 pictures (B, C, H, W), targets) on the network's device, one for each
+    remaining step; targets are labels (B,) or probabilities (B, classes). `class_weights` (classes,)
+    weigh the loss; `seed` and the step decide what is dropped. Raises `Diverged` before a state with a
+    loss that is not finite is yielded as the end of an epoch.
     """
-    network, unseen = state.network, []
-    for pictures, labels in batches:
-        network.train()
-        lr = peak_lr(settings, len(labels)) * lr_factor(settings, state.step, steps)
+    unseen = []
+    for pictures, targets in batches:
+        state.train_mode()
+        lr = peak_lr(settings, len(targets)) * lr_factor(settings, state.step, steps)
         for group in state.optimiser.param_groups:
-            group["lr"] = lr
-        with torch.autocast(pictures.device.type, precision, enabled=precision != torch.float32):
-            logits = network(pictures)
-        loss = F.cross_entropy(logits.float(), labels, label_smoothing=settings.label_smoothing)
-        loss.backward()  # type: ignore[no-untyped-call]
+            group["lr"] = lr * group["lr_factor"]
+        if settings.dropout or settings.drop_path:
+            torch.manual_seed(_drop_seed(seed, state.step))
+        loss, correct = torch.zeros((), device=pictures.device), torch.zeros((), device=pictures.device)
+        pieces = zip(pictures.chunk(settings.accumulate), targets.chunk(settings.accumulate), strict=True)
+        for some, theirs in pieces:
+            with torch.autocast(pictures.device.type, precision, enabled=precision != torch.float32):
+                logits = state.network(some)
+            part = cross_entropy(logits.float(), theirs, settings.label_smoothing, class_weights)
+            part = part * (len(some) / len(pictures))
+            part.backward()  # type: ignore[no-untyped-call]
+            loss += part.detach()
+            truth = theirs if theirs.dim() == 1 else theirs.argmax(1)
+            correct += (logits.detach().argmax(1) == truth).sum()
+        if settings.clip_norm:
+            nn.utils.clip_grad_norm_(state.network.parameters(), settings.clip_norm)
         state.optimiser.step()
         state.optimiser.zero_grad(set_to_none=True)
         if state.average is not None:
-            state.average.update(network, state.step)
+            state.average.update(state.network, state.step)
         state.step += 1
 
-        loss = loss.detach()
         unseen.append(loss)
         ends_epoch = state.step % steps_per_epoch == 0
         if ends_epoch or len(unseen) == CHECK_EVERY:
@@ -121,10 +148,28 @@ def fit(
             epoch=(state.step - 1) // steps_per_epoch,
             ends_epoch=ends_epoch,
             loss=loss,
-            correct=(logits.detach().argmax(1) == labels).sum(),
-            pictures=len(labels),
+            correct=correct,
+            pictures=len(targets),
             lr=lr,
         )
+
+
+def cross_entropy(
+    logits: Tensor, targets: Tensor, label_smoothing: float = 0.0, class_weights: Tensor | None = None
+) -> Tensor:
+    """Mean over the batch, of which each picture has the weight of its class.
+
+    `logits` (B, classes); `targets` labels (B,) or probabilities (B, classes).
+    """
+    if class_weights is None:
+        return F.cross_entropy(logits, targets, label_smoothing=label_smoothing)
+    losses = F.cross_entropy(logits, targets, reduction="none", label_smoothing=label_smoothing)
+    weights = class_weights[targets] if targets.dim() == 1 else targets @ class_weights
+    return (losses * weights).sum() / weights.sum()
+
+
+def _drop_seed(seed: int, step: int) -> int:
+    return int(np.random.SeedSequence(seed, spawn_key=(step,)).generate_state(1, np.uint64)[0] >> 1)
 
 
 def _check_finite(losses: list[Tensor], step: int) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -11,15 +14,26 @@ from resnext.training.settings import TrainingSettings
 KERNELS = (nn.Conv2d, nn.Linear)
 
 
-def build_optimiser(network: nn.Module, settings: TrainingSettings) -> torch.optim.Optimizer:
-    """SGD with Nesterov momentum or AdamW; what decays is decided by a module's class."""
-    kernels = [m.weight for m in network.modules() if isinstance(m, KERNELS)]
-    rest = [p for p in network.parameters() if all(p is not k for k in kernels)]
+def build_optimiser(parts: Sequence[nn.Module], settings: TrainingSettings) -> torch.optim.Optimizer:
+    """SGD with Nesterov momentum or AdamW; what decays is decided by a module's class.
+
+    `parts` are the layers from input to output; each group has `lr_factor`, its share of the rate.
+    """
     decay_of_rest = settings.weight_decay if settings.decays == "all" else 0.0
-    groups = [
-        {"params": kernels, "weight_decay": settings.weight_decay},
-        {"params": rest, "weight_decay": decay_of_rest},
-    ]
+    groups: dict[tuple[float, bool], dict[str, Any]] = {}
+    for number, part in enumerate(parts):
+        factor = settings.layer_decay ** (len(parts) - 1 - number)
+        kernels = [m.weight for m in part.modules() if isinstance(m, KERNELS)]
+        for is_kernel, decay in ((True, settings.weight_decay), (False, decay_of_rest)):
+            group = groups.setdefault(
+                (factor, is_kernel), {"params": [], "weight_decay": decay, "lr_factor": factor}
+            )
+            if number >= settings.frozen:
+                group["params"] += [p for p in part.parameters() if is_kernel == any(p is k for k in kernels)]
+    return _optimiser([g for g in groups.values() if g["params"]], settings)
+
+
+def _optimiser(groups: list[dict[str, Any]], settings: TrainingSettings) -> torch.optim.Optimizer:
     if settings.optimiser == "sgd":
         nesterov = settings.momentum > 0
         return torch.optim.SGD(groups, lr=settings.lr, momentum=settings.momentum, nesterov=nesterov)

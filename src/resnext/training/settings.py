@@ -32,3 +32,19 @@ class TrainingSettings:
     """Probability taken from the true class and spread over all."""
     averaging: float = 0.0
     """Horizon of the weight average, as a share of the run so far; 0 judges the raw weights."""
+    zero_init: bool = False
+    """Start every block as its shortcut: the scale of its last batch norm is 0."""
+    drop_path: float = 0.0
+    """Rate at which the last block is left out in training; earlier ones less (stochastic depth)."""
+    dropout: float = 0.0
+    """Rate at which inputs of the classifier are zeroed in training."""
+    accumulate: int = 1
+    """Pieces that each batch is computed in, one after the other, to save memory."""
+    clip_norm: float = 0.0
+    """Largest norm of the gradient, longer ones are shortened; 0 is off."""
+    patience: int = 0
+    """Epochs without a better `val` score that end the run; 0 is off."""
+    frozen: int = 0
+    """Parts that keep their weights, from the input: 1 is the stem, 2 the first stage too, and so on."""
+    layer_decay: float = 1.0
+    """Factor on the learning rate of each part against the one after it (the head has the full rate)."""

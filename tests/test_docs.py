@@ -1,0 +1,72 @@
+"""Tables in docs/ are those that the result lines give. `python tests/test_docs.py` prints them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+
+
+def newest(path: str, by: str) -> dict[str, dict[str, Any]]:
+    """The last line of each kind in a file of results/."""
+    lines = [json.loads(line) for line in (ROOT / "results" / path).read_text().splitlines()]
+    return {line[by]: line for line in lines}
+
+
+def reliability() -> str:
+    """What was broken on purpose, what came of it, and the command that does it again."""
+    faults = newest("faults.jsonl", "what")
+    killed, saves = faults["kill -9 in training"], faults["kill -9 in a save"]
+    full, cut, mutated = (
+        faults[what] for what in ("disk full in a save", "cut short and one bit flipped", "random mutations")
+    )
+    cost = newest("bench.jsonl", "experiment")["checkpoint_cost"]
+    whole, stall = ({t["what"]: t["ratio"] for t in cost["timings"]}[w] for w in ("checkpoint", "stall"))
+    kinds = ("checkpoint", "config", "contract")
+    left = ", ".join(f"{mutated[k]['valid']} of {mutated['each']:,} {k}s" for k in kinds)
+    command = "`RESNEXT_FAULTS=full pytest tests/faults/"
+    rows = [
+        (
+            f"kill -9 at {killed['kills']} random moments of one training on real pictures, each time resumed",
+            "weights, average, model and metrics bit-equal to the undisturbed run: "
+            + (f"{killed['kills']} of {killed['kills']}" if killed["bit_equal"] else "NO"),
+            command + "test_killed_training.py`",
+        ),
+        (
+            f"kill -9 after each of the {saves['calls']} calls that write, sync, link or rename in saves",
+            f"a loadable checkpoint {saves['loadable']} times",
+            command + "test_killed_save.py`",
+        ),
+        (
+            f"disk full at {full['places']} places of a save",
+            f"{full['refused']} clear errors, the checkpoint before whole {full['intact']} times",
+            command + "test_killed_save.py`",
+        ),
+        (
+            f"checkpoint cut short, and one bit flipped, at {cut['places']} places each",
+            f"{cut['refused']} refused; {cut['harmless']} changed no value and loaded rightly",
+            command + "test_damage.py`",
+        ),
+        (
+            f"{mutated['each']:,} random mutations of checkpoint, config and contract each",
+            f"our error, but for {left}, which were still valid; no crash, no hang",
+            command + "test_damage.py`",
+        ),
+        (
+            "checkpoint of ResNeXt-50 with SGD state against writing and syncing the same bytes",
+            f"{whole:.2f} times as long (promised: at most 1.5); training stands still for {stall:.2f} (0.5)",
+            "`python benchmarks/checkpoint_cost.py`",
+        ),
+    ]
+    cells = [("what was done", "what came of it", "again by"), ("---", "---", "---"), *rows]
+    return "\n".join(f"| {' | '.join(row)} |" for row in cells)
+
+
+def test_reliability() -> None:
+    assert reliability() in (ROOT / "docs" / "reliability.md").read_text()
+
+
+if __name__ == "__main__":
+    print(reliability())
