@@ -29,7 +29,7 @@ def reliability() -> str:
     command = "`RESNEXT_FAULTS=full pytest tests/faults/"
     rows = [
         (
-            f"kill -9 at {killed['kills']} random moments of one training on real pictures, each time resumed",
+            f"kill -9 at {killed['kills']} random moments of one training on real pictures, and resumed",
             "weights, average, model and metrics bit-equal to the undisturbed run: "
             + (f"{killed['kills']} of {killed['kills']}" if killed["bit_equal"] else "NO"),
             command + "test_killed_training.py`",
