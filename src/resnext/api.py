@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from resnext.data.pictures import Loose
 from resnext.data.sources import pictures_under, read_split
 from resnext.engine import Classifier, Prediction, Views, open_model
 from resnext.recipe import Recipe, named_recipe, override
+from resnext.reporting import write_report
 from resnext.run import (
     Evaluation,
     Event,
@@ -28,7 +29,7 @@ from resnext.run import (
     evaluate_pictures,
     find_machine,
 )
-from resnext.run import train as train_events
+from resnext.run import train as run_training
 
 __all__ = [
     "Evaluation",
@@ -45,6 +46,7 @@ __all__ = [
     "predict_many",
     "train",
     "train_events",
+    "write_report",
 ]
 
 
@@ -67,7 +69,7 @@ def load(model: str | Path, device: str | None = None) -> Classifier:
 def train(
     data: str | Path, recipe: str | Recipe = "small", *, name: str | None = None, **changes: Any
 ) -> Run:
-    """Train on `data` and return the finished run.
+    """Train on `data`, write the report, and return the finished run.
 
     `changes` are recipe fields by dotted name with `__` for the dot (`epochs=3, training__lr=0.1`), or
     fields of `Order` (`device="cuda"`, `on_bad="skip"`). Raises as `resnext.run.train` does.
@@ -81,6 +83,14 @@ def train(
         except StopIteration as end:
             run: Run = end.value
             return run
+
+
+def train_events(order: Order) -> Generator[Event, None, Run]:
+    """As `train`, told as events: train as ordered, then write report.html into the run's folder."""
+    run = yield from run_training(order)
+    if not (run.folder / "report.html").exists():
+        write_report([run.folder])
+    return run
 
 
 def evaluate(

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import log_loss, precision_recall_fscore_support, top_k_accuracy_score
+from sklearn.metrics import confusion_matrix, log_loss, precision_recall_fscore_support, top_k_accuracy_score
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,46 @@ def score(probabilities: NDArray[np.float32], labels: NDArray[np.int64], classes
         loss=float(log_loss(labels, wide, labels=every)),
         classes=tuple(ClassScores(name, p, r, f1, int(count)) for name, p, r, f1, count in rows),
     )
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Pictures whose highest probability is near `confidence` (its mean): the share of right answers among
+    them, and how many they are."""
+
+    confidence: float
+    accuracy: float
+    count: int
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """Is the confidence justified? `ece` is the expected calibration error (Guo et al. 2017), a share."""
+
+    ece: float
+    bins: tuple[Bin, ...]
+
+
+def reliability(probabilities: NDArray[np.float32], labels: NDArray[np.int64], bins: int = 15) -> Reliability:
+    """Confidence against accuracy in `bins` equally wide steps; empty ones are left out."""
+    confidence = probabilities.max(axis=1).astype(np.float64)
+    right = probabilities.argmax(axis=1) == labels
+    place = np.minimum((confidence * bins).astype(int), bins - 1)
+    found = tuple(
+        Bin(float(confidence[here].mean()), float(right[here].mean()), int(here.sum()))
+        for here in (place == number for number in range(bins))
+        if here.any()
+    )
+    gaps = sum(one.count * abs(one.accuracy - one.confidence) for one in found)
+    return Reliability(gaps / len(labels), found)
+
+
+def confusion(
+    probabilities: NDArray[np.float32], labels: NDArray[np.int64], classes: int
+) -> NDArray[np.int64]:
+    """Counts (classes, classes): rows are the truth, columns the answer."""
+    counts: NDArray[np.int64] = confusion_matrix(labels, probabilities.argmax(axis=1), labels=range(classes))
+    return counts
 
 
 def _top5_error(probabilities: NDArray[np.float64], labels: NDArray[np.int64], every: Any) -> float:

@@ -13,6 +13,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 SCHEMA = 1
 #: Packages whose version can change a result.
 PACKAGES = ("torch", "numpy", "pillow", "scikit-learn")
@@ -32,7 +35,7 @@ class Stamp:
 
 @dataclass(frozen=True)
 class ResultLine:
-    """One outcome. `metrics` per split; `curve` at most 100 points."""
+    """One outcome. `metrics` per split; `curve` at most 100 points; `waits` is where the time went."""
 
     kind: str
     seed: int
@@ -43,6 +46,7 @@ class ResultLine:
     cost: dict[str, int]
     seconds: float
     pictures_per_s: float
+    waits: dict[str, float]
     stamp: Stamp
     experiment: str | None = None
     arm: str | None = None
@@ -76,6 +80,25 @@ def append(line: dict[str, Any], path: Path) -> None:
         file.write(json.dumps(line, ensure_ascii=False) + "\n")
 
 
+@dataclass(frozen=True)
+class PairedTest:
+    """Of two classifiers on the same pictures: how many only the second gets right, how many only the
+    first, and the probability `p` of a difference at least as large by chance (McNemar's exact test)."""
+
+    better: int
+    worse: int
+    p: float
+
+
+def paired_test(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> PairedTest:
+    """Is the second better? (N,) each: whether picture i is classified rightly."""
+    from scipy.stats import binomtest
+
+    better, worse = int((second & ~first).sum()), int((first & ~second).sum())
+    p = float(binomtest(better, better + worse).pvalue) if better + worse else 1.0
+    return PairedTest(better, worse, p)
+
+
 def cpu_name() -> str:
     """The processor's name and the cores that this process may use."""
     name = platform.processor() or platform.machine()
@@ -87,7 +110,9 @@ def cpu_name() -> str:
 
 
 def _command() -> str:
-    return " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    program = Path(sys.argv[0])
+    name = program.parent.name if program.name == "__main__.py" else program.name  # of `python -m`
+    return " ".join([name, *sys.argv[1:]])
 
 
 def _commit() -> tuple[str | None, bool | None]:

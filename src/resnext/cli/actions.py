@@ -17,7 +17,7 @@ from resnext import api
 from resnext.arch import ArchitectureError
 from resnext.cli.display import Display, Progress
 from resnext.cli.tables import open_writer
-from resnext.cli.verbs import Demo, Evaluate, Models, Predict, Recipes, Train
+from resnext.cli.verbs import Demo, Evaluate, Models, Predict, Recipes, Report, Train
 from resnext.contract import ContractError
 from resnext.data.decode import BadPicture, DataError
 from resnext.data.sources import read_split
@@ -79,6 +79,7 @@ def _train(order: api.Order) -> Path:
         display.close()
     if not display.finished:
         print(f"{run.folder} had finished already; its result stands in result.json")
+    print(f"report     {run.folder / 'report.html'}")
     return run.folder
 
 
@@ -152,6 +153,15 @@ def predict(options: Predict) -> None:
     if options.out is not None:
         print(f"{writer.count:,} predictions in {options.out}")
     _list_bad(tuple(bad))
+
+
+def report(options: Report) -> None:
+    """Where the page lies."""
+    if not options.folders:
+        raise RunError("report needs RUN: one finished run folder, or several to compare")
+    if options.out is not None and not options.out.parent.is_dir():
+        raise RunError(f"--out {options.out}: there is no folder {options.out.parent}")
+    print(api.write_report([Path(folder) for folder in options.folders], options.out))
 
 
 def recipes(options: Recipes) -> None:

@@ -93,6 +93,16 @@ class Predict:
 
 
 @dataclass(frozen=True)
+class Report:
+    """Write one page about a finished run, or about several side by side. It needs no network."""
+
+    folders: Annotated[Positional[tuple[str, ...]], arg(name="runs", metavar="RUN")]
+    """Run folders."""
+    out: Path | None = None
+    """The page; report.html in the run's folder, or comparison.html beside the first, if left out."""
+
+
+@dataclass(frozen=True)
 class Recipes:
     """List the recipes that `train --recipe` takes, each with its source, cost and expected score."""
 
@@ -120,7 +130,7 @@ class Demo:
     """Folder that the run folder lies in."""
 
 
-Verb = Train | Evaluate | Predict | Recipes | Models | Demo
+Verb = Train | Evaluate | Predict | Report | Recipes | Models | Demo
 
 
 def parse(words: list[str], start: Recipe) -> Verb:
@@ -130,6 +140,7 @@ def parse(words: list[str], start: Recipe) -> Verb:
         Annotated[Train, train]
         | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
         | Annotated[Predict, tyro.conf.subcommand("predict")]
+        | Annotated[Report, tyro.conf.subcommand("report")]
         | Annotated[Recipes, tyro.conf.subcommand("recipes")]
         | Annotated[Models, tyro.conf.subcommand("models")]
         | Annotated[Demo, tyro.conf.subcommand("demo")]

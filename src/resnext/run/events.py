@@ -88,21 +88,23 @@ class Judged:
 class Finished:
     """The run is over; its files lie in `folder`, its weights were the best of epoch `best_epoch`.
 
-    `seconds` went into training; it stood still for `standstill_s` more to save `saves` checkpoints
-    (of this process; a resumed run had others).
+    `seconds` went into training, `data_s` of them into waiting for pictures; it stood still for
+    `standstill_s` more to save `saves` checkpoints (of this process; a resumed run had others).
     """
 
     folder: Path
     best_epoch: int
     evaluations: tuple[Evaluation, ...]
     seconds: float
+    data_s: float
     saves: int
     standstill_s: float
 
     def text(self) -> str:
         """All of it for people, one thing a line."""
         lines = [
-            f"best epoch {self.best_epoch}, after {self.seconds:,.0f} s of training",
+            f"best epoch {self.best_epoch}; {self.seconds:,.0f} s of training, of which "
+            f"{self.data_s:,.0f} s waiting for pictures",
             f"{self.saves} checkpoints saved, training stood still {self.standstill_s:.1f} s for them",
         ]
         for evaluation in self.evaluations:

@@ -72,7 +72,8 @@ class RunFolder:
 
     def reopen(self) -> None:
         """Let a finished run go on: its result is no longer that of the recipe."""
-        (self.path / "result.json").unlink(missing_ok=True)
+        for name in ("result.json", "report.html"):
+            (self.path / name).unlink(missing_ok=True)
 
     def remove_beginning(self) -> None:
         """Remove what a run leaves that dies before its first step. Raises `RunError` if more is there."""

@@ -40,18 +40,23 @@ class Progress:
     best_loss: float = 0.0
     seconds: float = 0.0
     pictures: int = 0
-    waited: int = 0
+    since_best: int = 0
     """Epochs since the best one."""
+    data_s: float = 0.0
+    """Seconds of `seconds` that training waited for pictures."""
+    evaluation_s: float = 0.0
+    """Seconds that judging on `val` took, besides."""
 
     def add(self, epoch: Epoch, val: Scores) -> bool:
         """Count an epoch in; is it the best? Of equal errors the lower loss is, of equal losses the later."""
         self.seconds += epoch.seconds
         self.pictures += epoch.pictures
+        self.data_s += epoch.data_s
         better = (val.top1_error, val.loss) <= (self.best_top1_error, self.best_loss)
         if self.best_epoch == 0 or better:
             self.best_epoch, self.best_top1_error, self.best_loss = epoch.epoch, val.top1_error, val.loss
-        self.waited = epoch.epoch - self.best_epoch
-        return self.waited == 0
+        self.since_best = epoch.epoch - self.best_epoch
+        return self.since_best == 0
 
 
 class Saver:

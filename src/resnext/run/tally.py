@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from resnext.metrics import Scores
 from resnext.run.folder import RunFolder
 from resnext.training.loop import Step
+
+T = TypeVar("T")
 
 #: Steps whose losses are read, and written, together.
 FLUSH_EVERY = 20
@@ -24,6 +27,7 @@ class Epoch:
     top1_error: float
     pictures: int
     seconds: float
+    data_s: float
 
     def line(self, val: Scores) -> dict[str, Any]:
         """The epoch's line of metrics.jsonl."""
@@ -35,6 +39,7 @@ class Epoch:
             "val_loss": val.loss,
             "val_top1_error": val.top1_error,
             "seconds": round(self.seconds, 3),
+            "data_s": round(self.data_s, 3),
         }
 
     def text(self, epochs: int, val: Scores) -> str:
@@ -54,17 +59,39 @@ class Sums:
     correct: int = 0
     pictures: int = 0
     seconds: float = 0.0
+    data_s: float = 0.0
+
+
+class Timed(Iterator[T]):
+    """`items`, and the `seconds` that were spent waiting for them."""
+
+    def __init__(self, items: Iterator[T]) -> None:
+        self.items = items
+        self.seconds = 0.0
+
+    def __next__(self) -> T:
+        start = time.perf_counter()
+        try:
+            return next(self.items)
+        finally:
+            self.seconds += time.perf_counter() - start
+
+    def take(self) -> float:
+        """The seconds since this was last asked."""
+        seconds, self.seconds = self.seconds, 0.0
+        return seconds
 
 
 class Tally:
     """The steps of the epoch that goes on, written to metrics.jsonl as they come.
 
-    `sums` is what an interrupted run had of this epoch.
+    `sums` is what an interrupted run had of this epoch; `batches` knows how long training waited for it.
     """
 
-    def __init__(self, folder: RunFolder, sums: Sums | None = None) -> None:
+    def __init__(self, folder: RunFolder, sums: Sums, batches: Timed[Any]) -> None:
         self.folder = folder
-        self.sums = sums or Sums()
+        self.sums = sums
+        self.batches = batches
         self.waiting: list[Step] = []
         self.since = time.perf_counter()
 
@@ -85,6 +112,7 @@ class Tally:
             top1_error=100 * (1 - sums.correct / sums.pictures),
             pictures=sums.pictures,
             seconds=sums.seconds,
+            data_s=sums.data_s,
         )
 
     def resume_clock(self) -> None:
@@ -106,5 +134,6 @@ class Tally:
         self.waiting.clear()
         now = time.perf_counter()
         self.sums.seconds += now - self.since
+        self.sums.data_s += self.batches.take()
         self.since = now
         return asdict(self.sums)

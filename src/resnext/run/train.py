@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import time
 from collections.abc import Generator, Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -41,7 +42,7 @@ from resnext.run.machine import Machine, default_workers, find_machine
 from resnext.run.order import Order, Run
 from resnext.run.saving import Every, Progress, Saver, restore
 from resnext.run.stopping import Stopped, StopRequest
-from resnext.run.tally import Tally
+from resnext.run.tally import Tally, Timed
 from resnext.training import checkpoints
 from resnext.training.loop import State, fit, torch_precision
 from resnext.weights import WeightsError, network_name, start_from, weights_digest
@@ -127,14 +128,16 @@ def _carry_out(
     if workers is None:
         workers = default_workers(machine, contract.input.height_px)
     augmentation = build_augmentation(recipe, contract)
-    batches = on_device(
-        training_batches(splits.train, augmentation, plan, state.step, workers), contract, machine.device
+    batches = Timed(
+        on_device(
+            training_batches(splits.train, augmentation, plan, state.step, workers), contract, machine.device
+        )
     )
     pairs = _pairs(batches, build_mixing(recipe, len(contract.classes)), state.step)
     weights = class_weights(recipe, splits.train)
     on_machine = None if weights is None else torch.from_numpy(weights).to(machine.device)
     precision = torch_precision(recipe.precision or "float32")
-    tally, saver = Tally(folder, sums), Saver(state, folder, every)
+    tally, saver = Tally(folder, sums, batches), Saver(state, folder, every)
     steps = fit(
         state,
         pairs,
@@ -146,19 +149,21 @@ def _carry_out(
         seed=recipe.seed,
     )
     patience = recipe.training.patience
-    for step in steps if progress.waited < (patience or math.inf) else ():
+    for step in steps if progress.since_best < (patience or math.inf) else ():
         tally.add(step)
         yield Stepped(step, plan)
         if step.ends_epoch:
             epoch = tally.finish_epoch()
             classifier = Classifier(_judged(state), contract, machine.device)
+            start = time.perf_counter()
             val = evaluate_pictures(classifier, splits.val, "val", workers=workers).scores
+            progress.evaluation_s += time.perf_counter() - start
             is_best = progress.add(epoch, val)
             folder.add_metrics([epoch.line(val)])
             folder.log(f"{epoch.text(plan.epochs, val)}{', best so far' if is_best else ''}")
             saver.save(progress, tally, is_best)
             yield Judged(epoch, plan.epochs, val, is_best)
-            if patience and progress.waited >= patience:
+            if patience and progress.since_best >= patience:
                 folder.log(f"no better epoch than {progress.best_epoch} for {patience} epochs: ending early")
                 break
         elif stop.reason is not None or saver.is_due():
@@ -191,6 +196,7 @@ def _carry_out(
         progress.best_epoch,
         evaluations,
         progress.seconds,
+        progress.data_s,
         saver.writer.jobs,
         saver.standstill_s,
     )
@@ -291,7 +297,13 @@ def _begin(
         name: {str(i): [error.key, error.reason] for i, error in errors.items()}
         for name, errors in bad.items()
     }
-    about = {"name": splits.name, "fingerprint": digest, "skipped": skipped, "weights": origin}
+    about = {
+        "name": splits.name,
+        "fingerprint": digest,
+        "counts": {name: len(pictures) for name, pictures in splits.items()},
+        "skipped": skipped,
+        "weights": origin,
+    }
     folder.write_json("data.json", about)
     return folder, choices
 
@@ -388,5 +400,10 @@ def _result_line(
         cost=asdict(cost),
         seconds=progress.seconds,
         pictures_per_s=progress.pictures / progress.seconds if progress.seconds else 0.0,
+        waits={
+            "data_s": progress.data_s,
+            "compute_s": progress.seconds - progress.data_s,
+            "evaluation_s": progress.evaluation_s,
+        },
         stamp=stamp(device),
     )
