@@ -23,7 +23,7 @@ from resnext.data.decode import BadPicture, DataError
 from resnext.data.sources import read_split
 from resnext.engine import ModelError
 from resnext.recipe import RECIPES, RecipeError, named_recipe, override
-from resnext.run import DeviceError, RunError, Stopped
+from resnext.run import DeviceError, LoggerMissing, RunError, Stopped
 from resnext.training.checkpoints import CheckpointError
 from resnext.training.loop import Diverged
 from resnext.weights import WeightsError
@@ -38,6 +38,7 @@ EXIT_CODES: dict[type[Exception], int] = {
     ContractError: 4,
     Diverged: 4,
     DeviceError: 5,
+    LoggerMissing: 5,
     Stopped: 75,
     CheckpointError: 4,
 }
@@ -63,6 +64,7 @@ def train(options: Train) -> None:
         workers=options.workers,
         on_bad=options.on_bad,
         checkpoint_every=options.checkpoint_every,
+        log=options.log,
     )
     _train(order)
 

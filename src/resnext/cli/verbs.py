@@ -40,6 +40,8 @@ class Train:
     .safetensors file."""
     new_head: Annotated[bool, FlagCreatePairsOff] = False
     """With --weights: a fresh head, for other classes."""
+    log: tuple[Literal["tensorboard", "mlflow", "wandb"], ...] = ()
+    """Where the metrics go besides metrics.jsonl; TensorBoard, if it is installed, if left out."""
     device: str | None = None
     """cpu, cuda, cuda:1, mps; the best there is if left out."""
     workers: int | None = None

@@ -3,6 +3,7 @@
 from resnext.run.evaluate import Evaluation, OnBad, evaluate_pictures
 from resnext.run.events import Event, Finished, Judged, Looked, Settled, Stepped
 from resnext.run.folder import RunError, RunFolder
+from resnext.run.loggers import LoggerMissing
 from resnext.run.machine import DeviceError, Machine, find_machine
 from resnext.run.order import Order, Run
 from resnext.run.stopping import Stopped
@@ -14,6 +15,7 @@ __all__ = [
     "Event",
     "Finished",
     "Judged",
+    "LoggerMissing",
     "Looked",
     "Machine",
     "OnBad",

@@ -10,6 +10,7 @@ from resnext.contract import Contract
 from resnext.recipe import Recipe, small
 from resnext.run.evaluate import OnBad
 from resnext.run.folder import RunError, RunFolder
+from resnext.run.loggers import LoggerName
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Order:
     workers: int | None = None
     on_bad: OnBad = "fail"
     checkpoint_every: str = "10min"
+    log: tuple[LoggerName, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("runs", "weights"):  # strings are welcome

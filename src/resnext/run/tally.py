@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from resnext.metrics import Scores
 from resnext.run.folder import RunFolder
+from resnext.run.loggers import Loggers
 from resnext.training.loop import Step
 
 T = TypeVar("T")
@@ -88,10 +89,11 @@ class Tally:
     `sums` is what an interrupted run had of this epoch; `batches` knows how long training waited for it.
     """
 
-    def __init__(self, folder: RunFolder, sums: Sums, batches: Timed[Any]) -> None:
+    def __init__(self, folder: RunFolder, sums: Sums, batches: Timed[Any], loggers: Loggers) -> None:
         self.folder = folder
         self.sums = sums
         self.batches = batches
+        self.loggers = loggers
         self.waiting: list[Step] = []
         self.since = time.perf_counter()
 
@@ -131,6 +133,8 @@ class Tally:
             self.last = step
         if lines:
             self.folder.add_metrics(lines)
+            loss = sum(line["loss"] for line in lines) / len(lines)
+            self.loggers.log(self.last.step, {"loss": loss, "lr": self.last.lr})
         self.waiting.clear()
         now = time.perf_counter()
         self.sums.seconds += now - self.since

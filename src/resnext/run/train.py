@@ -38,6 +38,7 @@ from resnext.run.choices import (
 from resnext.run.evaluate import Evaluation, evaluate_pictures
 from resnext.run.events import Event, Finished, Judged, Looked, Settled, Stepped
 from resnext.run.folder import RunError, RunFolder
+from resnext.run.loggers import Loggers, choose_loggers
 from resnext.run.machine import Machine, default_workers, find_machine
 from resnext.run.order import Order, Run
 from resnext.run.saving import Every, Progress, Saver, restore
@@ -54,11 +55,12 @@ CURVE_POINTS = 100
 def train(order: Order) -> Generator[Event, None, Run]:
     """Train as ordered; the last event is `Finished`.
 
-    Raises `DataError`, `RunError`, `ArchitectureError`, `WeightsError` or `DeviceError` before the
-    first step; later `Stopped` on a signal, `Diverged`, `BadPicture` or `OSError`, always with the last
-    checkpoint intact. status.json says which.
+    Raises `DataError`, `RunError`, `ArchitectureError`, `WeightsError`, `DeviceError` or `LoggerMissing`
+    before the first step; later `Stopped` on a signal, `Diverged`, `BadPicture` or `OSError`, always with
+    the last checkpoint intact. status.json says which.
     """
     every = Every.parse(order.checkpoint_every)
+    choose_loggers(order.log)
     machine = find_machine(order.device)
     splits = read_splits(order.data)
     folder = _find_run(order)
@@ -137,7 +139,6 @@ def _carry_out(
     weights = class_weights(recipe, splits.train)
     on_machine = None if weights is None else torch.from_numpy(weights).to(machine.device)
     precision = torch_precision(recipe.precision or "float32")
-    tally, saver = Tally(folder, sums, batches), Saver(state, folder, every)
     steps = fit(
         state,
         pairs,
@@ -149,31 +150,34 @@ def _carry_out(
         seed=recipe.seed,
     )
     patience = recipe.training.patience
-    for step in steps if progress.since_best < (patience or math.inf) else ():
-        tally.add(step)
-        yield Stepped(step, plan)
-        if step.ends_epoch:
-            epoch = tally.finish_epoch()
-            classifier = Classifier(_judged(state), contract, machine.device)
-            start = time.perf_counter()
-            val = evaluate_pictures(classifier, splits.val, "val", workers=workers).scores
-            progress.evaluation_s += time.perf_counter() - start
-            is_best = progress.add(epoch, val)
-            folder.add_metrics([epoch.line(val)])
-            folder.log(f"{epoch.text(plan.epochs, val)}{', best so far' if is_best else ''}")
-            saver.save(progress, tally, is_best)
-            yield Judged(epoch, plan.epochs, val, is_best)
-            if patience and progress.since_best >= patience:
-                folder.log(f"no better epoch than {progress.best_epoch} for {patience} epochs: ending early")
-                break
-        elif stop.reason is not None or saver.is_due():
-            saver.save(progress, tally)
-        if stop.reason is not None and step.step < plan.steps:
-            saver.writer.wait()
-            raise Stopped(
-                f"{stop.reason} at step {step.step} of {plan.steps}; the same command with "
-                f"--name {folder.path.name} --resume auto goes on"
-            )
+    with contextlib.closing(Loggers(choose_loggers(order.log), folder, recipe, state.step)) as loggers:
+        tally, saver = Tally(folder, sums, batches, loggers), Saver(state, folder, every)
+        for step in steps if progress.since_best < (patience or math.inf) else ():
+            tally.add(step)
+            yield Stepped(step, plan)
+            if step.ends_epoch:
+                epoch = tally.finish_epoch()
+                classifier = Classifier(_judged(state), contract, machine.device)
+                start = time.perf_counter()
+                val = evaluate_pictures(classifier, splits.val, "val", workers=workers).scores
+                progress.evaluation_s += time.perf_counter() - start
+                is_best = progress.add(epoch, val)
+                folder.add_metrics([epoch.line(val)])
+                loggers.log(step.step, epoch.line(val))
+                folder.log(f"{epoch.text(plan.epochs, val)}{', best so far' if is_best else ''}")
+                saver.save(progress, tally, is_best)
+                yield Judged(epoch, plan.epochs, val, is_best)
+                if patience and progress.since_best >= patience:
+                    folder.log(f"ending early: no better epoch than {progress.best_epoch} for {patience}")
+                    break
+            elif stop.reason is not None or saver.is_due():
+                saver.save(progress, tally)
+            if stop.reason is not None and step.step < plan.steps:
+                saver.writer.wait()
+                raise Stopped(
+                    f"{stop.reason} at step {step.step} of {plan.steps}; the same command with "
+                    f"--name {folder.path.name} --resume auto goes on"
+                )
     saver.writer.wait()
 
     checkpoints.load(state, folder.best)
