@@ -80,7 +80,7 @@ def _run(account: Account) -> dict[str, Any]:
         "pairs": pairs,
         "mistakes": list(account.mistakes()),
         "rows": sorted(account.scores.classes, key=lambda row: (row.count == 0, row.f1)),
-        "waits": account.result["waits"],
+        "waits": account.result.get("waits"),  # runs of earlier versions have none
     }
 
 
