@@ -1,0 +1,169 @@
+"""How a run begins: found again and compared, or made from the data, the recipe and the machine."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from resnext.arch import Architecture
+from resnext.contract import Contract
+from resnext.data.decode import BadPicture, DataError
+from resnext.data.pictures import Splits, fingerprint
+from resnext.data.scan import Scan, scan
+from resnext.models import Network, create
+from resnext.recipe import Recipe, RecipeError, dotted_names, get_field, set_field
+from resnext.results import stamp
+from resnext.run.choices import Choice, build_contract, choose
+from resnext.run.events import Looked
+from resnext.run.folder import RunError, RunFolder
+from resnext.run.machine import Machine
+from resnext.run.order import Order
+from resnext.weights import WeightsError, network_name, start_from, weights_digest
+
+
+def find_run(order: Order) -> RunFolder | None:
+    """The run to go on with, if that is asked for and there is one. Raises `RunError`."""
+    if order.resume == "never":
+        return None
+    folder = RunFolder(order.runs / (order.name or ""))
+    if (folder.path / "data.json").exists():  # the last file that a beginning run writes
+        return folder
+    if order.resume == "must":
+        raise RunError(f"{folder.path}: there is no run to resume")
+    folder.remove_beginning()
+    return None
+
+
+def check_same_run(folder: RunFolder, order: Order, splits: Splits) -> None:
+    """Raises `RunError` with the differences where `order` is not the run in `folder`.
+
+    More epochs than the run has are no difference: they lengthen it.
+    """
+    recipe, about = folder.recipe(), folder.read_json("data.json")
+    longer = order.recipe.epochs is not None and order.recipe.epochs > (recipe.epochs or 0)
+    differences = []
+    for name in dotted_names():
+        asked, had = get_field(order.recipe, name), get_field(recipe, name)
+        if asked is not None and asked != had and not (name == "epochs" and longer):
+            differences.append(f"  {name}: {asked} now, {had} in the run")
+    classes = folder.contract().classes
+    if splits.classes != classes:
+        differences.append(f"  classes: {len(splits.classes)} now, {len(classes)} in the run, or other names")
+    elif fingerprint(splits) != about["fingerprint"]:
+        differences.append("  data: pictures were added, removed or changed")
+    if order.weights is not None:
+        asked, had = weights_digest(order.weights), (about["weights"] or {}).get("sha256")
+        if asked != had:
+            differences.append(f"  weights: {order.weights} now, {'others' if had else 'none'} in the run")
+    if differences:
+        raise RunError(
+            f"{folder.path}: cannot go on with other settings or data\n"
+            + "\n".join(differences)
+            + "\nGive the command that it was started with, or another --name"
+        )
+    if longer:
+        folder.log(f"lengthened from {recipe.epochs} to {order.recipe.epochs} epochs")
+        folder.write("config.toml", set_field(recipe, "epochs", order.recipe.epochs).to_toml())
+        folder.reopen()
+
+
+def begin(
+    order: Order, splits: Splits, machine: Machine
+) -> Generator[Looked, None, tuple[RunFolder, list[Choice]]]:
+    """Look at all pictures, fill the recipe, check it, and make the run folder."""
+    digest = fingerprint(splits)
+    scans: dict[str, Scan] = {}
+    total = sum(len(pictures) for _, pictures in splits.items())
+    done = 0
+    for name, pictures in splits.items():
+        looking = scan(pictures)
+        while name not in scans:
+            try:
+                yield Looked(done + next(looking), total)
+            except StopIteration as end:
+                scans[name] = end.value
+        done += len(pictures)
+    bad = {name: one.bad for name, one in scans.items()}
+    if order.on_bad == "fail":
+        _refuse(bad)
+    splits = splits.without({name: set(errors) for name, errors in bad.items()})
+    if shown := set(range(len(splits.classes))) - set(splits.train.labels.tolist()):
+        raise DataError(f"train: no readable picture is left of class {splits.classes[min(shown)]!r}")
+    if empty := [name for name, pictures in splits.items() if len(pictures) == 0]:
+        raise DataError(f"{empty[0]}: no readable picture is left")
+
+    recipe = order.recipe
+    if order.weights is not None and recipe.model is None:
+        recipe = set_field(recipe, "model", network_name(order.weights))
+    recipe, choices = choose(recipe, splits, scans["train"], machine)
+    if recipe.batch and recipe.batch > len(splits.train):
+        raise DataError(f"batch {recipe.batch} is larger than the {len(splits.train)} training pictures")
+    contract = build_contract(recipe, splits, digest, stamp(machine.name).commit)
+    origin = _origin(order)
+    network = first_network(recipe, contract, origin)  # raises before a folder is made
+    _check_start(recipe, network, origin is not None)
+    stem = "".join(c if c.isalnum() or c in "-_." else "-" for c in f"{splits.name}-{network.arch.name}")
+    folder = RunFolder.create(order.runs, order.name, stem)
+    folder.write("config.toml", recipe.to_toml())
+    folder.write("contract.json", contract.dumps())
+    folder.write_json("environment.json", asdict(stamp(machine.name)) | {"data": order.data})
+    skipped = {
+        name: {str(i): [error.key, error.reason] for i, error in errors.items()}
+        for name, errors in bad.items()
+    }
+    about = {
+        "name": splits.name,
+        "fingerprint": digest,
+        "counts": {name: len(pictures) for name, pictures in splits.items()},
+        "skipped": skipped,
+        "weights": origin,
+    }
+    folder.write_json("data.json", about)
+    return folder, choices
+
+
+def _refuse(bad: dict[str, dict[int, BadPicture]]) -> None:
+    errors = [error for split in bad.values() for error in split.values()]
+    if errors:
+        shown = "\n".join(f"  {error}" for error in errors[:10])
+        more = f"\n  and {len(errors) - 10} more" if len(errors) > 10 else ""
+        raise DataError(
+            f"{len(errors)} picture{'s' * (len(errors) > 1)} cannot be read\n{shown}{more}\n"
+            "Mend or remove them, or leave them out with --on-bad skip"
+        )
+
+
+def _check_start(recipe: Recipe, network: Network, from_weights: bool) -> None:
+    """Raises `RecipeError` for settings that make no sense where the network starts."""
+    training, parts = recipe.training, len(network.parts())
+    if training.frozen >= parts:
+        raise RecipeError(f"training.frozen: {training.frozen} leaves nothing to learn in {parts} parts")
+    if from_weights and training.zero_init:
+        raise RecipeError("training.zero_init: has no effect with --weights, which hold these scales")
+    if not from_weights and (training.frozen or training.layer_decay < 1):
+        name = "frozen" if training.frozen else "layer_decay"
+        raise RecipeError(f"training.{name}: holds back parts that were never trained; give --weights")
+
+
+def _origin(order: Order) -> dict[str, Any] | None:
+    """The weights that the run starts from, for its records. Raises `WeightsError`."""
+    if order.weights is None:
+        return None
+    path = order.weights.resolve()
+    return {"path": str(path), "sha256": weights_digest(path), "new_head": order.new_head}
+
+
+def first_network(recipe: Recipe, contract: Contract, origin: dict[str, Any] | None) -> Network:
+    """The network at its start: from the seed, or from weights. Raises `WeightsError`."""
+    arch = Architecture.from_name(recipe.model or "", len(contract.classes), contract.input.channels)
+    if origin is None:
+        network = create(arch, recipe.seed)
+        if recipe.training.zero_init:
+            network.zero_last_scales()
+        return network
+    path = Path(origin["path"])
+    if weights_digest(path) != origin["sha256"]:
+        raise WeightsError(f"{path}: is not the file any more that this run was started from")
+    return start_from(arch, contract.classes, path, recipe.seed, origin["new_head"])
