@@ -206,3 +206,10 @@ def test_an_unknown_table_of_toml_is_named() -> None:
 def test_settings_that_do_not_fit_together(changes: dict[str, Any], says: str) -> None:
     with pytest.raises(RecipeError, match=re.escape(says)):
         override(Recipe(), **changes)
+
+
+def test_a_training_crop_fits_into_the_picture_and_its_margin() -> None:
+    fits = override(named_recipe("cifar"), data__train_px=40)
+    assert fits.data.train_px == 40
+    with pytest.raises(RecipeError, match=r"data.train_px: must be at most size_px \+ 2 pad_px \(40\)"):
+        override(named_recipe("cifar"), data__train_px=41)

@@ -71,6 +71,10 @@ class Recipe:
         demand(self.data.pad_px is None or self.data.pad_px >= 0, "data.pad_px", "at least 0")
         size, resize = self.data.size_px, self.data.resize_px
         demand(not (size and resize) or resize >= size, "data.resize_px", f"at least size_px ({size})")  # type: ignore[operator]
+        crop_px, pad = self.data.train_px, self.data.pad_px
+        if self.data.crop == "pad" and size and crop_px and pad is not None:
+            most = size + 2 * pad
+            demand(crop_px <= most, "data.train_px", f"at most size_px + 2 pad_px ({most})")
         demand(self.data.flip is None or 0 <= self.data.flip <= 1, "data.flip", "from 0 to 1")
         demand(0 < self.data.min_area <= 1, "data.min_area", "above 0 and at most 1")
         demand(1 <= self.data.max_aspect <= 100, "data.max_aspect", "from 1 to 100")

@@ -20,7 +20,7 @@ from resnext.data.mixing import Mixing
 from resnext.data.sources import read_split, read_splits
 
 RESIZE = Resize(16, 16)
-AUGMENTATION = Augmentation((PadCrop(RESIZE, 2, (0, 0, 0)), Flip(0.5)))
+AUGMENTATION = Augmentation((PadCrop(RESIZE, RESIZE.crop_px, 2, (0, 0, 0)), Flip(0.5)))
 
 
 @given(st.integers(1, 60), st.integers(1, 12), st.integers(1, 4), st.integers(0, 9), st.data())

@@ -51,7 +51,7 @@ def test_the_whole_picture_is_resized_then_cut(
 @pytest.mark.parametrize("size", [(40, 30), (30, 40), (16, 16)])
 def test_a_crop_that_may_not_shift_is_evaluation_s_picture(size: tuple[int, int]) -> None:
     image = picture(*size)
-    still = PadCrop(RESIZE, 0, (1, 2, 3))(image, sample_generator(0, 0, 0))
+    still = PadCrop(RESIZE, RESIZE.crop_px, 0, (1, 2, 3))(image, sample_generator(0, 0, 0))
     assert still.tobytes() == resize_and_crop(image, RESIZE).tobytes()
 
 

@@ -25,21 +25,24 @@ def sample_generator(seed: int, epoch: int, index: int) -> Generator:
 
 @dataclass(frozen=True)
 class PadCrop:
-    """Evaluation's picture, shifted by up to `pad_px` each way on a margin of colour `fill`.
+    """A random square of `size_px` out of evaluation's picture with a margin of colour `fill`.
 
     With the mean colour as `fill` this is zero padding after normalisation, as in the authors' code.
+    torchvision's `RandomCrop(size_px, padding=pad_px)` draws from the same distribution.
     """
 
     resize: Resize
+    size_px: int
     pad_px: int
     fill: tuple[int, int, int]
 
     def __call__(self, image: Image.Image, random: Generator) -> Image.Image:
         image = resize_and_crop(image, self.resize)
-        left, top = (int(v) for v in random.integers(-self.pad_px, self.pad_px, 2, endpoint=True))
-        shifted = Image.new("RGB", image.size, self.fill)
-        shifted.paste(image, (left, top))
-        return shifted
+        farthest = image.width + self.pad_px - self.size_px
+        left, top = (int(v) for v in random.integers(-self.pad_px, farthest, 2, endpoint=True))
+        square = Image.new("RGB", (self.size_px, self.size_px), self.fill)
+        square.paste(image, (-left, -top))
+        return square
 
 
 @dataclass(frozen=True)

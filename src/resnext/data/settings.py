@@ -21,8 +21,8 @@ class DataSettings:
     std: tuple[float, float, float] | None = None
     """Divides each channel (scale 0 to 1)."""
     crop: Literal["pad", "resized"] | None = None
-    """Training crop: `pad` shifts by up to `pad_px` on a margin of the mean colour (CIFAR);
-    `resized` takes a random part and stretches it (Inception)."""
+    """Training crop: `pad` takes a random square of the picture with a margin of the mean colour, at its
+    own scale (CIFAR); `resized` takes a random part and stretches it (Inception)."""
     pad_px: int | None = None
     """Margin of the `pad` crop on each side."""
     min_area: float = 0.35

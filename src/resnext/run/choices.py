@@ -144,9 +144,7 @@ def build_augmentation(recipe: Recipe, contract: Contract) -> Augmentation:
     size = settings.train_px or contract.input.height_px
     steps: list[Step] = []
     if settings.crop == "pad":
-        shorter = round(contract.resize.shorter_px * size / contract.input.height_px)
-        resize = Resize(shorter, size, settings.interpolation)
-        steps.append(PadCrop(resize, settings.pad_px or 0, fill))
+        steps.append(PadCrop(contract.resize, size, settings.pad_px or 0, fill))
     else:
         steps.append(ResizedCrop(size, settings.min_area, settings.max_aspect, settings.interpolation))
     steps.append(Flip(settings.flip or 0.0))

@@ -100,6 +100,10 @@ class Saver:
         self.standstill_s += time.perf_counter() - start
         tally.resume_clock()
 
+    def close(self) -> None:
+        """Return when nothing is being written: no file of the run changes after it was left."""
+        self.writer.wait()
+
 
 def restore(state: State, folder: RunFolder, steps_per_epoch: int) -> tuple[Progress, Sums]:
     """Load the newest whole checkpoint, if there is any, and forget what was logged after it.

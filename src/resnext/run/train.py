@@ -143,8 +143,11 @@ def _carry_out(
         seed=recipe.seed,
     )
     patience = recipe.training.patience
-    with contextlib.closing(Loggers(choose_loggers(order.log), folder, recipe, state.step)) as loggers:
-        tally, saver = Tally(folder, sums, batches, loggers), Saver(state, folder, every)
+    with (
+        contextlib.closing(Loggers(choose_loggers(order.log), folder, recipe, state.step)) as loggers,
+        contextlib.closing(Saver(state, folder, every)) as saver,
+    ):
+        tally = Tally(folder, sums, batches, loggers)
         for step in steps if progress.since_best < (patience or math.inf) else ():
             tally.add(step)
             yield Stepped(step, plan)
@@ -166,12 +169,10 @@ def _carry_out(
             elif stop.reason is not None or saver.is_due():
                 saver.save(progress, tally)
             if stop.reason is not None and step.step < plan.steps:
-                saver.writer.wait()
                 raise Stopped(
                     f"{stop.reason} at step {step.step} of {plan.steps}; the same command with "
                     f"--name {folder.path.name} --resume auto goes on"
                 )
-    saver.writer.wait()
 
     checkpoints.load(state, folder.best)
     classifier = Classifier(_judged(state), contract, machine.device)
