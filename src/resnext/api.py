@@ -15,8 +15,9 @@ from resnext import models
 from resnext.arch import KNOWN_NAMES, Architecture
 from resnext.cost import Cost, count_cost
 from resnext.data.decode import BadPicture, DataError
+from resnext.data.folders import pictures_under
 from resnext.data.pictures import Loose
-from resnext.data.sources import pictures_under, read_split
+from resnext.data.sources import read_split
 from resnext.engine import Classifier, Prediction, Views, open_model
 from resnext.recipe import Recipe, named_recipe, override
 from resnext.reporting import write_report

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,8 @@ import torch
 from safetensors.torch import load_file
 
 from resnext import api
-from resnext.recipe import named_recipe, override
+from resnext.data.sources import STREAM_NOTE
+from resnext.recipe import RecipeError, named_recipe, override
 from resnext.run import Judged, RunError, Stepped, Stopped
 from resnext.run.saving import Every
 from resnext.run.stopping import StopRequest
@@ -128,6 +131,43 @@ def test_all_regularisation_is_resumed_exactly(data: str, tmp_path: Path) -> Non
             train_until(api.Order(data, EVERYTHING, "x", tmp_path, "auto"), stop, signal.SIGTERM)
     api.train(data, EVERYTHING, name="x", runs=tmp_path, resume="must", workers=1)
     assert_same(tmp_path / "x", whole)
+
+
+@pytest.fixture(scope="module")
+def stream(data: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The same pictures in tars, class after class: the worst order there is."""
+    pytest.importorskip("datasets")
+    root = tmp_path_factory.mktemp("tars")
+    for folder in sorted(Path(data).glob("*/*")):
+        label = str(ord(folder.name) - ord("a")).encode()
+        with tarfile.open(root / f"{folder.parent.name}-{folder.name}.tar", "w") as tar:
+            for picture in sorted(folder.iterdir()):
+                for suffix, content in (("png", picture.read_bytes()), ("cls", label)):
+                    member = tarfile.TarInfo(f"{folder.name}{picture.stem}.{suffix}")
+                    member.size = len(content)
+                    tar.addfile(member, io.BytesIO(content))
+    return f"stream:{root}"
+
+
+@pytest.mark.filterwarnings("ignore:This DataLoader will create 2 worker processes")  # on one core
+def test_a_stream_is_resumed_exactly_on_any_number_of_workers(stream: str, tmp_path: Path) -> None:
+    whole = api.train(stream, RECIPE, name="whole", runs=tmp_path)
+    assert STREAM_NOTE in (whole.folder / "log.txt").read_text()
+    for workers, stop in enumerate((4, 9, 15)):
+        with pytest.raises(Stopped):
+            train_until(
+                api.Order(stream, RECIPE, "x", tmp_path, "auto", workers=workers), stop, signal.SIGTERM
+            )
+    api.train(stream, RECIPE, name="x", runs=tmp_path, resume="must")
+    assert_same(tmp_path / "x", whole.folder)
+    judged = api.evaluate(whole.folder, stream).scores
+    assert judged.top1_error == whole.result["metrics"]["val"]["top1_error"]
+
+
+def test_nothing_can_be_drawn_from_a_stream(stream: str, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"data\.balance: a stream is read in order.*use weights"):
+        api.train(stream, override(RECIPE, data__balance="sampler"), name="x", runs=tmp_path)
+    assert not (tmp_path / "x").exists()
 
 
 def test_a_run_without_progress_ends_early(data: str, tmp_path: Path) -> None:

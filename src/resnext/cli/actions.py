@@ -20,6 +20,7 @@ from resnext.cli.tables import open_writer
 from resnext.cli.verbs import Demo, Evaluate, Models, Predict, Recipes, Report, Train
 from resnext.contract import ContractError
 from resnext.data.decode import BadPicture, DataError
+from resnext.data.hub import SourceMissing
 from resnext.data.sources import read_split
 from resnext.engine import ModelError
 from resnext.recipe import RECIPES, RecipeError, named_recipe, override
@@ -39,6 +40,7 @@ EXIT_CODES: dict[type[Exception], int] = {
     Diverged: 4,
     DeviceError: 5,
     LoggerMissing: 5,
+    SourceMissing: 5,
     Stopped: 75,
     CheckpointError: 4,
 }

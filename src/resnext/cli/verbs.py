@@ -20,8 +20,8 @@ class Train:
     """Train a network on DATA and leave a run folder with the model in it."""
 
     data: Annotated[Positional[str], arg(name="source", metavar="DATA")]
-    """A folder of class folders (or of train/, val/, test/), a folder of {split}.parquet or .csv, one such
-    table, or `digits`."""
+    """A folder of class folders (or of train/, val/, test/), a folder of {split}.parquet, .csv, .arrow or
+    .tar, one such file, hf:owner/name, stream: before one of these, or `digits`."""
     settings: Annotated[Recipe, arg(name="")]
     recipe: Annotated[str, arg(metavar="|".join(RECIPES))] = "small"
     """What the settings below start from."""

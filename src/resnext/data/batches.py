@@ -79,6 +79,20 @@ class Plan:
 
 
 @dataclass(frozen=True)
+class WindowedPlan(Plan):
+    """A plan for streams: each epoch is in their order but for windows of `window` pictures, each of which
+    is shuffled. Where the windows begin differs from epoch to epoch."""
+
+    window: int
+
+    def order(self, epoch: int) -> np.ndarray:
+        random = np.random.Generator(np.random.PCG64((self.seed, epoch)))
+        first = int(random.integers(1, self.window, endpoint=True))
+        windows = np.split(np.arange(self.pictures), range(first, self.pictures, self.window))
+        return np.concatenate([random.permutation(window) for window in windows])
+
+
+@dataclass(frozen=True)
 class BalancedPlan(Plan):
     """A plan whose epochs show all classes equally often, to within one picture.
 

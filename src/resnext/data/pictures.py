@@ -20,7 +20,12 @@ Labels = NDArray[np.int64]
 
 
 class Pictures(ABC):
-    """N pictures; `labels[i]` indexes `classes`, and `keys[i]` is what a person finds picture i by."""
+    """N pictures; `labels[i]` indexes `classes`, and `keys[i]` is what a person finds picture i by.
+
+    Where `window` is a number, opening them is fast only in an order that is shuffled within so many.
+    """
+
+    window: int | None = None
 
     def __init__(self, keys: Sequence[str], labels: Labels, classes: tuple[str, ...]) -> None:
         self.keys = keys
@@ -49,6 +54,7 @@ class Selection(Pictures):
     def __init__(self, source: Pictures, indices: Labels) -> None:
         keys = [source.keys[i] for i in indices]
         super().__init__(keys, source.labels[indices], source.classes)
+        self.window = source.window
         self.source = source
         self.indices = indices
 

@@ -32,6 +32,8 @@ COLOUR_SAMPLE = 2000
 
 #: Pictures that one task looks at: enough that the tasks of millions fit in memory.
 CHUNK = 64
+#: All that is looked at together stays within the window of a stream.
+MOST_THREADS = 32
 
 
 def scan(pictures: Pictures) -> Generator[int, None, Scan]:
@@ -56,7 +58,7 @@ def scan(pictures: Pictures) -> Generator[int, None, Scan]:
 
     chunks = [range(len(pictures))[at : at + CHUNK] for at in range(0, len(pictures), CHUNK)]
     moments: list[NDArray[np.float64]] = []
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
+    with ThreadPoolExecutor(min(os.cpu_count() or 1, MOST_THREADS)) as threads:
         for chunk, some in zip(chunks, threads.map(look, chunks), strict=True):
             moments += some
             yield chunk.stop

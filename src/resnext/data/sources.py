@@ -1,4 +1,4 @@
-"""DATA on the command line to pictures: folders, tables and `digits`.
+"""DATA on the command line to pictures: folders, tables, `digits`, and what `datasets` reads.
 
 `read_splits` gives what training needs; `read_split` one split for evaluation.
 """
@@ -6,38 +6,25 @@
 from __future__ import annotations
 
 import contextlib
-import csv
 import difflib
-import json
-import os
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
+from resnext.data import hub
 from resnext.data.decode import SUFFIXES, DataError
-from resnext.data.pictures import (
-    Arrays,
-    Encoded,
-    Files,
-    Labels,
-    Pictures,
-    Splits,
-    align,
-    fingerprint,
-    hold_out,
-    readable,
-)
+from resnext.data.folders import read_folder
+from resnext.data.pictures import Arrays, Pictures, Splits, align, fingerprint, hold_out
+from resnext.data.streams import WINDOW
+from resnext.data.tables import SPLIT_NAMES, TABLE_SUFFIXES, read_shards, read_table
 
-#: Names that a split goes by.
-SPLIT_NAMES = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
-IMAGE_COLUMNS = ("image", "img", "picture", "bytes", "path", "file", "filename", "file_name", "filepath")
-LABEL_COLUMNS = ("label", "labels", "class", "class_name", "category", "target")
-TABLE_SUFFIXES = (".parquet", ".csv")
 #: One seed for every split that we make, so that runs with other seeds see the same pictures.
 SPLIT_SEED = 0
+#: What training on a stream cannot promise.
+STREAM_NOTE = (
+    f"a stream: shuffled within windows of {WINDOW} pictures, read again on resume up to where it was; "
+    "changed pictures would not be noticed"
+)
 
 
 def read_splits(data: str) -> Splits:
@@ -47,7 +34,7 @@ def read_splits(data: str) -> Splits:
     80/10/10. Raises `DataError`.
     """
     parts = _read_parts(data)
-    notes: list[str] = []
+    notes = [STREAM_NOTE] if any(part.window for part in parts.values()) else []
     if None in parts:
         whole = parts[None]
         _check_classes(whole, data, least=3)
@@ -105,8 +92,8 @@ def _read_parts(data: str) -> dict[str | None, Pictures]:
     """Splits by name, or everything under None; each with the classes it shows."""
     if data == "digits":
         return _read_digits()
-    if data.startswith("hf:"):
-        raise DataError(f"{data}: data sets of the hub are not supported yet; download it as Parquet")
+    if hub.reads(data):
+        return hub.read_parts(data)
     path = Path(data)
     if not path.exists():
         siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
@@ -115,17 +102,17 @@ def _read_parts(data: str) -> dict[str | None, Pictures]:
             f"{data}: there is no such folder or file" + (f". Is it {near[0]!r}?" if near else "")
         )
     if path.is_file():
-        return _read_table(path)
+        return read_table(path)
     parts: dict[str | None, Pictures] = {}
     for split, names in SPLIT_NAMES.items():
         found = [p for name in names for p in _find_split(path, name)]
         if len({p.name.split("-0")[0] for p in found}) > 1:
             raise DataError(f"{data}: {' and '.join(p.name for p in found)} are all {split}; keep one")
         if found:
-            parts[split] = _read_folder(found[0]) if found[0].is_dir() else _read_shards(found)
+            parts[split] = read_folder(found[0]) if found[0].is_dir() else read_shards(found)
     if parts:
         return parts
-    return {None: _read_folder(path)}
+    return {None: read_folder(path)}
 
 
 def _find_split(folder: Path, name: str) -> list[Path]:
@@ -138,172 +125,11 @@ def _find_split(folder: Path, name: str) -> list[Path]:
 
 
 def _name(data: str) -> str:
+    """The set's own name: of `hf:owner/name:config`, `name`; of a path, its last part."""
+    if data.startswith((hub.HUB, hub.STREAM)):
+        data = data.removeprefix(hub.STREAM)
+        return data.removeprefix(hub.HUB).split(":")[0].rsplit("/", 1)[-1]
     return data if data == "digits" else Path(data).resolve().stem
-
-
-# Folders
-
-
-def _read_folder(root: Path) -> Pictures:
-    """A folder of class folders, each searched to any depth."""
-    try:
-        entries = sorted(e.name for e in os.scandir(root) if e.is_dir() and not e.name.startswith("."))
-    except PermissionError:
-        raise DataError(f"{root}: no permission to read this folder") from None
-    keys: list[str] = []
-    labels: list[int] = []
-    for label, name in enumerate(entries):
-        if readable(name) != name:
-            raise DataError(f"{readable(str(root))}: the folder name {name!r} is not UTF-8; rename it")
-        found = [f"{name}/{path}" for path in pictures_under(root / name)]
-        keys += found
-        labels += [label] * len(found)
-    if not entries:
-        loose = sum(1 for e in os.scandir(root) if Path(e.name).suffix.lower() in SUFFIXES)
-        raise DataError(
-            f"{root}: "
-            + (f"has {loose} pictures but no class folders; " if loose else "is empty; ")
-            + "expected one folder a class with its pictures, as in "
-            f"{root.name}/cat/1.jpg, or {root.name}/train/cat/1.jpg"
-        )
-    return Files(root, keys, np.array(labels, dtype=np.int64), tuple(entries))
-
-
-def pictures_under(folder: Path) -> list[str]:
-    """Paths of the pictures in `folder`, searched to any depth, relative to it and in plain order.
-
-    Hidden files and folders do not count; a folder that links make reachable twice counts once.
-    """
-    found: list[str] = []
-    seen: set[str] = set()
-    for parent, folders, files in os.walk(folder, followlinks=True):
-        real = os.path.realpath(parent)
-        if real in seen:
-            folders.clear()
-            continue
-        seen.add(real)
-        folders[:] = sorted(f for f in folders if not f.startswith("."))
-        for file in sorted(files):
-            if Path(file).suffix.lower() in SUFFIXES and not file.startswith("."):
-                found.append(os.path.relpath(os.path.join(parent, file), folder))
-    return found
-
-
-# Tables
-
-
-def _read_table(path: Path) -> dict[str | None, Pictures]:
-    """A table alone: by its `split` column where it has one."""
-    table = _load(path)
-    whole = _pictures(table, path)
-    split = next((name for name in table.column_names if name.lower() == "split"), None)
-    if split is None:
-        return {None: whole}
-    column = np.array([str(v) for v in table[split].to_pylist()])
-    known = {name: split for split, names in SPLIT_NAMES.items() for name in names}
-    if unknown := set(column.tolist()) - known.keys():
-        raise DataError(f"{path}: column split holds {sorted(unknown)[0]!r}; known are {', '.join(known)}")
-    splits = np.array([known[v] for v in column])
-    return {name: whole.select(np.flatnonzero(splits == name)) for name in np.unique(splits).tolist()}
-
-
-def _read_shards(paths: list[Path]) -> Pictures:
-    tables = [_load(path) for path in paths]
-    try:
-        return _pictures(pa.concat_tables(tables), paths[0])
-    except pa.ArrowInvalid as error:
-        raise DataError(f"{paths[0]}: its shards do not fit together ({error})") from None
-
-
-def _load(path: Path) -> pa.Table:
-    if path.suffix not in TABLE_SUFFIXES:
-        raise DataError(f"{path}: a table must end in {' or '.join(TABLE_SUFFIXES)}")
-    try:
-        if path.suffix == ".parquet":
-            table = pq.read_table(path)
-            if table.num_rows == 0:
-                raise DataError(f"{path}: has no rows")
-            return table
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
-    except PermissionError:
-        raise DataError(f"{path}: no permission to read this file") from None
-    except (pa.ArrowInvalid, OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: cannot be read as {path.suffix[1:]} ({error})") from None
-    if not rows:
-        raise DataError(f"{path}: no rows under its head line")
-    if any(None in row or None in row.values() for row in rows):
-        raise DataError(f"{path}: a line has more or fewer fields than the head line")
-    return pa.Table.from_pylist(rows)
-
-
-def _pictures(table: pa.Table, path: Path) -> Pictures:
-    image_name = _column(table, IMAGE_COLUMNS, path, "picture")
-    label_name = _column(table, LABEL_COLUMNS, path, "label")
-    labels, classes = _labels(table, label_name, path)
-    image = table[image_name]
-    if pa.types.is_struct(image.type):  # the Hugging Face Image feature
-        struct = {image.type.field(i).name: part for i, part in enumerate(image.flatten())}
-        paths = struct.get("path")
-        encoded = struct.get("bytes")
-        if encoded is not None and encoded.null_count < len(encoded):
-            keys = paths.to_pylist() if paths is not None else [None] * len(table)
-            return Encoded(encoded, _unique(keys, path), labels, classes)
-        if paths is None:
-            raise DataError(f"{path}: column {image_name} holds neither bytes nor path")
-        image = paths
-    if pa.types.is_binary(image.type) or pa.types.is_large_binary(image.type):
-        return Encoded(image, _unique([None] * len(table), path), labels, classes)
-    if pa.types.is_string(image.type) or pa.types.is_large_string(image.type):
-        return Files(path.parent, [str(p) for p in image.to_pylist()], labels, classes)
-    raise DataError(f"{path}: column {image_name} holds {image.type}, not bytes or paths")
-
-
-def _column(table: pa.Table, known: tuple[str, ...], path: Path, what: str) -> str:
-    for name in known:
-        for column in table.column_names:
-            if column.lower() == name:
-                return str(column)
-    raise DataError(
-        f"{path}: no {what} column; it has {', '.join(table.column_names)}, and one of "
-        f"{', '.join(known)} is needed"
-    )
-
-
-def _unique(keys: list[str | None], path: Path) -> list[str]:
-    """Keys that a person can find: the path in the table, or the table's name and the row."""
-    return [key or f"{path.name}#{row}" for row, key in enumerate(keys)]
-
-
-def _labels(table: pa.Table, name: str, path: Path) -> tuple[Labels, tuple[str, ...]]:
-    column = table[name]
-    values = column.to_pylist()
-    if unlabelled := sum(value is None or value == "" for value in values):
-        raise DataError(f"{path}: column {name} has {unlabelled} rows without a label")
-    names = _feature_names(table, name, path)
-    if names is not None and pa.types.is_integer(column.type):
-        if outside := [v for v in values if not 0 <= v < len(names)]:
-            raise DataError(f"{path}: label {outside[0]} is not one of the {len(names)} named classes")
-        words = [names[v] for v in values]
-    else:
-        words = [str(v) for v in values]
-    classes = tuple(sorted(set(words)))
-    position = {word: i for i, word in enumerate(classes)}
-    return np.array([position[word] for word in words], dtype=np.int64), classes
-
-
-def _feature_names(table: pa.Table, column: str, path: Path) -> list[str] | None:
-    """Class names in the schema's Hugging Face metadata."""
-    metadata: dict[bytes, bytes] = table.schema.metadata or {}
-    if b"huggingface" not in metadata:
-        return None
-    try:
-        info: dict[str, Any] = json.loads(metadata[b"huggingface"]).get("info") or {}
-    except (ValueError, AttributeError) as error:
-        raise DataError(f"{path}: its Hugging Face metadata cannot be read ({error})") from None
-    feature = (info.get("features") or {}).get(column) or {}
-    names: list[str] | None = feature.get("names")
-    return names
 
 
 # Digits

@@ -18,6 +18,7 @@ from PIL import Image
 
 from resnext.contract import Contract
 from resnext.data.decode import DataError
+from resnext.data.hub import SourceMissing
 from resnext.data.pictures import Pictures
 from resnext.data.sources import read_split
 from resnext.metrics import Reliability, Scores, confusion, reliability, score
@@ -122,26 +123,32 @@ class Account:
         answers, confidence = self.probabilities.argmax(axis=1), self.probabilities.max(axis=1)
         wrong = np.flatnonzero(answers != self.labels)
         worst = wrong[np.argsort(-confidence[wrong], kind="stable")][:MISTAKES]
-        pictures = self._pictures()
-        places = {} if pictures is None else {key: i for i, key in enumerate(pictures.keys)}
+        thumbnails = self._thumbnails([self.keys[i] for i in worst])
         classes = self.contract.classes
         for i in worst:
-            key = self.keys[i]
-            found = pictures is not None and key in places
             yield Mistake(
-                key=key,
+                key=self.keys[i],
                 truth=classes[self.labels[i]],
                 answer=classes[answers[i]],
                 probability=float(confidence[i]),
-                picture=_thumbnail(pictures, places[key]) if pictures is not None and found else None,
+                picture=thumbnails.get(self.keys[i]),
             )
+
+    def _thumbnails(self, keys: list[str]) -> dict[str, str | None]:
+        """The pictures called `keys`, as far as they are found."""
+        pictures = self._pictures()
+        if pictures is None:
+            return {}
+        places = {key: i for i, key in enumerate(pictures.keys)}
+        found = sorted((places[key], key) for key in keys if key in places)  # streams like their own order
+        return {key: _thumbnail(pictures, place) for place, key in found}
 
     def _pictures(self) -> Pictures | None:
         """The judged split, if the data still lie where training found them."""
         data, trained_on = self.environment.get("data", ""), self.about["fingerprint"]
         try:
             return read_split(data, self.contract.classes, self.split, trained_on)[1]
-        except DataError:
+        except (DataError, SourceMissing):
             return None
 
 

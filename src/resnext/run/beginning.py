@@ -15,7 +15,7 @@ from resnext.data.scan import Scan, scan
 from resnext.models import Network, create
 from resnext.recipe import Recipe, RecipeError, dotted_names, get_field, set_field
 from resnext.results import stamp
-from resnext.run.choices import Choice, build_contract, choose
+from resnext.run.choices import Choice, build_contract, build_plan, choose
 from resnext.run.events import Looked
 from resnext.run.folder import RunError, RunFolder
 from resnext.run.machine import Machine
@@ -100,9 +100,10 @@ def begin(
     recipe, choices = choose(recipe, splits, scans["train"], machine)
     if recipe.batch and recipe.batch > len(splits.train):
         raise DataError(f"batch {recipe.batch} is larger than the {len(splits.train)} training pictures")
+    build_plan(recipe, splits.train)  # raises before a folder is made
     contract = build_contract(recipe, splits, digest, stamp(machine.name).commit)
     origin = _origin(order)
-    network = first_network(recipe, contract, origin)  # raises before a folder is made
+    network = first_network(recipe, contract, origin)  # so does this
     _check_start(recipe, network, origin is not None)
     stem = "".join(c if c.isalnum() or c in "-_." else "-" for c in f"{splits.name}-{network.arch.name}")
     folder = RunFolder.create(order.runs, order.name, stem)

@@ -22,12 +22,12 @@ from resnext.data.augment import (
     ResizedCrop,
     Step,
 )
-from resnext.data.batches import BalancedPlan, Plan
+from resnext.data.batches import BalancedPlan, Plan, WindowedPlan
 from resnext.data.mixing import Mixing
 from resnext.data.pictures import Pictures, Splits
 from resnext.data.policies import RandAugment, TrivialAugment
 from resnext.data.scan import Scan
-from resnext.recipe import Recipe, get_field, set_field
+from resnext.recipe import Recipe, RecipeError, get_field, set_field
 from resnext.run.machine import Machine
 
 #: Sides that networks are chosen for; on a CPU the last is left out.
@@ -169,9 +169,13 @@ def build_mixing(recipe: Recipe, classes: int) -> Mixing | None:
 
 
 def build_plan(recipe: Recipe, train: Pictures) -> Plan:
-    """Which pictures make up which step; `recipe` has no open field."""
+    """Which pictures make up which step; `recipe` has no open field. Raises `RecipeError`."""
     sizes = (len(train), recipe.batch or 1, recipe.epochs or 1, recipe.seed)
-    return BalancedPlan(*sizes, train.labels) if recipe.data.balance == "sampler" else Plan(*sizes)
+    if recipe.data.balance == "sampler":
+        if train.window is not None:
+            raise RecipeError("data.balance: a stream is read in order, so nothing can be drawn; use weights")
+        return BalancedPlan(*sizes, train.labels)
+    return Plan(*sizes) if train.window is None else WindowedPlan(*sizes, train.window)
 
 
 def class_weights(recipe: Recipe, train: Pictures) -> NDArray[np.float32] | None:

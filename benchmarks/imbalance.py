@@ -1,0 +1,69 @@
+"""One class with a twentieth of the others' pictures: class weights and the balanced sampler raise its
+recall on a test split where all classes are equally frequent, for three paired seeds.
+
+Each seed draws its own training pictures. Cost: about 25 minutes on two CPU cores.
+`python benchmarks/imbalance.py DATA CLASS`, with DATA a folder of CIFAR-10's train.parquet and test.parquet.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+from paired import compare
+
+import resnext
+from resnext.data.tables import label_column
+
+EACH, SHARE, EPOCHS = 400, 0.05, 12
+MODEL = "resnet10+transform=basic+template=32+stem=cifar+blocks=1-1-1-1"
+
+
+def write_set(data: Path, rare: str, seed: int, folder: Path) -> None:
+    """`EACH` training pictures of each class, a `SHARE` of that of `rare`; test as it is."""
+    folder.mkdir(parents=True)
+    table = pq.read_table(data / "train.parquet")
+    labels, classes = label_column(table, "label", data)
+    random, chosen = np.random.default_rng(seed), []
+    for label, name in enumerate(classes):
+        count = round(EACH * SHARE) if name == rare else EACH
+        chosen.append(random.choice(np.flatnonzero(labels == label), count, replace=False))
+    pq.write_table(table.take(random.permutation(np.concatenate(chosen))), folder / "train.parquet")
+    shutil.copyfile(data / "test.parquet", folder / "test.parquet")
+
+
+def main(data: str, rare: str) -> int:
+    with tempfile.TemporaryDirectory() as place:
+
+        def run(balance: str, seed: int) -> dict[str, Any]:
+            folder = Path(place) / f"set-{seed}"
+            if not folder.exists():
+                write_set(Path(data), rare, seed, folder)
+            made = resnext.train(
+                folder,
+                runs=Path(place) / "runs",
+                seed=seed,
+                epochs=EPOCHS,
+                model=MODEL,
+                data__train_px=24,
+                data__crop="pad",
+                data__pad_px=0,
+                data__balance=balance,
+            )
+            line = made.result
+            scores = resnext.evaluate(made.folder, folder, split="test").scores
+            line["metrics"]["rare_recall"] = next(100 * c.recall for c in scores.classes if c.name == rare)
+            return line
+
+        arms = {name: lambda seed, name=name: run(name, seed) for name in ("none", "weights", "sampler")}
+        better = compare("imbalance", arms, of="rare_recall")
+    return 0 if better else 4
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

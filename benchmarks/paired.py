@@ -1,0 +1,37 @@
+"""Arms of an experiment on paired seeds: run them all, keep their lines, tell the differences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+from resnext.results import append
+
+RESULTS = Path(__file__).parents[1] / "results"
+SEEDS = (0, 1, 2)
+
+
+def compare(experiment: str, arms: dict[str, Callable[[int], dict[str, Any]]], of: str) -> bool:
+    """Run each arm with each seed, and append their result lines to results/{experiment}.jsonl.
+
+    `of` is the figure in a line's metrics that is compared. True where the last arm has a higher one than
+    the first with every seed.
+    """
+    lines: dict[str, list[dict[str, Any]]] = {arm: [] for arm in arms}
+    for seed in SEEDS:
+        for arm, run in arms.items():
+            line = run(seed) | {"experiment": experiment, "arm": arm}
+            lines[arm].append(line)
+            print(f"{experiment}, seed {seed}, {arm}: {of} {line['metrics'][of]:.2f}", flush=True)
+    for made in lines.values():  # at the end: a changed file would mark the next run's checkout as dirty
+        for line in made:
+            append(line, RESULTS / f"{experiment}.jsonl")
+    figures = {arm: [line["metrics"][of] for line in made] for arm, made in lines.items()}
+    first, *_, last = figures
+    differences = [b - a for a, b in zip(figures[first], figures[last], strict=True)]
+    for arm, values in figures.items():
+        print(f"{arm}: {', '.join(f'{v:.2f}' for v in values)}; mean {mean(values):.2f}")
+    print(f"{last} - {first}: {', '.join(f'{d:+.2f}' for d in differences)}; mean {mean(differences):+.2f}")
+    return min(differences) > 0

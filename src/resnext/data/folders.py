@@ -1,0 +1,56 @@
+"""Folders of class folders to pictures."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from resnext.data.decode import SUFFIXES, DataError
+from resnext.data.pictures import Files, Pictures, readable
+
+
+def read_folder(root: Path) -> Pictures:
+    """A folder of class folders, each searched to any depth."""
+    try:
+        entries = sorted(e.name for e in os.scandir(root) if e.is_dir() and not e.name.startswith("."))
+    except PermissionError:
+        raise DataError(f"{root}: no permission to read this folder") from None
+    keys: list[str] = []
+    labels: list[int] = []
+    for label, name in enumerate(entries):
+        if readable(name) != name:
+            raise DataError(f"{readable(str(root))}: the folder name {name!r} is not UTF-8; rename it")
+        found = [f"{name}/{path}" for path in pictures_under(root / name)]
+        keys += found
+        labels += [label] * len(found)
+    if not entries:
+        loose = sum(1 for e in os.scandir(root) if Path(e.name).suffix.lower() in SUFFIXES)
+        raise DataError(
+            f"{root}: "
+            + (f"has {loose} pictures but no class folders; " if loose else "is empty; ")
+            + "expected one folder a class with its pictures, as in "
+            f"{root.name}/cat/1.jpg, or {root.name}/train/cat/1.jpg"
+        )
+    return Files(root, keys, np.array(labels, dtype=np.int64), tuple(entries))
+
+
+def pictures_under(folder: Path) -> list[str]:
+    """Paths of the pictures in `folder`, searched to any depth, relative to it and in plain order.
+
+    Hidden files and folders do not count; a folder that links make reachable twice counts once.
+    """
+    found: list[str] = []
+    seen: set[str] = set()
+    for parent, folders, files in os.walk(folder, followlinks=True):
+        real = os.path.realpath(parent)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = sorted(f for f in folders if not f.startswith("."))
+        for file in sorted(files):
+            if Path(file).suffix.lower() in SUFFIXES and not file.startswith("."):
+                found.append(os.path.relpath(os.path.join(parent, file), folder))
+    return found
