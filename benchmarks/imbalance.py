@@ -20,7 +20,7 @@ from paired import compare
 import resnext
 from resnext.data.tables import label_column
 
-EACH, SHARE, EPOCHS = 400, 0.05, 12
+EACH, SHARE, EPOCHS = 300, 0.05, 12
 MODEL = "resnet10+transform=basic+template=32+stem=cifar+blocks=1-1-1-1"
 
 
@@ -35,6 +35,14 @@ def write_set(data: Path, rare: str, seed: int, folder: Path) -> None:
         chosen.append(random.choice(np.flatnonzero(labels == label), count, replace=False))
     pq.write_table(table.take(random.permutation(np.concatenate(chosen))), folder / "train.parquet")
     shutil.copyfile(data / "test.parquet", folder / "test.parquet")
+
+
+def recall(run: resnext.Run, name: str) -> float:
+    """Of class `name` on test, from the predictions that the run left."""
+    told = pq.read_table(run.folder / "predictions" / "test.parquet")
+    labels, answers = told["label"].to_numpy(), np.stack(told["probabilities"].to_numpy()).argmax(axis=1)
+    own = labels == run.contract.classes.index(name)
+    return float(np.mean(answers[own] == labels[own]))
 
 
 def main(data: str, rare: str) -> int:
@@ -56,8 +64,7 @@ def main(data: str, rare: str) -> int:
                 data__balance=balance,
             )
             line = made.result
-            scores = resnext.evaluate(made.folder, folder, split="test").scores
-            line["metrics"]["rare_recall"] = next(100 * c.recall for c in scores.classes if c.name == rare)
+            line["metrics"]["rare_recall"] = 100 * recall(made, rare)
             return line
 
         arms = {name: lambda seed, name=name: run(name, seed) for name in ("none", "weights", "sampler")}

@@ -24,10 +24,8 @@ def compare(experiment: str, arms: dict[str, Callable[[int], dict[str, Any]]], o
         for arm, run in arms.items():
             line = run(seed) | {"experiment": experiment, "arm": arm}
             lines[arm].append(line)
-            print(f"{experiment}, seed {seed}, {arm}: {of} {line['metrics'][of]:.2f}", flush=True)
-    for made in lines.values():  # at the end: a changed file would mark the next run's checkout as dirty
-        for line in made:
             append(line, RESULTS / f"{experiment}.jsonl")
+            print(f"{experiment}, seed {seed}, {arm}: {of} {line['metrics'][of]:.2f}", flush=True)
     figures = {arm: [line["metrics"][of] for line in made] for arm, made in lines.items()}
     first, *_, last = figures
     differences = [b - a for a, b in zip(figures[first], figures[last], strict=True)]
