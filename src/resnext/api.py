@@ -5,22 +5,35 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
-from resnext import models
+from resnext import models, weights
 from resnext.arch import KNOWN_NAMES, Architecture
 from resnext.cost import Cost, count_cost
 from resnext.data.decode import BadPicture, DataError
 from resnext.data.folders import pictures_under
 from resnext.data.pictures import Loose
 from resnext.data.sources import read_split
-from resnext.engine import Classifier, Prediction, Views, open_model
+from resnext.design import (
+    Budget,
+    Description,
+    Design,
+    DesignError,
+    Dimension,
+    Space,
+    design_networks,
+    draw_block,
+    sample_networks,
+    time_designs,
+)
+from resnext.design import describe as describe_architecture
+from resnext.engine import Classifier, ModelError, Prediction, Views, open_model
 from resnext.recipe import Recipe, named_recipe, override
-from resnext.reporting import write_report
+from resnext.reporting import write_design_plot, write_report
 from resnext.run import (
     Evaluation,
     Event,
@@ -33,20 +46,33 @@ from resnext.run import (
 from resnext.run import train as run_training
 
 __all__ = [
+    "Budget",
+    "Description",
+    "Design",
+    "DesignError",
+    "Dimension",
     "Evaluation",
     "Event",
     "Order",
     "Prediction",
     "Recipe",
     "Run",
+    "Space",
+    "convert",
     "create",
+    "describe",
+    "design_networks",
+    "draw_block",
     "evaluate",
     "list_models",
     "load",
     "predict",
     "predict_many",
+    "sample_networks",
+    "time_designs",
     "train",
     "train_events",
+    "write_design_plot",
     "write_report",
 ]
 
@@ -185,3 +211,29 @@ def list_models(like: str = "") -> list[ListedModel]:
             ListedModel(name, count_cost(Architecture.from_name(name, classes), size_px), size_px, classes)
         )
     return listed
+
+
+def describe(name: str, classes: int = 1000, size_px: int | None = None) -> Description:
+    """The network called `name` as the paper's table 1, with the cost of each stage.
+
+    Raises `ArchitectureError` with the nearest names.
+    """
+    return describe_architecture(Architecture.from_name(name, classes), size_px)
+
+
+def convert(model: str | Path, to: str, out: str | Path) -> Path:
+    """Write the network in `model` in the form that the name `to` says, as a hub folder at `out`.
+
+    The paper's three forms (`transform` grouped, concatenated, branches) hold the same values, cut
+    differently. Raises `WeightsError` where the two names are not the same function.
+    """
+    out = Path(out)
+    if out.exists():
+        raise ModelError(f"{out}: exists already; say another --out")
+    classifier = load(model, "cpu")
+    network = weights.convert(classifier.network, to)
+    provenance = replace(classifier.contract.provenance, architecture=network.arch.name)
+    contract = replace(classifier.contract, provenance=provenance)
+    card = f"# {network.arch.name}\n\nConverted from {classifier.network.arch.name}: the same function.\n"
+    weights.write_hub_folder(out, network, contract, card)
+    return out

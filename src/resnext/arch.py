@@ -11,11 +11,14 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any
 
+#: The paper's three equal forms of one transformation (figure 3): (c), (b) and (a).
+FORMS = ("grouped", "concatenated", "branches")
+BOTTLENECKS = (*FORMS, "multi_resolution", "separable", "inception")
+TRANSFORMS = (*BOTTLENECKS, "basic")
 #: Layers that one block of each transformation adds to the depth.
-LAYERS = {"grouped": 3, "basic": 2}
+LAYERS = dict.fromkeys(BOTTLENECKS, 3) | {"basic": 2}
 #: Output width of a block as a multiple of its template width.
-EXPANSION = {"grouped": 4, "basic": 1}
-TRANSFORMS = tuple(LAYERS)
+EXPANSION = dict.fromkeys(BOTTLENECKS, 4) | {"basic": 1}
 SHORTCUTS = ("projection", "projection_all", "zero_pad", "none")
 STEMS = ("imagenet", "cifar")
 STEM_CHANNELS = 64
@@ -104,6 +107,17 @@ class Architecture:
                 "sum of paths is one wide dense block (paper, figure 4). Use a bottleneck depth, "
                 f"such as resnext26_{self.cardinality}x{self.base_width}d"
             )
+        if self.transform == "separable" and self.cardinality > 1:
+            raise ArchitectureError(
+                "the separable transformation has as many paths as channels, so only its width can be "
+                f"said: resnext{self.depth}_1x{self.cardinality * self.base_width}d"
+                "+transform=separable"
+            )
+        if self.transform == "inception" and self.stages[0].out_channels % self.cardinality:
+            raise ArchitectureError(
+                f"{self.cardinality} paths cannot share the {self.stages[0].out_channels} channels that an "
+                "inception block puts out; the cardinality must divide them"
+            )
 
     @property
     def depth(self) -> int:
@@ -148,7 +162,7 @@ class Architecture:
 
     def _blocks_are_implied(self) -> bool:
         try:
-            return self.blocks == _implied_blocks(self.depth, self.transform, self.stem)
+            return self.blocks == implied_blocks(self.depth, self.transform, self.stem)
         except ArchitectureError:
             return False
 
@@ -198,7 +212,7 @@ def _parse(name: str) -> Architecture:
     if "blocks" in options:
         blocks = tuple(_positive("blocks", n) for n in options["blocks"].split("-"))
     else:
-        blocks = _implied_blocks(depth, transform, stem)
+        blocks = implied_blocks(depth, transform, stem)
     arch = Architecture(
         blocks=blocks,
         cardinality=int(cardinality or 1),
@@ -243,7 +257,20 @@ def _implied_stem(depth: int) -> str:
     return "cifar" if depth in CIFAR_DEPTHS else "imagenet"
 
 
-def _implied_blocks(depth: int, transform: str, stem: str) -> tuple[int, ...]:
+def implied_depths(transform: str, stem: str, deepest: int = 200) -> tuple[int, ...]:
+    """The depths up to `deepest` that say their numbers of blocks."""
+    depths = []
+    for depth in range(deepest + 1):
+        try:
+            implied_blocks(depth, transform, stem)
+        except ArchitectureError:
+            continue
+        depths.append(depth)
+    return tuple(depths)
+
+
+def implied_blocks(depth: int, transform: str, stem: str) -> tuple[int, ...]:
+    """Blocks of each stage where only the depth is said. Raises `ArchitectureError`."""
     if stem == "cifar":
         layers = 3 * LAYERS[transform]
         if depth > 2 and (depth - 2) % layers == 0:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from resnext.arch import Architecture
 from resnext.models import Network
+
+#: Bytes of a float32 value.
+VALUE_BYTES = 4
 
 
 @dataclass(frozen=True)
@@ -18,33 +23,92 @@ class Cost:
 
     `params` counts every trainable value. `macs` are multiply-adds of convolutions and the head
     (the paper's FLOPs). `activations` are output values of convolutions, the measure that follows
-    memory traffic and so time (pycls).
+    memory traffic and so time (pycls). `bytes` is the traffic itself, in float32: inputs, outputs and
+    weights of convolutions and the head, each moved once.
     """
 
     params: int
     macs: int
     activations: int
+    bytes: int
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of a network, `stem`, a block such as `layer1.0`, or `head`, with the shape (C, H, W) of
+    what it puts out."""
+
+    name: str
+    output: tuple[int, int, int]
+    cost: Cost
 
 
 def count_cost(arch: Architecture, size_px: int | None = None) -> Cost:
     """Cost of `arch` at `size_px` x `size_px` pixels; the stem's own size (224 or 32) if None."""
+    return sum_costs(part.cost for part in count_parts(arch, size_px))
+
+
+def count_parts(arch: Architecture, size_px: int | None = None) -> tuple[Part, ...]:
+    """The cost of each part of `arch`, from input to output; the sum is that of the whole."""
     size_px = size_px or {"imagenet": 224, "cifar": 32}[arch.stem]
     with torch.device("meta"):
         network = Network(arch).eval()
         pictures = torch.empty(1, arch.in_channels, size_px, size_px)
-    activations = 0
+    activations: dict[str, int] = defaultdict(int)
+    bytes_moved: dict[str, int] = defaultdict(int)
+    outputs: dict[str, tuple[int, int, int]] = {}
 
-    def add_activations(module: nn.Module, inputs: object, output: torch.Tensor) -> None:
-        nonlocal activations
-        activations += output.numel()
+    def watch(name: str, module: nn.Module) -> None:
+        part = _part_of(name)
 
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d):
-            module.register_forward_hook(add_activations)
+        def add(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+            if isinstance(module, nn.Conv2d | nn.Linear):
+                values = inputs[0].numel() + output.numel() + sum(p.numel() for p in module.parameters())
+                bytes_moved[part] += VALUE_BYTES * values
+            if isinstance(module, nn.Conv2d):
+                activations[part] += output.numel()
+            channels, height, width = (*output.shape[1:], 1, 1)[:3]
+            outputs[part] = channels, height, width  # the last one is the part's own
+
+        module.register_forward_hook(add)
+
+    for name, module in network.named_modules():
+        is_stage = name.startswith("layer") and "." not in name
+        if is_stage or name in ("", "dropout"):
+            continue  # no part of its own
+        watch(name, module)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         network(pictures)
-    return Cost(
-        params=sum(p.numel() for p in network.parameters()),
-        macs=counter.get_total_flops() // 2,
-        activations=activations,
+    params: dict[str, int] = defaultdict(int)
+    for name, parameter in network.named_parameters():
+        params[_part_of(name)] += parameter.numel()
+    flops: dict[str, int] = defaultdict(int)
+    for name, counts in counter.get_flop_counts().items():
+        inside = name.removeprefix("Network.")
+        if name != inside and _is_part(inside):
+            flops[_part_of(inside)] += sum(counts.values())
+    return tuple(
+        Part(name, outputs[name], Cost(params[name], flops[name] // 2, activations[name], bytes_moved[name]))
+        for name in outputs
     )
+
+
+def sum_costs(costs: Iterable[Cost]) -> Cost:
+    """The sum of `costs`."""
+    return sum(costs, start=Cost(0, 0, 0, 0))
+
+
+def _part_of(module: str) -> str:
+    """The part that a module, or a parameter, belongs to by its name."""
+    first, *rest = module.split(".")
+    if first.startswith("layer"):
+        return ".".join([first, *rest[:1]])
+    return "head" if first in ("avgpool", "fc") else "stem"
+
+
+def _is_part(module: str) -> bool:
+    """Is it one of the modules whose counts add up to the network's?"""
+    return module in ("conv1", "fc") or (module.startswith("layer") and module.count(".") == 1)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from resnext.arch import Architecture, ArchitectureError
+from resnext.arch import FORMS, Architecture, ArchitectureError
 from resnext.contract import Contract, ContractError
-from resnext.models import Network, create
+from resnext.models import Network, convert_form, create
 
 SCHEMA = 1
 WEIGHTS_FILE = "model.safetensors"
@@ -146,6 +146,34 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], Any]:
     except (OSError, SafetensorError, ValueError) as error:
         raise WeightsError(f"{path}: not a whole safetensors file ({error})") from None
     return tensors, about
+
+
+def convert(network: Network, name: str) -> Network:
+    """`network` as the network called `name`: the same function in another of the paper's forms.
+
+    Raises `WeightsError` where the two are not the same function.
+    """
+    arch = network.arch
+    target = Architecture.from_name(name, arch.classes, arch.in_channels)
+    if replace(target, transform=arch.transform) != arch:
+        raise WeightsError(
+            f"{name}: another network than {arch.name}, not another form of it. Its other forms are "
+            + (_others(arch) or "none: it has no paths that could be written apart")
+        )
+    for one in (arch, target):
+        if one.transform not in FORMS:
+            raise WeightsError(
+                f"{one.name}: the transformation {one.transform} has no other form. Equal are "
+                f"{', '.join(FORMS)}, where the paths are summed"
+            )
+    converted = create(target).train(network.training)
+    converted.load_state_dict(convert_form(network.state_dict(), arch.cardinality, target.transform))
+    return converted.to(next(network.parameters()))
+
+
+def _others(arch: Architecture) -> str:
+    forms = FORMS if arch.transform in FORMS else ()
+    return ", ".join(replace(arch, transform=form).name for form in forms if form != arch.transform)
 
 
 def start_from(

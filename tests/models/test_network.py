@@ -7,9 +7,28 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from resnext.arch import KNOWN_NAMES, SHORTCUTS, STEMS, TRANSFORMS, Architecture, StageTemplate
+from resnext.arch import (
+    BOTTLENECKS,
+    KNOWN_NAMES,
+    SHORTCUTS,
+    STEMS,
+    TRANSFORMS,
+    Architecture,
+    StageTemplate,
+)
 from resnext.models import Network, blocks, create, network, shortcuts
 from resnext.models.blocks import Block, StochasticDepth
+
+#: A small network of each transformation.
+BASES = [
+    *(
+        f"resnext20_4x4d+blocks=2-2-2+transform={transform}"
+        for transform in BOTTLENECKS
+        if transform != "separable"
+    ),
+    "resnext20_1x12d+blocks=2-2-2+transform=separable",
+    "resnet14+transform=basic+blocks=2-2-2",
+]
 
 
 def test_every_word_has_its_class() -> None:
@@ -20,7 +39,7 @@ def test_every_word_has_its_class() -> None:
 
 @pytest.mark.parametrize("shortcut", SHORTCUTS)
 @pytest.mark.parametrize("stem", STEMS)
-@pytest.mark.parametrize("base", ["resnext11_4x4d+blocks=1-1-1", "resnet14+transform=basic+blocks=2-2-2"])
+@pytest.mark.parametrize("base", BASES)
 def test_everything_runs_together_and_every_parameter_learns(base: str, stem: str, shortcut: str) -> None:
     net = create(Architecture.from_name(f"{base}+stem={stem}+shortcut={shortcut}+template=16", 5, 1))
     logits = net(torch.randn(3, 1, 37, 45))
@@ -152,7 +171,8 @@ def test_a_grouped_block_is_the_sum_of_its_paths(cardinality: int, stride: int) 
 @pytest.mark.parametrize("transform", TRANSFORMS)
 @torch.no_grad()
 def test_every_block_adds_its_shortcut_to_its_transformation(transform: str, shortcut: str) -> None:
-    base = {"grouped": "resnext20_2x8d", "basic": "resnet14+transform=basic"}[transform]
+    depth = {"basic": "resnet14", "separable": "resnext20_1x8d"}.get(transform, "resnext20_2x8d")
+    base = f"{depth}+transform={transform}"
     arch = Architecture.from_name(f"{base}+blocks=2-2-2+stem=cifar+template=8+shortcut={shortcut}", 5)
     net = create(arch).eval()
     x = torch.randn(2, 64, 9, 7, generator=torch.Generator().manual_seed(0))

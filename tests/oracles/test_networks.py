@@ -101,3 +101,14 @@ def test_kept_outputs_of_torchvision(name: str, monkeypatch: pytest.MonkeyPatch)
     network.load_state_dict(state)
     logits = network(torch.from_numpy(fill.pictures()))
     assert _distance(logits, torch.from_numpy(np.load(GOLDEN / f"{name}.npy"))) < 1e-4
+
+
+def test_the_multi_resolution_block_is_res2net_s(timm: Any) -> None:
+    """ResNeXt-50 with 8 paths of width 4 at each of 4 scales is timm's `res2next50`, tensor by tensor."""
+    ours = create(Architecture.from_name("resnext50_8x4d+transform=multi_resolution")).eval()
+    _randomise(ours)
+    theirs = timm.create_model("res2next50").eval()
+    theirs.load_state_dict(ours.state_dict())
+    pictures = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        assert _distance(ours(pictures), theirs(pictures)) < 1e-4

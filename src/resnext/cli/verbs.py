@@ -123,6 +123,76 @@ class Models:
 
 
 @dataclass(frozen=True)
+class Describe:
+    """Show a network as the paper's table 1 does, with the cost of each stage."""
+
+    model: Annotated[Positional[str], arg(name="network", metavar="NAME")]
+    """Its name, such as resnext50_32x4d."""
+    classes: int = 1000
+    """How many it tells apart."""
+    size_px: int | None = None
+    """Side of the pictures; 224, or 32 with the CIFAR stem, if left out."""
+    figure: Path | None = None
+    """Draw the block, in each of its equal forms, into this .svg file."""
+    json: Annotated[bool, FlagCreatePairsOff] = False
+    """As JSON."""
+
+
+@dataclass(frozen=True)
+class Design:
+    """Find networks for a budget: --like NAME, or --params, --macs, --activations, --latency-ms."""
+
+    like: str | None = None
+    """Keep the parameters of this network's stage-1 block, with the nearest width for each cardinality."""
+    base: str = "resnext50_32x4d"
+    """What does not vary is that of this network."""
+    vary: tuple[Literal["cardinality", "width", "depth"], ...] = ("cardinality", "width")
+    """What may vary: cardinality (1 to 64), width of a path (1 to 128), depth (up to 200)."""
+    cardinality: tuple[int, ...] = ()
+    """Only these cardinalities."""
+    params: str | None = None
+    """Parameters to aim at, such as 25M."""
+    macs: str | None = None
+    """Multiply-adds of a picture to aim at, such as 4.2G."""
+    activations: str | None = None
+    """Outputs of convolutions for a picture to aim at, such as 14M."""
+    latency_ms: float | None = None
+    """Time on this machine to aim at, in milliseconds."""
+    tolerance: float = 0.03
+    """Largest share that a target may be missed by."""
+    batch: int = 1
+    """Pictures that are timed together."""
+    classes: int = 1000
+    """How many the networks tell apart."""
+    size_px: int | None = None
+    """Side of the pictures; 224, or 32 with the CIFAR stem, if left out."""
+    limit: int = 10
+    """Most rows to show."""
+    sample: int | None = None
+    """Instead of the nearest, draw so many random networks that cost no more."""
+    seed: int = 0
+    """Of --sample."""
+    time: Annotated[bool, FlagCreatePairsOff] = False
+    """Measure the time of each network shown."""
+    plot: Path | None = None
+    """Draw time against cost, coloured by cardinality, into this .svg file."""
+    json: Annotated[bool, FlagCreatePairsOff] = False
+    """As JSON."""
+
+
+@dataclass(frozen=True)
+class Convert:
+    """Write a network in another of the paper's three equal forms; not a value changes."""
+
+    model: Annotated[Positional[str], arg(metavar="MODEL")]
+    """A run folder, a hub folder, or a weights file with its contract."""
+    to: str
+    """Name of the same network in another form, such as resnext50_32x4d+transform=branches."""
+    out: Path | None = None
+    """Folder to write; called as the network if left out."""
+
+
+@dataclass(frozen=True)
 class Demo:
     """Train on scanned digits, with nothing to download; then evaluate and predict."""
 
@@ -132,7 +202,7 @@ class Demo:
     """Folder that the run folder lies in."""
 
 
-Verb = Train | Evaluate | Predict | Report | Recipes | Models | Demo
+Verb = Train | Evaluate | Predict | Report | Recipes | Models | Describe | Design | Convert | Demo
 
 
 def parse(words: list[str], start: Recipe) -> Verb:
@@ -145,6 +215,9 @@ def parse(words: list[str], start: Recipe) -> Verb:
         | Annotated[Report, tyro.conf.subcommand("report")]
         | Annotated[Recipes, tyro.conf.subcommand("recipes")]
         | Annotated[Models, tyro.conf.subcommand("models")]
+        | Annotated[Describe, tyro.conf.subcommand("describe")]
+        | Annotated[Design, tyro.conf.subcommand("design")]
+        | Annotated[Convert, tyro.conf.subcommand("convert")]
         | Annotated[Demo, tyro.conf.subcommand("demo")]
     )
     verb: Verb = tyro.cli(

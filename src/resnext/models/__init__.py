@@ -1,5 +1,6 @@
 """Networks as torch modules: blocks, shortcuts, stems and the `Network` they make."""
 
+from resnext.models.forms import convert_form
 from resnext.models.network import Network, create
 
-__all__ = ["Network", "create"]
+__all__ = ["Network", "convert_form", "create"]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
-from resnext.arch import EXPANSION, STEM_CHANNELS, Architecture, StageTemplate
+from resnext.arch import EXPANSION, FORMS, STEM_CHANNELS, Architecture, StageTemplate
 from resnext.models.blocks import TRANSFORMS, Block, StochasticDepth
+from resnext.models.forms import convert_form
 from resnext.models.shortcuts import SHORTCUTS, Shape
 
 
@@ -18,12 +20,12 @@ class Stem:
 
     kernel: int
     stride: int
-    pooling: nn.Module
+    pooling: Callable[[], nn.Module]
 
 
 STEMS = {
-    "imagenet": Stem(kernel=7, stride=2, pooling=nn.MaxPool2d(3, stride=2, padding=1)),
-    "cifar": Stem(kernel=3, stride=1, pooling=nn.Identity()),
+    "imagenet": Stem(kernel=7, stride=2, pooling=lambda: nn.MaxPool2d(3, stride=2, padding=1)),
+    "cifar": Stem(kernel=3, stride=1, pooling=nn.Identity),
 }
 
 
@@ -49,7 +51,7 @@ class Network(nn.Module):
         )
         self.bn1 = nn.BatchNorm2d(STEM_CHANNELS)
         self.relu = nn.ReLU(inplace=True)
-        self.maxpool = stem.pooling
+        self.maxpool = stem.pooling()
         channels = STEM_CHANNELS
         for number, stage in enumerate(arch.stages, start=1):
             self.add_module(f"layer{number}", _stage(arch, stage, channels))
@@ -90,8 +92,12 @@ class Network(nn.Module):
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
         """Fresh weights: normal with std sqrt(2 / (k * k * out)) in convolutions, as in the authors'
         code (fan-out of the whole layer, not of one group); 1 and 0 in batch norms; uniform within
-        1 / sqrt(fan_in) and bias 0 in the head.
+        1 / sqrt(fan_in) and bias 0 in the head. The paper's three forms start as the same function.
         """
+        if self.arch.transform in FORMS[1:]:  # a path by itself does not know the whole layer's fan-out
+            twin = _fresh(replace(self.arch, transform=FORMS[0]), self.fc.weight.device, generator)
+            self.load_state_dict(convert_form(twin.state_dict(), self.arch.cardinality, self.arch.transform))
+            return
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 fan_out = module.out_channels * module.kernel_size[0] * module.kernel_size[1]
@@ -118,10 +124,14 @@ def _stage(arch: Architecture, stage: StageTemplate, in_channels: int) -> nn.Seq
     return nn.Sequential(*blocks)
 
 
-def create(arch: Architecture, seed: int = 0) -> Network:
-    """`Network(arch)` with weights that depend on `arch` and `seed` alone."""
+def _fresh(arch: Architecture, device: torch.device, generator: torch.Generator | None) -> Network:
     with torch.device("meta"):  # without the cost of weights that would be drawn over
         network = Network(arch)
-    network.to_empty(device="cpu")
-    network.reset_parameters(torch.Generator().manual_seed(seed))
+    network.to_empty(device=device)
+    network.reset_parameters(generator)
     return network
+
+
+def create(arch: Architecture, seed: int = 0) -> Network:
+    """`Network(arch)` with weights that depend on `arch` and `seed` alone."""
+    return _fresh(arch, torch.device("cpu"), torch.Generator().manual_seed(seed))

@@ -1,5 +1,5 @@
-"""What came out of runs, for people: one HTML file that needs no network."""
+"""What came out, for people: of runs, one HTML file that needs no network; of designs, a plot."""
 
-from resnext.reporting.page import write_report
+from resnext.reporting.page import write_design_plot, write_report
 
-__all__ = ["write_report"]
+__all__ = ["write_design_plot", "write_report"]

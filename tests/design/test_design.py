@@ -1,0 +1,159 @@
+"""Networks described, drawn and solved for a budget; counted networks are the judge."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from resnext.arch import BOTTLENECKS, FORMS, Architecture
+from resnext.cost import count_cost, count_parts
+from resnext.design import (
+    Budget,
+    DesignError,
+    Space,
+    describe,
+    design_networks,
+    draw_block,
+    sample_networks,
+)
+
+RESNET50 = Architecture.from_name("resnet50")
+SMALL = Architecture.from_name("resnext29_8x4d+template=16", 10)
+#: FACTS: the paper's table 2 and the networks that come of it, multiply-adds in billions.
+TABLE_2 = {1: (64, "4.089"), 2: (40, "4.125"), 4: (24, "4.160"), 8: (14, "4.267"), 32: (4, "4.230")}
+
+
+def test_the_widths_of_table_2() -> None:
+    space = Space(RESNET50, frozenset({"width"}), cardinalities=tuple(TABLE_2))
+    block = int(Space(RESNET50, frozenset()).block_params[0])
+    found = design_networks(space, Budget(block_params=block))
+    widths = {d.arch.cardinality: (d.arch.base_width, f"{d.cost.macs / 1e9:.3f}") for d in found}
+    assert widths == TABLE_2
+    assert found[0].arch == RESNET50
+    assert found[0].deviation == 0
+
+
+@pytest.mark.parametrize("transform", BOTTLENECKS)
+@pytest.mark.parametrize("stem", ["imagenet", "cifar"])
+def test_solved_costs_are_counted_costs(transform: str, stem: str) -> None:
+    blocks = (1, 2, 1) if stem == "cifar" else (1, 1, 2, 1)
+    base = replace(SMALL, transform=transform, stem=stem, blocks=blocks, cardinality=1)
+    space = Space(base, frozenset({"width"}), 32, cardinalities=(1, 3, 4, 7, 8))
+    for pair in np.random.default_rng(0).integers(0, len(space.pairs), 4):
+        arch = space.member(0, int(pair))
+        cost = count_cost(arch, 32)
+        assert space.cost(0, int(pair)) == cost, arch.name
+
+
+def test_random_members_of_the_whole_space() -> None:
+    """Over all depths up to 200, 64 cardinalities and 128 widths; benchmarks/design.py counts 200."""
+    space = Space(RESNET50, frozenset({"cardinality", "width", "depth"}))
+    assert space.costs.shape == (57, 64 * 128, 4)
+    random = np.random.default_rng(1)
+    for _ in range(10):
+        depth, pair = int(random.integers(57)), int(random.integers(64 * 128))
+        arch = space.member(depth, pair)
+        assert Architecture.from_name(arch.name) == arch
+        assert space.cost(depth, pair) == count_cost(arch), arch.name
+
+
+def test_a_budget_is_met_by_all_that_are_listed() -> None:
+    space = Space(SMALL, frozenset({"cardinality", "width", "depth"}))
+    target = count_cost(SMALL)
+    budget = Budget(params=target.params, macs=target.macs, tolerance=0.02)
+    found = design_networks(space, budget, most=15)
+    assert found[0].deviation == 0
+    assert [d.deviation for d in found] == sorted(d.deviation for d in found)
+    for d in found:
+        cost = count_cost(d.arch)
+        worst = max(abs(cost.params / target.params - 1), abs(cost.macs / target.macs - 1))
+        assert worst == pytest.approx(d.deviation)
+        assert worst <= 0.02
+    assert len({d.arch.cardinality for d in found}) > 3
+    # And none is left out: brute force over a part of the space.
+    part = replace(SMALL, blocks=(1, 1, 1), cardinality=2)
+    widths = [w for w in range(1, 129) if _misses(part, w, target.macs) <= 0.1]
+    space = Space(part, frozenset({"width"}))
+    listed = design_networks(space, Budget(macs=target.macs, tolerance=0.1), most=200)
+    assert sorted(d.arch.base_width for d in listed) == widths
+    assert widths
+
+
+def _misses(base: Architecture, width: int, macs: int) -> float:
+    return abs(count_cost(replace(base, base_width=width)).macs / macs - 1)
+
+
+def test_nothing_meets_the_budget() -> None:
+    space = Space(SMALL, frozenset({"width"}))
+    with pytest.raises(DesignError, match="nearest:") as caught:
+        design_networks(space, Budget(params=1000))
+    assert str(caught.value).count("\n") == 3
+    assert "resnext29_8x1d+template=16" in str(caught.value)
+
+
+def test_a_sample_is_random_and_under_the_budget() -> None:
+    space = Space(SMALL, frozenset({"cardinality", "width", "depth"}))
+    budget = Budget(macs=count_cost(SMALL).macs)
+    found = sample_networks(space, budget, 40, seed=3)
+    assert len({d.arch for d in found}) == 40
+    assert all(d.cost.macs <= budget.macs for d in found)
+    assert [d.arch for d in sample_networks(space, budget, 40, seed=3)] == [d.arch for d in found]
+    assert [d.arch for d in sample_networks(space, budget, 40, seed=4)] != [d.arch for d in found]
+    assert len({d.arch.depth for d in found}) > 3
+    with pytest.raises(DesignError, match="only 0 networks"):
+        sample_networks(space, Budget(params=1), 1)
+
+
+def test_networks_for_a_time() -> None:
+    """What is chosen was measured near the target: the clock is the machine's, the tolerance wide."""
+    space = Space(replace(SMALL, blocks=(1, 1, 1)), frozenset({"cardinality", "width"}), 8)
+    found = design_networks(space, Budget(latency_ms=4.0, tolerance=0.9), most=3)
+    assert 1 <= len(found) <= 3
+    assert all(d.latency_ms is not None and abs(d.latency_ms / 4.0 - 1) <= 0.9 for d in found)
+    with pytest.raises(DesignError, match="ms"):
+        design_networks(space, Budget(latency_ms=1e-4, tolerance=0.01), most=1)
+
+
+@pytest.mark.parametrize(
+    "name", ["resnext50_8x4d+transform=multi_resolution", "resnext50_1x111d+transform=separable"]
+)
+def test_the_review_s_improvements_cost_what_resnext50_does(name: str) -> None:
+    target = count_cost(Architecture.from_name("resnext50_32x4d")).macs
+    assert abs(count_cost(Architecture.from_name(name)).macs / target - 1) <= 0.03
+
+
+def test_a_description_is_the_paper_s_table_1() -> None:
+    table = describe(Architecture.from_name("resnext50_32x4d"))
+    rows = {row.stage: (row.output_px, row.template, row.repeats) for row in table.rows}
+    assert rows["stage 1"] == (56, ("1x1, 128", "3x3, 128, C=32", "1x1, 256"), 3)
+    assert rows["stage 2"] == (28, ("1x1, 256", "3x3, 256, C=32", "1x1, 512"), 4)
+    assert rows["stage 3"] == (14, ("1x1, 512", "3x3, 512, C=32", "1x1, 1024"), 6)
+    assert rows["stage 4"] == (7, ("1x1, 1024", "3x3, 1024, C=32", "1x1, 2048"), 3)
+    assert table.cost == count_cost(Architecture.from_name("resnext50_32x4d"))
+    assert table.cost.params == 25_028_904
+    assert json.loads(json.dumps(table.to_json()))["rows"][1]["cost"]["params"] == sum(
+        part.cost.params for part in count_parts(Architecture.from_name("resnext50_32x4d"))[1:4]
+    )
+
+
+@pytest.mark.parametrize("transform", BOTTLENECKS)
+def test_every_block_is_drawn(transform: str) -> None:
+    paths = 1 if transform == "separable" else 32
+    arch = replace(Architecture.from_name("resnext50_32x4d"), transform=transform, cardinality=paths)
+    root = ElementTree.fromstring(draw_block(arch))
+    texts = [element.text for element in root.iter("{http://www.w3.org/2000/svg}text")]
+    if transform in FORMS:
+        assert texts.count("256, 1x1, 4") == 6  # three paths drawn in (a) and in (b)
+        assert "128, 3x3, 128, 32 groups" in texts
+        assert "... 32 paths ..." in texts
+        assert [t for t in texts if t and t.startswith("(")] == [
+            "(a) branches",
+            "(b) concatenated",
+            "(c) grouped",
+        ]
+    assert texts.count("+") >= 1
+    assert "256-d out" in texts
