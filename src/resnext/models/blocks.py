@@ -68,29 +68,43 @@ class Bottleneck(Block, ABC):
         return self.bn3
 
 
-class Grouped(Bottleneck):
-    """Form (c) of the paper's figure 3: 1x1, grouped 3x3, 1x1.
-
-    The paths are the groups: their split, transformation and sum are three dense layers. Forms (a)
-    and (b) are the same function; this one is the shortest and the fastest. Cardinality 1 is
-    ResNet's bottleneck.
-    """
+class Layered(Bottleneck):
+    """A bottleneck whose paths are written as three layers; a subclass may say what the 3x3 is
+    and how the last 1x1 merges."""
 
     def __init__(self, in_channels: int, stage: StageTemplate, stride: int, shortcut: nn.Module):
         super().__init__(shortcut)
         inner, out = stage.inner_channels, stage.out_channels
         self.conv1 = nn.Conv2d(in_channels, inner, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(inner)
-        self.conv2 = nn.Conv2d(inner, inner, 3, stride, padding=1, groups=stage.cardinality, bias=False)
+        self.conv2 = self.middle(stage, stride)
         self.bn2 = nn.BatchNorm2d(inner)
-        self.conv3 = nn.Conv2d(inner, out, 1, bias=False)
+        self.conv3 = nn.Conv2d(inner, out, 1, groups=self.merging_groups(stage), bias=False)
         self.bn3 = nn.BatchNorm2d(out)
+
+    def middle(self, stage: StageTemplate, stride: int) -> nn.Module:
+        """The 3x3, in as many groups as there are paths."""
+        inner = stage.inner_channels
+        return nn.Conv2d(inner, inner, 3, stride, padding=1, groups=stage.cardinality, bias=False)
+
+    def merging_groups(self, stage: StageTemplate) -> int:
+        """Groups of the last 1x1; one sums the paths."""
+        return 1
 
     def transform(self, x: Tensor) -> Tensor:
         x = F.relu(self.bn1(self.conv1(x)), inplace=True)
         x = F.relu(self.bn2(self.conv2(x)), inplace=True)
         y: Tensor = self.bn3(self.conv3(x))
         return y
+
+
+class Grouped(Layered):
+    """Form (c) of the paper's figure 3: 1x1, grouped 3x3, 1x1.
+
+    The paths are the groups: their split, transformation and sum are three dense layers. Forms (a)
+    and (b) are the same function; this one is the shortest and the fastest. Cardinality 1 is
+    ResNet's bottleneck.
+    """
 
 
 class Path(nn.Module):
@@ -187,54 +201,29 @@ class MultiResolution(Bottleneck):
         return y
 
 
-class Separable(Bottleneck):
+class Separable(Layered):
     """The 3x3 as a depthwise separable convolution: one filter a channel, then a 1x1 across channels.
 
     As in Xception (Chollet 2017) nothing stands between the two: a ReLU there costs accuracy (their
     figure 10). The width that keeps the cost of a ResNeXt is `resnext design`'s to find.
     """
 
-    def __init__(self, in_channels: int, stage: StageTemplate, stride: int, shortcut: nn.Module):
-        super().__init__(shortcut)
-        inner, out = stage.inner_channels, stage.out_channels
-        self.conv1 = nn.Conv2d(in_channels, inner, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(inner)
-        self.conv2 = nn.Sequential(
+    def middle(self, stage: StageTemplate, stride: int) -> nn.Module:
+        inner = stage.inner_channels
+        return nn.Sequential(
             nn.Conv2d(inner, inner, 3, stride, padding=1, groups=inner, bias=False),
             nn.Conv2d(inner, inner, 1, bias=False),
         )
-        self.bn2 = nn.BatchNorm2d(inner)
-        self.conv3 = nn.Conv2d(inner, out, 1, bias=False)
-        self.bn3 = nn.BatchNorm2d(out)
-
-    def transform(self, x: Tensor) -> Tensor:
-        x = F.relu(self.bn1(self.conv1(x)), inplace=True)
-        x = F.relu(self.bn2(self.conv2(x)), inplace=True)
-        y: Tensor = self.bn3(self.conv3(x))
-        return y
 
 
-class Inception(Bottleneck):
+class Inception(Layered):
     """The same paths, but each puts out its own share of the channels: merged by depth concatenation.
 
     Inception's way, for comparison. With equal paths it is three layers too: the last 1x1 is grouped.
     """
 
-    def __init__(self, in_channels: int, stage: StageTemplate, stride: int, shortcut: nn.Module):
-        super().__init__(shortcut)
-        inner, out, paths = stage.inner_channels, stage.out_channels, stage.cardinality
-        self.conv1 = nn.Conv2d(in_channels, inner, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(inner)
-        self.conv2 = nn.Conv2d(inner, inner, 3, stride, padding=1, groups=paths, bias=False)
-        self.bn2 = nn.BatchNorm2d(inner)
-        self.conv3 = nn.Conv2d(inner, out, 1, groups=paths, bias=False)
-        self.bn3 = nn.BatchNorm2d(out)
-
-    def transform(self, x: Tensor) -> Tensor:
-        x = F.relu(self.bn1(self.conv1(x)), inplace=True)
-        x = F.relu(self.bn2(self.conv2(x)), inplace=True)
-        y: Tensor = self.bn3(self.conv3(x))
-        return y
+    def merging_groups(self, stage: StageTemplate) -> int:
+        return stage.cardinality
 
 
 class Basic(Block):
