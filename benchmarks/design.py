@@ -66,7 +66,7 @@ def choosing(base: str, target_ms: float) -> dict[str, Any]:
 
 def main(base: str = "resnext29_8x4d+template=16", *targets: str) -> int:
     counted = counting()
-    lines = [solving(), *(choosing(base, float(target)) for target in targets or ("5", "10", "20"))]
+    lines = [solving(), *(choosing(base, float(target)) for target in targets or ("8", "16", "32"))]
     held = counted["equal"] == counted["members"]
     print(f"{counted['equal']} of {counted['members']} random members cost what was counted")
     held &= lines[0]["timings"][0]["median_s"] <= MOST_SECONDS

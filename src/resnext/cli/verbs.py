@@ -159,7 +159,7 @@ class Design:
     latency_ms: float | None = None
     """Time on this machine to aim at, in milliseconds."""
     tolerance: float = 0.03
-    """Largest share that a target may be missed by."""
+    """Largest share that a target may be missed by; a time by 8 % at most."""
     batch: int = 1
     """Pictures that are timed together."""
     classes: int = 1000
