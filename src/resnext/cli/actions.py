@@ -252,7 +252,9 @@ def design(options: Design) -> None:
         budget = api.Budget(block_params=int(block))
     else:
         budget = api.Budget(
-            **targets,
+            params=targets["params"],
+            macs=targets["macs"],
+            activations=targets["activations"],
             latency_ms=options.latency_ms,
             pictures=options.batch,
             tolerance=options.tolerance,
