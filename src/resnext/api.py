@@ -20,6 +20,7 @@ from resnext.data.pictures import Loose
 from resnext.data.sources import read_split
 from resnext.design import (
     Budget,
+    Clock,
     Description,
     Design,
     DesignError,
@@ -47,6 +48,7 @@ from resnext.run import train as run_training
 
 __all__ = [
     "Budget",
+    "Clock",
     "Description",
     "Design",
     "DesignError",

@@ -22,6 +22,8 @@ EXPANSION = dict.fromkeys(BOTTLENECKS, 4) | {"basic": 1}
 SHORTCUTS = ("projection", "projection_all", "zero_pad", "none")
 STEMS = ("imagenet", "cifar")
 STEM_CHANNELS = 64
+#: Side of the pictures that each stem was made for.
+USUAL_PX = {"imagenet": 224, "cifar": 32}
 
 #: Depths that mean the CIFAR stem and its three stages unless the name says otherwise.
 CIFAR_DEPTHS = (11, 20, 29, 38, 47)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from resnext.arch import Architecture
+from resnext.arch import USUAL_PX, Architecture
 from resnext.models import Network
 
 #: Bytes of a float32 value.
@@ -53,7 +53,7 @@ def count_cost(arch: Architecture, size_px: int | None = None) -> Cost:
 
 def count_parts(arch: Architecture, size_px: int | None = None) -> tuple[Part, ...]:
     """The cost of each part of `arch`, from input to output; the sum is that of the whole."""
-    size_px = size_px or {"imagenet": 224, "cifar": 32}[arch.stem]
+    size_px = size_px or USUAL_PX[arch.stem]
     with torch.device("meta"):
         network = Network(arch).eval()
         pictures = torch.empty(1, arch.in_channels, size_px, size_px)

@@ -11,10 +11,42 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Timing:
-    """Of repeated calls: the median, and the tenth and ninetieth percentile, in seconds."""
+    """Seconds of repeated calls, one for each round."""
 
-    median_s: float
-    spread: tuple[float, float]
+    seconds: tuple[float, ...]
+
+    @property
+    def median_s(self) -> float:
+        return float(np.median(self.seconds))
+
+    @property
+    def spread(self) -> tuple[float, float]:
+        """The tenth and the ninetieth percentile, in seconds."""
+        return _spread(np.array(self.seconds))
+
+    def ratio_to(self, other: Timing) -> Ratio:
+        """This over `other`, round by round: both must come from one `interleave`."""
+        return Ratio(tuple(a / b for a, b in zip(self.seconds, other.seconds, strict=True)))
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """Of two calls, one for each round: what slowed a whole round down is not in it."""
+
+    values: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        return float(np.median(self.values))
+
+    @property
+    def spread(self) -> tuple[float, float]:
+        """The tenth and the ninetieth percentile."""
+        return _spread(np.array(self.values))
+
+
+def _spread(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> tuple[float, float]:
+    return float(np.quantile(values, 0.1)), float(np.quantile(values, 0.9))
 
 
 def interleave(calls: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, Timing]:
@@ -30,7 +62,4 @@ def interleave(calls: Mapping[str, Callable[[], object]], rounds: int) -> dict[s
             start = time.perf_counter()
             call()
             seconds[name].append(time.perf_counter() - start)
-    return {
-        name: Timing(float(np.median(own)), (float(np.quantile(own, 0.1)), float(np.quantile(own, 0.9))))
-        for name, own in seconds.items()
-    }
+    return {name: Timing(tuple(own)) for name, own in seconds.items()}

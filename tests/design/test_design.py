@@ -13,13 +13,16 @@ from resnext.arch import BOTTLENECKS, FORMS, Architecture
 from resnext.cost import count_cost, count_parts
 from resnext.design import (
     Budget,
+    Clock,
     DesignError,
     Space,
     describe,
     design_networks,
     draw_block,
+    latency,
     sample_networks,
 )
+from resnext.timing import Timing
 
 RESNET50 = Architecture.from_name("resnet50")
 SMALL = Architecture.from_name("resnext29_8x4d+template=16", 10)
@@ -116,6 +119,22 @@ def test_networks_for_a_time() -> None:
     assert all(d.latency_ms is not None and abs(d.latency_ms / 4.0 - 1) <= 0.9 for d in found)
     with pytest.raises(DesignError, match="ms"):
         design_networks(space, Budget(latency_ms=1e-4), most=1)
+
+
+def test_times_are_told_at_the_pace_of_the_first_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that becomes half as quick, and quick again within a turn, changes no time."""
+    paces = iter([(1, 1, 1), (2, 2, 2), (4, 1, 1)])
+
+    def one_pace(calls: dict[str, object], rounds: int) -> dict[str, Timing]:
+        assert list(calls) == ["yardstick", "0"]
+        pace = next(paces)
+        return {name: Timing(tuple(s * p for p in pace)) for name, s in (("yardstick", 0.01), ("0", 0.03))}
+
+    monkeypatch.setattr(latency, "interleave", one_pace)
+    clock = Clock(SMALL, 8)
+    for drift in (0, 1, 1):
+        assert clock.measure({0: SMALL}) == {0: pytest.approx(30)}
+        assert clock.drift == pytest.approx(drift)
 
 
 @pytest.mark.parametrize(

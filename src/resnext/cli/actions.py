@@ -4,25 +4,19 @@ from __future__ import annotations
 
 import inspect
 import json
-import re
 import sys
 import textwrap
 from dataclasses import asdict
 from pathlib import Path
 
-import torch
 from rich.console import Console
 from rich.table import Table
 
 from resnext import api
-from resnext.arch import Architecture, ArchitectureError
 from resnext.cli.display import Display, Progress
 from resnext.cli.tables import open_writer
 from resnext.cli.verbs import (
-    Convert,
     Demo,
-    Describe,
-    Design,
     Evaluate,
     Models,
     Predict,
@@ -30,42 +24,10 @@ from resnext.cli.verbs import (
     Report,
     Train,
 )
-from resnext.contract import ContractError
-from resnext.cost import Cost
-from resnext.data.decode import BadPicture, DataError
-from resnext.data.hub import SourceMissing
+from resnext.data.decode import BadPicture
 from resnext.data.sources import read_split
-from resnext.engine import ModelError
-from resnext.recipe import RECIPES, RecipeError, named_recipe, override
-from resnext.run import DeviceError, LoggerMissing, RunError, Stopped
-from resnext.training.checkpoints import CheckpointError
-from resnext.training.loop import Diverged
-from resnext.weights import WeightsError
-
-#: Cardinalities that `design --like` takes unless others are said: the paper's, and the next.
-LIKE = (1, 2, 4, 8, 16, 32, 64)
-EXIT_CODES: dict[type[Exception], int] = {
-    ArchitectureError: 2,
-    RecipeError: 2,
-    ModelError: 2,
-    RunError: 2,
-    DataError: 3,
-    WeightsError: 4,
-    ContractError: 4,
-    Diverged: 4,
-    DeviceError: 5,
-    LoggerMissing: 5,
-    SourceMissing: 5,
-    api.DesignError: 4,
-    Stopped: 75,
-    CheckpointError: 4,
-}
-
-
-def is_out_of_memory(error: Exception) -> bool:
-    """Has torch, or Python, asked for more memory than there is?"""
-    allocator = isinstance(error, RuntimeError) and "not enough memory" in str(error)
-    return allocator or isinstance(error, MemoryError | torch.OutOfMemoryError)
+from resnext.recipe import RECIPES, named_recipe, override
+from resnext.run import RunError
 
 
 def train(options: Train) -> None:
@@ -209,118 +171,6 @@ def models(options: Models) -> None:
         table.add_row(model.name, *numbers, str(model.size_px), str(model.classes))
     console = Console(highlight=False)
     console.print(table, width=None if console.is_terminal else 120)
-
-
-def describe(options: Describe) -> None:
-    """The table; the drawing of the block in a file."""
-    description = api.describe(options.model, options.classes, options.size_px)
-    if options.figure is not None:
-        options.figure.write_text(api.draw_block(Architecture.from_name(options.model)), encoding="utf-8")
-    if options.json:
-        print(json.dumps(description.to_json(), indent=2))
-        return
-    table = Table(box=None, title=f"{description.name}, {description.size_px} px", title_justify="left")
-    table.add_column("stage")
-    table.add_column("output", justify="right")
-    table.add_column("template", no_wrap=True)
-    table.add_column("")
-    for head in ("parameters", "multiply-adds (M)", "activations (M)", "traffic (MB)"):
-        table.add_column(head, justify="right")
-    for row in description.rows:
-        times = f"x {row.repeats}" if row.stage.startswith("stage") else ""
-        output = f"{row.channels}x{row.output_px}x{row.output_px}"
-        table.add_row(row.stage, output, "\n".join(row.template), times, *_costs(row.cost))
-    table.add_row("all", "", "", "", *_costs(description.cost))
-    _wide(table)
-
-
-def design(options: Design) -> None:
-    """A table of networks, each of which `train --model` takes."""
-    targets = {name: _count(name, getattr(options, name)) for name in ("params", "macs", "activations")}
-    given = [name for name, value in targets.items() if value is not None]
-    if options.latency_ms is not None:
-        given.append("latency_ms")
-    if not given and options.like is None:
-        raise RunError("design needs a budget: --like, --params, --macs, --activations or --latency-ms")
-    if given and options.like is not None:
-        raise RunError(f"--like sets the budget; leave out --{given[0].replace('_', '-')}")
-    base = Architecture.from_name(options.like or options.base, options.classes)
-    cardinalities = options.cardinality or (LIKE if options.like else None)
-    space = api.Space(base, frozenset(options.vary), options.size_px, cardinalities)
-    if options.like is not None:
-        block = api.Space(base, frozenset(), options.size_px).block_params[0]
-        budget = api.Budget(block_params=int(block))
-    else:
-        budget = api.Budget(
-            params=targets["params"],
-            macs=targets["macs"],
-            activations=targets["activations"],
-            latency_ms=options.latency_ms,
-            pictures=options.batch,
-            tolerance=options.tolerance,
-        )
-    if options.sample is not None:
-        if budget.latency_ms is not None or budget.block_params is not None:
-            raise RunError("--sample draws under --params, --macs and --activations only")
-        found = api.sample_networks(space, budget, options.sample, options.seed)
-    else:
-        found = api.design_networks(space, budget, options.limit)
-    if options.time or options.plot is not None:
-        found = api.time_designs(space, found, options.batch)
-    if options.plot is not None:
-        api.write_design_plot(
-            [d.arch.name for d in found],
-            [d.cost.macs for d in found],
-            [d.latency_ms or 0.0 for d in found],
-            [d.arch.cardinality for d in found],
-            options.plot,
-        )
-    if options.json:
-        rows = [{"name": d.arch.name, "deviation": d.deviation, "latency_ms": d.latency_ms} for d in found]
-        print(json.dumps([r | asdict(d.cost) for r, d in zip(rows, found, strict=True)], indent=2))
-        return
-    table = Table(box=None)
-    table.add_column("network", no_wrap=True, overflow="fold")
-    for head in ("parameters", "multiply-adds (M)", "activations (M)", "traffic (MB)", "off"):
-        table.add_column(head, justify="right")
-    timed = any(d.latency_ms is not None for d in found)
-    if timed:
-        table.add_column("ms", justify="right")
-    for d in found:
-        off = "" if options.sample is not None else f"{100 * d.deviation:.2f} %"
-        ms = [f"{d.latency_ms:.2f}"] if d.latency_ms is not None else []
-        table.add_row(d.arch.name, *_costs(d.cost), off, *ms)
-    _wide(table)
-
-
-def convert(options: Convert) -> None:
-    """Where the converted network lies."""
-    print(api.convert(options.model, options.to, options.out or Path(options.to)))
-
-
-def _costs(cost: Cost) -> tuple[str, str, str, str]:
-    return (
-        f"{cost.params:,}",
-        f"{cost.macs / 1e6:,.1f}",
-        f"{cost.activations / 1e6:.2f}",
-        f"{cost.bytes / 1e6:,.1f}",
-    )
-
-
-def _count(name: str, text: str | None) -> int | None:
-    """`25M`, `4.2G` or `25028904` as a number. Raises `RunError`."""
-    if text is None:
-        return None
-    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([kMG]?)", text)
-    if match is None or float(match[1]) == 0:
-        raise RunError(f"--{name} {text}: say a number such as 25M, 4.2G or 25028904")
-    return round(float(match[1]) * {"": 1, "k": 1e3, "M": 1e6, "G": 1e9}[match[2]])
-
-
-def _wide(table: Table) -> None:
-    """The table on the terminal; in a file no narrower than its rows need."""
-    console = Console(highlight=False)
-    (console if console.is_terminal else Console(highlight=False, width=160)).print(table)
 
 
 def demo(options: Demo) -> None:

@@ -35,9 +35,10 @@ def _run(words: list[str]) -> int:
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else USAGE
 
-    from resnext.cli import actions  # after parsing: torch takes seconds to import
+    from resnext.cli import actions, exits, laboratory  # after parsing: torch takes seconds to import
 
-    act = getattr(actions, type(options).__name__.lower())  # train for Train, and so on
+    verb = type(options).__name__.lower()  # train for Train, and so on
+    act = next(getattr(room, verb) for room in (actions, laboratory) if hasattr(room, verb))
     try:
         act(options)
         return DONE
@@ -50,9 +51,9 @@ def _run(words: list[str]) -> int:
             return _fail(_told(error), USAGE)
         raise
     except Exception as error:
-        if actions.is_out_of_memory(error):
+        if exits.is_out_of_memory(error):
             return _fail("out of memory; try a smaller --batch, --data.size-px or --model", MISSING)
-        for kind, code in actions.EXIT_CODES.items():
+        for kind, code in exits.EXIT_CODES.items():
             if isinstance(error, kind):
                 return _fail(error, code)
         raise

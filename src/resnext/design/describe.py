@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from resnext.arch import STEM_CHANNELS, Architecture, StageTemplate
+from resnext.arch import STEM_CHANNELS, USUAL_PX, Architecture, StageTemplate
 from resnext.cost import Cost, count_parts, sum_costs
 from resnext.models.blocks import MultiResolution
 
@@ -37,7 +37,7 @@ class Description:
 
 def describe(arch: Architecture, size_px: int | None = None) -> Description:
     """Every stage of `arch` at `size_px` (224, or 32 with the CIFAR stem, if None)."""
-    size_px = size_px or {"imagenet": 224, "cifar": 32}[arch.stem]
+    size_px = size_px or USUAL_PX[arch.stem]
     parts = count_parts(arch, size_px)
     stem, *blocks, head = parts
     conv = {"imagenet": ("7x7, 64, stride 2", "3x3 max pool, stride 2"), "cifar": ("3x3, 64",)}[arch.stem]

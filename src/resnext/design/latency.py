@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
 import torch
 
-from resnext.arch import Architecture
+from resnext.arch import USUAL_PX, Architecture
 from resnext.models import Network, create
 from resnext.timing import interleave
 
 #: Networks that are timed in one turn: so many fit in memory.
 TOGETHER = 8
+_YARDSTICK = "yardstick"
 
 
-@dataclass(frozen=True)
 class Clock:
-    """Times `pictures` pictures of `size_px` through networks: float32, channels last, on the CPU."""
+    """Times `pictures` pictures of `size_px` through networks: float32, channels last, on the CPU.
 
-    size_px: int | None
-    pictures: int = 1
-    rounds: int = 15
+    A machine changes its pace by tens of percent within minutes (heat, neighbours). So every turn times
+    the network `yardstick` too, and all times are told at the pace that it had in the first turn:
+    times of different turns can be compared.
+    """
+
+    def __init__(
+        self, yardstick: Architecture, size_px: int | None, pictures: int = 1, rounds: int = 15
+    ) -> None:
+        self.size_px, self.pictures, self.rounds = size_px, pictures, rounds
+        self.yardstick = yardstick
+        self.paces_ms: list[float] = []
+        """What the yardstick took in each turn, in milliseconds."""
 
     @torch.inference_mode()
     def measure(self, archs: Mapping[int, Architecture]) -> dict[int, float]:
@@ -31,11 +39,25 @@ class Clock:
         keys = list(archs)
         for start in range(0, len(keys), TOGETHER):
             calls = {str(key): self._call(archs[key]) for key in keys[start : start + TOGETHER]}
-            found |= {int(key): 1000 * t.median_s for key, t in interleave(calls, self.rounds).items()}
+            timings = interleave({_YARDSTICK: self._yardstick} | calls, self.rounds)
+            yardstick = timings.pop(_YARDSTICK)
+            self.paces_ms.append(1000 * yardstick.median_s)
+            found |= {
+                int(key): self.paces_ms[0] * own.ratio_to(yardstick).median for key, own in timings.items()
+            }
         return found
+
+    @property
+    def drift(self) -> float:
+        """The largest share by which the machine's pace was off that of the first turn."""
+        return max((abs(ms / self.paces_ms[0] - 1) for ms in self.paces_ms), default=0.0)
+
+    @cached_property
+    def _yardstick(self) -> partial[torch.Tensor]:
+        return self._call(self.yardstick)
 
     def _call(self, arch: Architecture) -> partial[torch.Tensor]:
         network: Network = create(arch).eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        size_px = self.size_px or {"imagenet": 224, "cifar": 32}[arch.stem]
+        size_px = self.size_px or USUAL_PX[arch.stem]
         pictures = torch.zeros(self.pictures, arch.in_channels, size_px, size_px)
         return partial(network, pictures.contiguous(memory_format=torch.channels_last))

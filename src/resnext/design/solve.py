@@ -33,7 +33,7 @@ class Budget:
     """Parameters of a block of the first stage: the rule of the paper's table 2 takes the nearest width
     for each cardinality, whatever the tolerance."""
     latency_ms: float | None = None
-    """Median time of one picture, or of a batch of `pictures`, on this machine."""
+    """Median time of one picture, or of a batch of `pictures`, on this machine, by one `Clock`."""
     pictures: int = 1
     tolerance: float = 0.03
     latency_tolerance: float = 0.08
@@ -50,9 +50,9 @@ class Design:
     latency_ms: float | None = None
 
 
-def design_networks(space: Space, budget: Budget, most: int = 20) -> list[Design]:
+def design_networks(space: Space, budget: Budget, most: int = 20, clock: Clock | None = None) -> list[Design]:
     """Up to `most` members that meet `budget`, the nearest first; for a rule of `block_params`, one for
-    each cardinality in their order.
+    each cardinality in their order. A `latency_ms` is told by `clock` (None: one of the space's base).
 
     Raises `DesignError` with the nearest three if there is none.
     """
@@ -62,7 +62,8 @@ def design_networks(space: Space, budget: Budget, most: int = 20) -> list[Design
     order = np.argsort(deviations, axis=None, kind="stable")
     met = order[deviations.flat[order] <= budget.tolerance]
     if budget.latency_ms is not None:
-        return _by_latency(space, budget, met, most)
+        clock = clock or Clock(space.base, space.size_px, budget.pictures)
+        return _by_latency(space, budget, met, most, clock)
     if len(met) == 0:
         near = [_design(space, place, deviations) for place in order[:3]]
         raise DesignError(_nothing(near))
@@ -86,9 +87,9 @@ def sample_networks(space: Space, budget: Budget, count: int, seed: int = 0) -> 
     return [_design(space, place, np.zeros(under.shape)) for place in np.sort(drawn)]
 
 
-def time_designs(space: Space, designs: list[Design], pictures: int = 1) -> list[Design]:
-    """The same with the time that `pictures` pictures take, measured side by side on this machine."""
-    measured = Clock(space.size_px, pictures).measure(dict(enumerate(d.arch for d in designs)))
+def time_designs(designs: list[Design], clock: Clock) -> list[Design]:
+    """The same with the time that `clock` measures, side by side on this machine."""
+    measured = clock.measure(dict(enumerate(d.arch for d in designs)))
     return [replace(design, latency_ms=measured[i]) for i, design in enumerate(designs)]
 
 
@@ -121,14 +122,15 @@ def _like(space: Space, block_params: int) -> list[Design]:
     return found
 
 
-def _by_latency(space: Space, budget: Budget, met: NDArray[np.int64], most: int) -> list[Design]:
+def _by_latency(
+    space: Space, budget: Budget, met: NDArray[np.int64], most: int, clock: Clock
+) -> list[Design]:
     """Measure, predict from what was measured, measure the most promising, until enough fit."""
     target = budget.latency_ms
     assert target is not None
     if len(met) == 0:
         raise DesignError("no network meets the other targets; widen the tolerance or leave one out")
     costs = space.costs.reshape(-1, len(MEASURES))[met].astype(np.float64)
-    clock = Clock(space.size_px, budget.pictures)
     measured = _explore(space, met, costs, clock, target)
     fitting: list[int] = []
     for _ in range(ROUNDS):

@@ -1,0 +1,40 @@
+"""What each error means to a shell."""
+
+from __future__ import annotations
+
+import torch
+
+from resnext.api import DesignError
+from resnext.arch import ArchitectureError
+from resnext.contract import ContractError
+from resnext.data.decode import DataError
+from resnext.data.hub import SourceMissing
+from resnext.engine import ModelError
+from resnext.recipe import RecipeError
+from resnext.run import DeviceError, LoggerMissing, RunError, Stopped
+from resnext.training.checkpoints import CheckpointError
+from resnext.training.loop import Diverged
+from resnext.weights import WeightsError
+
+EXIT_CODES: dict[type[Exception], int] = {
+    ArchitectureError: 2,
+    RecipeError: 2,
+    ModelError: 2,
+    RunError: 2,
+    DataError: 3,
+    WeightsError: 4,
+    ContractError: 4,
+    Diverged: 4,
+    DeviceError: 5,
+    LoggerMissing: 5,
+    SourceMissing: 5,
+    DesignError: 4,
+    Stopped: 75,
+    CheckpointError: 4,
+}
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Has torch, or Python, asked for more memory than there is?"""
+    allocator = isinstance(error, RuntimeError) and "not enough memory" in str(error)
+    return allocator or isinstance(error, MemoryError | torch.OutOfMemoryError)
