@@ -12,7 +12,7 @@ from typing import Any
 from PIL import Image
 
 from resnext import models, weights
-from resnext.arch import KNOWN_NAMES, Architecture
+from resnext.arch import KNOWN_NAMES, USUAL_PX, Architecture
 from resnext.cost import Cost, count_cost
 from resnext.data.decode import BadPicture, DataError
 from resnext.data.folders import pictures_under
@@ -197,7 +197,7 @@ class ListedModel:
 
 
 def list_models(like: str = "") -> list[ListedModel]:
-    """Networks by name with their cost (ImageNet: 224 px, 1000 classes; CIFAR: 32 px, 10 classes).
+    """Networks by name with their cost (ImageNet stem: 224 px, 1000 classes; others: 32 px, 10 classes).
 
     `like` keeps names that contain it; a full name outside the list is counted too. Raises
     `ArchitectureError` if it fits neither.
@@ -207,8 +207,8 @@ def list_models(like: str = "") -> list[ListedModel]:
         names = [Architecture.from_name(like).name]
     listed = []
     for name in names:
-        cifar = Architecture.from_name(name).stem == "cifar"
-        classes, size_px = (10, 32) if cifar else (1000, 224)
+        stem = Architecture.from_name(name).stem
+        classes, size_px = 1000 if stem == "imagenet" else 10, USUAL_PX[stem]
         listed.append(
             ListedModel(name, count_cost(Architecture.from_name(name, classes), size_px), size_px, classes)
         )

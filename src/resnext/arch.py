@@ -20,10 +20,10 @@ LAYERS = dict.fromkeys(BOTTLENECKS, 3) | {"basic": 2}
 #: Output width of a block as a multiple of its template width.
 EXPANSION = dict.fromkeys(BOTTLENECKS, 4) | {"basic": 1}
 SHORTCUTS = ("projection", "projection_all", "zero_pad", "none")
-STEMS = ("imagenet", "cifar")
+STEMS = ("imagenet", "cifar", "pooled")
 STEM_CHANNELS = 64
 #: Side of the pictures that each stem was made for.
-USUAL_PX = {"imagenet": 224, "cifar": 32}
+USUAL_PX = {"imagenet": 224, "cifar": 32, "pooled": 32}
 
 #: Depths that mean the CIFAR stem and its three stages unless the name says otherwise.
 CIFAR_DEPTHS = (11, 20, 29, 38, 47)
@@ -273,7 +273,7 @@ def implied_depths(transform: str, stem: str, deepest: int = 200) -> tuple[int, 
 
 def implied_blocks(depth: int, transform: str, stem: str) -> tuple[int, ...]:
     """Blocks of each stage where only the depth is said. Raises `ArchitectureError`."""
-    if stem == "cifar":
+    if stem != "imagenet":
         layers = 3 * LAYERS[transform]
         if depth > 2 and (depth - 2) % layers == 0:
             return ((depth - 2) // layers,) * 3

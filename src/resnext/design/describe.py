@@ -35,13 +35,20 @@ class Description:
         return asdict(self)
 
 
+#: In the words of the paper's table 1.
+STEM_LAYERS = {
+    "imagenet": ("7x7, 64, stride 2", "3x3 max pool, stride 2"),
+    "cifar": ("3x3, 64",),
+    "pooled": ("3x3, 64", "2x2 max pool, stride 2"),
+}
+
+
 def describe(arch: Architecture, size_px: int | None = None) -> Description:
-    """Every stage of `arch` at `size_px` (224, or 32 with the CIFAR stem, if None)."""
+    """Every stage of `arch` at `size_px` (the side that its stem was made for if None)."""
     size_px = size_px or USUAL_PX[arch.stem]
     parts = count_parts(arch, size_px)
     stem, *blocks, head = parts
-    conv = {"imagenet": ("7x7, 64, stride 2", "3x3 max pool, stride 2"), "cifar": ("3x3, 64",)}[arch.stem]
-    rows = [Row("stem", stem.output[1], STEM_CHANNELS, conv, 1, stem.cost)]
+    rows = [Row("stem", stem.output[1], STEM_CHANNELS, STEM_LAYERS[arch.stem], 1, stem.cost)]
     for number, stage in enumerate(arch.stages, start=1):
         own = [part for part in blocks if part.name.split(".")[0] == f"layer{number}"]
         cost = sum_costs(part.cost for part in own)
