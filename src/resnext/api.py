@@ -16,8 +16,9 @@ from resnext.arch import KNOWN_NAMES, USUAL_PX, Architecture
 from resnext.cost import Cost, count_cost
 from resnext.data.decode import BadPicture, DataError
 from resnext.data.folders import pictures_under
+from resnext.data.index import write_index
 from resnext.data.pictures import Loose
-from resnext.data.sources import read_split
+from resnext.data.sources import read_split, read_splits
 from resnext.design import (
     Budget,
     Clock,
@@ -43,8 +44,10 @@ from resnext.run import (
     Run,
     evaluate_pictures,
     find_machine,
+    look,
 )
 from resnext.run import train as run_training
+from resnext.training.distribution import join
 
 __all__ = [
     "Budget",
@@ -66,6 +69,7 @@ __all__ = [
     "design_networks",
     "draw_block",
     "evaluate",
+    "index_pictures",
     "list_models",
     "load",
     "predict",
@@ -117,7 +121,7 @@ def train(
 def train_events(order: Order) -> Generator[Event, None, Run]:
     """As `train`, told as events: train as ordered, then write report.html into the run's folder."""
     run = yield from run_training(order)
-    if not (run.folder / "report.html").exists():
+    if run.leads and not (run.folder / "report.html").exists():
         write_report([run.folder])
     return run
 
@@ -137,13 +141,17 @@ def evaluate(
 
     Of a set without splits that the model was trained on, it is the tenth that training left out.
 
-    Classes are matched by name; `views` "flip" and "ten" average over more views of each picture. Raises
-    `DataError` for pictures of a class that the model lacks.
+    Classes are matched by name; `views` "flip" and "ten" average over more views of each picture. Processes
+    that `torchrun` started share the pictures and return the same. Raises `DataError` for pictures of a class
+    that the model lacks.
     """
-    classifier = model if isinstance(model, Classifier) else load(model, device)
-    contract = classifier.contract
-    split, pictures = read_split(str(data), contract.classes, split, contract.provenance.fingerprint)
-    return evaluate_pictures(classifier, pictures, split, on_bad, workers, views, progress)
+    with join() as group:
+        if not isinstance(model, Classifier):
+            model = open_model(model, find_machine(device, group.local_rank).device)
+        contract = model.contract
+        split, pictures = read_split(str(data), contract.classes, split, contract.provenance.fingerprint)
+        group.compare({"contract": contract.dumps(), "pictures": f"{len(pictures)} of {split}"})
+        return evaluate_pictures(model, pictures, split, on_bad, workers, views, progress, group)
 
 
 def predict(
@@ -184,6 +192,23 @@ def find_pictures(where: Sequence[str]) -> list[str]:
             raise DataError(f"{word}: there is no picture here")
         found += paths
     return found
+
+
+def index_pictures(
+    data: str | Path, out: str | Path, progress: Callable[[int, int], None] | None = None
+) -> Path:
+    """List the files of `data` and look at all of them once; `out`, whose name ends in .index, can be given
+    as data from then on. What cannot be read is kept there too. Raises `DataError`."""
+    splits = read_splits(str(data))
+    looking = look(splits)
+    while True:
+        try:
+            seen = next(looking)
+            if progress is not None:
+                progress(seen.done, seen.total)
+        except StopIteration as end:
+            write_index(splits, end.value, Path(out))
+            return Path(out)
 
 
 @dataclass(frozen=True)

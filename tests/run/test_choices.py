@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from resnext.data.pictures import Arrays, Splits
-from resnext.data.scan import Scan
+from resnext.data.pictures import Arrays, Scan, Splits
 from resnext.recipe import Recipe, dotted_names, get_field, named_recipe, override
 from resnext.run.choices import build_augmentation, build_contract, choose
 from resnext.run.machine import Machine

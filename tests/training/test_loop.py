@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from resnext.training import checkpoints
 from resnext.training.checkpoints import CheckpointError
-from resnext.training.loop import Average, Diverged, State, cross_entropy, fit
+from resnext.training.loop import Average, Diverged, State, cross_entropies, fit
 from resnext.training.optimisers import build_optimiser, peak_lr
 from resnext.training.settings import TrainingSettings
 
@@ -282,12 +282,21 @@ def test_long_gradients_are_shortened() -> None:
 def test_class_weights_are_torch_s() -> None:
     logits, labels = torch.randn(6, 3), torch.tensor([0, 2, 1, 1, 0, 2])
     weights = torch.tensor([1.0, 0.2, 5.0])
-    expected = F.cross_entropy(logits, labels, weight=weights)
-    torch.testing.assert_close(cross_entropy(logits, labels, 0.0, weights), expected)
+    expected = F.cross_entropy(logits, labels, weight=weights, reduction="none")
+    torch.testing.assert_close(cross_entropies(logits, labels, 0.0, weights), expected)
     one_hot = F.one_hot(labels, 3).float()
-    torch.testing.assert_close(cross_entropy(logits, one_hot, 0.0, weights), expected)
-    same = cross_entropy(logits, labels, 0.1, torch.ones(3))
+    torch.testing.assert_close(cross_entropies(logits, one_hot, 0.0, weights), expected)
+    same = cross_entropies(logits, labels, 0.1, torch.ones(3)).mean()
     torch.testing.assert_close(same, F.cross_entropy(logits, labels, label_smoothing=0.1))
+
+
+@pytest.mark.parametrize("accumulate", [1, 3])
+def test_a_weighted_step_is_that_of_torch_s_weighted_mean(accumulate: int) -> None:
+    weights = torch.tensor([0.3, 2.0])
+    settings = replace(SETTINGS, label_smoothing=0.0, accumulate=accumulate)
+    pictures, labels = next(batches())
+    step = next(fit(State(flat(), settings), batches(), settings, PER_EPOCH, STEPS, class_weights=weights))
+    torch.testing.assert_close(step.loss, F.cross_entropy(flat()(pictures), labels, weight=weights))
 
 
 def test_what_is_dropped_depends_on_seed_and_step_alone() -> None:

@@ -18,6 +18,7 @@ from resnext.cli.tables import open_writer
 from resnext.cli.verbs import (
     Demo,
     Evaluate,
+    Index,
     Models,
     Predict,
     Recipes,
@@ -28,6 +29,7 @@ from resnext.data.decode import BadPicture
 from resnext.data.sources import read_split
 from resnext.recipe import RECIPES, named_recipe, override
 from resnext.run import RunError
+from resnext.training.distribution import leads
 
 
 def train(options: Train) -> None:
@@ -102,7 +104,7 @@ def evaluate(options: Evaluate) -> None:
         table.add_row(row.name, f"{row.count:,}", *values)
     console.print(table)
     _list_bad(evaluation.bad)
-    if options.json is not None:
+    if options.json is not None and leads():
         options.json.write_text(text + "\n", encoding="utf-8")
 
 
@@ -144,6 +146,15 @@ def report(options: Report) -> None:
     if options.out is not None and not options.out.parent.is_dir():
         raise RunError(f"--out {options.out}: there is no folder {options.out.parent}")
     print(api.write_report([Path(folder) for folder in options.folders], options.out))
+
+
+def index(options: Index) -> None:
+    """Where the index lies."""
+    progress = Progress("looking at pictures")
+    try:
+        print(api.index_pictures(options.data, options.out, progress.update))
+    finally:
+        progress.close()
 
 
 def recipes(options: Recipes) -> None:

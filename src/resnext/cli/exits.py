@@ -13,6 +13,7 @@ from resnext.engine import ModelError
 from resnext.recipe import RecipeError
 from resnext.run import DeviceError, LoggerMissing, RunError, Stopped
 from resnext.training.checkpoints import CheckpointError
+from resnext.training.distribution import PeerLost, PeersDiffer
 from resnext.training.loop import Diverged
 from resnext.weights import WeightsError
 
@@ -29,7 +30,9 @@ EXIT_CODES: dict[type[Exception], int] = {
     LoggerMissing: 5,
     SourceMissing: 5,
     DesignError: 4,
+    PeersDiffer: 2,
     Stopped: 75,
+    PeerLost: 75,
     CheckpointError: 4,
 }
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from resnext.cli.verbs import parse
@@ -12,6 +14,8 @@ from resnext.recipe import Recipe, RecipeError, named_recipe
 
 DONE, USAGE, MISSING, INTERRUPTED = 0, 2, 5, 130
 NO_ROOM_OR_RIGHT = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EFBIG)
+#: Verbs that several processes may carry out together.
+TOGETHER = ("train", "evaluate")
 WRONG_PLACE = (errno.ENOENT, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG)
 
 
@@ -36,11 +40,15 @@ def _run(words: list[str]) -> int:
         return end.code if isinstance(end.code, int) else USAGE
 
     from resnext.cli import actions, exits, laboratory  # after parsing: torch takes seconds to import
+    from resnext.training.distribution import is_launched, leads
 
     verb = type(options).__name__.lower()  # train for Train, and so on
+    if is_launched() and verb not in TOGETHER:
+        return _fail(f"{verb} runs as one process: start it without the launcher", USAGE)
     act = next(getattr(room, verb) for room in (actions, laboratory) if hasattr(room, verb))
     try:
-        act(options)
+        with contextlib.nullcontext() if leads() else _silence():
+            act(options)
         return DONE
     except BrokenPipeError:
         raise
@@ -57,6 +65,17 @@ def _run(words: list[str]) -> int:
             if isinstance(error, kind):
                 return _fail(error, code)
         raise
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """Of processes that were started together the first one speaks; of the others only errors are heard."""
+    with (
+        open(os.devnull, "w") as nowhere,
+        contextlib.redirect_stdout(nowhere),
+        contextlib.redirect_stderr(nowhere),
+    ):
+        yield
 
 
 def _start(words: list[str]) -> Recipe:
@@ -92,5 +111,7 @@ def _told(error: OSError) -> Exception | str:
 
 def _fail(error: Exception | str, code: int) -> int:
     notes = getattr(error, "__notes__", [])
-    print(f"resnext: {error}", *notes, sep="\n", file=sys.stderr)
+    rank = os.environ.get("RANK", "0") if os.environ.get("WORLD_SIZE", "1") != "1" else "0"
+    who = "resnext" if rank == "0" else f"resnext (rank {rank})"
+    print(f"{who}: {error}", *notes, sep="\n", file=sys.stderr)
     return code

@@ -21,7 +21,7 @@ class Train:
 
     data: Annotated[Positional[str], arg(name="source", metavar="DATA")]
     """A folder of class folders (or of train/, val/, test/), a folder of {split}.parquet, .csv, .arrow or
-    .tar, one such file, hf:owner/name, stream: before one of these, or `digits`."""
+    .tar, one such file, an .index, hf:owner/name, stream: before one of these, or `digits`."""
     settings: Annotated[Recipe, arg(name="")]
     recipe: Annotated[str, arg(metavar="|".join(RECIPES))] = "small"
     """What the settings below start from."""
@@ -102,6 +102,16 @@ class Report:
     """Run folders."""
     out: Path | None = None
     """The page; report.html in the run's folder, or comparison.html beside the first, if left out."""
+
+
+@dataclass(frozen=True)
+class Index:
+    """List the files of DATA and look at all of them once, so that runs on millions of them start at once."""
+
+    data: Annotated[Positional[str], arg(metavar="DATA")]
+    """A folder or table of picture files, as for train."""
+    out: Annotated[Positional[Path], arg(metavar="OUT.index")]
+    """The index, to be given as DATA; the pictures stay where they are."""
 
 
 @dataclass(frozen=True)
@@ -202,7 +212,7 @@ class Demo:
     """Folder that the run folder lies in."""
 
 
-Verb = Train | Evaluate | Predict | Report | Recipes | Models | Describe | Design | Convert | Demo
+Verb = Train | Evaluate | Predict | Report | Index | Recipes | Models | Describe | Design | Convert | Demo
 
 
 def parse(words: list[str], start: Recipe) -> Verb:
@@ -213,6 +223,7 @@ def parse(words: list[str], start: Recipe) -> Verb:
         | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
         | Annotated[Predict, tyro.conf.subcommand("predict")]
         | Annotated[Report, tyro.conf.subcommand("report")]
+        | Annotated[Index, tyro.conf.subcommand("index")]
         | Annotated[Recipes, tyro.conf.subcommand("recipes")]
         | Annotated[Models, tyro.conf.subcommand("models")]
         | Annotated[Describe, tyro.conf.subcommand("describe")]

@@ -43,6 +43,20 @@ class Batch:
 
 
 @dataclass(frozen=True)
+class Part:
+    """The rows of each batch that this process reads; all of them if `rows` is None. `before` says that the
+    row before them, which may be the last, is read too and comes first: pictures mix with the one before."""
+
+    rows: range | None = None
+    before: bool = False
+
+    def of(self, samples: list[tuple[int, int]]) -> list[tuple[int, int]]:
+        rows = self.rows if self.rows is not None else range(len(samples))
+        places = [rows.start - 1, *rows] if self.before else rows
+        return [samples[i] for i in places]
+
+
+@dataclass(frozen=True)
 class Plan:
     """Which samples make up which training step: a pure function of the seed.
 
@@ -179,15 +193,21 @@ class _Collate:
 
 
 def training_batches(
-    pictures: Pictures, augmentation: Augmentation, plan: Plan, first_step: int, workers: int
+    pictures: Pictures,
+    augmentation: Augmentation,
+    plan: Plan,
+    first_step: int,
+    workers: int,
+    part: Part | None = None,
 ) -> Iterator[Batch]:
-    """One uint8 batch for each step from `first_step`; the same whatever the number of workers.
+    """One uint8 batch, or this process's `part` of it, for each step from `first_step`; the same whatever the
+    number of workers.
 
     Raises `BadPicture`: training has looked at all pictures before, so one has been damaged since.
     """
     loader: DataLoader[tuple[int, Tensor | BadPicture]] = DataLoader(
         _Augmented(pictures, augmentation, plan.seed),
-        batch_sampler=_FromStep(plan, first_step),
+        batch_sampler=_FromStep(plan, first_step, part or Part()),
         collate_fn=_Collate(pictures),
         num_workers=workers,
         worker_init_fn=_leave_signals,
@@ -201,12 +221,13 @@ def training_batches(
 class _FromStep:
     """The plan as the batch sampler that `DataLoader` expects."""
 
-    def __init__(self, plan: Plan, first_step: int) -> None:
+    def __init__(self, plan: Plan, first_step: int, part: Part) -> None:
         self.plan = plan
         self.first_step = first_step
+        self.part = part
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        return self.plan.samples(self.first_step)
+        return map(self.part.of, self.plan.samples(self.first_step))
 
     def __len__(self) -> int:
         return self.plan.steps - self.first_step
@@ -220,13 +241,23 @@ def _leave_signals(worker: int) -> None:
 
 
 def evaluation_batches(
-    pictures: Pictures, resize: Resize, batch: int, workers: int, crops: Crops = "centre"
+    pictures: Pictures,
+    resize: Resize,
+    batch: int,
+    workers: int,
+    crops: Crops = "centre",
+    share: tuple[int, int] = (0, 1),
 ) -> Iterator[Batch]:
-    """Every picture once, in order, prepared exactly as the contract says, as uint8 batches."""
+    """Every picture once, in order, prepared exactly as the contract says, as uint8 batches.
+
+    Of all batches the process `share[0]` of `share[1]` gets every `share[1]`-th: the batches themselves do
+    not depend on how many share them, and so no picture's answer does.
+    """
+    starts = range(0, len(pictures), batch)[share[0] :: share[1]]
     return iter(
         DataLoader(
             _Prepared(pictures, resize, crops),
-            batch_size=batch,
+            batch_sampler=[list(range(at, min(at + batch, len(pictures)))) for at in starts],
             collate_fn=_Collate(pictures),
             num_workers=workers,
             worker_init_fn=_leave_signals,

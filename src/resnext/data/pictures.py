@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import pyarrow as pa
@@ -19,13 +19,29 @@ from resnext.data.decode import BadPicture, DataError, decode
 Labels = NDArray[np.int64]
 
 
+@dataclass(frozen=True)
+class Scan:
+    """What one look at all pictures finds: what cannot be read, how large they are, their colour.
+
+    `shorter_px[i]` is picture i's shorter side, 0 where it is bad; `mean` and `std` are of each channel, on
+    the scale 0 to 1.
+    """
+
+    bad: dict[int, BadPicture]
+    shorter_px: NDArray[np.int64]
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
 class Pictures(ABC):
     """N pictures; `labels[i]` indexes `classes`, and `keys[i]` is what a person finds picture i by.
 
     Where `window` is a number, opening them is fast only in an order that is shuffled within so many.
+    `known` is what an earlier look at all of them found.
     """
 
     window: int | None = None
+    known: Scan | None = None
 
     def __init__(self, keys: Sequence[str], labels: Labels, classes: tuple[str, ...]) -> None:
         self.keys = keys
@@ -48,12 +64,30 @@ class Pictures(ABC):
         return Selection(self, np.asarray(indices, dtype=np.int64))
 
 
+class Taken(Sequence[str]):
+    """The names at `indices` of others, which are not copied."""
+
+    def __init__(self, names: Sequence[str], indices: Labels) -> None:
+        self.names, self.indices = names, indices
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> Taken: ...
+    def __getitem__(self, index: int | slice) -> str | Taken:
+        if isinstance(index, slice):
+            return Taken(self.names, self.indices[index])
+        return self.names[int(self.indices[index])]
+
+
 class Selection(Pictures):
     """Some pictures of another source."""
 
     def __init__(self, source: Pictures, indices: Labels) -> None:
-        keys = [source.keys[i] for i in indices]
-        super().__init__(keys, source.labels[indices], source.classes)
+        super().__init__(Taken(source.keys, indices), source.labels[indices], source.classes)
         self.window = source.window
         self.source = source
         self.indices = indices
@@ -150,6 +184,8 @@ class Splits:
     test: Pictures | None = None
     mirrors: bool = True
     notes: tuple[str, ...] = ()
+    digest: str | None = None
+    """Their fingerprint, where it is known."""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -158,7 +194,7 @@ class Splits:
     def without(self, bad: dict[str, set[int]]) -> Splits:
         """The splits without the pictures at the indices in `bad`, by split."""
         kept: dict[str, Any] = {
-            name: pictures.select([i for i in range(len(pictures)) if i not in bad[name]])
+            name: pictures.select(np.delete(np.arange(len(pictures)), sorted(bad[name])))
             for name, pictures in self.items()
             if bad.get(name)
         }
@@ -210,6 +246,8 @@ def hold_out(labels: Labels, count: int, seed: int) -> tuple[Labels, Labels]:
 
 def fingerprint(splits: Splits) -> str:
     """Digest of names, labels and stored sizes of all pictures: equal for equal data."""
+    if splits.digest is not None:
+        return splits.digest
     digest = hashlib.sha256(repr(splits.classes).encode())
     for name, pictures in splits.items():
         digest.update(f"\n{name} {len(pictures)}\n".encode())

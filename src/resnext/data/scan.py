@@ -5,26 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from resnext.data.decode import BadPicture
-from resnext.data.pictures import Pictures
-
-
-@dataclass(frozen=True)
-class Scan:
-    """`shorter_px[i]` is picture i's shorter side, 0 where it is bad; `mean` and `std` per channel
-    on the scale 0 to 1, over the pixels of up to `COLOUR_SAMPLE` pictures, which
-    count equally whatever their size."""
-
-    bad: dict[int, BadPicture]
-    shorter_px: NDArray[np.int64]
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
-
+from resnext.data.pictures import Pictures, Scan
 
 #: Pictures that the colour statistics are taken from: enough for three digits.
 COLOUR_SAMPLE = 2000
@@ -37,7 +23,13 @@ MOST_THREADS = 32
 
 
 def scan(pictures: Pictures) -> Generator[int, None, Scan]:
-    """Decode all `pictures` once, on all cores; yields how many are done, returns the scan."""
+    """Decode all `pictures` once, on all cores; yields how many are done, returns the scan.
+
+    The colours are taken from up to `COLOUR_SAMPLE` pictures, which count equally whatever their size.
+    """
+    if pictures.known is not None:
+        yield len(pictures)
+        return pictures.known
     stride = max(1, -(-len(pictures) // COLOUR_SAMPLE))
     bad: dict[int, BadPicture] = {}
     shorter = np.zeros(len(pictures), dtype=np.int64)

@@ -14,6 +14,7 @@ import numpy as np
 from resnext.data import hub
 from resnext.data.decode import SUFFIXES, DataError
 from resnext.data.folders import read_folder
+from resnext.data.index import is_index, read_index
 from resnext.data.pictures import Arrays, Pictures, Splits, align, fingerprint, hold_out
 from resnext.data.streams import WINDOW
 from resnext.data.tables import SPLIT_NAMES, TABLE_SUFFIXES, read_shards, read_table
@@ -33,6 +34,8 @@ def read_splits(data: str) -> Splits:
     A missing validation split is a stratified tenth of `train`; a set without splits is divided
     80/10/10. Raises `DataError`.
     """
+    if is_index(Path(data)):
+        return read_index(Path(data))
     parts = _read_parts(data)
     notes = [STREAM_NOTE] if any(part.window for part in parts.values()) else []
     if None in parts:
@@ -95,6 +98,8 @@ def _read_parts(data: str) -> dict[str | None, Pictures]:
     if hub.reads(data):
         return hub.read_parts(data)
     path = Path(data)
+    if is_index(path):
+        return dict(read_index(path).items())
     if not path.exists():
         siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
         near = difflib.get_close_matches(path.name, [*siblings, "digits"], n=1)

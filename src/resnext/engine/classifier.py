@@ -62,9 +62,15 @@ class Classifier:
 
     @torch.inference_mode()
     def classify(
-        self, pictures: Pictures, batch: int = 64, workers: int = 0, views: Views = "one"
+        self,
+        pictures: Pictures,
+        batch: int = 64,
+        workers: int = 0,
+        views: Views = "one",
+        share: tuple[int, int] = (0, 1),
     ) -> Iterator[Answers]:
-        """Answers for all `pictures` in order, batch after batch, at constant memory."""
+        """Answers for all `pictures` in order, batch after batch, at constant memory; `share` (rank, size)
+        leaves every size-th batch to this process."""
         if workers < 0:
             raise ModelError(f"--workers {workers}: must be at least 0")
         calibration, classes = self.contract.calibration, len(self.contract.classes)
@@ -72,7 +78,7 @@ class Classifier:
         if views not in CROPS_OF_VIEWS:
             raise ModelError(f"--views {views}: must be one of {', '.join(CROPS_OF_VIEWS)}")
         crops = CROPS_OF_VIEWS[views]
-        batches = evaluation_batches(pictures, self.contract.resize, batch, workers, crops)
+        batches = evaluation_batches(pictures, self.contract.resize, batch, workers, crops, share)
         for data in on_device(batches, self.contract, self.device):
             if len(data.indices):
                 seen = [data.pictures] if views == "one" else [data.pictures, data.pictures.flip(-1)]

@@ -1,5 +1,6 @@
 """Recipe to run folder: the only place where network, data and loop meet."""
 
+from resnext.run.beginning import look
 from resnext.run.evaluate import Evaluation, OnBad, evaluate_pictures
 from resnext.run.events import Event, Finished, Judged, Looked, Settled, Stepped
 from resnext.run.folder import RunError, RunFolder
@@ -28,5 +29,6 @@ __all__ = [
     "Stopped",
     "evaluate_pictures",
     "find_machine",
+    "look",
     "train",
 ]

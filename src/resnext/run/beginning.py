@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from resnext.arch import Architecture
 from resnext.contract import Contract
 from resnext.data.decode import BadPicture, DataError
-from resnext.data.pictures import Splits, fingerprint
-from resnext.data.scan import Scan, scan
+from resnext.data.pictures import Scan, Splits, fingerprint
+from resnext.data.scan import scan
 from resnext.models import Network, create
 from resnext.recipe import Recipe, RecipeError, dotted_names, get_field, set_field
 from resnext.results import stamp
@@ -21,6 +21,59 @@ from resnext.run.folder import RunError, RunFolder
 from resnext.run.machine import Machine
 from resnext.run.order import Order
 from resnext.weights import WeightsError, network_name, start_from, weights_digest
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What all processes of a run go by: read from its folder by the one that leads, told to the others."""
+
+    path: Path
+    finished: bool
+    recipe: Recipe
+    contract: Contract
+    about: dict[str, Any]
+
+    @classmethod
+    def read(cls, folder: RunFolder) -> Terms:
+        """Raises `RunError`."""
+        about = folder.read_json("data.json")
+        return cls(folder.path, folder.is_finished(), folder.recipe(), folder.contract(), about)
+
+    def dumps(self) -> list[Any]:
+        """As JSON; `loads` is the inverse."""
+        return [str(self.path), self.finished, self.recipe.to_toml(), self.contract.dumps(), self.about]
+
+    @classmethod
+    def loads(cls, value: list[Any]) -> Terms:
+        path, finished, recipe, contract, about = value
+        return cls(Path(path), finished, Recipe.from_toml(recipe), Contract.loads(contract), about)
+
+    @property
+    def origin(self) -> dict[str, Any] | None:
+        """The weights that the run started from."""
+        origin: dict[str, Any] | None = self.about["weights"]
+        return origin
+
+    @property
+    def skipped(self) -> dict[str, set[int]]:
+        """Places of the pictures that are left out, by split."""
+        return {name: set(map(int, bad)) for name, bad in self.about["skipped"].items()}
+
+    @property
+    def bad(self) -> list[tuple[str, str]]:
+        """Their keys, and why."""
+        return [(key, why) for bad in self.about["skipped"].values() for key, why in bad.values()]
+
+
+def facts(order: Order, splits: Splits) -> dict[str, str]:
+    """What must be alike on all processes that train together."""
+    made = stamp("")
+    return {
+        "commit": f"{made.commit}{', changed' if made.dirty else ''}",
+        "data": fingerprint(splits),
+        "recipe": order.recipe.to_toml(),
+        "run": f"{order.name}, --resume {order.resume}, --checkpoint-every {order.checkpoint_every}",
+    } | made.versions
 
 
 def find_run(order: Order) -> RunFolder | None:
@@ -69,11 +122,8 @@ def check_same_run(folder: RunFolder, order: Order, splits: Splits) -> None:
         folder.reopen()
 
 
-def begin(
-    order: Order, splits: Splits, machine: Machine
-) -> Generator[Looked, None, tuple[RunFolder, list[Choice]]]:
-    """Look at all pictures, fill the recipe, check it, and make the run folder."""
-    digest = fingerprint(splits)
+def look(splits: Splits) -> Generator[Looked, None, dict[str, Scan]]:
+    """Look at all pictures; what was found in each split."""
     scans: dict[str, Scan] = {}
     total = sum(len(pictures) for _, pictures in splits.items())
     done = 0
@@ -85,6 +135,15 @@ def begin(
             except StopIteration as end:
                 scans[name] = end.value
         done += len(pictures)
+    return scans
+
+
+def begin(
+    order: Order, splits: Splits, machine: Machine
+) -> Generator[Looked, None, tuple[RunFolder, list[Choice]]]:
+    """Look at all pictures, fill the recipe, check it, and make the run folder."""
+    digest = fingerprint(splits)
+    scans = yield from look(splits)
     bad = {name: one.bad for name, one in scans.items()}
     if order.on_bad == "fail":
         _refuse(bad)

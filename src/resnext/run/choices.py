@@ -24,9 +24,8 @@ from resnext.data.augment import (
 )
 from resnext.data.batches import BalancedPlan, Plan, WindowedPlan
 from resnext.data.mixing import Mixing
-from resnext.data.pictures import Pictures, Splits
+from resnext.data.pictures import Pictures, Scan, Splits
 from resnext.data.policies import RandAugment, TrivialAugment
-from resnext.data.scan import Scan
 from resnext.recipe import Recipe, RecipeError, get_field, set_field
 from resnext.run.machine import Machine
 

@@ -13,6 +13,7 @@ from resnext.data.decode import BadPicture, DataError
 from resnext.data.pictures import Pictures, readable
 from resnext.engine import Classifier, Views
 from resnext.metrics import Scores, score
+from resnext.training.distribution import Group
 from resnext.training.loop import Diverged
 
 OnBad = Literal["fail", "skip"]
@@ -45,24 +46,35 @@ def evaluate_pictures(
     workers: int = 0,
     views: Views = "one",
     progress: Callable[[int, int], None] | None = None,
+    group: Group | None = None,
 ) -> Evaluation:
-    """Every picture once. Raises `BadPicture` unless `on_bad` is "skip"; `Diverged` for a useless network."""
-    indices, probabilities = [], []
-    bad: list[BadPicture] = []
+    """Every picture once, shared by the processes of `group`, all of which return the same.
+
+    Raises `BadPicture` unless `on_bad` is "skip"; `Diverged` for a useless network.
+    """
+    group = group or Group()
+    answered = []
     done = 0
-    for answers in classifier.classify(pictures, workers=workers, views=views):
-        if answers.bad and on_bad == "fail":
-            raise answers.bad[0]
-        bad += answers.bad
-        indices.append(answers.indices)
-        probabilities.append(answers.probabilities)
+    for answers in classifier.classify(
+        pictures, workers=workers, views=views, share=(group.rank, group.size)
+    ):
+        answered.append(answers)
         done += len(answers.indices) + len(answers.bad)
+        if answers.bad and on_bad == "fail":
+            break
         if progress is not None:
-            progress(done, len(pictures))
-    where = np.concatenate(indices) if indices else np.empty(0, np.int64)
+            progress(min(done * group.size, len(pictures)), len(pictures))
+    everything = [answers for own in group.gather(answered) for answers in own]
+    bad = sorted((error for answers in everything for error in answers.bad), key=lambda error: error.key)
+    if bad and on_bad == "fail":
+        raise bad[0]
+    where = np.concatenate([np.empty(0, np.int64), *(answers.indices for answers in everything)])
     if len(where) == 0:
         raise DataError(f"{split}: not one of its {len(pictures)} pictures can be read")
-    rows, labels = np.concatenate(probabilities), pictures.labels[where]
+    order = np.argsort(where)
+    where = where[order]
+    rows = np.concatenate([answers.probabilities for answers in everything])[order]
+    labels = pictures.labels[where]
     if not np.isfinite(rows).all():
         raise Diverged(f"{split}: the network's answers are not finite: its weights have diverged")
     scores = score(rows, labels, classifier.contract.classes)

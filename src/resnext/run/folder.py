@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 from resnext.contract import Contract, ContractError
 from resnext.models import Network
 from resnext.recipe import Recipe, RecipeError
+from resnext.training import checkpoints
+from resnext.training.checkpoints import Snapshot
 from resnext.weights import write_hub_folder
 
 try:
@@ -142,6 +144,13 @@ class RunFolder:
 
     # Written along the way
 
+    def keep(self, snapshot: Snapshot, is_best: bool) -> None:
+        """Write a checkpoint as `last`, and as `best` if it is; what was `last` is `previous`."""
+        checkpoints.rotate(self.last, self.previous)
+        checkpoints.write(snapshot, self.last)
+        if is_best:
+            checkpoints.link(self.last, self.best)
+
     def set_status(self, state: str, why: str = "") -> None:
         """status.json: `running`, `finished`, `resumable` or `failed`, and why."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
@@ -188,3 +197,37 @@ class RunFolder:
         (self.path / "predictions").mkdir(exist_ok=True)
         table = pa.table({"key": keys, "label": labels, "probabilities": list(probabilities)})
         pq.write_table(table, self.path / "predictions" / f"{split}.parquet")
+
+
+class Onlooker(RunFolder):
+    """The folder in the hands of a process that does not lead: nothing is written, and nothing is read."""
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        yield
+
+    def write(self, name: str, text: str) -> None:
+        pass
+
+    def write_model(self, network: Network, contract: Contract, card: str) -> None:
+        pass
+
+    def keep(self, snapshot: Snapshot, is_best: bool) -> None:
+        pass
+
+    def log(self, text: str) -> None:
+        pass
+
+    def add_metrics(self, records: Iterable[dict[str, Any]]) -> None:
+        pass
+
+    def sync_metrics(self) -> None:
+        pass
+
+    def metrics(self) -> list[dict[str, Any]]:
+        return []
+
+    def write_predictions(
+        self, split: str, keys: list[str], labels: NDArray[np.int64], probabilities: NDArray[np.float32]
+    ) -> None:
+        pass

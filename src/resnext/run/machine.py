@@ -27,8 +27,9 @@ class Machine:
         return self.device.type != "cpu"
 
 
-def find_machine(device: str | None = None) -> Machine:
-    """The machine behind `device` (`cpu`, `cuda`, `cuda:1`, `mps`); the best there is if None.
+def find_machine(device: str | None = None, number: int = 0) -> Machine:
+    """The machine behind `device` (`cpu`, `cuda`, `cuda:1`, `mps`); the best there is if None, and its GPU of
+    this `number` unless said.
 
     Raises `DeviceError`.
     """
@@ -36,7 +37,7 @@ def find_machine(device: str | None = None) -> Machine:
         best = torch.accelerator.current_accelerator(check_available=True)
         device = "cpu" if best is None else best.type
     try:
-        chosen = torch.device(device)
+        chosen = torch.device(f"cuda:{number}" if device == "cuda" else device)
         if chosen.type == "meta":
             raise RuntimeError("it holds no values")
         torch.empty(1, device=chosen)
@@ -54,8 +55,9 @@ def find_machine(device: str | None = None) -> Machine:
     return Machine(chosen, chosen.type, False)
 
 
-def default_workers(machine: Machine, size_px: int) -> int:
-    """Decoding processes: none for small pictures or a CPU that has to compute as well, else the cores."""
+def default_workers(machine: Machine, size_px: int, processes: int = 1) -> int:
+    """Decoding processes: none for small pictures or a CPU that has to compute as well, else the cores,
+    shared by `processes` that train on this machine."""
     if not machine.is_gpu:
         return 0 if size_px <= 64 else 1
-    return min(8, (os.cpu_count() or 1) - 1)
+    return max(0, min(8, (os.cpu_count() or 1) // processes - 1))

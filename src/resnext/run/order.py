@@ -50,9 +50,10 @@ class Order:
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run."""
+    """A finished run. Of the processes that trained it together one `leads`, and writes."""
 
     folder: Path
+    leads: bool = True
 
     @property
     def result(self) -> dict[str, Any]:

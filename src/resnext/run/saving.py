@@ -6,11 +6,16 @@ import math
 import re
 import time
 from dataclasses import asdict, dataclass
+from typing import Any
+
+from torch import nn
 
 from resnext.metrics import Scores
 from resnext.run.folder import RunError, RunFolder
 from resnext.run.tally import Epoch, Sums, Tally
 from resnext.training import checkpoints
+from resnext.training.checkpoints import Snapshot
+from resnext.training.distribution import Group
 from resnext.training.loop import State
 
 
@@ -88,14 +93,7 @@ class Saver:
             return
         self.folder.sync_metrics()  # no checkpoint may be newer than what is told of it
         snapshot = checkpoints.take(self.state, {"progress": asdict(progress), "sums": sums})
-
-        def write() -> None:
-            checkpoints.rotate(self.folder.last, self.folder.previous)
-            checkpoints.write(snapshot, self.folder.last)
-            if is_best:
-                checkpoints.link(self.folder.last, self.folder.best)
-
-        self.writer.submit(write)
+        self.writer.submit(lambda: self.folder.keep(snapshot, is_best))
         self._step, self._time = self.state.step, time.monotonic()
         self.standstill_s += time.perf_counter() - start
         tally.resume_clock()
@@ -105,11 +103,36 @@ class Saver:
         self.writer.wait()
 
 
-def restore(state: State, folder: RunFolder, steps_per_epoch: int) -> tuple[Progress, Sums]:
-    """Load the newest whole checkpoint, if there is any, and forget what was logged after it.
+def restore(state: State, folder: RunFolder, steps_per_epoch: int, group: Group) -> tuple[Progress, Sums]:
+    """Load the newest whole checkpoint, if there is any, and forget what was logged after it. The leader of
+    `group` does, and the others get its state.
 
     Raises `RunError` if there are checkpoints but none is whole.
     """
+    progress, sums = _restore(state, folder, steps_per_epoch) if group.leads else (Progress(), Sums())
+    extra = spread(state, group, {"progress": asdict(progress), "sums": asdict(sums)})
+    return Progress(**extra["progress"]), Sums(**extra["sums"])
+
+
+def spread(state: State, group: Group, extra: dict[str, Any]) -> dict[str, Any]:
+    """Give all processes the leader's `state`; returns the leader's `extra`, which is JSON."""
+    if group.size == 1:
+        return extra
+    own = checkpoints.take(state, extra)
+    header = group.share(lambda: own.header)
+    tensors = group.receive(lambda: own.tensors)
+    return extra if tensors is None else checkpoints.fill(state, Snapshot(tensors, header))
+
+
+def equalise(network: nn.Module, group: Group) -> None:
+    """Give all processes the leader's statistics of batch norms: each has seen other parts of the batches."""
+    buffers = dict(network.named_buffers())
+    received = group.receive(lambda: {name: buffer.cpu() for name, buffer in buffers.items()})
+    for name, tensor in (received or {}).items():
+        buffers[name].copy_(tensor)
+
+
+def _restore(state: State, folder: RunFolder, steps_per_epoch: int) -> tuple[Progress, Sums]:
     damaged = []
     for path in (folder.last, folder.previous):
         if not path.exists():

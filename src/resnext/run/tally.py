@@ -7,9 +7,12 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
+import torch
+
 from resnext.metrics import Scores
 from resnext.run.folder import RunFolder
 from resnext.run.loggers import Loggers
+from resnext.training.distribution import Group
 from resnext.training.loop import Step
 
 T = TypeVar("T")
@@ -89,8 +92,11 @@ class Tally:
     `sums` is what an interrupted run had of this epoch; `batches` knows how long training waited for it.
     """
 
-    def __init__(self, folder: RunFolder, sums: Sums, batches: Timed[Any], loggers: Loggers) -> None:
+    def __init__(
+        self, folder: RunFolder, sums: Sums, batches: Timed[Any], loggers: Loggers, group: Group
+    ) -> None:
         self.folder = folder
+        self.group = group
         self.sums = sums
         self.batches = batches
         self.loggers = loggers
@@ -102,6 +108,14 @@ class Tally:
         self.waiting.append(step)
         if len(self.waiting) == FLUSH_EVERY:
             self.flush()
+
+    def _read(self) -> list[list[float]]:
+        """Loss and number of right answers of each waiting step, over its whole batch."""
+        if not self.waiting:
+            return []
+        numbers = [torch.stack([step.loss.double(), step.correct.double()]) for step in self.waiting]
+        read: list[list[float]] = self.group.add(torch.stack(numbers).cpu()).tolist()
+        return read
 
     def finish_epoch(self) -> Epoch:
         """The epoch, whose last step has been added; what follows belongs to the next."""
@@ -122,12 +136,12 @@ class Tally:
         self.since = time.perf_counter()
 
     def flush(self) -> dict[str, Any]:
-        """Write what waits; returns the sums as JSON. On a GPU this waits for the steps to end."""
+        """Write what waits; returns the sums as JSON. On a GPU this waits for the steps to end; all processes
+        of a group must do it after the same step."""
         lines = []
-        for step in self.waiting:
-            loss = step.loss.item()
+        for step, (loss, correct) in zip(self.waiting, self._read(), strict=True):
             self.sums.loss += loss * step.pictures
-            self.sums.correct += int(step.correct)
+            self.sums.correct += int(correct)
             self.sums.pictures += step.pictures
             lines.append({"step": step.step, "loss": loss, "lr": step.lr})
             self.last = step

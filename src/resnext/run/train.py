@@ -6,21 +6,22 @@ import contextlib
 import math
 import time
 from collections.abc import Generator, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 
 import torch
+from torch import nn
 
+from resnext.arch import Architecture
 from resnext.cost import Cost, count_cost
-from resnext.data.batches import Batch, on_device, training_batches
+from resnext.data.batches import Batch, Part, on_device, training_batches
 from resnext.data.decode import BadPicture
 from resnext.data.mixing import Mixing
-from resnext.data.pictures import Splits
+from resnext.data.pictures import Pictures, Splits
 from resnext.data.sources import read_splits
 from resnext.engine import Classifier
 from resnext.models import Network
-from resnext.recipe import Recipe
 from resnext.results import ResultLine, stamp
-from resnext.run.beginning import begin, check_same_run, find_run, first_network
+from resnext.run.beginning import Terms, begin, check_same_run, facts, find_run, first_network
 from resnext.run.card import model_card
 from resnext.run.choices import (
     Choice,
@@ -31,15 +32,16 @@ from resnext.run.choices import (
 )
 from resnext.run.evaluate import Evaluation, evaluate_pictures
 from resnext.run.events import Event, Finished, Judged, Settled, Stepped
-from resnext.run.folder import RunFolder
+from resnext.run.folder import Onlooker, RunFolder
 from resnext.run.loggers import Loggers, choose_loggers
-from resnext.run.machine import Machine, default_workers, find_machine
+from resnext.run.machine import DeviceError, Machine, default_workers, find_machine
 from resnext.run.order import Order, Run
-from resnext.run.saving import Every, Progress, Saver, restore
+from resnext.run.saving import Every, Progress, Saver, equalise, restore, spread
 from resnext.run.stopping import Stopped, StopRequest
 from resnext.run.tally import Tally, Timed
 from resnext.training import checkpoints
-from resnext.training.loop import State, fit, torch_precision
+from resnext.training.distribution import Group, PeerLost, join
+from resnext.training.loop import State, Step, fit, torch_precision
 
 #: Points of the learning curve that a result line keeps.
 CURVE_POINTS = 100
@@ -48,211 +50,257 @@ CURVE_POINTS = 100
 def train(order: Order) -> Generator[Event, None, Run]:
     """Train as ordered; the last event is `Finished`.
 
-    Raises `DataError`, `RunError`, `ArchitectureError`, `WeightsError`, `DeviceError` or `LoggerMissing`
-    before the first step; later `Stopped` on a signal, `Diverged`, `BadPicture` or `OSError`, always with
-    the last checkpoint intact. status.json says which.
+    Processes that `torchrun` started train together: all tell the same events, the first one writes.
+
+    Raises `DataError`, `RunError`, `ArchitectureError`, `WeightsError`, `DeviceError`, `PeersDiffer` or
+    `LoggerMissing` before the first step; later `Stopped` on a signal, `PeerLost`, `Diverged`, `BadPicture`
+    or `OSError`, always with the last checkpoint intact. status.json says which.
     """
-    every = Every.parse(order.checkpoint_every)
+    Every.parse(order.checkpoint_every)
     choose_loggers(order.log)
-    machine = find_machine(order.device)
-    splits = read_splits(order.data)
-    folder = find_run(order)
-    choices: list[Choice] = []
-    if folder is None:
-        folder, choices = yield from begin(order, splits, machine)
-    else:
-        check_same_run(folder, order, splits)
-        if folder.is_finished():
-            return Run(folder.path)
-    with folder.lock(), StopRequest() as stop:
-        try:
-            folder.set_status("running")
-            yield from _carry_out(order, folder, splits, machine, every, stop, choices)
-        except (Stopped, GeneratorExit) as error:
-            folder.set_status("resumable", str(error) or "left by its caller")
-            folder.log(f"stopped: {error}")
-            raise
-        except BaseException as error:
-            if folder.last.exists():
-                error.add_note(f"The last good state is {folder.last}")
-            with contextlib.suppress(OSError):  # a full disk may be the reason
-                folder.set_status("failed", f"{type(error).__name__}: {error}")
-                folder.log(f"failed: {error}")
-            raise
-    return Run(folder.path)
+    with join() as group:
+        machine = find_machine(order.device, group.local_rank)
+        splits = read_splits(order.data)
+        group.compare(facts(order, splits))
+        folder: RunFolder = Onlooker(order.runs)
+        choices: list[Choice] = []
+        if group.leads:
+            found = find_run(order)
+            if found is not None:
+                check_same_run(found, order, splits)
+            folder, choices = (found, []) if found else (yield from begin(order, splits, machine))
+        terms = Terms.loads(group.share(lambda: Terms.read(folder).dumps()))
+        if not terms.finished:
+            yield from _Training(order, group, machine, splits, folder, terms, tuple(choices)).attend()
+    return Run(terms.path, group.leads)
 
 
-def _carry_out(
-    order: Order,
-    folder: RunFolder,
-    splits: Splits,
-    machine: Machine,
-    every: Every,
-    stop: StopRequest,
-    choices: list[Choice],
-) -> Generator[Event, None, None]:
-    """From the run folder's recipe to its result, from wherever its checkpoints say."""
-    recipe, contract = folder.recipe(), folder.contract()
-    about = folder.read_json("data.json")
-    splits = splits.without({name: set(map(int, bad)) for name, bad in about["skipped"].items()})
-    plan = build_plan(recipe, splits.train)
-    origin = None if folder.last.exists() else about["weights"]  # a checkpoint holds what came of them
-    network = first_network(recipe, contract, origin)
-    network.to(machine.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    network.regularise(recipe.training.drop_path, recipe.training.dropout)
-    state = State(network, recipe.training, network.parts())
-    progress, sums = restore(state, folder, plan.steps_per_epoch)
-    cost = count_cost(network.arch, contract.input.height_px)
-    settled = Settled(
-        folder=folder.path,
-        recipe=recipe,
-        choices=tuple(choices),
-        notes=splits.notes,
-        skipped=tuple(BadPicture(*bad) for name in about["skipped"].values() for bad in name.values()),
-        counts={name: len(pictures) for name, pictures in splits.items()},
-        classes=len(contract.classes),
-        cost=cost,
-        device=machine.name,
-        plan=plan,
-        first_step=state.step,
-    )
-    folder.log(settled.text())
-    yield settled
+@dataclass
+class _Training:
+    """One process's part in carrying a run out, from wherever its checkpoints say to its result."""
 
-    workers = order.workers
-    if workers is None:
-        workers = default_workers(machine, contract.input.height_px)
-    augmentation = build_augmentation(recipe, contract)
-    batches = Timed(
-        on_device(
-            training_batches(splits.train, augmentation, plan, state.step, workers), contract, machine.device
+    order: Order
+    group: Group
+    machine: Machine
+    splits: Splits
+    folder: RunFolder
+    terms: Terms
+    choices: tuple[Choice, ...]
+
+    def __post_init__(self) -> None:
+        self.recipe, self.contract = self.terms.recipe, self.terms.contract
+        self.splits = self.splits.without(self.terms.skipped)
+        self.plan = build_plan(self.recipe, self.splits.train)
+        self.workers = self.order.workers
+        if self.workers is None:
+            side_px = self.contract.input.height_px
+            self.workers = default_workers(self.machine, side_px, self.group.local_size)
+
+    def attend(self) -> Generator[Event, None, None]:
+        """Train while status.json says at every moment how the run stands."""
+        folder = self.folder
+        with folder.lock(), StopRequest() as stop:
+            self.group.on_loss = lambda why: folder.set_status("resumable", why)
+            try:
+                folder.set_status("running")
+                with self.group.naming_losses():
+                    yield from self._carry_out(stop)
+            except (Stopped, PeerLost, GeneratorExit) as error:
+                folder.set_status("resumable", str(error) or "left by its caller")
+                folder.log(f"stopped: {error}")
+                raise
+            except BaseException as error:
+                if folder.last.exists():
+                    error.add_note(f"The last good state is {folder.last}")
+                with contextlib.suppress(OSError):  # a full disk may be the reason
+                    folder.set_status("failed", f"{type(error).__name__}: {error}")
+                    folder.log(f"failed: {error}")
+                raise
+
+    def _carry_out(self, stop: StopRequest) -> Generator[Event, None, None]:
+        folder, group, plan = self.folder, self.group, self.plan
+        state = self._state()
+        progress, sums = restore(state, folder, plan.steps_per_epoch, group)
+        settled = self._settled(state)
+        folder.log(settled.text())
+        yield settled
+
+        batches = Timed(on_device(self._batches(state.step), self.contract, self.machine.device))
+        names = choose_loggers(self.order.log) if group.leads else ()
+        with (
+            contextlib.closing(Loggers(names, folder, self.recipe, state.step)) as loggers,
+            contextlib.closing(Saver(state, folder, Every.parse(self.order.checkpoint_every))) as saver,
+        ):
+            tally = Tally(folder, sums, batches, loggers, group)
+            patience = self.recipe.training.patience
+            steps = self._steps(state, batches)
+            for step in steps if progress.since_best < (patience or math.inf) else ():
+                tally.add(step)
+                yield Stepped(step, plan)
+                stopping, due = group.agree(stop.reason is not None, saver.is_due())
+                if step.ends_epoch:
+                    epoch = tally.finish_epoch()
+                    start = time.perf_counter()
+                    val = self._judge(state, self.splits.val, "val").scores
+                    progress.evaluation_s += time.perf_counter() - start
+                    is_best = progress.add(epoch, val)
+                    folder.add_metrics([epoch.line(val)])
+                    loggers.log(step.step, epoch.line(val))
+                    folder.log(f"{epoch.text(plan.epochs, val)}{', best so far' if is_best else ''}")
+                    saver.save(progress, tally, is_best)
+                    yield Judged(epoch, plan.epochs, val, is_best)
+                    if patience and progress.since_best >= patience:
+                        folder.log(f"ending early: no better epoch than {progress.best_epoch} for {patience}")
+                        break
+                elif stopping or due:
+                    saver.save(progress, tally)
+                if stopping and step.step < plan.steps:
+                    raise Stopped(
+                        f"{stop.reason or 'another process'} at step {step.step} of {plan.steps}; "
+                        f"the same command with --name {self.terms.path.name} --resume auto goes on"
+                    )
+        yield self._finish(state, progress, saver)
+
+    def _state(self) -> State:
+        """The run as it was before its first step."""
+        fresh = self.group.leads and not self.folder.last.exists()  # a checkpoint holds what came of weights
+        network = first_network(self.recipe, self.contract, self.terms.origin if fresh else None)
+        network.to(self.machine.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network.regularise(self.recipe.training.drop_path, self.recipe.training.dropout)
+        if self.recipe.training.batch_norm == "synchronised" and self.group.size > 1:
+            if not self.machine.is_gpu:
+                raise DeviceError("training.batch_norm: batch norms can be synchronised on GPUs only")
+            network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
+        return State(network, self.recipe.training, network.parts())
+
+    def _settled(self, state: State) -> Settled:
+        return Settled(
+            folder=self.terms.path,
+            recipe=self.recipe,
+            choices=self.choices,
+            notes=self.splits.notes,
+            skipped=tuple(BadPicture(*bad) for bad in self.terms.bad),
+            counts={name: len(pictures) for name, pictures in self.splits.items()},
+            classes=len(self.contract.classes),
+            cost=self._cost(),
+            device=self._device(),
+            plan=self.plan,
+            first_step=state.step,
         )
-    )
-    pairs = _pairs(batches, build_mixing(recipe, len(contract.classes)), state.step)
-    weights = class_weights(recipe, splits.train)
-    on_machine = None if weights is None else torch.from_numpy(weights).to(machine.device)
-    precision = torch_precision(recipe.precision or "float32")
-    steps = fit(
-        state,
-        pairs,
-        recipe.training,
-        plan.steps_per_epoch,
-        plan.steps,
-        precision,
-        class_weights=on_machine,
-        seed=recipe.seed,
-    )
-    patience = recipe.training.patience
-    with (
-        contextlib.closing(Loggers(choose_loggers(order.log), folder, recipe, state.step)) as loggers,
-        contextlib.closing(Saver(state, folder, every)) as saver,
-    ):
-        tally = Tally(folder, sums, batches, loggers)
-        for step in steps if progress.since_best < (patience or math.inf) else ():
-            tally.add(step)
-            yield Stepped(step, plan)
-            if step.ends_epoch:
-                epoch = tally.finish_epoch()
-                classifier = Classifier(_judged(state), contract, machine.device)
-                start = time.perf_counter()
-                val = evaluate_pictures(classifier, splits.val, "val", workers=workers).scores
-                progress.evaluation_s += time.perf_counter() - start
-                is_best = progress.add(epoch, val)
-                folder.add_metrics([epoch.line(val)])
-                loggers.log(step.step, epoch.line(val))
-                folder.log(f"{epoch.text(plan.epochs, val)}{', best so far' if is_best else ''}")
-                saver.save(progress, tally, is_best)
-                yield Judged(epoch, plan.epochs, val, is_best)
-                if patience and progress.since_best >= patience:
-                    folder.log(f"ending early: no better epoch than {progress.best_epoch} for {patience}")
-                    break
-            elif stop.reason is not None or saver.is_due():
-                saver.save(progress, tally)
-            if stop.reason is not None and step.step < plan.steps:
-                raise Stopped(
-                    f"{stop.reason} at step {step.step} of {plan.steps}; the same command with "
-                    f"--name {folder.path.name} --resume auto goes on"
-                )
 
-    checkpoints.load(state, folder.best)
-    classifier = Classifier(_judged(state), contract, machine.device)
-    evaluations = tuple(
-        evaluate_pictures(classifier, pictures, name, workers=workers)
-        for name, pictures in splits.items()
-        if name != "train"
-    )
-    for evaluation in evaluations:
-        folder.write_predictions(
-            evaluation.split, evaluation.keys, evaluation.labels, evaluation.probabilities
+    def _batches(self, first_step: int) -> Iterator[Batch]:
+        """This process's part of each batch from `first_step` on."""
+        mixes = build_mixing(self.recipe, len(self.contract.classes)) is not None
+        part = Part()
+        if self.group.size > 1:
+            part = Part(self.group.rows(self.plan.batch), before=mixes)
+        augmentation = build_augmentation(self.recipe, self.contract)
+        return training_batches(
+            self.splits.train, augmentation, self.plan, first_step, self.workers or 0, part
         )
-    folder.write_model(classifier.network, contract, model_card(recipe, contract, evaluations))
-    line = _result_line(folder, recipe, evaluations, progress, cost, machine.name)
-    folder.write_json("result.json", line.to_json())
-    folder.set_status("finished")
-    finished = Finished(
-        folder.path,
-        progress.best_epoch,
-        evaluations,
-        progress.seconds,
-        progress.data_s,
-        saver.writer.jobs,
-        saver.standstill_s,
-    )
-    folder.log(finished.text())
-    yield finished
+
+    def _steps(self, state: State, batches: Iterator[Batch]) -> Iterator[Step]:
+        mixing = build_mixing(self.recipe, len(self.contract.classes))
+        weights = class_weights(self.recipe, self.splits.train)
+        return fit(
+            state,
+            _pairs(batches, mixing, state.step, extra=self.group.size > 1),
+            self.recipe.training,
+            self.plan.steps_per_epoch,
+            self.plan.steps,
+            torch_precision(self.recipe.precision or "float32"),
+            class_weights=None if weights is None else torch.from_numpy(weights).to(self.machine.device),
+            seed=self.recipe.seed,
+            group=self.group,
+            batch=self.plan.batch,
+        )
+
+    def _judge(self, state: State, pictures: Pictures, name: str) -> Evaluation:
+        """Evaluate the leader's network on all processes: the statistics of its batch norms count."""
+        network = state.judged
+        assert isinstance(network, Network)
+        equalise(network, self.group)
+        classifier = Classifier(network, self.contract, self.machine.device)
+        return evaluate_pictures(classifier, pictures, name, workers=self.workers or 0, group=self.group)
+
+    def _cost(self) -> Cost:
+        arch = Architecture.from_name(self.recipe.model or "", len(self.contract.classes))
+        return count_cost(arch, self.contract.input.height_px)
+
+    def _device(self) -> str:
+        size = self.group.size
+        return self.machine.name if size == 1 else f"{self.machine.name}, {size} processes"
+
+    def _finish(self, state: State, progress: Progress, saver: Saver) -> Finished:
+        """Judge the best epoch's network on all splits but `train`, and write what the run leaves."""
+        folder, recipe, contract = self.folder, self.recipe, self.contract
+        if self.group.leads:
+            checkpoints.load(state, folder.best)
+        spread(state, self.group, {})
+        evaluations = tuple(
+            self._judge(state, pictures, name) for name, pictures in self.splits.items() if name != "train"
+        )
+        for evaluation in evaluations:
+            folder.write_predictions(
+                evaluation.split, evaluation.keys, evaluation.labels, evaluation.probabilities
+            )
+        network = state.judged
+        assert isinstance(network, Network)
+        folder.write_model(network, contract, model_card(recipe, contract, evaluations))
+        line = self._result_line(evaluations, progress)
+        folder.write_json("result.json", line.to_json())
+        folder.set_status("finished")
+        finished = Finished(
+            self.terms.path,
+            progress.best_epoch,
+            evaluations,
+            progress.seconds,
+            progress.data_s,
+            saver.writer.jobs,
+            saver.standstill_s,
+        )
+        folder.log(finished.text())
+        return finished
+
+    def _result_line(self, evaluations: tuple[Evaluation, ...], progress: Progress) -> ResultLine:
+        epochs = [record for record in self.folder.metrics() if "val_loss" in record]
+        every = -(-len(epochs) // CURVE_POINTS) or 1
+        metrics = {
+            evaluation.split: {
+                "top1_error": evaluation.scores.top1_error,
+                "top5_error": evaluation.scores.top5_error,
+                "loss": evaluation.scores.loss,
+                "count": evaluation.scores.count,
+            }
+            for evaluation in evaluations
+        }
+        return ResultLine(
+            kind="train",
+            seed=self.recipe.seed,
+            recipe=asdict(self.recipe),
+            data={"name": self.terms.about["name"], "fingerprint": self.terms.about["fingerprint"]},
+            metrics=metrics | {"best_epoch": progress.best_epoch},
+            curve=epochs[::-1][::every][::-1],  # the last epoch is always a point
+            cost=asdict(self._cost()),
+            seconds=progress.seconds,
+            pictures_per_s=progress.pictures / progress.seconds if progress.seconds else 0.0,
+            waits={
+                "data_s": progress.data_s,
+                "compute_s": progress.seconds - progress.data_s,
+                "evaluation_s": progress.evaluation_s,
+            },
+            stamp=stamp(self._device()),
+        )
 
 
 def _pairs(
-    batches: Iterator[Batch], mixing: Mixing | None, first_step: int
+    batches: Iterator[Batch], mixing: Mixing | None, first_step: int, extra: bool
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Pictures and targets of each step from `first_step` on."""
+    """Pictures and targets of each step from `first_step` on. With `extra`, mixed parts come with the row
+    before them, which is left out then."""
     for step, batch in enumerate(batches, start=first_step):
-        yield (batch.pictures, batch.labels) if mixing is None else mixing(batch.pictures, batch.labels, step)
-
-
-def _judged(state: State) -> Network:
-    network = state.judged
-    assert isinstance(network, Network)
-    return network
-
-
-# At the end
-
-
-def _result_line(
-    folder: RunFolder,
-    recipe: Recipe,
-    evaluations: tuple[Evaluation, ...],
-    progress: Progress,
-    cost: Cost,
-    device: str,
-) -> ResultLine:
-    about = folder.read_json("data.json")
-    epochs = [record for record in folder.metrics() if "val_loss" in record]
-    every = -(-len(epochs) // CURVE_POINTS)
-    metrics = {
-        evaluation.split: {
-            "top1_error": evaluation.scores.top1_error,
-            "top5_error": evaluation.scores.top5_error,
-            "loss": evaluation.scores.loss,
-            "count": evaluation.scores.count,
-        }
-        for evaluation in evaluations
-    }
-    return ResultLine(
-        kind="train",
-        seed=recipe.seed,
-        recipe=asdict(recipe),
-        data={"name": about["name"], "fingerprint": about["fingerprint"]},
-        metrics=metrics | {"best_epoch": progress.best_epoch},
-        curve=epochs[::-1][::every][::-1],  # the last epoch is always a point
-        cost=asdict(cost),
-        seconds=progress.seconds,
-        pictures_per_s=progress.pictures / progress.seconds if progress.seconds else 0.0,
-        waits={
-            "data_s": progress.data_s,
-            "compute_s": progress.seconds - progress.data_s,
-            "evaluation_s": progress.evaluation_s,
-        },
-        stamp=stamp(device),
-    )
+        if mixing is None:
+            yield batch.pictures, batch.labels
+            continue
+        pictures, targets = mixing(batch.pictures, batch.labels, step)
+        yield (pictures[1:], targets[1:]) if extra else (pictures, targets)

@@ -104,18 +104,27 @@ def load(state: State, path: Path) -> dict[str, Any]:
     if header.get("schema") != SCHEMA:
         raise CheckpointError(f"{path}: schema {header.get('schema')!r}; this version reads {SCHEMA}")
     try:
-        state.network.load_state_dict(_under("network", tensors))
-        if state.average is not None:
-            state.average.network.load_state_dict(_under("average", tensors))
-        values: dict[int, dict[str, Tensor]] = {}
-        for name, tensor in _under("optimiser", tensors).items():
-            index, key = name.split(".", 1)
-            values.setdefault(int(index), {})[key] = tensor
-        state.optimiser.load_state_dict({"state": values, "param_groups": header["groups"]})
+        return fill(state, Snapshot(tensors, header))
     except (RuntimeError, ValueError, KeyError) as error:
         raise CheckpointError(f"{path}: belongs to another network or recipe ({error})") from None
-    state.step = header["step"]
-    extra: dict[str, Any] = header["extra"]
+
+
+def fill(state: State, snapshot: Snapshot) -> dict[str, Any]:
+    """Put `snapshot` into `state`; returns its `extra`.
+
+    Raises `RuntimeError`, `ValueError` or `KeyError` if it is another network's, and `state` is spoilt.
+    """
+    tensors = snapshot.tensors
+    state.network.load_state_dict(_under("network", tensors))
+    if state.average is not None:
+        state.average.network.load_state_dict(_under("average", tensors))
+    values: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in _under("optimiser", tensors).items():
+        index, key = name.split(".", 1)
+        values.setdefault(int(index), {})[key] = tensor
+    state.optimiser.load_state_dict({"state": values, "param_groups": snapshot.header["groups"]})
+    state.step = snapshot.header["step"]
+    extra: dict[str, Any] = snapshot.header["extra"]
     return extra
 
 

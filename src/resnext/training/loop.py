@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from resnext.training.distribution import Group
 from resnext.training.optimisers import build_optimiser, peak_lr
 from resnext.training.schedules import lr_factor
 from resnext.training.settings import TrainingSettings
@@ -35,6 +36,7 @@ class State:
         """`parts` are the network's layers from input to output, for settings that tell them apart."""
         self.network = network
         parts = [network] if parts is None else parts
+        self.frozen_norms = settings.batch_norm == "frozen"
         self.frozen = parts[: settings.frozen]
         for part in self.frozen:
             part.requires_grad_(False)
@@ -48,10 +50,14 @@ class State:
         return self.network if self.average is None else self.average.network
 
     def train_mode(self) -> None:
-        """The network in training mode, but for its frozen parts, whose statistics stay as well."""
+        """The network in training mode, but for its frozen parts and norms, whose statistics stay."""
         self.network.train()
         for part in self.frozen:
             part.eval()
+        if self.frozen_norms:
+            for module in self.network.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.eval()
 
 
 class Average:
@@ -78,7 +84,11 @@ def _floats(network: nn.Module) -> list[Tensor]:
 
 @dataclass(frozen=True)
 class Step:
-    """One training step. `loss` and `correct` are scalars still on the device: reading them waits."""
+    """One training step over a batch of `pictures`, of which this process had its part.
+
+    `loss` and `correct` are scalars still on the device (reading them waits): what the part adds to the mean
+    loss over the batch, and how many of it were right. Their sums over the processes are the batch's.
+    """
 
     step: int
     epoch: int
@@ -103,30 +113,40 @@ def fit(
     precision: torch.dtype = torch.float32,
     class_weights: Tensor | None = None,
     seed: int = 0,
+    group: Group | None = None,
+    batch: int | None = None,
 ) -> Iterator[Step]:
     """Train from `state.step` to step `steps`, one record a step.
 
-    `batches` are (float32 pictures (B, C, H, W), targets) on the network's device, one for each
-    remaining step; targets are labels (B,) or probabilities (B, classes). `class_weights` (classes,)
-    weigh the loss; `seed` and the step decide what is dropped. Raises `Diverged` before a state with a
-    loss that is not finite is yielded as the end of an epoch.
+    `batches` are (float32 pictures (b, C, H, W), targets) on the network's device, one for each
+    remaining step: this process's rows of the `batch` that `group` shares; all of it if None. Targets are
+    labels (b,) or probabilities (b, classes). `class_weights` (classes,) weigh the loss; `seed`, the step
+    and the row decide what is dropped. Raises `Diverged` before a state with a loss that is not finite is
+    yielded as the end of an epoch.
     """
+    group = group or Group()
+    network = group.wrap(state.network)
     unseen = []
     for pictures, targets in batches:
         state.train_mode()
-        lr = peak_lr(settings, len(targets)) * lr_factor(settings, state.step, steps)
-        for group in state.optimiser.param_groups:
-            group["lr"] = lr * group["lr_factor"]
-        if settings.dropout or settings.drop_path:
-            torch.manual_seed(_drop_seed(seed, state.step))
+        total = batch or len(targets)
+        first = group.rows(total).start
+        lr = peak_lr(settings, total) * lr_factor(settings, state.step, steps)
+        for one in state.optimiser.param_groups:
+            one["lr"] = lr * one["lr_factor"]
         loss, correct = torch.zeros((), device=pictures.device), torch.zeros((), device=pictures.device)
-        pieces = zip(pictures.chunk(settings.accumulate), targets.chunk(settings.accumulate), strict=True)
-        for some, theirs in pieces:
-            with torch.autocast(pictures.device.type, precision, enabled=precision != torch.float32):
-                logits = state.network(some)
-            part = cross_entropy(logits.float(), theirs, settings.label_smoothing, class_weights)
-            part = part * (len(some) / len(pictures))
-            part.backward()  # type: ignore[no-untyped-call]
+        whole = group.add(_weigh(targets, class_weights).sum()) if class_weights is not None else total
+        pieces = [*zip(pictures.chunk(settings.accumulate), targets.chunk(settings.accumulate), strict=True)]
+        for number, (some, theirs) in enumerate(pieces, start=1):
+            if settings.dropout or settings.drop_path:
+                torch.manual_seed(_drop_seed(seed, state.step, first))
+            first += len(some)
+            with group.holding_back(network, number < len(pieces)):
+                with torch.autocast(pictures.device.type, precision, enabled=precision != torch.float32):
+                    logits = network(some)
+                losses = cross_entropies(logits.float(), theirs, settings.label_smoothing, class_weights)
+                part = losses.sum() / whole
+                (part * group.size).backward()  # type: ignore[no-untyped-call]  # the group takes the mean of the gradients
             loss += part.detach()
             truth = theirs if theirs.dim() == 1 else theirs.argmax(1)
             correct += (logits.detach().argmax(1) == truth).sum()
@@ -141,7 +161,7 @@ def fit(
         unseen.append(loss)
         ends_epoch = state.step % steps_per_epoch == 0
         if ends_epoch or len(unseen) == CHECK_EVERY:
-            _check_finite(unseen, state.step)
+            _check_finite(group.add(torch.stack(unseen)), state.step)
             unseen.clear()
         yield Step(
             step=state.step,
@@ -149,31 +169,34 @@ def fit(
             ends_epoch=ends_epoch,
             loss=loss,
             correct=correct,
-            pictures=len(targets),
+            pictures=total,
             lr=lr,
         )
 
 
-def cross_entropy(
+def cross_entropies(
     logits: Tensor, targets: Tensor, label_smoothing: float = 0.0, class_weights: Tensor | None = None
 ) -> Tensor:
-    """Mean over the batch, of which each picture has the weight of its class.
+    """(B,): each picture's loss, times the weight of its class.
 
     `logits` (B, classes); `targets` labels (B,) or probabilities (B, classes).
     """
-    if class_weights is None:
-        return F.cross_entropy(logits, targets, label_smoothing=label_smoothing)
     losses = F.cross_entropy(logits, targets, reduction="none", label_smoothing=label_smoothing)
-    weights = class_weights[targets] if targets.dim() == 1 else targets @ class_weights
-    return (losses * weights).sum() / weights.sum()
+    return losses if class_weights is None else losses * _weigh(targets, class_weights)
 
 
-def _drop_seed(seed: int, step: int) -> int:
-    return int(np.random.SeedSequence(seed, spawn_key=(step,)).generate_state(1, np.uint64)[0] >> 1)
+def _weigh(targets: Tensor, class_weights: Tensor) -> Tensor:
+    """(B,): the weight of each picture, by its labels (B,) or its probabilities (B, classes)."""
+    return class_weights[targets] if targets.dim() == 1 else targets @ class_weights
 
 
-def _check_finite(losses: list[Tensor], step: int) -> None:
-    finite = torch.isfinite(torch.stack(losses)).tolist()
+def _drop_seed(seed: int, step: int, row: int) -> int:
+    sequence = np.random.SeedSequence(seed, spawn_key=(step, row))
+    return int(sequence.generate_state(1, np.uint64)[0] >> 1)
+
+
+def _check_finite(losses: Tensor, step: int) -> None:
+    finite = torch.isfinite(losses).tolist()
     if not all(finite):
         raise Diverged(
             f"the loss is not finite at step {step - len(losses) + finite.index(False) + 1}. "

@@ -44,6 +44,9 @@ class TrainingSettings:
     """Largest norm of the gradient, longer ones are shortened; 0 is off."""
     patience: int = 0
     """Epochs without a better `val` score that end the run; 0 is off."""
+    batch_norm: Literal["own", "synchronised", "frozen"] = "own"
+    """Statistics in training: of each process's part of the batch, of all parts (on GPUs), or those that the
+    run starts with."""
     frozen: int = 0
     """Parts that keep their weights, from the input: 1 is the stem, 2 the first stage too, and so on."""
     layer_decay: float = 1.0

@@ -1,0 +1,292 @@
+"""N processes are one: the same losses, the same evaluation, the same end after a worker was killed."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from resnext.cli import main
+
+#: One thread each, and what would make them a part of something larger taken away.
+ENVIRONMENT = {
+    name: value for name, value in os.environ.items() if name not in ("RANK", "WORLD_SIZE", "MASTER_PORT")
+} | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+#: A network and pictures of seconds.
+SMALL = [
+    "--model",
+    "resnext11_2x4d+template=8",
+    "--data.size-px",
+    "8",
+    "--data.resize-px",
+    "8",
+    "--batch",
+    "96",
+]
+
+Process = subprocess.Popen[str]
+
+
+def launch(processes: int, words: Sequence[str], restarts: int = 0) -> Process:
+    """`torchrun` with so many processes of `python WORDS`."""
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    launcher += ["--nproc-per-node", str(processes), "--max-restarts", str(restarts)]
+    return subprocess.Popen(
+        [*launcher, *words], env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def alone(words: Sequence[str]) -> Process:
+    """`python WORDS`."""
+    return subprocess.Popen(
+        [sys.executable, *words],
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def by_hand(ranks: Sequence[int], size: int, words: Callable[[int], Sequence[str]]) -> dict[int, Process]:
+    """Processes `python WORDS(rank)` of a group of `size`, as a scheduler starts them, without `torchrun`."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    group = {"WORLD_SIZE": str(size), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    return {
+        rank: subprocess.Popen(
+            [sys.executable, *words(rank)],
+            env=ENVIRONMENT | group | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for rank in ranks
+    }
+
+
+def ends(process: Process, code: int, within_s: float = 240) -> str:
+    """What `process` says until it ends, which must be with `code`."""
+    said, _ = process.communicate(timeout=within_s)
+    assert process.returncode == code, said
+    return said
+
+
+def train(runs: Path, name: str, *more: str) -> list[str]:
+    """The words after `python` that train on digits."""
+    return ["-m", "resnext", "train", "digits", "--runs", str(runs), "--name", name, *SMALL, *more]
+
+
+def losses(run: Path) -> list[float]:
+    """The loss of each step."""
+    records: list[dict[str, Any]] = [
+        json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()
+    ]
+    return [record["loss"] for record in records if "loss" in record]
+
+
+@pytest.fixture
+def patched(tmp_path: Path) -> Callable[..., list[str]]:
+    """`patched(words, BEAT_S=...)`: the words after `python` for the command line with other patience."""
+
+    def make(words: Sequence[str], **constants: float) -> list[str]:
+        assert words[:2] == ["-m", "resnext"]
+        script = tmp_path / f"patched-{len(list(tmp_path.glob('patched-*')))}.py"
+        lines = [f"distribution.{name} = {value}" for name, value in constants.items()]
+        script.write_text(
+            "\n".join(
+                [
+                    "from resnext.training import distribution",
+                    *lines,
+                    "from resnext.cli import main",
+                    "raise SystemExit(main())",
+                ]
+            )
+        )
+        return [str(script), *words[2:]]
+
+    return make
+
+
+#: Mixing, erasing and shifts on; what a batch norm sees would depend on the part.
+ALIKE = "--data.mixup 0.4 --data.cutmix 1 --data.erasing 0.5 --training.batch-norm frozen --training.lr 0.05"
+
+
+@pytest.fixture(scope="module")
+def alike(full: bool, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the run `1`, of one process."""
+    runs = tmp_path_factory.mktemp("alike")
+    ends(alone(train(runs, "1", *ALIKE.split(), "--epochs", "5" if full else "1")), 0)
+    return runs
+
+
+def test_losses_do_not_depend_on_the_number_of_processes(
+    full: bool, record: Callable[..., None], alike: Path
+) -> None:
+    epochs, steps = (5, 50) if full else (1, 11)
+    words = [*ALIKE.split(), "--epochs", str(epochs)]
+    expected, worst = losses(alike / "1")[:steps], {}
+    assert len(expected) == steps
+    for processes in (2, 4) if full else (3,):
+        ends(launch(processes, train(alike, str(processes), *words)), 0)
+        found = losses(alike / str(processes))[:steps]
+        worst[processes] = max(abs(a / b - 1) for a, b in zip(found, expected, strict=True))
+        assert worst[processes] < 1e-5
+    record("processes against one", steps=steps, worst={str(k): v for k, v in worst.items()})
+
+
+JUDGE = """
+import os, sys
+import numpy as np
+import resnext
+one = resnext.evaluate(sys.argv[1], sys.argv[2])
+rank = os.environ.get("RANK", "0")
+np.savez(f"{sys.argv[3]}-{rank}", keys=one.keys, rows=one.probabilities, labels=one.labels)
+"""
+
+
+def test_evaluation_counts_every_picture_once(
+    full: bool, record: Callable[..., None], alike: Path, tmp_path: Path
+) -> None:
+    count = 10_007
+    random = np.random.default_rng(0)
+    pictures = [_png(random.integers(0, 256, (8, 8), dtype=np.uint8)) for _ in range(count)]
+    labels = [str(label) for label in random.integers(0, 10, count)]
+    pq.write_table(pa.table({"image": pictures, "label": labels}), tmp_path / "test.parquet")
+    (tmp_path / "judge.py").write_text(JUDGE)
+
+    def words(name: str) -> list[str]:
+        return [
+            str(tmp_path / "judge.py"),
+            str(alike / "1"),
+            *(str(tmp_path / w) for w in ("test.parquet", name)),
+        ]
+
+    ends(alone(words("1")), 0)
+    whole = np.load(tmp_path / "1-0.npz")
+    assert len(set(whole["keys"])) == count
+    sizes = (2, 3) if full else (3,)
+    for processes in sizes:
+        ends(launch(processes, words(str(processes))), 0)
+        for rank in range(processes):
+            part = np.load(tmp_path / f"{processes}-{rank}.npz")
+            for name in ("keys", "labels", "rows"):
+                np.testing.assert_array_equal(part[name], whole[name])
+    record("evaluation on processes", pictures=count, processes=[1, *sizes], identical=True)
+
+
+def _png(values: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(values).save(file, "PNG")
+    return file.getvalue()
+
+
+def _worker(name: str, rank: int) -> int | None:
+    """The process of this rank that trains the run `name`."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (folder / "cmdline").read_bytes().split(b"\0")
+            environment = (folder / "environ").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if name.encode() in words and f"RANK={rank}".encode() in environment:
+            return int(folder.name)
+    return None
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks for the workers in /proc")
+def test_a_killed_worker_changes_nothing(full: bool, record: Callable[..., None], tmp_path: Path) -> None:
+    epochs, kills = ("12", (1, 0, 1)) if full else ("3", (1,))
+    words = ["--epochs", epochs, "--resume", "auto", "--checkpoint-every", "2"]
+    ends(launch(2, train(tmp_path, "whole", *words)), 0)
+    steps = len(losses(tmp_path / "whole"))
+    cut = launch(2, train(tmp_path, "cut", *words), restarts=len(kills))
+    for number, rank in enumerate(kills, start=1):
+        target = number * steps / (len(kills) + 1)
+        while not (tmp_path / "cut" / "metrics.jsonl").exists() or len(losses(tmp_path / "cut")) < target:
+            assert cut.poll() is None
+            time.sleep(0.02)
+        worker = _worker("cut", rank)
+        assert worker is not None
+        os.kill(worker, signal.SIGKILL)
+        time.sleep(0.5)  # the metrics of what was not saved are still there
+    ends(cut, 0)
+    results = [json.loads((tmp_path / run / "result.json").read_text()) for run in ("whole", "cut")]
+    assert results[0]["metrics"] == results[1]["metrics"]
+    assert losses(tmp_path / "whole") == losses(tmp_path / "cut")
+    record("worker killed", kills=len(kills), processes=2, equal=True)
+
+
+def test_processes_that_were_not_started_alike_are_named(tmp_path: Path) -> None:
+    started = by_hand((0, 1), 2, lambda rank: train(tmp_path, "x", "--epochs", str(1 + rank)))
+    for process in started.values():
+        said = ends(process, 2)
+        assert "not started alike" in said
+        assert "epochs = 2" in said
+        assert "rank 1" in said
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_process_that_never_comes_is_named(patched: Callable[..., list[str]], tmp_path: Path) -> None:
+    words = patched(train(tmp_path, "x", "--epochs", "1"), PATIENCE_S=3)
+    (first,), (second,) = (by_hand((rank,), 2, lambda _: words).values() for rank in (0, 1))
+    assert "rank 1 has not answered for 3 s" in ends(first, 75)
+    assert "rank 0 at 127.0.0.1" in (said := ends(second, 75))
+    assert "cannot be reached" in said
+
+
+def test_a_process_that_falls_silent_is_named_and_the_run_is_resumable(
+    patched: Callable[..., list[str]], tmp_path: Path
+) -> None:
+    options = ("--epochs", "500", "--checkpoint-every", "2", "--resume", "auto")
+    words = patched(train(tmp_path, "x", *options), SILENT_S=4)
+    started = by_hand((0, 1), 2, lambda rank: words)
+    run = tmp_path / "x"
+    while not (run / "metrics.jsonl").exists() or len(losses(run)) < 12:
+        assert started[0].poll() is None, started[0].communicate()[0]
+        time.sleep(0.05)
+    started[1].send_signal(signal.SIGSTOP)
+    try:
+        said = ends(started[0], 75, within_s=60)
+        assert "rank 1" in said
+        assert "has not answered for" in said
+        status = json.loads((run / "status.json").read_text())
+        assert status["state"] == "resumable"
+        assert "rank 1" in status["why"]
+    finally:
+        started[1].kill()
+        started[1].communicate()
+
+
+def test_a_request_to_one_process_stops_all(tmp_path: Path) -> None:
+    started = by_hand((0, 1), 2, lambda rank: train(tmp_path, "x", "--epochs", "500"))
+    while not (tmp_path / "x" / "metrics.jsonl").exists():
+        assert started[0].poll() is None, started[0].communicate()[0]
+        time.sleep(0.05)
+    started[1].send_signal(signal.SIGTERM)
+    for process in started.values():
+        ends(process, 75, within_s=60)
+    assert json.loads((tmp_path / "x" / "status.json").read_text())["state"] == "resumable"
+
+
+def test_other_verbs_run_as_one_process(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in {"RANK": "1", "WORLD_SIZE": "2"}.items():
+        monkeypatch.setenv(name, value)
+    assert main(["models"]) == 2
+    assert "resnext (rank 1): models runs as one process" in capsys.readouterr().err
