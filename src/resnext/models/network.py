@@ -16,18 +16,20 @@ from resnext.models.shortcuts import SHORTCUTS, Shape
 
 @dataclass(frozen=True)
 class Stem:
-    """First convolution (followed by batch norm and ReLU) and the pooling after it."""
+    """First convolution, followed by batch norm and ReLU, and what pools its map before or after these."""
 
     kernel: int
     stride: int
-    pooling: Callable[[], nn.Module]
+    pooling: Callable[[], nn.Module] = nn.Identity
+    early_pooling: Callable[[], nn.Module] = nn.Identity
 
 
 STEMS = {
     "imagenet": Stem(kernel=7, stride=2, pooling=lambda: nn.MaxPool2d(3, stride=2, padding=1)),
-    "cifar": Stem(kernel=3, stride=1, pooling=nn.Identity),
+    "cifar": Stem(kernel=3, stride=1),
     # For small pictures where time is short: all stages at half the size, twice as wide for the same time.
-    "pooled": Stem(kernel=3, stride=1, pooling=lambda: nn.MaxPool2d(2)),
+    # A maximum passes through norm and ReLU, so it is taken before them: a quarter of their work.
+    "pooled": Stem(kernel=3, stride=1, early_pooling=lambda: nn.MaxPool2d(2)),
 }
 
 
@@ -51,6 +53,7 @@ class Network(nn.Module):
             padding=stem.kernel // 2,
             bias=False,
         )
+        self.early_maxpool = stem.early_pooling()
         self.bn1 = nn.BatchNorm2d(STEM_CHANNELS)
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = stem.pooling()
@@ -64,7 +67,7 @@ class Network(nn.Module):
         self.reset_parameters()
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
+        x = self.maxpool(self.relu(self.bn1(self.early_maxpool(self.conv1(x)))))
         for number in range(1, len(self.arch.blocks) + 1):
             x = self.get_submodule(f"layer{number}")(x)
         logits: Tensor = self.fc(self.dropout(self.avgpool(x).flatten(1)))
