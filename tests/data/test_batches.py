@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from resnext.contract import Resize
 from resnext.data.augment import Augmentation, Flip, PadCrop
-from resnext.data.batches import BalancedPlan, Plan, evaluation_batches, training_batches
+from resnext.data.batches import BalancedPlan, Part, Plan, evaluation_batches, training_batches
 from resnext.data.decode import BadPicture
 from resnext.data.mixing import Mixing
 from resnext.data.sources import read_split, read_splits
@@ -43,6 +43,25 @@ def test_a_plan_can_be_taken_up_anywhere(
 def test_epochs_and_seeds_have_their_own_order() -> None:
     orders = [tuple(Plan(50, 5, 2, seed).order(epoch)) for seed in (0, 1) for epoch in (0, 1)]
     assert len(set(orders)) == 4
+
+
+@pytest.mark.parametrize("mixes", [False, True])
+def test_parts_make_up_the_batch(mixes: bool) -> None:
+    """Of mixed parts the first row, which another part has too, is left out after mixing."""
+    pictures = read_splits("digits").val
+    plan = Plan(len(pictures), 31, 1, seed=3)
+    mixing = Mixing(0.4, 1.0, 10, 5)
+    whole = next(training_batches(pictures, AUGMENTATION, plan, 2, workers=0))
+    parts = []
+    for rows in (range(11), range(11, 21), range(21, 31)):
+        part = next(training_batches(pictures, AUGMENTATION, plan, 2, 0, Part(rows, before=mixes)))
+        seen = part.pictures.float(), part.labels
+        parts.append(tuple(t[1:] for t in mixing(*seen, 2)) if mixes else seen)
+    expected = whole.pictures.float(), whole.labels
+    for ours, theirs in zip(
+        map(torch.cat, zip(*parts, strict=True)), mixing(*expected, 2) if mixes else expected, strict=True
+    ):
+        assert torch.equal(ours, theirs)
 
 
 @pytest.mark.parametrize(("workers", "first"), [(0, 4), (1, 0), (1, 4), (2, 0), (2, 7)])

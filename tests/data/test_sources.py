@@ -13,9 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from resnext.data.decode import DataError
-from resnext.data.pictures import Pictures, fingerprint, hold_out
+from resnext.data.pictures import Arrays, Kept, Pictures, fingerprint, hold_out
 from resnext.data.sources import read_split, read_splits
 
 
@@ -300,3 +301,23 @@ def test_a_table_without_rows(tmp_path: Path) -> None:
     )
     with pytest.raises(DataError, match="has no rows"):
         read_splits(str(tmp_path / "t.parquet"))
+
+
+def test_pictures_are_decoded_once_while_there_is_room() -> None:
+    """Of four pictures of 12 x 10 x 3 bytes two fit; all look the same from outside."""
+    opened: list[int] = []
+
+    class Counted(Arrays):
+        def open(self, index: int) -> Image.Image:
+            opened.append(index)
+            return super().open(index)
+
+    values = np.random.default_rng(0).integers(0, 256, (4, 10, 12), dtype=np.uint8)
+    source = Counted(values, np.arange(4), ("a", "b", "c", "d"))
+    kept = Kept(source, room=2 * 360 + 100)
+    for _ in range(3):
+        for index in (2, 0, 3):
+            expected = np.repeat(values[index][..., None], 3, axis=2)
+            np.testing.assert_array_equal(np.asarray(kept.open(index)), expected)
+    assert opened == [2, 0, 3, 3, 3]
+    assert (kept.keys, kept.classes, kept.weigh(1)) == (source.keys, source.classes, source.weigh(1))

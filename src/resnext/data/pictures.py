@@ -99,6 +99,31 @@ class Selection(Pictures):
         return self.source.weigh(int(self.indices[index]))
 
 
+class Kept(Pictures):
+    """Another source's pictures, each decoded when it is first opened and kept as long as all that are kept
+    need no more than `room` bytes. Each process keeps its own."""
+
+    def __init__(self, source: Pictures, room: int) -> None:
+        super().__init__(source.keys, source.labels, source.classes)
+        self.window, self.known = source.window, source.known
+        self.source = source
+        self.room = room
+        self._kept: dict[int, NDArray[np.uint8]] = {}
+
+    def open(self, index: int) -> Image.Image:
+        if index in self._kept:
+            return Image.fromarray(self._kept[index])
+        image = self.source.open(index)
+        values = np.asarray(image)
+        if values.nbytes <= self.room:
+            self.room -= values.nbytes
+            self._kept[index] = values
+        return image
+
+    def weigh(self, index: int) -> int:
+        return self.source.weigh(index)
+
+
 class Files(Pictures):
     """Picture files; keys are paths relative to `root`."""
 

@@ -55,6 +55,15 @@ def find_machine(device: str | None = None, number: int = 0) -> Machine:
     return Machine(chosen, chosen.type, False)
 
 
+def room_for_pictures(processes: int) -> int:
+    """Bytes that each of so many processes on this machine may keep decoded pictures in: an eighth of the
+    memory among them (as if it were 8 GiB where the system does not tell)."""
+    memory = 8 << 30
+    if hasattr(os, "sysconf"):
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return memory // 8 // processes
+
+
 def default_workers(machine: Machine, size_px: int, processes: int = 1) -> int:
     """Decoding processes: none for small pictures or a CPU that has to compute as well, else the cores,
     shared by `processes` that train on this machine."""

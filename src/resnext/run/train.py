@@ -6,7 +6,7 @@ import contextlib
 import math
 import time
 from collections.abc import Generator, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import torch
 from torch import nn
@@ -16,7 +16,7 @@ from resnext.cost import Cost, count_cost
 from resnext.data.batches import Batch, Part, on_device, training_batches
 from resnext.data.decode import BadPicture
 from resnext.data.mixing import Mixing
-from resnext.data.pictures import Pictures, Splits
+from resnext.data.pictures import Kept, Pictures, Splits
 from resnext.data.sources import read_splits
 from resnext.engine import Classifier
 from resnext.models import Network
@@ -34,7 +34,7 @@ from resnext.run.evaluate import Evaluation, evaluate_pictures
 from resnext.run.events import Event, Finished, Judged, Settled, Stepped
 from resnext.run.folder import Onlooker, RunFolder
 from resnext.run.loggers import Loggers, choose_loggers
-from resnext.run.machine import DeviceError, Machine, default_workers, find_machine
+from resnext.run.machine import DeviceError, Machine, default_workers, find_machine, room_for_pictures
 from resnext.run.order import Order, Run
 from resnext.run.saving import Every, Progress, Saver, equalise, restore, spread
 from resnext.run.stopping import Stopped, StopRequest
@@ -43,6 +43,8 @@ from resnext.training import checkpoints
 from resnext.training.distribution import Group, PeerLost, join
 from resnext.training.loop import State, Step, fit, torch_precision
 
+#: Networks for pictures up to this side compute so little that decoding them each epoch would be felt.
+KEPT_UP_TO_PX = 64
 #: Points of the learning curve that a result line keeps.
 CURVE_POINTS = 100
 
@@ -95,6 +97,10 @@ class _Training:
         if self.workers is None:
             side_px = self.contract.input.height_px
             self.workers = default_workers(self.machine, side_px, self.group.local_size)
+        if self.contract.input.height_px <= KEPT_UP_TO_PX:
+            room = room_for_pictures(self.group.local_size * max(1, self.workers)) // 2
+            train, val = Kept(self.splits.train, room), Kept(self.splits.val, room)
+            self.splits = replace(self.splits, train=train, val=val)
 
     def attend(self) -> Generator[Event, None, None]:
         """Train while status.json says at every moment how the run stands."""

@@ -1,0 +1,41 @@
+"""A group of processes shares a batch; tests/faults/test_processes.py starts real ones."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from resnext.training.distribution import Group, _differences, join
+
+
+class Member(Group):
+    def __init__(self, rank: int, size: int) -> None:
+        self.rank, self.size = rank, size
+
+
+@given(total=st.integers(1, 500), size=st.integers(1, 40))
+def test_rows_are_shared_in_order_and_nearly_equally(total: int, size: int) -> None:
+    parts = [Member(rank, size).rows(total) for rank in range(size)]
+    assert [row for part in parts for row in part] == list(range(total))
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1
+
+
+def test_one_process_is_a_group_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    with join() as group:
+        assert (group.rank, group.size, group.leads) == (0, 1, True)
+        assert group.agree(True, False) == (True, False)
+        assert group.share(lambda: {"a": 1}) == {"a": 1}
+        assert group.gather(3) == [3]
+
+
+def test_differences_name_the_field_and_both_sides() -> None:
+    alike = {"host": "a", "torch": "2.13.0", "data": "00ff"}
+    assert _differences([alike, alike | {"host": "b"}]) == ""
+    told = _differences([alike, alike, alike | {"host": "c", "torch": "2.12.0"}, {"host": "d"}])
+    assert told.splitlines() == [
+        "  torch: 2.12.0 on rank 2 (c), 2.13.0 on rank 0 (a)",
+        "  data: None on rank 3 (d), 00ff on rank 0 (a)",
+        "  torch: None on rank 3 (d), 2.13.0 on rank 0 (a)",
+    ]
