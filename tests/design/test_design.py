@@ -135,6 +135,10 @@ def test_times_are_told_at_the_pace_of_the_first_turn(monkeypatch: pytest.Monkey
     for drift in (0, 1, 1):
         assert clock.measure({0: SMALL}) == {0: pytest.approx(30)}
         assert clock.drift == pytest.approx(drift)
+    clock.adopt(RESNET50, 20.0)  # what was told of it; the second network takes three times as long
+    paces = iter([(8, 8, 8)])
+    assert clock.measure({0: SMALL}) == {0: pytest.approx(60)}
+    assert clock.drift == pytest.approx(3)
 
 
 @pytest.mark.parametrize(

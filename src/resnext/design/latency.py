@@ -21,7 +21,8 @@ class Clock:
 
     A machine changes its pace by tens of percent within minutes (heat, neighbours). So every turn times
     the network `yardstick` too, and all times are told at the pace that it had in the first turn:
-    times of different turns can be compared.
+    times of different turns can be compared. Small and large networks do not slow down alike, so the
+    yardstick should take about as long as what is timed: `adopt` changes it.
     """
 
     def __init__(
@@ -29,8 +30,9 @@ class Clock:
     ) -> None:
         self.size_px, self.pictures, self.rounds = size_px, pictures, rounds
         self.yardstick = yardstick
-        self.paces_ms: list[float] = []
-        """What the yardstick took in each turn, in milliseconds."""
+        self._reference_ms: float | None = None
+        self.drift = 0.0
+        """The largest share by which the machine's pace was off that of the first turn."""
 
     @torch.inference_mode()
     def measure(self, archs: Mapping[int, Architecture]) -> dict[int, float]:
@@ -41,16 +43,16 @@ class Clock:
             calls = {str(key): self._call(archs[key]) for key in keys[start : start + TOGETHER]}
             timings = interleave({_YARDSTICK: self._yardstick} | calls, self.rounds)
             yardstick = timings.pop(_YARDSTICK)
-            self.paces_ms.append(1000 * yardstick.median_s)
-            found |= {
-                int(key): self.paces_ms[0] * own.ratio_to(yardstick).median for key, own in timings.items()
-            }
+            now_ms = 1000 * yardstick.median_s
+            reference_ms = self._reference_ms = self._reference_ms or now_ms
+            self.drift = max(self.drift, abs(now_ms / reference_ms - 1))
+            found |= {int(key): reference_ms * own.ratio_to(yardstick).median for key, own in timings.items()}
         return found
 
-    @property
-    def drift(self) -> float:
-        """The largest share by which the machine's pace was off that of the first turn."""
-        return max((abs(ms / self.paces_ms[0] - 1) for ms in self.paces_ms), default=0.0)
+    def adopt(self, yardstick: Architecture, ms: float) -> None:
+        """Measure by this network from now on, for which `measure` has given `ms`."""
+        self.yardstick, self._reference_ms = yardstick, ms
+        self.__dict__.pop("_yardstick", None)
 
     @cached_property
     def _yardstick(self) -> partial[torch.Tensor]:

@@ -134,6 +134,7 @@ def _by_latency(
     measured = _explore(space, met, costs, clock, target)
     fitting: list[int] = []
     for _ in range(ROUNDS):
+        _adopt_nearest(clock, space, met, measured, target)
         predicted = _predict(costs, measured)
         near = [int(p) for p in np.argsort(np.abs(predicted / target - 1)) if int(p) not in measured]
         chosen = _varied(space, met, near, most)
@@ -142,6 +143,7 @@ def _by_latency(
         if len(fitting) >= most:
             break
     nearest = sorted(measured, key=lambda p: abs(measured[p] / target - 1))
+    _adopt_nearest(clock, space, met, measured, target)
     # Once more, side by side: what was near by chance falls out.
     again = clock.measure({p: _arch(space, met[p]) for p in nearest if p in fitting[: 2 * most]})
     designs = [_timed(space, met[p], ms, target) for p, ms in again.items()]
@@ -149,6 +151,13 @@ def _by_latency(
     if not kept:
         raise DesignError(_nothing([_timed(space, met[p], measured[p], target) for p in nearest[:3]]))
     return kept[:most]
+
+
+def _adopt_nearest(
+    clock: Clock, space: Space, met: NDArray[np.int64], measured: dict[int, float], target: float
+) -> None:
+    nearest = min(measured, key=lambda p: abs(measured[p] / target - 1))
+    clock.adopt(_arch(space, met[nearest]), measured[nearest])
 
 
 def _explore(
