@@ -36,7 +36,7 @@ class Budget:
     """Median time of one picture, or of a batch of `pictures`, on this machine, by one `Clock`."""
     pictures: int = 1
     tolerance: float = 0.03
-    latency_tolerance: float = 0.08
+    latency_tolerance: float = 0.06
     """As `tolerance`, of the time: two measurements of one network differ by several percent."""
 
 
@@ -144,9 +144,9 @@ def _by_latency(
             break
     nearest = sorted(measured, key=lambda p: abs(measured[p] / target - 1))
     _adopt_nearest(clock, space, met, measured, target)
-    # Once more, side by side: what was near by chance falls out.
+    # Once more, side by side, and the mean of both: what was near by chance falls out.
     again = clock.measure({p: _arch(space, met[p]) for p in nearest if p in fitting[: 2 * most]})
-    designs = [_timed(space, met[p], ms, target) for p, ms in again.items()]
+    designs = [_timed(space, met[p], (measured[p] + ms) / 2, target) for p, ms in again.items()]
     kept = sorted((d for d in designs if d.deviation <= budget.latency_tolerance), key=lambda d: d.deviation)
     if not kept:
         raise DesignError(_nothing([_timed(space, met[p], measured[p], target) for p in nearest[:3]]))
