@@ -169,7 +169,7 @@ class Design:
     latency_ms: float | None = None
     """Time on this machine to aim at, in milliseconds."""
     tolerance: float = 0.03
-    """Largest share that a target may be missed by; a time by 8 % at most."""
+    """Largest share that a target may be missed by; a time by 6 % at most."""
     batch: int = 1
     """Pictures that are timed together."""
     classes: int = 1000
