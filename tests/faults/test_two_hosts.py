@@ -61,16 +61,17 @@ def start(hosts: tuple[str, str], runs: Path, epochs: int) -> list[subprocess.Po
         words = ["bash", str(EXAMPLE), str(number), ADDRESS.format(1), "digits"]
         words += ["--runs", str(runs), *OPTIONS.split(), str(epochs)]
         interface = {"GLOO_SOCKET_IFNAME": f"cable-{host[-1]}"}
-        started.append(
-            subprocess.Popen(
-                ["ip", "netns", "exec", host, *words],
-                env=environment | interface,
-                stdout=open(runs / f"{host}.txt", "a"),  # noqa: SIM115
-                stderr=subprocess.STDOUT,
-                text=True,
-                start_new_session=True,
+        with open(runs / f"{host}.txt", "a") as file:
+            started.append(
+                subprocess.Popen(
+                    ["ip", "netns", "exec", host, *words],
+                    env=environment | interface,
+                    stdout=file,
+                    stderr=subprocess.STDOUT,
+                    text=True,
+                    start_new_session=True,
+                )
             )
-        )
     return started
 
 

@@ -310,19 +310,25 @@ class _Pulse(threading.Thread):
         self.join(timeout=BEAT_S)
 
     def run(self) -> None:
-        answered = time.monotonic()
+        self._answered = time.monotonic()
+        threading.Thread(target=self._watch_the_store, name="store", daemon=True).start()
         count = 0
         while not self._stop_asked.wait(BEAT_S):
             count += 1
             try:
                 self.store.set(f"pulse/{self.group.rank}", f"{count} {socket.gethostname()}")
                 self._watch()
-                answered = time.monotonic()
-            except RuntimeError as error:  # DistError among them: the store itself is out of reach
-                self.suspect = f"the store of rank 0 does not answer: {str(error).splitlines()[0]}"
-                if time.monotonic() - answered > SILENT_S:
-                    self._give_up(self.suspect)
-                time.sleep(BEAT_S)
+                self._answered = time.monotonic()
+            except RuntimeError as error:  # DistError among them
+                self.suspect = f"rank 0 does not answer: {str(error).splitlines()[0]}"
+
+    def _watch_the_store(self) -> None:
+        """A thread that asks a store on a host that is cut off waits for ever: another one looks at it."""
+        while not self._stop_asked.wait(BEAT_S):
+            silent_s = time.monotonic() - self._answered
+            if silent_s > SILENT_S:
+                where = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
+                self._give_up(f"rank 0 at {where} has not answered for {silent_s:.0f} s")
 
     def _watch(self) -> None:
         for rank in range(1, self.group.size) if self.group.leads else (0,):
