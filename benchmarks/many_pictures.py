@@ -14,6 +14,7 @@ import tempfile
 import time
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -45,12 +46,15 @@ def private_mb() -> float:
     return sum(int(line.split()[1]) for line in lines if line.startswith("Private_")) / 1024
 
 
-def look_up(pictures: Indexed, seed: int, told: multiprocessing.SimpleQueue[float]) -> None:
+def look_up(pictures: Indexed, seed: int, told: multiprocessing.SimpleQueue[float], all_there: Any) -> None:
+    """Tell what this process has to itself while all are there: a page that one alone maps is not shared."""
     before = private_mb()
     for index in np.random.default_rng(seed).integers(0, len(pictures), LOOKS):
         assert pictures.keys[int(index)].endswith(".JPEG")
         assert 0 <= pictures.labels[index] < CLASSES
+    all_there.wait()
     told.put(private_mb() - before)
+    all_there.wait()
 
 
 def main(count: str = "5000000") -> int:
@@ -71,7 +75,10 @@ def main(count: str = "5000000") -> int:
         assert isinstance(pictures, Indexed)
         context = multiprocessing.get_context("fork")
         told = context.SimpleQueue()
-        workers = [context.Process(target=look_up, args=(pictures, i, told)) for i in range(WORKERS)]
+        all_there = context.Barrier(WORKERS)
+        workers = [
+            context.Process(target=look_up, args=(pictures, i, told, all_there)) for i in range(WORKERS)
+        ]
         for worker in workers:
             worker.start()
         added_mb = [told.get() for _ in workers]
