@@ -86,8 +86,8 @@ def many_processes() -> str:
     sizes = ", ".join(map(str, judged["processes"][:-1])) + f" and {judged['processes'][-1]}"
     rows = [
         (
-            f"{' and '.join(losses['worst'])} processes against 1, the same batch, {losses['steps']} steps, float32, "
-            "frozen batch norms, mixing and erasing on",
+            f"{' and '.join(losses['worst'])} processes against 1, the same batch, {losses['steps']} steps, "
+            "float32, frozen batch norms, mixing and erasing on",
             f"losses within {max(losses['worst'].values()):.1g} (promised: 1e-5)",
             command + "test_processes.py`",
         ),
@@ -97,7 +97,7 @@ def many_processes() -> str:
             command + "test_processes.py`",
         ),
         (
-            f"one of {killed['processes']} workers killed (-9), {killed['kills']} times, under `--max-restarts`",
+            f"one of {killed['processes']} workers killed (-9), {killed['kills']} times, with `--max-restarts`",
             "the training ends by itself; losses and final metrics equal to the undisturbed run"
             if killed["equal"]
             else "NO",
@@ -116,8 +116,8 @@ def many_processes() -> str:
         ),
         (
             "2 processes of one thread against 1 of two, on two cores",
-            f"{pace['ratio']:.2f} times the pictures/s ({pace['spread'][0]:.2f} to {pace['spread'][1]:.2f} in "
-            f"{pace['rounds']} rounds; promised: 0.9)",
+            f"{pace['ratio']:.2f} times the pictures/s ({pace['spread'][0]:.2f} to {pace['spread'][1]:.2f} "
+            f"in {pace['rounds']} rounds; promised: 0.9)",
             "`python benchmarks/two_processes.py`",
         ),
     ]
