@@ -97,7 +97,7 @@ def many_processes() -> str:
             command + "test_processes.py`",
         ),
         (
-            f"one of {killed['processes']} workers killed (-9) {killed['kills']} times, `--max-restarts` given",
+            f"one of {killed['processes']} workers killed (-9) {killed['kills']} times, `--max-restarts` 3",
             "the training ends by itself; losses and final metrics equal to the undisturbed run"
             if killed["equal"]
             else "NO",
