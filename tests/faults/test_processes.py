@@ -113,11 +113,11 @@ def patched(tmp_path: Path) -> Callable[..., list[str]]:
     def make(words: Sequence[str], **constants: float) -> list[str]:
         assert words[:2] == ["-m", "resnext"]
         script = tmp_path / f"patched-{len(list(tmp_path.glob('patched-*')))}.py"
-        lines = [f"distribution.{name} = {value}" for name, value in constants.items()]
+        lines = [f"pulse.{name} = {value}" for name, value in constants.items()]
         script.write_text(
             "\n".join(
                 [
-                    "from resnext.training import distribution",
+                    "from resnext.training import pulse",
                     *lines,
                     "from resnext.cli import main",
                     "raise SystemExit(main())",

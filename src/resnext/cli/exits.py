@@ -13,8 +13,9 @@ from resnext.engine import ModelError
 from resnext.recipe import RecipeError
 from resnext.run import DeviceError, LoggerMissing, RunError, Stopped
 from resnext.training.checkpoints import CheckpointError
-from resnext.training.distribution import PeerLost, PeersDiffer
+from resnext.training.distribution import PeersDiffer
 from resnext.training.loop import Diverged
+from resnext.training.pulse import PeerLost
 from resnext.weights import WeightsError
 
 EXIT_CODES: dict[type[Exception], int] = {

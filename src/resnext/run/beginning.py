@@ -139,7 +139,7 @@ def look(splits: Splits) -> Generator[Looked, None, dict[str, Scan]]:
 
 
 def begin(
-    order: Order, splits: Splits, machine: Machine
+    order: Order, splits: Splits, machine: Machine, processes: int
 ) -> Generator[Looked, None, tuple[RunFolder, list[Choice]]]:
     """Look at all pictures, fill the recipe, check it, and make the run folder."""
     digest = fingerprint(splits)
@@ -159,6 +159,7 @@ def begin(
     recipe, choices = choose(recipe, splits, scans["train"], machine)
     if recipe.batch and recipe.batch > len(splits.train):
         raise DataError(f"batch {recipe.batch} is larger than the {len(splits.train)} training pictures")
+    check_processes(recipe, processes)
     build_plan(recipe, splits.train)  # raises before a folder is made
     contract = build_contract(recipe, splits, digest, stamp(machine.name).commit)
     origin = _origin(order)
@@ -205,6 +206,15 @@ def _check_start(recipe: Recipe, network: Network, from_weights: bool) -> None:
     if not from_weights and (training.frozen or training.layer_decay < 1):
         name = "frozen" if training.frozen else "layer_decay"
         raise RecipeError(f"training.{name}: holds back parts that were never trained; give --weights")
+
+
+def check_processes(recipe: Recipe, processes: int) -> None:
+    """Raises `RecipeError` where a process would have nothing to do."""
+    if recipe.batch and recipe.batch < processes:
+        raise RecipeError(
+            f"batch: {recipe.batch} pictures a step leave nothing to some of the {processes} processes; "
+            f"start at most {recipe.batch}, or give a larger --batch"
+        )
 
 
 def _origin(order: Order) -> dict[str, Any] | None:

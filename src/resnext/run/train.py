@@ -21,7 +21,15 @@ from resnext.data.sources import read_splits
 from resnext.engine import Classifier
 from resnext.models import Network
 from resnext.results import ResultLine, stamp
-from resnext.run.beginning import Terms, begin, check_same_run, facts, find_run, first_network
+from resnext.run.beginning import (
+    Terms,
+    begin,
+    check_processes,
+    check_same_run,
+    facts,
+    find_run,
+    first_network,
+)
 from resnext.run.card import model_card
 from resnext.run.choices import (
     Choice,
@@ -40,8 +48,9 @@ from resnext.run.saving import Every, Progress, Saver, equalise, restore, spread
 from resnext.run.stopping import Stopped, StopRequest
 from resnext.run.tally import Tally, Timed
 from resnext.training import checkpoints
-from resnext.training.distribution import Group, PeerLost, join
+from resnext.training.distribution import Group, join
 from resnext.training.loop import State, Step, fit, torch_precision
+from resnext.training.pulse import PeerLost
 
 #: Networks for pictures up to this side compute so little that decoding them each epoch would be felt.
 KEPT_UP_TO_PX = 64
@@ -70,7 +79,7 @@ def train(order: Order) -> Generator[Event, None, Run]:
             found = find_run(order)
             if found is not None:
                 check_same_run(found, order, splits)
-            folder, choices = (found, []) if found else (yield from begin(order, splits, machine))
+            folder, choices = (found, []) if found else (yield from begin(order, splits, machine, group.size))
         terms = Terms.loads(group.share(lambda: Terms.read(folder).dumps()))
         if not terms.finished:
             yield from _Training(order, group, machine, splits, folder, terms, tuple(choices)).attend()
@@ -91,6 +100,7 @@ class _Training:
 
     def __post_init__(self) -> None:
         self.recipe, self.contract = self.terms.recipe, self.terms.contract
+        check_processes(self.recipe, self.group.size)  # a run may go on with more than it began with
         self.splits = self.splits.without(self.terms.skipped)
         self.plan = build_plan(self.recipe, self.splits.train)
         self.workers = self.order.workers
@@ -184,7 +194,7 @@ class _Training:
             folder=self.terms.path,
             recipe=self.recipe,
             choices=self.choices,
-            notes=self.splits.notes,
+            notes=self._notes(),
             skipped=tuple(BadPicture(*bad) for bad in self.terms.bad),
             counts={name: len(pictures) for name, pictures in self.splits.items()},
             classes=len(self.contract.classes),
@@ -193,6 +203,11 @@ class _Training:
             plan=self.plan,
             first_step=state.step,
         )
+
+    def _notes(self) -> tuple[str, ...]:
+        if self.recipe.training.batch_norm == "synchronised" and self.group.size == 1:
+            return (*self.splits.notes, "training.batch_norm: one process has nothing to synchronise with")
+        return tuple(self.splits.notes)
 
     def _batches(self, first_step: int) -> Iterator[Batch]:
         """This process's part of each batch from `first_step` on."""

@@ -10,8 +10,6 @@ import contextlib
 import json
 import os
 import socket
-import sys
-import threading
 import time
 import uuid
 import warnings
@@ -24,24 +22,16 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed import PrefixStore, Store, TCPStore  # type: ignore[attr-defined]
+from torch.distributed import PrefixStore, TCPStore  # type: ignore[attr-defined]
 from torch.nn.parallel import DistributedDataParallel
+
+from resnext.training import pulse
+from resnext.training.pulse import Patience, PeerLost, Pulse, naming_the_store
 
 T = TypeVar("T")
 
-#: Each process shows that it lives so often; one that has not for so long is lost.
-BEAT_S, SILENT_S = 1.0, 30.0
-POLL_S = 0.05
-#: How long a process that has never answered is waited for.
-PATIENCE_S = 55.0
 #: A process that lives may take so long over its part of a step: reading, compiling.
 STEP_TIMEOUT = timedelta(minutes=30)
-#: What a scheduler sees of a process that ends because another is lost.
-EXIT_RESUMABLE = 75
-
-
-class PeerLost(Exception):
-    """Another process has died or cannot be reached; the run can go on from its last checkpoint."""
 
 
 class PeersDiffer(Exception):
@@ -122,7 +112,7 @@ class Together(Group):
         self._shared = 0
         self._facts: list[dict[str, str]] = []
         self._store = self._connect(serve=True)
-        self._pulse = _Pulse(self)
+        self._pulse = Pulse(self.rank, self.size, self._connect(), lambda who: self.on_loss(who))
 
     def __enter__(self) -> Together:
         self._pulse.start()
@@ -151,7 +141,7 @@ class Together(Group):
                 port,
                 self.size,
                 is_master=serve and self.rank == 0 and not agents,
-                timeout=timedelta(seconds=PATIENCE_S),
+                timeout=timedelta(seconds=pulse.PATIENCE_S),
                 wait_for_workers=False,
             )
         except (RuntimeError, ValueError) as error:
@@ -186,23 +176,23 @@ class Together(Group):
         """
         token, self._facts = uuid.uuid4().hex, [own] + [{}] * (self.size - 1)
         missing = set(range(1, self.size))
-        patience: dict[int, _Patience] = {}
+        patience: dict[int, Patience] = {}
         while missing:
             for rank in sorted(missing):
-                patience.setdefault(rank, _Patience(self._store, rank)).check()
+                patience.setdefault(rank, Patience(self._store, rank)).check()
                 if self._store.check([f"{token}/{rank}"]):
                     missing.remove(rank)
                 elif self._store.check([f"facts/{rank}"]):
                     answered, facts = json.loads(self._store.get(f"facts/{rank}"))
                     self._facts[rank] = facts
                     self._store.set(f"answer/{rank}", json.dumps([answered, token]))
-            time.sleep(POLL_S)
+            time.sleep(pulse.POLL_S)
         return token
 
     def _ask(self, own: dict[str, str]) -> str:
         """The others' side: tell the facts until they are answered, and acknowledge."""
-        name, answer, patience = uuid.uuid4().hex, f"answer/{self.rank}", _Patience(self._store, 0)
-        with _naming_the_store():
+        name, answer, patience = uuid.uuid4().hex, f"answer/{self.rank}", Patience(self._store, 0)
+        with naming_the_store():
             while True:
                 self._store.set(f"facts/{self.rank}", json.dumps([name, own]))
                 if self._store.check([answer]):
@@ -211,17 +201,17 @@ class Together(Group):
                         self._store.set(f"{token}/{self.rank}", "heard")
                         return str(token)
                 patience.check()
-                time.sleep(POLL_S)
+                time.sleep(pulse.POLL_S)
 
     def _wait(self, key: str, rank: int) -> str:
         """The value that `rank` sets, however long it takes, while it shows that it lives."""
-        ended, patience = f"ended/{rank}", _Patience(self._pulse.store, rank)
-        with _naming_the_store():
+        ended, patience = f"ended/{rank}", Patience(self._pulse.store, rank)
+        with naming_the_store():
             while not self._store.check([key]):
                 if self._store.check([ended]):
                     raise PeerLost(f"rank {rank} has ended: {self._store.get(ended).decode()}")
                 patience.check()
-                time.sleep(POLL_S)
+                time.sleep(pulse.POLL_S)
             return str(self._store.get(key).decode())
 
     def share(self, make: Callable[[], T]) -> T:
@@ -284,96 +274,11 @@ class Together(Group):
             text = str(error)
             if not isinstance(error, dist.DistError) and "gloo" not in text and "nccl" not in text.lower():
                 raise
-            time.sleep(2 * BEAT_S)  # who is silent shows by now
+            time.sleep(2 * pulse.BEAT_S)  # who is silent shows by now
             raise PeerLost(
                 f"rank {self.rank}: another process has died or cannot be reached "
                 f"({self._pulse.suspect or text.splitlines()[0]})"
             ) from error
-
-
-class _Pulse(threading.Thread):
-    """Shows that this process lives, and watches: the leader everybody, the others the leader.
-
-    A process that waits for a lost one inside a collective operation cannot be woken, so it is ended.
-    """
-
-    def __init__(self, group: Together) -> None:
-        super().__init__(name="pulse", daemon=True)
-        self.group = group
-        self.store = group._connect()  # a connection of its own: waiting on one blocks all its users
-        self.suspect: str | None = None
-        self._stop_asked = threading.Event()
-        self._seen: dict[int, tuple[bytes, float]] = {}
-
-    def stop(self) -> None:
-        self._stop_asked.set()
-        self.join(timeout=BEAT_S)
-
-    def run(self) -> None:
-        self._answered = time.monotonic()
-        threading.Thread(target=self._watch_the_store, name="store", daemon=True).start()
-        count = 0
-        while not self._stop_asked.wait(BEAT_S):
-            count += 1
-            try:
-                self.store.set(f"pulse/{self.group.rank}", f"{count} {socket.gethostname()}")
-                self._watch()
-                self._answered = time.monotonic()
-            except RuntimeError as error:  # DistError among them
-                self.suspect = f"rank 0 does not answer: {str(error).splitlines()[0]}"
-
-    def _watch_the_store(self) -> None:
-        """A thread that asks a store on a host that is cut off waits for ever: another one looks at it."""
-        while not self._stop_asked.wait(BEAT_S):
-            silent_s = time.monotonic() - self._answered
-            if silent_s > SILENT_S:
-                where = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
-                self._give_up(f"rank 0 at {where} has not answered for {silent_s:.0f} s")
-
-    def _watch(self) -> None:
-        for rank in range(1, self.group.size) if self.group.leads else (0,):
-            if not self.store.check([f"pulse/{rank}"]):
-                continue
-            beat, now = self.store.get(f"pulse/{rank}"), time.monotonic()
-            if self._seen.get(rank, (b"", now))[0] != beat:
-                self._seen[rank] = beat, now
-            silent_s = now - self._seen[rank][1]
-            if silent_s > 3 * BEAT_S:
-                self.suspect = _silent(rank, beat, silent_s)
-            if silent_s > SILENT_S:
-                self._give_up(self.suspect or "")
-
-    def _give_up(self, message: str) -> None:
-        if self._stop_asked.is_set():
-            return
-        print(f"resnext: rank {self.group.rank}: {message}", file=sys.__stderr__, flush=True)
-        with contextlib.suppress(Exception):
-            self.group.on_loss(message)
-        os._exit(EXIT_RESUMABLE)
-
-
-class _Patience:
-    """Raises `PeerLost` once `rank` has shown no life for too long."""
-
-    def __init__(self, store: Store, rank: int) -> None:
-        self.store, self.rank = store, rank
-        self.beat, self.since = b"", time.monotonic()
-
-    def check(self) -> None:
-        pulse, now = f"pulse/{self.rank}", time.monotonic()
-        beat = self.store.get(pulse) if self.store.check([pulse]) else b""
-        if beat != self.beat:
-            self.beat, self.since = beat, now
-        elif now - self.since > (SILENT_S if self.beat else PATIENCE_S):
-            raise PeerLost(_silent(self.rank, self.beat, now - self.since))
-
-
-@contextmanager
-def _naming_the_store() -> Iterator[None]:
-    try:
-        yield
-    except RuntimeError as error:
-        raise PeerLost(f"rank 0 has ended or cannot be reached ({str(error).splitlines()[0]})") from None
 
 
 def _differences(facts: list[dict[str, str]]) -> str:
@@ -386,11 +291,6 @@ def _differences(facts: list[dict[str, str]]) -> str:
         for name in sorted(own.keys() | theirs.keys())
         if name != "host" and theirs.get(name) != own.get(name)
     )
-
-
-def _silent(rank: int, beat: bytes, seconds: float) -> str:
-    host = f" ({beat.decode().split(' ', 1)[1]})" if beat else ""
-    return f"rank {rank}{host} has not answered for {seconds:.0f} s"
 
 
 def join() -> Group:
