@@ -16,7 +16,7 @@ BY_FLOOR = {
     5: "reporting export design bench experiments",
     4: "run",
     3: "recipe results engine",
-    2: "cost weights accelerate",
+    2: "cost roofline weights accelerate",
     1: "models kernels data training timing metrics",
     0: "arch contract",
 }

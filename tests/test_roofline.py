@@ -1,0 +1,90 @@
+"""The roofline's kernels, against torch's own counter and against passes counted by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from resnext.arch import Architecture
+from resnext.models import create
+from resnext.models.blocks import Block
+from resnext.roofline import Kernel, Limits, by_kind, training_step
+
+NAMES = ["resnet20+transform=basic+template=16", "resnext11_4x4d+template=16", "resnext26_2x8d+template=32"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_operations_are_those_that_torch_counts(name: str) -> None:
+    arch = Architecture.from_name(name, 10)
+    network = create(arch)
+    with FlopCounterMode(display=False) as counter:
+        network(torch.zeros(2, 3, 32, 32))
+    stem = sum(counter.get_flop_counts()["Network.conv1"].values())
+    for passes in ("eager", "fused"):
+        kernels = training_step(arch, 2, 32, passes)
+        assert sum(k.flops for k in kernels if k.phase == "forward") == counter.get_total_flops()
+        # Gradients of weights and of inputs cost as much each; nobody wants those of the pictures.
+        assert sum(k.flops for k in kernels) == 3 * counter.get_total_flops() - stem
+
+
+def traffic(name: str, batch: int, size_px: int) -> dict[str, int]:
+    """Values that norms, ReLUs and sums move in an eager step, from the shapes of a real pass.
+
+    A norm reads its input for the statistics, reads and writes to apply them; backward it reads gradient and
+    input twice and writes. A ReLU moves two values and three backward, a sum three. Each block adds the two
+    gradients that reach its input. The average before the head reads its input and writes its gradient.
+    """
+    network = create(Architecture.from_name(name, 10))
+    norms: list[int] = []
+    blocks: list[tuple[int, int, bool]] = []
+
+    def after_norm(module: torch.nn.Module, inputs: Any, output: torch.Tensor) -> None:
+        norms.append(output.numel())
+
+    def after_block(module: Any, inputs: Any, output: torch.Tensor) -> None:
+        projects = not isinstance(module.downsample, torch.nn.Identity)
+        blocks.append((inputs[0].numel(), output.numel(), projects))
+
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.register_forward_hook(after_norm)
+        if isinstance(module, Block):
+            module.register_forward_hook(after_block)
+    network(torch.zeros(batch, 3, size_px, size_px))
+    outputs = sum(out for _, out, _ in blocks)
+    relus = sum(norms) - sum(out for _, out, projects in blocks if projects)
+    sums = 3 * outputs + 3 * sum(x for x, _, _ in blocks)
+    return {"norm": 8 * sum(norms), "pointwise": 5 * relus + sums + 2 * blocks[-1][1]}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_bytes_are_those_counted_by_hand(name: str) -> None:
+    kernels = by_kind(training_step(Architecture.from_name(name, 10), 4, 64))
+    for kind, values in traffic(name, 4, 64).items():
+        counted = sum(kernel.bytes for kernel in kernels[kind])
+        assert counted == pytest.approx(4 * values, rel=0.002)  # the head's are left out
+
+
+def test_a_compiler_saves_passes_over_norms_and_relus_alone() -> None:
+    arch = Architecture.from_name("resnext26_2x8d+template=32", 10)
+    eager, fused = (by_kind(training_step(arch, 4, 64, passes)) for passes in ("eager", "fused"))
+
+    def moved(kernels: dict[str, list[Kernel]], *kinds: str) -> int:
+        return sum(kernel.bytes for kind in kinds for kernel in kernels[kind])
+
+    for kind in eager:
+        if "convolution" in kind:
+            assert moved(eager, kind) == moved(fused, kind)
+    # An inner norm with its ReLU: 13 passes over its values without the convolutions', 10 fused; the sum of a
+    # block, its ReLU, its norm and the sum of gradients: 19 and 12 (their shares depend on the widths).
+    ratio = moved(fused, "norm", "pointwise") / moved(eager, "norm", "pointwise")
+    assert 12 / 19 <= ratio <= 10 / 13
+
+
+def test_each_kernel_waits_for_its_bytes_or_for_its_operations() -> None:
+    limits = Limits(bytes_per_s=100, flops_per_s=1000)
+    busy, wide = Kernel("3x3 convolution", "forward", 5000, 10), Kernel("norm", "forward", 0, 300)
+    assert limits.seconds([busy, wide]) == 5 + 3
