@@ -69,7 +69,7 @@ def test_every_network_has_one_name(name: str, printed: str) -> None:
         ("resnet29", (3, 3, 3)),
         ("resnet47+stem=imagenet", (3, 4, 5, 3)),
         ("resnet110+stem=cifar", (12, 12, 12)),
-        ("resnet8+transform=basic+stem=pooled", (1, 1, 1)),
+        ("resnet8+transform=basic+stem=deep", (1, 1, 1)),
         ("resnet20+transform=basic", (3, 3, 3)),
         ("resnet29+stem=imagenet+blocks=2-2-3-2", (2, 2, 3, 2)),
     ],

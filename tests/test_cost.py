@@ -133,6 +133,6 @@ def test_convolutions_cost_four_times_at_twice_the_size(name: str) -> None:
 
 
 def test_no_size_means_the_stem_s_own() -> None:
-    for name, size_px in (("resnet18", 224), ("resnet11+template=16", 32), ("resnet11+stem=pooled", 32)):
+    for name, size_px in (("resnet18", 224), ("resnet11+template=16", 32), ("resnet11+stem=deep", 32)):
         arch = Architecture.from_name(name)
         assert count_cost(arch) == count_cost(arch, size_px)

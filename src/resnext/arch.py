@@ -20,10 +20,10 @@ LAYERS = dict.fromkeys(BOTTLENECKS, 3) | {"basic": 2}
 #: Output width of a block as a multiple of its template width.
 EXPANSION = dict.fromkeys(BOTTLENECKS, 4) | {"basic": 1}
 SHORTCUTS = ("projection", "projection_all", "zero_pad", "none")
-STEMS = ("imagenet", "cifar", "pooled")
+STEMS = ("imagenet", "cifar", "deep")
 STEM_CHANNELS = 64
 #: Side of the pictures that each stem was made for.
-USUAL_PX = {"imagenet": 224, "cifar": 32, "pooled": 32}
+USUAL_PX = {"imagenet": 224, "cifar": 32, "deep": 32}
 
 #: Depths that mean the CIFAR stem and its three stages unless the name says otherwise.
 CIFAR_DEPTHS = (11, 20, 29, 38, 47)
@@ -123,7 +123,7 @@ class Architecture:
 
     @property
     def depth(self) -> int:
-        """Layers with weights on the main path: those of the blocks, the stem and the head."""
+        """Layers with weights on the main path: those of the blocks, one for stem and head each."""
         return LAYERS[self.transform] * sum(self.blocks) + 2
 
     @property

@@ -249,7 +249,7 @@ def _timm_config(arch: Architecture, contract: Contract) -> dict[str, Any]:
             "mean": contract.mean,
             "std": contract.std,
             "num_classes": arch.classes,
-            "first_conv": "conv1",
+            "first_conv": "conv1.0" if arch.stem == "deep" else "conv1",
             "classifier": "fc",
             "license": contract.provenance.weights_licence,
         },

@@ -136,7 +136,7 @@ def test_known_networks_take_odd_sizes(name: str) -> None:
         "resnet18+template=8",
         "resnext50_2x4d+template=8",
         "resnext29_2x4d+template=8",
-        "resnext29_2x4d+template=8+stem=pooled",
+        "resnext29_2x4d+template=8+stem=deep",
     ],
 )
 def test_the_map_halves_where_the_width_doubles(name: str) -> None:
@@ -148,7 +148,7 @@ def test_the_map_halves_where_the_width_doubles(name: str) -> None:
                 lambda m, x, y: maps.append(y.shape[1:])
             )
         net(torch.empty(2, 3, 64, 64))
-    size, channels = {"imagenet": 16, "cifar": 64, "pooled": 32}[arch.stem], arch.stages[0].out_channels
+    size, channels = {"imagenet": 16, "cifar": 64, "deep": 32}[arch.stem], arch.stages[0].out_channels
     assert maps == [(channels * 2**s, size // 2**s, size // 2**s) for s in range(len(arch.blocks))]
 
 

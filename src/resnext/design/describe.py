@@ -39,7 +39,7 @@ class Description:
 STEM_LAYERS = {
     "imagenet": ("7x7, 64, stride 2", "3x3 max pool, stride 2"),
     "cifar": ("3x3, 64",),
-    "pooled": ("3x3, 64", "2x2 max pool, stride 2"),
+    "deep": ("3x3, 24", "3x3, 64", "2x2 max pool, stride 2"),
 }
 
 

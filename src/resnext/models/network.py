@@ -16,20 +16,38 @@ from resnext.models.shortcuts import SHORTCUTS, Shape
 
 @dataclass(frozen=True)
 class Stem:
-    """First convolution, followed by batch norm and ReLU, and what pools its map before or after these."""
+    """A convolution to the stem's width, followed by batch norm and ReLU, and what pools its map before or
+    after these. `narrow` are the channels of a 3x3 convolution before it, with a norm and ReLU of its own."""
 
     kernel: int
     stride: int
+    narrow: int | None = None
     pooling: Callable[[], nn.Module] = nn.Identity
     early_pooling: Callable[[], nn.Module] = nn.Identity
+
+    def convolution(self, in_channels: int) -> nn.Module:
+        """From `in_channels` to the stem's width."""
+
+        def to(channels: int, out: int, kernel: int, stride: int) -> nn.Conv2d:
+            return nn.Conv2d(channels, out, kernel, stride, padding=kernel // 2, bias=False)
+
+        if self.narrow is None:
+            return to(in_channels, STEM_CHANNELS, self.kernel, self.stride)
+        return nn.Sequential(
+            to(in_channels, self.narrow, 3, 1),
+            nn.BatchNorm2d(self.narrow),
+            nn.ReLU(inplace=True),
+            to(self.narrow, STEM_CHANNELS, self.kernel, self.stride),
+        )
 
 
 STEMS = {
     "imagenet": Stem(kernel=7, stride=2, pooling=lambda: nn.MaxPool2d(3, stride=2, padding=1)),
     "cifar": Stem(kernel=3, stride=1),
     # For small pictures where time is short: all stages at half the size, twice as wide for the same time.
-    # A maximum passes through norm and ReLU, so it is taken before them: a quarter of their work.
-    "pooled": Stem(kernel=3, stride=1, early_pooling=lambda: nn.MaxPool2d(2)),
+    # Two convolutions see the whole map before it is pooled. A maximum passes through norm and ReLU, so it is
+    # taken before them: a quarter of their work.
+    "deep": Stem(kernel=3, stride=1, narrow=24, early_pooling=lambda: nn.MaxPool2d(2)),
 }
 
 
@@ -45,14 +63,7 @@ class Network(nn.Module):
         super().__init__()
         self.arch = arch
         stem = STEMS[arch.stem]
-        self.conv1 = nn.Conv2d(
-            arch.in_channels,
-            STEM_CHANNELS,
-            stem.kernel,
-            stem.stride,
-            padding=stem.kernel // 2,
-            bias=False,
-        )
+        self.conv1 = stem.convolution(arch.in_channels)
         self.early_maxpool = stem.early_pooling()
         self.bn1 = nn.BatchNorm2d(STEM_CHANNELS)
         self.relu = nn.ReLU(inplace=True)
