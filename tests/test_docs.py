@@ -124,6 +124,59 @@ def many_processes() -> str:
     return as_table(rows)
 
 
+TIMED = {
+    "step": "A training step",
+    "infer": "Answers",
+    "data": "From stored pictures to training crops, one core",
+    "plain_loop": "Training on small pictures",
+}
+
+
+def speed() -> str:
+    """Every kind of bench on every machine: the newest line of each command."""
+    lines = [json.loads(line) for line in (ROOT / "results" / "bench.jsonl").read_text().splitlines()]
+    newest = {(line["device"], line["command"]): line for line in lines if line["experiment"] in TIMED}
+    return "\n\n".join(
+        f"### {heading}\n\n" + "\n\n".join(timed(line) for line in found)
+        for experiment, heading in TIMED.items()
+        if (found := [line for line in newest.values() if line["experiment"] == experiment])
+    )
+
+
+def timed(line: dict[str, Any]) -> str:
+    """One bench: where and how, its rows, and what the machine did at most."""
+    settings = ", ".join(f"{name} {value}" for name, value in line["settings"].items() if name != "data")
+    versions = f"torch {line['versions']['torch']}"
+    about = f"`python benchmarks/{line['command']}`: {settings}; {line['device']}, {versions}"
+    limits = {name: rate / 1e9 for name, rate in line["limits"].items()}
+    if limits:
+        rates = [
+            f"{rate:,.0f} Gflop/s in {n.split('_')[0]} products" for n, rate in limits.items() if "flop" in n
+        ]
+        about += f"; at most {limits['bytes_per_s']:,.1f} GB/s and {' and '.join(rates)}"
+    rows = [("what", "pictures/s", "ms", "time / first", "of the limit"), ("---",) * 5]
+    for row in line["timings"]:
+        low, high = (f"{1000 * s / scale(line):,.2f}" for s in row["spread_s"])
+        ratio = "1"
+        if row["ratio"] is not None:
+            ratio = f"{row['ratio']:.3f} ({row['ratio_spread'][0]:.3f} to {row['ratio_spread'][1]:.3f})"
+        share = "" if row["limit_share"] is None else f"{100 * row['limit_share']:.0f} %"
+        median = f"{1000 * row['median_s'] / scale(line):,.2f} ({low} to {high})"
+        rows.append((row["what"], f"{row['pictures_per_s']:,.1f}", median, ratio, share))
+    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    failed = "".join(f"\n\nNot timed: {what} ({why})." for what, why in line["failed"].items())
+    return f"{about}.\n\n{table}{failed}"
+
+
+def scale(line: dict[str, Any]) -> int:
+    """What the times are divided by: those of the data path are told for one picture."""
+    return line["settings"]["pictures"] if line["experiment"] == "data" else 1
+
+
+def test_speed() -> None:
+    assert speed() in (ROOT / "docs" / "speed.md").read_text()
+
+
 def test_reliability() -> None:
     text = (ROOT / "docs" / "reliability.md").read_text()
     assert reliability() in text
@@ -131,4 +184,4 @@ def test_reliability() -> None:
 
 
 if __name__ == "__main__":
-    print(reliability(), many_processes(), sep="\n\n")
+    print(reliability(), many_processes(), speed(), sep="\n\n")

@@ -13,6 +13,16 @@ from PIL import Image
 
 from resnext import models, weights
 from resnext.arch import KNOWN_NAMES, USUAL_PX, Architecture
+from resnext.bench import (
+    Contender,
+    Mode,
+    Table,
+    bench_data,
+    bench_infer,
+    bench_step,
+    contender,
+    modes_of,
+)
 from resnext.cost import Cost, count_cost
 from resnext.data.decode import BadPicture, DataError
 from resnext.data.folders import pictures_under
@@ -52,17 +62,24 @@ from resnext.training.distribution import join
 __all__ = [
     "Budget",
     "Clock",
+    "Contender",
     "Description",
     "Design",
     "DesignError",
     "Dimension",
     "Evaluation",
     "Event",
+    "Mode",
     "Order",
     "Prediction",
     "Recipe",
     "Run",
     "Space",
+    "Table",
+    "bench_data",
+    "bench_infer",
+    "bench_step",
+    "contender",
     "convert",
     "create",
     "describe",
@@ -72,6 +89,7 @@ __all__ = [
     "index_pictures",
     "list_models",
     "load",
+    "modes_of",
     "predict",
     "predict_many",
     "sample_networks",

@@ -22,6 +22,7 @@ ACTS_WHERE: dict[str, tuple[str, tuple[Any, ...]]] = {
     "data.pad_px": ("data.crop", ("pad", None)),
     "data.min_area": ("data.crop", ("resized", None)),
     "data.max_aspect": ("data.crop", ("resized", None)),
+    "data.decoder": ("data.crop", ("resized", None)),
     "data.operations": ("data.policy", ("rand",)),
     "data.magnitude": ("data.policy", ("rand",)),
     "training.milestones": ("training.schedule", ("step",)),
@@ -44,8 +45,8 @@ class Recipe:
     """Network by name, such as resnext50_32x4d (`resnext models` lists them)."""
     epochs: int | None = None
     """Times that each training picture is seen."""
-    batch: int | None = None
-    """Pictures a step."""
+    batch: int | Literal["auto"] | None = None
+    """Pictures a step; `auto` tries what suits the machine."""
     precision: Literal["float32", "bfloat16"] | None = None
     """Of the convolutions and products; weights and sums stay float32."""
     seed: int = 0
@@ -62,7 +63,7 @@ class Recipe:
         counts = ("data.operations", "training.lr_batch", "training.accumulate")
         for name in ("epochs", "batch", *sizes, *counts):
             value = get_field(self, name)
-            demand(value is None or value >= 1, name, "at least 1")
+            demand(value in (None, "auto") or value >= 1, name, "at least 1")
         demand(0 <= self.seed < 2**63, "seed", "at least 0 and less than 2**63")
         for name in sizes:
             demand((get_field(self, name) or 1) <= LARGEST_PX, name, f"at most {LARGEST_PX}")
@@ -78,6 +79,8 @@ class Recipe:
         demand(self.data.flip is None or 0 <= self.data.flip <= 1, "data.flip", "from 0 to 1")
         demand(0 < self.data.min_area <= 1, "data.min_area", "above 0 and at most 1")
         demand(1 <= self.data.max_aspect <= 100, "data.max_aspect", "from 1 to 100")
+        slow = self.data.interpolation == "lanczos"
+        demand(not slow or self.data.decoder != "fast", "data.decoder", "exact where lanczos is the filter")
         demand(self.data.std is None or min(self.data.std) > 0, "data.std", "positive")
         demand(0 <= self.data.magnitude <= 30, "data.magnitude", "from 0 to 30")
         for name in ("data.jitter", "data.erasing"):
@@ -90,8 +93,8 @@ class Recipe:
         for name in ("training.drop_path", "training.dropout"):
             demand(0 <= get_field(self, name) < 1, name, "from 0 to less than 1")
         demand(0 < training.layer_decay <= 1, "training.layer_decay", "above 0 and at most 1")
-        pieces = training.accumulate <= (self.batch or training.accumulate)
-        demand(pieces, "training.accumulate", f"at most the batch ({self.batch})")
+        batch = self.batch if isinstance(self.batch, int) else training.accumulate
+        demand(training.accumulate <= batch, "training.accumulate", f"at most the batch ({self.batch})")
         demand(training.lr > 0, "training.lr", "positive")
         demand(0 <= training.momentum < 1, "training.momentum", "from 0 to less than 1")
         demand(training.weight_decay >= 0, "training.weight_decay", "at least 0")
@@ -321,7 +324,9 @@ def _fit(hint: Any, value: Any, name: str) -> Any:
     if origin in (types.UnionType, typing.Union):
         if value is None and type(None) in arguments:
             return None
-        return _fit(next(a for a in arguments if a is not type(None)), value, name)
+        kinds = [a for a in arguments if a is not type(None)]
+        words = [a for a in kinds if typing.get_origin(a) is Literal and value in typing.get_args(a)]
+        return _fit((words or kinds)[0], value, name)
     if origin is Literal:
         if value not in arguments:
             raise RecipeError(f"{name}: must be one of {', '.join(arguments)}, not {value!r}")

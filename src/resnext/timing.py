@@ -1,12 +1,19 @@
-"""Times to compare: side by side in one run, as medians."""
+"""Times to compare: side by side in one run, as medians; and what the machine can do at most."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
+import torch
+
+#: Values that are copied to find a machine's bandwidth: more than its caches hold.
+COPIED = 1 << 26
+#: Sides of the matrices that are multiplied to find its rate.
+PRODUCT = {False: 1536, True: 8192}
 
 
 @dataclass(frozen=True)
@@ -49,17 +56,45 @@ def _spread(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> tuple[float
     return float(np.quantile(values, 0.1)), float(np.quantile(values, 0.9))
 
 
-def interleave(calls: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, Timing]:
+def interleave(
+    calls: Mapping[str, Callable[[], object]],
+    rounds: int,
+    finish: Callable[[], object] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, Timing]:
     """Time `calls` in turns, `rounds` times each after one call that does not count.
 
-    What slows the machine down for a while then slows all of them down.
+    What slows the machine down for a while then slows all of them down. `finish` waits for the end of what a
+    call has started, on a GPU; `progress` is told the turns done and all.
     """
+    finish = finish or (lambda: None)
     seconds: dict[str, list[float]] = {name: [] for name in calls}
     for call in calls.values():
         call()
-    for _ in range(rounds):
+    for number in range(rounds):
         for name, call in calls.items():
+            finish()
             start = time.perf_counter()
             call()
+            finish()
             seconds[name].append(time.perf_counter() - start)
+        if progress is not None:
+            progress(number + 1, rounds)
     return {name: Timing(tuple(own)) for name, own in seconds.items()}
+
+
+def limit_calls(
+    device: torch.device, precisions: Sequence[str]
+) -> dict[str, tuple[Callable[[], object], float]]:
+    """Calls that use a machine as fully as it goes, and how much each does: `bytes_per_s` copies, reading
+    and writing; `<precision>_flops_per_s` multiplies square matrices of `float32` or `bfloat16`."""
+    source = torch.zeros(COPIED, device=device)
+    target = torch.empty_like(source)
+    calls: dict[str, tuple[Callable[[], object], float]] = {
+        "bytes_per_s": (partial(target.copy_, source), 2.0 * source.nbytes)
+    }
+    side = PRODUCT[device.type != "cpu"]
+    for precision in precisions:
+        a, b = (torch.randn(side, side, device=device, dtype=getattr(torch, precision)) for _ in range(2))
+        calls[f"{precision}_flops_per_s"] = partial(torch.mm, a, b), 2.0 * side**3
+    return calls

@@ -8,10 +8,13 @@ import numpy as np
 import pytest
 import torch
 
+from resnext.data import fast
 from resnext.data.pictures import Arrays, Scan, Splits
 from resnext.recipe import Recipe, dotted_names, get_field, named_recipe, override
+from resnext.run import choices
 from resnext.run.choices import build_augmentation, build_contract, choose
 from resnext.run.machine import Machine
+from resnext.run.trial import Task
 
 CPU = Machine(torch.device("cpu"), "a CPU", bfloat16=False)
 GPU = Machine(torch.device("cuda"), "a GPU", bfloat16=True)
@@ -21,10 +24,10 @@ def chosen(count: int, side_px: int, machine: Machine, recipe: Recipe | None = N
     pictures = Arrays(np.zeros((count, 1, 1), np.uint8), np.arange(count) % 2, ("a", "b"))
     scan = Scan({}, np.full(count, side_px), (0.5, 0.4, 0.3), (0.2, 0.2, 0.2))
     splits = Splits("some", pictures, pictures)
-    filled, choices = choose(recipe or named_recipe("small"), splits, scan, machine)
+    filled, made = choose(recipe or named_recipe("small"), splits, scan, machine)
     open_still = {name for name in dotted_names() if get_field(filled, name) is None}
-    assert open_still == ({"data.pad_px"} if filled.data.crop == "resized" else set())
-    assert all(get_field(filled, choice.field) == choice.value and choice.why for choice in choices)
+    assert open_still == {"data.pad_px" if filled.data.crop == "resized" else "data.decoder"}
+    assert all(get_field(filled, choice.field) == choice.value and choice.why for choice in made)
     build_augmentation(filled, build_contract(filled, splits, "0", None))
     return filled
 
@@ -53,6 +56,37 @@ def test_lengths(count: int, batch: int, epochs: int) -> None:
     """At least 1,500 steps, within 18 to 150 epochs."""
     recipe = chosen(count, 32, CPU)
     assert (recipe.batch, recipe.epochs) == (batch, epochs)
+
+
+@pytest.mark.parametrize(
+    ("processes", "expected"), [(1, (16, 32, 64)), (4, (16,))], ids=["one process", "four"]
+)
+def test_a_batch_is_tried_among_those_that_leave_enough_steps(
+    processes: int, expected: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tasks: list[Task] = []
+
+    def find(task: Task) -> tuple[int, str]:
+        tasks.append(task)
+        return task.batches[-1], "tried"
+
+    monkeypatch.setattr(choices, "find_batch", find)
+    pictures = Arrays(np.zeros((3000, 1, 1), np.uint8), np.arange(3000) % 2, ("a", "b"))
+    scan = Scan({}, np.full(3000, 32), (0.5, 0.4, 0.3), (0.2, 0.2, 0.2))
+    recipe = override(named_recipe("small"), batch="auto")
+    filled, _ = choose(recipe, Splits("some", pictures, pictures), scan, CPU, processes)
+    (task,) = tasks
+    assert task.batches == expected
+    assert (task.model, task.classes, task.size_px, task.precision) == (filled.model, 2, 32, "float32")
+    assert filled.batch == expected[-1] * processes
+
+
+def test_the_fast_decoder_is_chosen_where_it_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert chosen(500, 375, CPU).data.decoder == "fast"
+    lanczos = override(named_recipe("small"), data__interpolation="lanczos")
+    assert chosen(500, 375, CPU, lanczos).data.decoder == "exact"
+    monkeypatch.setattr(fast, "is_installed", lambda: False)
+    assert chosen(500, 375, CPU).data.decoder == "exact"
 
 
 def test_what_is_said_stays() -> None:

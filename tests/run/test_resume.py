@@ -48,7 +48,9 @@ def whole(data: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def outcome(folder: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     """Everything a run leads to but times: metrics line by line, results, all tensors of the last state."""
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    untimed = [{k: v for k, v in line.items() if k not in ("seconds", "data_s")} for line in lines]
+    untimed = [
+        {k: v for k, v in line.items() if k not in ("seconds", "data_s", "transfer_s")} for line in lines
+    ]
     metrics = json.loads((folder / "result.json").read_text())["metrics"]
     tensors = load_file(folder / "checkpoints" / "last.safetensors")
     return {"lines": untimed, "metrics": metrics}, tensors

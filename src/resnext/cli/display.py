@@ -10,6 +10,7 @@ from rich.progress import BarColumn, SpinnerColumn, TaskID, TextColumn, TimeRema
 from rich.progress import Progress as Bar
 
 from resnext.run import Event, Finished, Judged, Looked, Settled, Stepped
+from resnext.run.tally import waited
 from resnext.training.loop import Step
 
 #: Seconds between plain lines, and between looks at the loss for the bar.
@@ -52,6 +53,7 @@ class Display:
         self.finished = False
         self.looked_at = self.lined_at = time.monotonic()
         self.pictures = 0
+        self.waited = 0.0, 0.0
 
     def show(self, event: Event) -> None:
         match event:
@@ -62,11 +64,11 @@ class Display:
                 self._print(event.text())
                 self.progress = Progress("training")
                 self.looked_at = self.lined_at = time.monotonic()
-            case Stepped(step, plan):
+            case Stepped(step, plan, data_s, transfer_s):
                 self.pictures += step.pictures
                 now = time.monotonic()
                 if now - self.looked_at >= LOOK_EVERY_S:
-                    values = self._values(step, now)
+                    values = self._values(step, now, data_s, transfer_s)
                     self.progress.update(step.step, plan.steps, values)
                     if not self.progress.console.is_terminal and now - self.lined_at >= LINE_EVERY_S:
                         self._print(f"step {step.step}/{plan.steps}: {values}")
@@ -83,12 +85,14 @@ class Display:
     def close(self) -> None:
         self.progress.close()
 
-    def _values(self, step: Step, now: float) -> str:
+    def _values(self, step: Step, now: float, data_s: float, transfer_s: float) -> str:
         """Loss and top-1 of this step's batch, and the pace since the last look (on a GPU this waits)."""
-        pace = self.pictures / (now - self.looked_at)
-        self.looked_at, self.pictures = now, 0
+        seconds = now - self.looked_at
+        pace = self.pictures / seconds
+        shares = (data_s - self.waited[0]) / seconds, (transfer_s - self.waited[1]) / seconds
+        self.looked_at, self.pictures, self.waited = now, 0, (data_s, transfer_s)
         top1 = 100 * int(step.correct) / step.pictures
-        return f"loss {step.loss.item():.3f}  top-1 {top1:.0f} %  {pace:,.0f} pictures/s"
+        return f"loss {step.loss.item():.3f}  top-1 {top1:.0f} %  {pace:,.0f} pictures/s  {waited(*shares)}"
 
     def _print(self, text: str) -> None:
         console = (

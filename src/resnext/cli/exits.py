@@ -8,6 +8,7 @@ from resnext.api import DesignError
 from resnext.arch import ArchitectureError
 from resnext.contract import ContractError
 from resnext.data.decode import DataError
+from resnext.data.fast import DecoderMissing
 from resnext.data.hub import SourceMissing
 from resnext.engine import ModelError
 from resnext.recipe import RecipeError
@@ -30,6 +31,7 @@ EXIT_CODES: dict[type[Exception], int] = {
     DeviceError: 5,
     LoggerMissing: 5,
     SourceMissing: 5,
+    DecoderMissing: 5,
     DesignError: 4,
     PeersDiffer: 2,
     Stopped: 75,

@@ -1,4 +1,4 @@
-"""The verbs that describe, design and convert networks."""
+"""The verbs that describe, design, convert and time networks."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from rich.table import Table
 
 from resnext import api
 from resnext.arch import Architecture
-from resnext.cli.verbs import Convert, Describe, Design
+from resnext.cli.display import Progress
+from resnext.cli.verbs import Bench, Convert, Describe, Design
 from resnext.cost import Cost
+from resnext.results import append
 from resnext.run import RunError
 
 #: Cardinalities that `design --like` takes unless others are said: the paper's, and the next.
@@ -114,6 +116,59 @@ def design(options: Design) -> None:
 def convert(options: Convert) -> None:
     """Where the converted network lies."""
     print(api.convert(options.model, options.to, options.out or Path(options.to)))
+
+
+def bench(options: Bench) -> None:
+    """A row for each thing timed, with its ratio to the first; the result line on request."""
+    progress = Progress("timing")
+    try:
+        table = _time(options, progress)
+    finally:
+        progress.close()
+    line = table.to_line()
+    if options.out is not None:
+        append(line, options.out)
+    if options.json:
+        print(json.dumps(line, indent=2))
+        return
+    settings = ", ".join(f"{name} {value}" for name, value in table.settings.items())
+    shown = Table(box=None, title=f"{table.experiment}: {settings}; {table.device}", title_justify="left")
+    shown.add_column("what", overflow="fold")
+    for head in ("pictures/s", "ms", "time / first", "of the limit"):
+        shown.add_column(head, justify="right")
+    for row in table.rows:
+        low, high = (1000 * s for s in row.spread_s)
+        ratio = "1"
+        if row.ratio is not None and row.ratio_spread is not None:
+            ratio = f"{row.ratio:.3f} ({row.ratio_spread[0]:.3f} to {row.ratio_spread[1]:.3f})"
+        share = "" if row.limit_share is None else f"{100 * row.limit_share:.0f} %"
+        ms = f"{1000 * row.median_s:,.1f} ({low:,.1f} to {high:,.1f})"
+        shown.add_row(row.what, f"{row.pictures_per_s:,.1f}", ms, ratio, share)
+    _wide(shown)
+    for name, rate in table.limits.items():
+        words = {"bytes": "GB/s copied, read and written"}.get(name.split("_")[0])
+        print(f"limit: {rate / 1e9:,.1f} {words or 'Gflop/s in ' + name.split('_')[0] + ' products'}")
+    for what, why in table.failed.items():
+        print(f"not timed: {what} ({why})", file=sys.stderr)
+
+
+def _time(options: Bench, progress: Progress) -> api.Table:
+    rounds = options.rounds
+    if options.what == "data":
+        if len(options.of) != 1:
+            raise RunError("bench data needs one DATA: a folder or table of pictures")
+        return api.bench_data(
+            options.of[0], size_px=options.size_px or 224, rounds=rounds, progress=progress.update
+        )
+    try:
+        modes = api.modes_of(options.mode)
+    except ValueError as error:
+        raise RunError(f"--mode: {error}") from None
+    run = {"step": api.bench_step, "infer": api.bench_infer}[options.what]
+    contenders = [api.contender(name) for name in options.of or ("resnet50", "resnext50_32x4d")]
+    return run(
+        contenders, modes, options.batch, options.size_px, rounds, options.device, progress=progress.update
+    )
 
 
 def _costs(cost: Cost) -> tuple[str, str, str, str]:

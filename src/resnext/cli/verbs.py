@@ -203,6 +203,34 @@ class Convert:
 
 
 @dataclass(frozen=True)
+class Bench:
+    """Time training steps, answers or the data path on this machine, side by side.
+
+    `bench step` and `bench infer` take names of networks, `bench data` takes DATA.
+    """
+
+    what: Annotated[Positional[Literal["step", "infer", "data"]], arg(metavar="step|infer|data")]
+    """What is timed."""
+    of: Annotated[Positional[tuple[str, ...]], arg(metavar="NAMES|DATA")] = ()
+    """Networks (resnet50 and resnext50_32x4d if left out), or DATA as for train. Ratios are to the first."""
+    mode: tuple[str, ...] = ()
+    """Any of eager, compiled, float32, bfloat16, float16, channels-last, contiguous: all ways that these
+    allow are timed. Eager, float32 and channels-last, if left out."""
+    batch: int = 8
+    """Pictures of a step."""
+    size_px: int | None = None
+    """Side of the pictures, or of the crops; 224, or 32 with the other stems, if left out."""
+    rounds: int = 10
+    """How often each is timed, in turns."""
+    device: str | None = None
+    """cpu, cuda, cuda:1, mps; the best there is if left out."""
+    out: Path | None = None
+    """Append the result line to this file."""
+    json: Annotated[bool, FlagCreatePairsOff] = False
+    """Print the result line instead of a table."""
+
+
+@dataclass(frozen=True)
 class Demo:
     """Train on scanned digits, with nothing to download; then evaluate and predict."""
 
@@ -212,7 +240,20 @@ class Demo:
     """Folder that the run folder lies in."""
 
 
-Verb = Train | Evaluate | Predict | Report | Index | Recipes | Models | Describe | Design | Convert | Demo
+Verb = (
+    Train
+    | Evaluate
+    | Predict
+    | Report
+    | Index
+    | Recipes
+    | Models
+    | Describe
+    | Design
+    | Convert
+    | Bench
+    | Demo
+)
 
 
 def parse(words: list[str], start: Recipe) -> Verb:
@@ -229,6 +270,7 @@ def parse(words: list[str], start: Recipe) -> Verb:
         | Annotated[Describe, tyro.conf.subcommand("describe")]
         | Annotated[Design, tyro.conf.subcommand("design")]
         | Annotated[Convert, tyro.conf.subcommand("convert")]
+        | Annotated[Bench, tyro.conf.subcommand("bench")]
         | Annotated[Demo, tyro.conf.subcommand("demo")]
     )
     verb: Verb = tyro.cli(

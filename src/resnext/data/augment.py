@@ -12,10 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.random import Generator
 from PIL import Image, ImageEnhance
+from torch import Tensor
 
 from resnext.contract import Resize
+from resnext.data.pictures import Pictures
 from resnext.data.policies import Colour, RandAugment, TrivialAugment
-from resnext.data.preprocess import FILTERS, resize_and_crop
+from resnext.data.preprocess import FILTERS, resize_and_crop, to_tensor
 
 
 def sample_generator(seed: int, epoch: int, index: int) -> Generator:
@@ -51,7 +53,8 @@ class ResizedCrop:
 
     The part keeps a share of the area that is uniform in [`min_area`, 1] and has a ratio of sides
     log-uniform in [1 / `max_aspect`, `max_aspect`]; after ten parts that do not fit, the largest
-    centred one of an allowed ratio. torchvision's `RandomResizedCrop` draws from the same distribution.
+    centred one of an allowed ratio. torchvision's `RandomResizedCrop` draws from the same distribution, and
+    gives the same pixels for the same part.
     """
 
     size_px: int
@@ -61,11 +64,8 @@ class ResizedCrop:
 
     def __call__(self, image: Image.Image, random: Generator) -> Image.Image:
         left, top, width, height = self.box(*image.size, random)
-        return image.resize(
-            (self.size_px, self.size_px),
-            FILTERS[self.interpolation],
-            box=(left, top, left + width, top + height),
-        )
+        part = image.crop((left, top, left + width, top + height))  # `resize` with a box would look beyond it
+        return part.resize((self.size_px, self.size_px), FILTERS[self.interpolation])
 
     def box(self, width: int, height: int, random: Generator) -> tuple[int, int, int, int]:
         """(left, top, width, height) in whole pixels."""
@@ -105,9 +105,11 @@ class Flip:
     probability: float
 
     def __call__(self, image: Image.Image, random: Generator) -> Image.Image:
-        if random.random() < self.probability:
-            return image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-        return image
+        return image.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if self.draw(random) else image
+
+    def draw(self, random: Generator) -> bool:
+        """Whether this one is flipped."""
+        return random.random() < self.probability
 
 
 @dataclass(frozen=True)
@@ -180,3 +182,7 @@ class Augmentation:
         for step in self.steps:
             image = step(image, random)
         return image
+
+    def sample(self, pictures: Pictures, index: int, random: Generator) -> Tensor:
+        """Picture `index`, augmented, as uint8 (3, H, W). Raises `BadPicture`."""
+        return to_tensor(self(pictures.open(index), random))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -40,6 +40,10 @@ class Batch:
     labels: Tensor
     indices: Tensor
     bad: tuple[BadPicture, ...] = ()
+
+    def pin_memory(self) -> Batch:
+        """In memory that a GPU can read while the host goes on; `DataLoader` asks for this by name."""
+        return replace(self, pictures=self.pictures.pin_memory(), labels=self.labels.pin_memory())
 
 
 @dataclass(frozen=True)
@@ -150,12 +154,11 @@ class _Augmented(Dataset[tuple[int, Tensor | BadPicture]]):
 
     def __getitem__(self, sample: tuple[int, int]) -> tuple[int, Tensor | BadPicture]:
         epoch, index = sample
+        random = sample_generator(self.seed, epoch, index)
         try:
-            image = self.pictures.open(index)
+            return index, self.augmentation.sample(self.pictures, index, random)
         except BadPicture as error:  # a value: raised in a worker it would arrive as another type
             return index, error
-        random = sample_generator(self.seed, epoch, index)
-        return index, to_tensor(self.augmentation(image, random))
 
 
 class _Prepared(Dataset[tuple[int, Tensor | BadPicture]]):
@@ -199,9 +202,10 @@ def training_batches(
     first_step: int,
     workers: int,
     part: Part | None = None,
+    pin: bool = False,
 ) -> Iterator[Batch]:
     """One uint8 batch, or this process's `part` of it, for each step from `first_step`; the same whatever the
-    number of workers.
+    number of workers. With `pin` its memory is pinned.
 
     Raises `BadPicture`: training has looked at all pictures before, so one has been damaged since.
     """
@@ -211,6 +215,7 @@ def training_batches(
         collate_fn=_Collate(pictures),
         num_workers=workers,
         worker_init_fn=_leave_signals,
+        pin_memory=pin,
     )
     for batch in loader:
         if batch.bad:

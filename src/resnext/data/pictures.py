@@ -55,6 +55,10 @@ class Pictures(ABC):
     def open(self, index: int) -> Image.Image:
         """Picture `index` as upright RGB. Raises `BadPicture`."""
 
+    def stored(self, index: int) -> bytes | None:
+        """Picture `index` as its encoded bytes, where there are any. A stream gives them once."""
+        return None
+
     @abstractmethod
     def weigh(self, index: int) -> int:
         """Bytes of picture `index` as stored: part of the fingerprint."""
@@ -94,6 +98,9 @@ class Selection(Pictures):
 
     def open(self, index: int) -> Image.Image:
         return self.source.open(int(self.indices[index]))
+
+    def stored(self, index: int) -> bytes | None:
+        return self.source.stored(int(self.indices[index]))
 
     def weigh(self, index: int) -> int:
         return self.source.weigh(int(self.indices[index]))
@@ -135,6 +142,12 @@ class Files(Pictures):
         path = self.root / self.keys[index]
         return decode(path, str(path))
 
+    def stored(self, index: int) -> bytes | None:
+        try:
+            return (self.root / self.keys[index]).read_bytes()
+        except (OSError, ValueError):
+            return None  # opening it says why
+
     def weigh(self, index: int) -> int:
         try:
             return (self.root / self.keys[index]).stat().st_size
@@ -152,10 +165,14 @@ class Encoded(Pictures):
         self.column = column
 
     def open(self, index: int) -> Image.Image:
-        value = self.column[index].as_py()
+        value = self.stored(index)
         if value is None:
             raise BadPicture(self.keys[index], "has no bytes")
         return decode(value, self.keys[index])
+
+    def stored(self, index: int) -> bytes | None:
+        value: bytes | None = self.column[index].as_py()
+        return value
 
     def weigh(self, index: int) -> int:
         buffer = self.column[index].as_buffer()

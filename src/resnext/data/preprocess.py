@@ -74,4 +74,4 @@ def normalise(pictures: Tensor, mean: Sequence[float], std: Sequence[float]) -> 
     """uint8 (B, 3, H, W) -> float32 on the same device, `(pictures / 255 - mean) / std`."""
     mean_255 = torch.tensor(mean, dtype=torch.float32, device=pictures.device).view(1, -1, 1, 1) * 255
     std_255 = torch.tensor(std, dtype=torch.float32, device=pictures.device).view(1, -1, 1, 1) * 255
-    return (pictures.float() - mean_255) / std_255
+    return pictures.float().sub_(mean_255).div_(std_255)  # in place: most of the time would go to new memory

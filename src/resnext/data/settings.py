@@ -29,6 +29,8 @@ class DataSettings:
     """Least share of the picture that a `resized` crop keeps."""
     max_aspect: float = 4 / 3
     """Most that a `resized` crop's sides may differ, as a ratio."""
+    decoder: Literal["exact", "fast"] | None = None
+    """Of `resized` crops: `fast` gives the pixels of `exact` to within one level (extra `fast`)."""
     flip: float | None = None
     """Probability of a left-right flip."""
     train_px: int | None = None

@@ -50,10 +50,13 @@ class Stream(Pictures):
         self._place = _Place(read())
 
     def open(self, index: int) -> Image.Image:
-        value = self._take(index)
+        value = self.stored(index)
         if value is None:
             raise BadPicture(self.keys[index], "has no bytes")
         return decode(value, self.keys[index])
+
+    def stored(self, index: int) -> bytes | None:
+        return self._take(index)
 
     def weigh(self, index: int) -> int:
         return 0  # would mean to read it all

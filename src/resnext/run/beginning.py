@@ -99,7 +99,7 @@ def check_same_run(folder: RunFolder, order: Order, splits: Splits) -> None:
     differences = []
     for name in dotted_names():
         asked, had = get_field(order.recipe, name), get_field(recipe, name)
-        if asked is not None and asked != had and not (name == "epochs" and longer):
+        if asked not in (None, "auto") and asked != had and not (name == "epochs" and longer):
             differences.append(f"  {name}: {asked} now, {had} in the run")
     classes = folder.contract().classes
     if splits.classes != classes:
@@ -156,8 +156,8 @@ def begin(
     recipe = order.recipe
     if order.weights is not None and recipe.model is None:
         recipe = set_field(recipe, "model", network_name(order.weights))
-    recipe, choices = choose(recipe, splits, scans["train"], machine)
-    if recipe.batch and recipe.batch > len(splits.train):
+    recipe, choices = choose(recipe, splits, scans["train"], machine, processes)
+    if isinstance(recipe.batch, int) and recipe.batch > len(splits.train):
         raise DataError(f"batch {recipe.batch} is larger than the {len(splits.train)} training pictures")
     check_processes(recipe, processes)
     build_plan(recipe, splits.train)  # raises before a folder is made
@@ -210,7 +210,7 @@ def _check_start(recipe: Recipe, network: Network, from_weights: bool) -> None:
 
 def check_processes(recipe: Recipe, processes: int) -> None:
     """Raises `RecipeError` where a process would have nothing to do."""
-    if recipe.batch and recipe.batch < processes:
+    if isinstance(recipe.batch, int) and recipe.batch < processes:
         raise RecipeError(
             f"batch: {recipe.batch} pictures a step leave nothing to some of the {processes} processes; "
             f"start at most {recipe.batch}, or give a larger --batch"

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resnext.contract import Contract, Input, Provenance, Resize
+from resnext.data import fast
 from resnext.data.augment import (
     Augmentation,
     ColourJitter,
@@ -28,6 +29,7 @@ from resnext.data.pictures import Pictures, Scan, Splits
 from resnext.data.policies import RandAugment, TrivialAugment
 from resnext.recipe import Recipe, RecipeError, get_field, set_field
 from resnext.run.machine import Machine
+from resnext.run.trial import Task, find_batch
 
 #: Sides that networks are chosen for; on a CPU the last is left out.
 SIZES_PX = (16, 32, 64, 128, 224)
@@ -42,6 +44,8 @@ CPU_NETWORKS = {
 }
 GPU_NETWORKS = {40: "resnext29_32x4d", 10_000: "resnext50_32x4d"}
 LARGEST_BATCH = {False: 128, True: 256}
+#: The same where batches are tried.
+LARGEST_TRIED = {False: 512, True: 4096}
 #: Fewer steps than this leave a network from scratch unfinished; more epochs than that repeat too much.
 LEAST_STEPS, LEAST_EPOCHS, MOST_EPOCHS = 1500, 18, 150
 
@@ -55,8 +59,13 @@ class Choice:
     why: str
 
 
-def choose(recipe: Recipe, splits: Splits, scan: Scan, machine: Machine) -> tuple[Recipe, list[Choice]]:
-    """`recipe` with every open field filled, and the choices made, in order."""
+def choose(
+    recipe: Recipe, splits: Splits, scan: Scan, machine: Machine, processes: int = 1
+) -> tuple[Recipe, list[Choice]]:
+    """`recipe` with every open field filled, and the choices made, in order.
+
+    Raises `RecipeError` where the batch is to be found by trial and none can be trained.
+    """
     chosen: list[Choice] = []
 
     def fill(field: str, value: Any, why: str) -> None:
@@ -84,6 +93,9 @@ def choose(recipe: Recipe, splits: Splits, scan: Scan, machine: Machine) -> tupl
     fill("data.crop", "resized" if context else "pad", "random parts" if context else "small shifts")
     if recipe.data.crop == "pad":
         fill("data.pad_px", size // 8, "an eighth of the side")
+    else:
+        decoder, why = _decoder(recipe)
+        fill("data.decoder", decoder, why)
     mirror_why = (
         "mirrored pictures stay in their class" if splits.mirrors else "mirrored digits are no digits"
     )
@@ -92,16 +104,19 @@ def choose(recipe: Recipe, splits: Splits, scan: Scan, machine: Machine) -> tupl
     fill("data.std", scan.std, "measured on train")
     networks = GPU_NETWORKS if machine.is_gpu else CPU_NETWORKS
     fill("model", next(n for side, n in networks.items() if size <= side), f"for {size} px on a {device}")
-    batch = _batch(count, LARGEST_BATCH[machine.is_gpu])
-    fill("batch", batch, f"{count} pictures to train on")
-    per_epoch = max(1, count // get_field(recipe, "batch"))
-    epochs = min(MOST_EPOCHS, max(LEAST_EPOCHS, -(-LEAST_STEPS // per_epoch)))
-    fill("epochs", epochs, f"{epochs * per_epoch} steps of {get_field(recipe, 'batch')} pictures")
     fill(
         "precision",
         "bfloat16" if machine.bfloat16 else "float32",
         f"this {device} has {'' if machine.bfloat16 else 'no '}bfloat16 units",
     )
+    if recipe.batch == "auto":
+        recipe = set_field(recipe, "batch", None)
+        fill("batch", *_tried_batch(recipe, len(splits.classes), count, machine, processes))
+    batch = _batch(count, LARGEST_BATCH[machine.is_gpu])
+    fill("batch", batch, f"{count} pictures to train on")
+    per_epoch = max(1, count // get_field(recipe, "batch"))
+    epochs = min(MOST_EPOCHS, max(LEAST_EPOCHS, -(-LEAST_STEPS // per_epoch)))
+    fill("epochs", epochs, f"{epochs * per_epoch} steps of {get_field(recipe, 'batch')} pictures")
     return recipe, chosen
 
 
@@ -111,12 +126,39 @@ def _size(median_px: int, machine: Machine) -> int:
     return next((size for size in sizes if size >= 0.8 * median_px), sizes[-1])
 
 
+def _decoder(recipe: Recipe) -> tuple[str, str]:
+    if recipe.data.interpolation not in fast.FILTERS:
+        return "exact", f"no other has the filter {recipe.data.interpolation}"
+    if not fast.is_installed():
+        return "exact", "the fast one is not installed (pip install 'resnext[fast]')"
+    return "fast", "the same pixels to within one level"
+
+
 def _batch(count: int, largest: int) -> int:
     """The power of two that makes about 30 steps an epoch, within 16 and `largest`."""
     batch = 16
     while batch * 2 <= min(largest, count / 30):
         batch *= 2
     return min(batch, count)
+
+
+def _tried_batch(
+    recipe: Recipe, classes: int, count: int, machine: Machine, processes: int
+) -> tuple[int, str]:
+    """Among the powers of two that leave about 30 steps an epoch or more; `processes` share the batch."""
+    batches = [16]
+    while batches[-1] * 2 * processes <= min(LARGEST_TRIED[machine.is_gpu], count / 30):
+        batches.append(batches[-1] * 2)
+    task = Task(
+        model=recipe.model or "",
+        classes=classes,
+        size_px=get_field(recipe, "data.train_px"),
+        precision=recipe.precision or "float32",
+        device=str(machine.device),
+        batches=tuple(batches),
+    )
+    batch, why = find_batch(task)
+    return min(batch * processes, count), why
 
 
 def build_contract(recipe: Recipe, splits: Splits, data: str, commit: str | None) -> Contract:
@@ -157,7 +199,8 @@ def build_augmentation(recipe: Recipe, contract: Contract) -> Augmentation:
         steps.append(Lighting(settings.lighting))
     if settings.erasing:
         steps.append(Erasing(settings.erasing, fill))
-    return Augmentation(tuple(steps))
+    kind = fast.FastAugmentation if settings.decoder == "fast" else Augmentation
+    return kind(tuple(steps))
 
 
 def build_mixing(recipe: Recipe, classes: int) -> Mixing | None:
@@ -169,7 +212,8 @@ def build_mixing(recipe: Recipe, classes: int) -> Mixing | None:
 
 def build_plan(recipe: Recipe, train: Pictures) -> Plan:
     """Which pictures make up which step; `recipe` has no open field. Raises `RecipeError`."""
-    sizes = (len(train), recipe.batch or 1, recipe.epochs or 1, recipe.seed)
+    batch = recipe.batch if isinstance(recipe.batch, int) else 1
+    sizes = (len(train), batch, recipe.epochs or 1, recipe.seed)
     if recipe.data.balance == "sampler":
         if train.window is not None:
             raise RecipeError("data.balance: a stream is read in order, so nothing can be drawn; use weights")

@@ -49,6 +49,8 @@ class Progress:
     """Epochs since the best one."""
     data_s: float = 0.0
     """Seconds of `seconds` that training waited for pictures."""
+    transfer_s: float = 0.0
+    """And for their way to the device."""
     evaluation_s: float = 0.0
     """Seconds that judging on `val` took, besides."""
 
@@ -57,6 +59,7 @@ class Progress:
         self.seconds += epoch.seconds
         self.pictures += epoch.pictures
         self.data_s += epoch.data_s
+        self.transfer_s += epoch.transfer_s
         better = (val.top1_error, val.loss) <= (self.best_top1_error, self.best_loss)
         if self.best_epoch == 0 or better:
             self.best_epoch, self.best_top1_error, self.best_loss = epoch.epoch, val.top1_error, val.loss

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
@@ -32,6 +32,7 @@ class Epoch:
     pictures: int
     seconds: float
     data_s: float
+    transfer_s: float
 
     def line(self, val: Scores) -> dict[str, Any]:
         """The epoch's line of metrics.jsonl."""
@@ -44,6 +45,7 @@ class Epoch:
             "val_top1_error": val.top1_error,
             "seconds": round(self.seconds, 3),
             "data_s": round(self.data_s, 3),
+            "transfer_s": round(self.transfer_s, 3),
         }
 
     def text(self, epochs: int, val: Scores) -> str:
@@ -51,8 +53,14 @@ class Epoch:
         return (
             f"epoch {self.epoch:>{len(str(epochs))}}/{epochs}: train loss {self.loss:.4f}, "
             f"top-1 {100 - self.top1_error:.2f} %; val loss {val.loss:.4f}, "
-            f"top-1 {100 - val.top1_error:.2f} %; {self.pictures / self.seconds:,.0f} pictures/s"
+            f"top-1 {100 - val.top1_error:.2f} %; {self.pictures / self.seconds:,.0f} pictures/s, "
+            f"{waited(self.data_s / self.seconds, self.transfer_s / self.seconds)}"
         )
+
+
+def waited(data: float, transfer: float) -> str:
+    """For people: the shares of the time that training waited for pictures, and for their transfer."""
+    return f"{100 * data:.0f} % waiting for pictures, {100 * transfer:.0f} % for their transfer"
 
 
 @dataclass
@@ -64,10 +72,11 @@ class Sums:
     pictures: int = 0
     seconds: float = 0.0
     data_s: float = 0.0
+    transfer_s: float = 0.0
 
 
 class Timed(Iterator[T]):
-    """`items`, and the `seconds` that were spent waiting for them."""
+    """`items`, and the `seconds` that were spent waiting for them since the start."""
 
     def __init__(self, items: Iterator[T]) -> None:
         self.items = items
@@ -80,25 +89,49 @@ class Timed(Iterator[T]):
         finally:
             self.seconds += time.perf_counter() - start
 
-    def take(self) -> float:
-        """The seconds since this was last asked."""
-        seconds, self.seconds = self.seconds, 0.0
-        return seconds
+
+class Supply(Iterator[T]):
+    """Batches that `deliver` brings to the device, where they become the network's input.
+
+    `data_s` were spent waiting for them to be read and decoded, `transfer_s` in `deliver` (which on a GPU
+    goes on while the host does not wait).
+    """
+
+    def __init__(self, batches: Iterator[T], deliver: Callable[[Iterator[T]], Iterator[T]]) -> None:
+        self._read = Timed(batches)
+        self._delivered = Timed(deliver(self._read))
+        self._taken = 0.0, 0.0
+
+    def __next__(self) -> T:
+        return next(self._delivered)
+
+    @property
+    def data_s(self) -> float:
+        return self._read.seconds
+
+    @property
+    def transfer_s(self) -> float:
+        return self._delivered.seconds - self._read.seconds
+
+    def take(self) -> tuple[float, float]:
+        """`data_s` and `transfer_s` since this was last asked."""
+        before, self._taken = self._taken, (self.data_s, self.transfer_s)
+        return self._taken[0] - before[0], self._taken[1] - before[1]
 
 
 class Tally:
     """The steps of the epoch that goes on, written to metrics.jsonl as they come.
 
-    `sums` is what an interrupted run had of this epoch; `batches` knows how long training waited for it.
+    `sums` is what an interrupted run had of this epoch; `supply` knows how long training waited for it.
     """
 
     def __init__(
-        self, folder: RunFolder, sums: Sums, batches: Timed[Any], loggers: Loggers, group: Group
+        self, folder: RunFolder, sums: Sums, supply: Supply[Any], loggers: Loggers, group: Group
     ) -> None:
         self.folder = folder
         self.group = group
         self.sums = sums
-        self.batches = batches
+        self.supply = supply
         self.loggers = loggers
         self.waiting: list[Step] = []
         self.since = time.perf_counter()
@@ -129,6 +162,7 @@ class Tally:
             pictures=sums.pictures,
             seconds=sums.seconds,
             data_s=sums.data_s,
+            transfer_s=sums.transfer_s,
         )
 
     def resume_clock(self) -> None:
@@ -152,6 +186,8 @@ class Tally:
         self.waiting.clear()
         now = time.perf_counter()
         self.sums.seconds += now - self.since
-        self.sums.data_s += self.batches.take()
+        data_s, transfer_s = self.supply.take()
+        self.sums.data_s += data_s
+        self.sums.transfer_s += transfer_s
         self.since = now
         return asdict(self.sums)

@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Generator, Iterator
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 
 import torch
 from torch import nn
@@ -46,8 +47,9 @@ from resnext.run.machine import DeviceError, Machine, default_workers, find_mach
 from resnext.run.order import Order, Run
 from resnext.run.saving import Every, Progress, Saver, equalise, restore, spread
 from resnext.run.stopping import Stopped, StopRequest
-from resnext.run.tally import Tally, Timed
+from resnext.run.tally import Supply, Tally
 from resnext.training import checkpoints
+from resnext.training.compiling import compile_network
 from resnext.training.distribution import Group, join
 from resnext.training.loop import State, Step, fit, torch_precision
 from resnext.training.pulse import PeerLost
@@ -137,22 +139,24 @@ class _Training:
         folder, group, plan = self.folder, self.group, self.plan
         state = self._state()
         progress, sums = restore(state, folder, plan.steps_per_epoch, group)
-        settled = self._settled(state)
+        forward, note = self._compile(state)
+        settled = self._settled(state, note)
         folder.log(settled.text())
         yield settled
 
-        batches = Timed(on_device(self._batches(state.step), self.contract, self.machine.device))
+        to_device = partial(on_device, contract=self.contract, device=self.machine.device)
+        supply = Supply(self._batches(state.step), to_device)
         names = choose_loggers(self.order.log) if group.leads else ()
         with (
             contextlib.closing(Loggers(names, folder, self.recipe, state.step)) as loggers,
             contextlib.closing(Saver(state, folder, Every.parse(self.order.checkpoint_every))) as saver,
         ):
-            tally = Tally(folder, sums, batches, loggers, group)
+            tally = Tally(folder, sums, supply, loggers, group)
             patience = self.recipe.training.patience
-            steps = self._steps(state, batches)
+            steps = self._steps(state, supply, forward)
             for step in steps if progress.since_best < (patience or math.inf) else ():
                 tally.add(step)
-                yield Stepped(step, plan)
+                yield Stepped(step, plan, supply.data_s, supply.transfer_s)
                 stopping, due = group.agree(stop.reason is not None, saver.is_due())
                 if step.ends_epoch:
                     epoch = tally.finish_epoch()
@@ -189,12 +193,26 @@ class _Training:
             network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
         return State(network, self.recipe.training, network.parts())
 
-    def _settled(self, state: State) -> Settled:
+    def _compile(self, state: State) -> tuple[nn.Module, tuple[str, ...]]:
+        """The network as it is executed, and a line for people where that is not as asked."""
+        training, plan = self.recipe.training, self.plan
+        if training.compile == "off":
+            return state.network, ()
+        side = self.recipe.data.train_px or self.contract.input.height_px
+        count = -(-len(self.group.rows(plan.batch)) // training.accumulate)
+        pictures = torch.zeros(count, self.contract.input.channels, side, side, device=self.machine.device)
+        pictures = pictures.contiguous(memory_format=torch.channels_last)
+        state.train_mode()
+        precision = torch_precision(self.recipe.precision or "float32")
+        forward, why = compile_network(state.network, pictures, training.compile, precision)
+        return forward, () if why is None else (f"training.compile: eager instead ({why})",)
+
+    def _settled(self, state: State, notes: tuple[str, ...]) -> Settled:
         return Settled(
             folder=self.terms.path,
             recipe=self.recipe,
             choices=self.choices,
-            notes=self._notes(),
+            notes=self._notes() + notes,
             skipped=tuple(BadPicture(*bad) for bad in self.terms.bad),
             counts={name: len(pictures) for name, pictures in self.splits.items()},
             classes=len(self.contract.classes),
@@ -216,11 +234,12 @@ class _Training:
         if self.group.size > 1:
             part = Part(self.group.rows(self.plan.batch), before=mixes)
         augmentation = build_augmentation(self.recipe, self.contract)
+        pin = self.machine.device.type == "cuda"
         return training_batches(
-            self.splits.train, augmentation, self.plan, first_step, self.workers or 0, part
+            self.splits.train, augmentation, self.plan, first_step, self.workers or 0, part, pin
         )
 
-    def _steps(self, state: State, batches: Iterator[Batch]) -> Iterator[Step]:
+    def _steps(self, state: State, batches: Iterator[Batch], forward: nn.Module) -> Iterator[Step]:
         mixing = build_mixing(self.recipe, len(self.contract.classes))
         weights = class_weights(self.recipe, self.splits.train)
         return fit(
@@ -234,6 +253,7 @@ class _Training:
             seed=self.recipe.seed,
             group=self.group,
             batch=self.plan.batch,
+            forward=forward,
         )
 
     def _judge(self, state: State, pictures: Pictures, name: str) -> Evaluation:
@@ -307,7 +327,8 @@ class _Training:
             pictures_per_s=progress.pictures / progress.seconds if progress.seconds else 0.0,
             waits={
                 "data_s": progress.data_s,
-                "compute_s": progress.seconds - progress.data_s,
+                "transfer_s": progress.transfer_s,
+                "compute_s": progress.seconds - progress.data_s - progress.transfer_s,
                 "evaluation_s": progress.evaluation_s,
             },
             stamp=stamp(self._device()),

@@ -118,10 +118,11 @@ def fill(state: State, snapshot: Snapshot) -> dict[str, Any]:
     state.network.load_state_dict(_under("network", tensors))
     if state.average is not None:
         state.average.network.load_state_dict(_under("average", tensors))
+    params = dict(enumerate(p for group in state.optimiser.param_groups for p in group["params"]))
     values: dict[int, dict[str, Tensor]] = {}
     for name, tensor in _under("optimiser", tensors).items():
         index, key = name.split(".", 1)
-        values.setdefault(int(index), {})[key] = tensor
+        values.setdefault(int(index), {})[key] = _laid_out_as(params[int(index)], tensor)
     state.optimiser.load_state_dict({"state": values, "param_groups": snapshot.header["groups"]})
     state.step = snapshot.header["step"]
     extra: dict[str, Any] = snapshot.header["extra"]
@@ -182,6 +183,14 @@ def link(source: Path, target: Path) -> None:
     os.replace(aside, target)
     aside.unlink(missing_ok=True)  # left there where both are one file already
     _sync_folder(target.parent)
+
+
+def _laid_out_as(param: Tensor, tensor: Tensor) -> Tensor:
+    """`tensor` with the strides of `param`: fused updates go through the memory of both in one order, and
+    files keep none."""
+    if tensor.shape != param.shape:
+        return tensor
+    return torch.empty_strided(param.size(), param.stride(), dtype=tensor.dtype).copy_(tensor)
 
 
 def _named(prefix: str, tensors: dict[str, Any]) -> dict[str, Tensor]:

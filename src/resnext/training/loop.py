@@ -115,17 +115,18 @@ def fit(
     seed: int = 0,
     group: Group | None = None,
     batch: int | None = None,
+    forward: nn.Module | None = None,
 ) -> Iterator[Step]:
     """Train from `state.step` to step `steps`, one record a step.
 
     `batches` are (float32 pictures (b, C, H, W), targets) on the network's device, one for each
     remaining step: this process's rows of the `batch` that `group` shares; all of it if None. Targets are
     labels (b,) or probabilities (b, classes). `class_weights` (classes,) weigh the loss; `seed`, the step
-    and the row decide what is dropped. Raises `Diverged` before a state with a loss that is not finite is
-    yielded as the end of an epoch.
+    and the row decide what is dropped. `forward` is the network compiled, if it is. Raises `Diverged`
+    before a state with a loss that is not finite is yielded as the end of an epoch.
     """
     group = group or Group()
-    network = group.wrap(state.network)
+    network = group.wrap(forward or state.network)
     unseen = []
     for pictures, targets in batches:
         state.train_mode()

@@ -12,6 +12,8 @@ from resnext.training.settings import TrainingSettings
 
 #: Modules whose `weight` is a kernel; every other parameter is a scale or a shift.
 KERNELS = (nn.Conv2d, nn.Linear)
+#: Devices on which one pass over the parameters does a whole update.
+FUSED = ("cpu", "cuda")
 
 
 def build_optimiser(parts: Sequence[nn.Module], settings: TrainingSettings) -> torch.optim.Optimizer:
@@ -34,10 +36,11 @@ def build_optimiser(parts: Sequence[nn.Module], settings: TrainingSettings) -> t
 
 
 def _optimiser(groups: list[dict[str, Any]], settings: TrainingSettings) -> torch.optim.Optimizer:
+    fused = all(p.device.type in FUSED for group in groups for p in group["params"])
     if settings.optimiser == "sgd":
-        nesterov = settings.momentum > 0
-        return torch.optim.SGD(groups, lr=settings.lr, momentum=settings.momentum, nesterov=nesterov)
-    return torch.optim.AdamW(groups, lr=settings.lr, betas=(settings.momentum, 0.999))
+        momentum = settings.momentum
+        return torch.optim.SGD(groups, settings.lr, momentum, nesterov=momentum > 0, fused=fused)
+    return torch.optim.AdamW(groups, settings.lr, betas=(settings.momentum, 0.999), fused=fused)
 
 
 def peak_lr(settings: TrainingSettings, batch: int) -> float:

@@ -47,6 +47,9 @@ class TrainingSettings:
     batch_norm: Literal["own", "synchronised", "frozen"] = "own"
     """Statistics in training: of each process's part of the batch, of all parts (on GPUs), or those that the
     run starts with."""
+    compile: Literal["off", "on", "graphs"] = "off"
+    """Let torch compile the network first, which takes minutes; `graphs` replays CUDA graphs too. Where that
+    fails, a line says so and the run goes on without."""
     frozen: int = 0
     """Parts that keep their weights, from the input: 1 is the stem, 2 the first stage too, and so on."""
     layer_decay: float = 1.0

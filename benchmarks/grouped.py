@@ -1,0 +1,99 @@
+"""What the library's grouped 3x3 convolutions cost over the bytes they must move, and whether packing helps.
+
+For each stage of ResNeXt 32x4d: forward, gradient of the input, gradient of the weights; both layouts; and
+with the weights packed into fewer, wider groups (zeros between paths), which libraries are better at. The
+floor is each input and output once, at the bandwidth measured in the same turns. On a GPU bfloat16 and
+float16, on a CPU float32.
+
+    python benchmarks/grouped.py [--batch 8] [--rounds 10] [--device cuda]
+
+A line of results goes to results/bench.jsonl. Run it with nothing else on the machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from resnext.bench.table import Table, rows_of
+from resnext.results import append
+from resnext.run import find_machine
+from resnext.timing import interleave, limit_calls
+
+RESULTS = Path(__file__).parents[1] / "results" / "bench.jsonl"
+#: Width, width of a path and side of the map of each stage.
+STAGES = ((128, 4, 56), (256, 8, 28), (512, 16, 14), (1024, 32, 7))
+LAYOUTS = {"channels-last": torch.channels_last, "contiguous": torch.contiguous_format}
+#: Widths of the groups after packing.
+PACKED = (16, 32, 64)
+
+
+def pack(weight: Tensor, times: int) -> Tensor:
+    """The weights (out, d, 3, 3) of groups as those of groups `times` as wide, zero between paths."""
+    out, d, *kernel = weight.shape
+    apart = weight.view(-1, times, d, 1, d, *kernel) * torch.eye(times, dtype=weight.dtype).to(
+        weight.device
+    ).view(1, times, 1, times, 1, 1, 1)
+    return apart.reshape(out, times * d, *kernel)
+
+
+def passes(x: Tensor, weight: Tensor, groups: int) -> dict[str, Callable[[], object]]:
+    """Forward, gradient of the input, gradient of the weights."""
+    y = torch.conv2d(x, weight, padding=1, groups=groups)
+
+    def backward(*wanted: bool) -> object:
+        return torch.ops.aten.convolution_backward(
+            y, x, weight, None, [1, 1], [1, 1], [1, 1], False, [0, 0], groups, list(wanted)
+        )
+
+    return {
+        "forward": partial(torch.conv2d, x, weight, padding=1, groups=groups),
+        "input": partial(backward, True, False, False),
+        "weights": partial(backward, False, True, False),
+    }
+
+
+def main() -> None:
+    words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    words.add_argument("--batch", type=int, default=8)
+    words.add_argument("--rounds", type=int, default=10)
+    words.add_argument("--device")
+    options = words.parse_args()
+    machine = find_machine(options.device)
+    calls: dict[str, Callable[[], object]] = {}
+    least: dict[str, int] = {}
+    for precision in ("bfloat16", "float16") if machine.is_gpu else ("float32",):
+        kind = getattr(torch, precision)
+        for width, d, side in STAGES:
+            x = torch.randn(options.batch, width, side, side, device=machine.device, dtype=kind)
+            weight = torch.randn(width, d, 3, 3, device=machine.device, dtype=kind)
+            for layout, memory_format in LAYOUTS.items():
+                for wide in (d, *(w for w in PACKED if w > d)):
+                    packed = pack(weight, wide // d).contiguous(memory_format=memory_format)
+                    own = x.contiguous(memory_format=memory_format)
+                    for name, call in passes(own, packed, width // wide).items():
+                        what = f"{width} wide, d = {d}, {side} px, {precision} {layout}, {name}"
+                        what += f", packed to {wide}" if wide > d else ""
+                        calls[what] = call
+                        least[what] = (2 * x.numel() + weight.numel()) * x.element_size()
+    most = limit_calls(machine.device, ["float32"])
+    copy, moved = most["bytes_per_s"]
+    finish = torch.accelerator.synchronize if machine.is_gpu else None
+    timings = interleave(calls | {"copy": copy}, options.rounds, finish)
+    rate = moved / timings.pop("copy").median_s
+    floors = {what: size / rate for what, size in least.items()}
+    rows = rows_of(timings, options.batch, floors)
+    settings = {"batch": options.batch, "rounds": options.rounds, "threads": torch.get_num_threads()}
+    table = Table("grouped", settings, rows, {"bytes_per_s": rate}, {}, machine.name)
+    append(table.to_line(), RESULTS)
+    for row in rows:
+        print(f"{row.what:75} {1e3 * row.median_s:8.3f} ms  {1 / (row.limit_share or 1):6.1f} x its bytes")
+
+
+if __name__ == "__main__":
+    main()

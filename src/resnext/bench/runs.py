@@ -1,0 +1,180 @@
+"""Runs of a bench: everything in turns on one machine, with what the machine could do at most."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from numpy.random import Generator
+from torch import Tensor, nn
+
+from resnext.arch import USUAL_PX, Architecture
+from resnext.bench.cases import Contender, Mode, answer_call, step_call
+from resnext.bench.table import Table, rows_of
+from resnext.data.augment import Augmentation, Flip, ResizedCrop, sample_generator
+from resnext.data.fast import FastAugmentation, Jpeg
+from resnext.data.pictures import Pictures
+from resnext.data.preprocess import normalise
+from resnext.data.sources import read_splits
+from resnext.roofline import Kernel, Limits, training_step
+from resnext.run import Machine, find_machine
+from resnext.timing import Timing, interleave, limit_calls
+
+Sample = Callable[[Pictures, int, Generator], Any]
+Progress = Callable[[int, int], None]
+
+#: Bytes of an activation in each precision.
+VALUE_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
+#: ImageNet's, so that the sums are those of training.
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+def bench_step(
+    contenders: Sequence[Contender],
+    modes: Sequence[Mode],
+    batch: int = 8,
+    size_px: int | None = None,
+    rounds: int = 10,
+    device: str | None = None,
+    progress: Progress | None = None,
+) -> Table:
+    """Time training steps of every contender in every mode.
+
+    The limit is that of a step whose passes between convolutions are fused. Ratios are to the first row.
+    Raises `DeviceError`.
+    """
+    return _bench(
+        "step", step_call, _step_kernels, contenders, modes, batch, size_px, rounds, device, progress
+    )
+
+
+def bench_infer(
+    contenders: Sequence[Contender],
+    modes: Sequence[Mode],
+    batch: int = 8,
+    size_px: int | None = None,
+    rounds: int = 10,
+    device: str | None = None,
+    progress: Progress | None = None,
+) -> Table:
+    """Time the answers of every contender in every mode, as `bench_step` does; the limit is that of its
+    convolutions alone, with all norms folded into them."""
+    return _bench(
+        "infer", answer_call, _answer_kernels, contenders, modes, batch, size_px, rounds, device, progress
+    )
+
+
+def _bench(
+    experiment: str,
+    call: Callable[[nn.Module, Tensor, Mode], Callable[[], object]],
+    kernels: Callable[[Architecture, int, int, int], Iterable[Kernel]],
+    contenders: Sequence[Contender],
+    modes: Sequence[Mode],
+    batch: int,
+    size_px: int | None,
+    rounds: int,
+    device: str | None,
+    progress: Progress | None,
+) -> Table:
+    machine = find_machine(device)
+    side = size_px or max(USUAL_PX[one.arch.stem] for one in contenders if one.arch is not None)
+    calls: dict[str, Callable[[], object]] = {}
+    failed: dict[str, str] = {}
+    about: dict[str, tuple[Contender, Mode]] = {}
+    for one in contenders:
+        for mode in modes:
+            what = f"{one.name}, {mode.name}"
+            pictures = torch.randn(batch, 3, side, side, device=machine.device)
+            try:
+                calls[what] = call(one.make(), pictures, mode)
+                calls[what]()
+            except Exception as error:  # compilers and backends raise whatever they like
+                failed[what] = f"{type(error).__name__}: {str(error).splitlines()[0]}"
+                calls.pop(what, None)
+            about[what] = one, mode
+    precisions = sorted({mode.precision for mode in modes})
+    timings, limits = _timed(calls, rounds, machine, precisions, progress)
+    floors = {
+        what: Limits(limits["bytes_per_s"], limits[f"{mode.precision}_flops_per_s"]).seconds(
+            kernels(one.arch, batch, side, VALUE_BYTES[mode.precision])
+        )
+        for what, (one, mode) in about.items()
+        if one.arch is not None and what in calls
+    }
+    rows = rows_of(timings, batch, floors) if timings else ()
+    settings = {"batch": batch, "size_px": side, "rounds": rounds, "threads": torch.get_num_threads()}
+    return Table(experiment, settings, rows, limits, failed, machine.name)
+
+
+def _step_kernels(arch: Architecture, batch: int, size_px: int, value_bytes: int) -> Iterable[Kernel]:
+    return training_step(arch, batch, size_px, "fused", value_bytes)
+
+
+def _answer_kernels(arch: Architecture, batch: int, size_px: int, value_bytes: int) -> Iterable[Kernel]:
+    kernels = training_step(arch, batch, size_px, "fused", value_bytes)
+    return [kernel for kernel in kernels if kernel.phase == "forward" and kernel.flops]
+
+
+def _timed(
+    calls: Mapping[str, Callable[[], object]],
+    rounds: int,
+    machine: Machine,
+    precisions: Sequence[str],
+    progress: Progress | None = None,
+) -> tuple[dict[str, Timing], dict[str, float]]:
+    """Times of `calls`, and what the machine did at most in the same turns."""
+    most = limit_calls(machine.device, precisions)
+    timed = interleave(
+        dict(calls) | {name: call for name, (call, _) in most.items()},
+        rounds,
+        finish=torch.accelerator.synchronize if machine.is_gpu else None,
+        progress=progress,
+    )
+    limits = {name: amount / timed.pop(name).median_s for name, (_, amount) in most.items()}
+    return timed, limits
+
+
+def bench_data(
+    data: str,
+    pictures: int = 100,
+    size_px: int = 224,
+    rounds: int = 10,
+    peers: Mapping[str, Sample] | None = None,
+    progress: Progress | None = None,
+) -> Table:
+    """Time the ways from stored pictures of `data` to training crops (8 to 100 % of the area, flips) of
+    `size_px`, on one core: exact, fast, decoding alone, and normalising a batch of crops, which happens on
+    the device. `peers` are other ways, by name. Ratios are to the first peer, or else to the exact way.
+
+    Raises `DataError`.
+    """
+    source = read_splits(data).train
+    count = min(pictures, len(source))
+    steps = ResizedCrop(size_px, 0.08, 4 / 3, "bilinear"), Flip(0.5)
+    ways: dict[str, Sample] = dict(peers or {})
+    ways |= {"exact": Augmentation(steps).sample, "fast": FastAugmentation(steps).sample}
+    ways |= {"decoding alone": _decode}
+    crops = torch.randint(256, (count, size_px, size_px, 3), dtype=torch.uint8).permute(0, 3, 1, 2)
+
+    def through(way: Sample) -> None:
+        for index in range(count):
+            way(source, index, sample_generator(0, 0, index))
+
+    calls: dict[str, Callable[[], object]] = {name: partial(through, way) for name, way in ways.items()}
+    calls["normalising a batch"] = partial(normalise, crops, MEAN, STD)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        timings = interleave(calls, rounds, progress=progress)
+    finally:
+        torch.set_num_threads(threads)
+    settings = {"data": data, "pictures": count, "size_px": size_px, "rounds": rounds, "threads": 1}
+    return Table("data", settings, rows_of(timings, count, {}), {}, {}, find_machine("cpu").name)
+
+
+def _decode(pictures: Pictures, index: int, random: Generator) -> object:
+    stored = pictures.stored(index)
+    jpeg = None if stored is None else Jpeg.open(stored)
+    return pictures.open(index) if jpeg is None else jpeg.decode((0, 0, jpeg.width, jpeg.height), jpeg.width)

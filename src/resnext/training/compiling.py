@@ -1,0 +1,35 @@
+"""Compiled execution of a network, tried before the first step, with a way back."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+#: Inductor gives the layout up by itself where a training graph has grouped convolutions.
+LAYOUT = {"force_layout_optimization": True}
+#: What `training.compile` says, as options of `torch.compile`.
+OPTIONS: dict[str, dict[str, bool]] = {"on": LAYOUT, "graphs": LAYOUT | {"triton.cudagraphs": True}}
+
+
+def compile_network(
+    network: nn.Module, pictures: Tensor, how: str, precision: torch.dtype
+) -> tuple[nn.Module, str | None]:
+    """`network`, which is in training mode, compiled as `how` says, and None; or itself, and why not.
+
+    One pass over `pictures` (b, C, H, W) is tried, and leaves nothing behind in weights or buffers.
+    """
+    buffers = [(buffer, buffer.clone()) for buffer in network.buffers()]
+    compiled: nn.Module = network
+    why = None
+    try:
+        compiled = torch.compile(network, options=dict(OPTIONS[how]))  # type: ignore[assignment]
+        with torch.autocast(pictures.device.type, precision, enabled=precision != torch.float32):
+            logits = compiled(pictures)
+        logits.float().sum().backward()
+    except Exception as error:  # compilers and backends raise whatever they like
+        compiled, why = network, f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
+    network.zero_grad(set_to_none=True)
+    with torch.no_grad():
+        for buffer, before in buffers:
+            buffer.copy_(before)
+    return compiled, why

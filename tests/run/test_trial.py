@@ -1,0 +1,45 @@
+"""The batch found by trial: what is chosen of the outcomes, and what a real trial tells."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from resnext.recipe import RecipeError
+from resnext.run import trial
+from resnext.run.trial import Outcome, Task, find_batch
+
+TASK = Task("resnet11+template=8", 3, 8, "float32", "cpu", (16, 32, 64, 128))
+
+
+def tell(monkeypatch: pytest.MonkeyPatch, *outcomes: Outcome) -> None:
+    monkeypatch.setattr(trial, "_try_all", lambda task: (list(outcomes), "killed"))
+
+
+def test_on_a_cpu_the_smallest_that_is_nearly_the_fastest(monkeypatch: pytest.MonkeyPatch) -> None:
+    paces = {16: 500.0, 32: 955.0, 64: 1000.0, 128: 990.0}
+    tell(monkeypatch, *(Outcome(batch, pace, 0.0) for batch, pace in paces.items()))
+    assert find_batch(TASK) == (32, "tried pictures/s by batch: 16: 500, 32: 955, 64: 1,000, 128: 990")
+
+
+def test_on_a_gpu_the_largest_that_leaves_a_margin(monkeypatch: pytest.MonkeyPatch) -> None:
+    tell(monkeypatch, Outcome(16, 900, 0.4), Outcome(32, 1000, 0.7), Outcome(64, 1100, 0.9))
+    batch, why = find_batch(replace(TASK, device="cuda:0"))
+    assert batch == 32
+    assert "70 % of the memory" in why
+
+
+def test_nothing_that_could_be_trained_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    tell(monkeypatch)
+    with pytest.raises(RecipeError, match=r"batch: not even 16 pictures .*killed"):
+        find_batch(TASK)
+
+
+def test_a_real_trial_tells_the_pace_of_each_batch_and_how_it_ended() -> None:
+    outcomes, _ = trial._try_all(replace(TASK, batches=(16, 32)))
+    assert [one.batch for one in outcomes] == [16, 32]
+    assert all(one.pictures_per_s > 0 for one in outcomes)
+    outcomes, end = trial._try_all(replace(TASK, device="cuda:77"))
+    assert outcomes == []
+    assert end  # the last line of what it said
