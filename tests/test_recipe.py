@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -154,6 +156,21 @@ def test_the_paper_s_cifar_recipe() -> None:
         0,
     )
     assert (recipe.data.size_px, recipe.data.pad_px, recipe.data.flip) == (32, 4, 0.5)
+
+
+def test_the_small_cifar_recipe_is_the_one_whose_result_is_kept() -> None:
+    lines = (Path(__file__).parents[1] / "results" / "cifar10.jsonl").read_text().splitlines()
+    best = min(map(json.loads, lines), key=lambda line: line["metrics"]["test"]["top1_error"])
+    recipe, told = named_recipe("cifar-small"), best["recipe"]
+    for name in dotted_names():
+        value = told
+        for part in name.split("."):
+            value = value.get(part, get_field(recipe, name)) if isinstance(value, dict) else value
+        said = get_field(recipe, name)
+        assert said is None or (list(said) if isinstance(said, tuple) else said) == value, name
+    assert best["metrics"]["test"]["top1_error"] == pytest.approx(100 - 87.35)
+    assert best["seconds"] < 45 * 60
+    assert not best["dirty"]
 
 
 def test_overrides_touch_nothing_else() -> None:
