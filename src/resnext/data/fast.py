@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import io
 import math
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -41,13 +42,15 @@ UPRIGHT: dict[int, Callable[[Values], Values]] = {
 }
 #: Orientations that exchange width and height.
 LYING = range(5, 9)
-#: Metadata that may hold an orientation lie before the picture, and begin so.
-METADATA = (b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0")
+#: Markers of segments in a JPEG file.
+APP1, START_OF_SCAN = 0xE1, 0xDA
 #: Decoding fewer pixels moves a box by up to half of one: so many to each of the crop's make little of that.
 SPARE = 2
 #: Filters that torch has for 8-bit values.
 FILTERS = ("bilinear", "bicubic")
 Box = tuple[int, int, int, int]
+#: Of each thread: where it decodes to.
+_ROOM = threading.local()
 
 
 class DecoderMissing(Exception):
@@ -115,7 +118,10 @@ class Jpeg:
 
     def decode(self, box: Box, size_px: int) -> Values | None:
         """The pixels (H, W, 3) of `box` (left, top, width, height) for a crop of `size_px`: fewer than there
-        are, where `SPARE` times as many as it needs are left to each side. None if the file is damaged."""
+        are, where `SPARE` times as many as it needs are left to each side. None if the file is damaged.
+
+        They stand where the next call will put others.
+        """
         left, top, width, height = box
         least: dict[str, int] = {}
         if (times := min(width, height) / size_px / SPARE) >= 2:
@@ -123,7 +129,7 @@ class Jpeg:
             least_width, least_height = sides[::-1] if self.orientation in LYING else sides
             least = {"min_width": least_width, "min_height": least_height}
         try:
-            whole = _decoder().decode_jpeg(self.stored, "RGB", **least)
+            whole = _decoder().decode_jpeg(self.stored, "RGB", buffer=_room(self.width, self.height), **least)
         except ValueError:
             return None
         whole = UPRIGHT[self.orientation](whole)
@@ -140,13 +146,31 @@ def stretch(values: Values, size_px: int, interpolation: str) -> Tensor:
     return F.interpolate(picture, (size_px, size_px), mode=interpolation, antialias=True)[0]
 
 
+def _room(width: int, height: int) -> Values:
+    """Memory for a picture, the same for every one that fits: new memory would cost a tenth of the time."""
+    size = 3 * width * height
+    if not hasattr(_ROOM, "values") or len(_ROOM.values) < size:
+        _ROOM.values = np.empty(size, np.uint8)
+    values: Values = _ROOM.values
+    return values
+
+
 def _orientation(stored: bytes) -> int:
-    start = stored[: 64 << 10]
-    if not any(mark in start for mark in METADATA):
+    if not _has_metadata(stored):
         return 1
     with Image.open(io.BytesIO(stored)) as image:
         found = image.getexif().get(ExifTags.Base.Orientation, 1)
     return found if found in UPRIGHT else 1
+
+
+def _has_metadata(stored: bytes) -> bool:
+    """Does an APP1 segment, where EXIF and XMP are, come before the picture?"""
+    place = 2
+    while place + 4 <= len(stored) and stored[place] == 0xFF and stored[place + 1] != START_OF_SCAN:
+        if stored[place + 1] == APP1:
+            return True
+        place += 2 + int.from_bytes(stored[place + 2 : place + 4])
+    return False
 
 
 def _decoder() -> Any:
