@@ -60,6 +60,7 @@ def both(item: bytes, steps: tuple[Any, ...], seed: int = 0) -> tuple[np.ndarray
     kinds = (Augmentation, FastAugmentation)
     exact, fast = (kind(steps).sample(Stored([item]), 0, sample_generator(seed, 0, 0)) for kind in kinds)
     assert exact.shape == fast.shape
+    assert exact.stride() == fast.stride()  # channels last: batches need no other order
     assert exact.dtype == fast.dtype
     return exact.numpy().astype(int), fast.numpy().astype(int)
 

@@ -142,8 +142,8 @@ class Jpeg:
 
 def stretch(values: Values, size_px: int, interpolation: str) -> Tensor:
     """(H, W, 3) to uint8 (3, `size_px`, `size_px`), with antialiasing as Pillow's to within one level."""
-    picture = torch.from_numpy(np.array(values)).permute(2, 0, 1)[None]
-    return F.interpolate(picture, (size_px, size_px), mode=interpolation, antialias=True)[0]
+    batch = torch.from_numpy(np.array(values)).unsqueeze(0).permute(0, 3, 1, 2)  # torch sees channels last
+    return F.interpolate(batch, (size_px, size_px), mode=interpolation, antialias=True)[0]
 
 
 def _room(width: int, height: int) -> Values:
