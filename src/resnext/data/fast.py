@@ -142,7 +142,8 @@ class Jpeg:
 
 def stretch(values: Values, size_px: int, interpolation: str) -> Tensor:
     """(H, W, 3) to uint8 (3, `size_px`, `size_px`), with antialiasing as Pillow's to within one level."""
-    batch = torch.from_numpy(np.array(values)).unsqueeze(0).permute(0, 3, 1, 2)  # torch sees channels last
+    batch = torch.from_numpy(np.array(values, order="C")).unsqueeze(0)  # so torch sees channels last
+    batch = batch.permute(0, 3, 1, 2)
     return F.interpolate(batch, (size_px, size_px), mode=interpolation, antialias=True)[0]
 
 
