@@ -133,13 +133,21 @@ TIMED = {
 
 
 def speed() -> str:
-    """Every kind of bench on every machine: the newest line of each command."""
+    """Every kind of bench on every machine: the newest line of each."""
     lines = [json.loads(line) for line in (ROOT / "results" / "bench.jsonl").read_text().splitlines()]
-    newest = {(line["device"], line["command"]): line for line in lines if line["experiment"] in TIMED}
+    newest = {alike(line): line for line in lines if line["experiment"] in TIMED}
     return "\n\n".join(
         f"### {heading}\n\n" + "\n\n".join(timed(line) for line in found)
         for experiment, heading in TIMED.items()
         if (found := [line for line in newest.values() if line["experiment"] == experiment])
+    )
+
+
+def alike(line: dict[str, Any]) -> str:
+    """The same for benches of the same things on the same machine."""
+    settings = {name: value for name, value in line["settings"].items() if name != "rounds"}
+    return json.dumps(
+        [line["device"], line["experiment"], settings, [row["what"] for row in line["timings"]]]
     )
 
 

@@ -22,8 +22,8 @@ NAMES = ["resnet11+template=8", "resnext11_2x4d+template=8"]
 def test_modes_are_all_that_the_words_allow() -> None:
     assert modes_of([]) == [Mode()]
     assert [mode.name for mode in modes_of(["contiguous", "channels-last", "bfloat16"])] == [
-        "eager bfloat16 channels-last",
         "eager bfloat16 contiguous",
+        "eager bfloat16 channels-last",
     ]
     assert len(modes_of("eager compiled float32 bfloat16 channels-last contiguous".split())) == 8
     with pytest.raises(ValueError, match="'int8' is no mode"):

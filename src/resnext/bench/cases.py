@@ -19,7 +19,7 @@ from resnext.training.settings import TrainingSettings
 
 #: The words that a mode is made of, by what they decide.
 WORDS = {"execution": ("eager", "compiled"), "precision": ("float32", "bfloat16", "float16")}
-LAYOUTS = ("channels-last", "contiguous")
+LAYOUTS = ("contiguous", "channels-last")
 
 
 @dataclass(frozen=True)
