@@ -31,7 +31,7 @@ from resnext.run import Stepped, find_machine
 from resnext.timing import interleave
 
 RESULTS = Path(__file__).parents[1] / "results" / "bench.jsonl"
-BATCH, STEPS, ROUNDS = 128, 4, 15
+BATCH, STEPS, ROUNDS = 128, 2, 11
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.247, 0.2435, 0.2616)
 
 
