@@ -155,7 +155,10 @@ def timed(line: dict[str, Any]) -> str:
     """One bench: where and how, its rows, and what the machine did at most."""
     settings = ", ".join(f"{name} {value}" for name, value in line["settings"].items() if name != "data")
     versions = f"torch {line['versions']['torch']}"
-    about = f"`python benchmarks/{line['command']}`: {settings}; {line['device']}, {versions}"
+    command = (
+        line["command"] if line["command"].startswith("resnext") else f"python benchmarks/{line['command']}"
+    )
+    about = f"`{command}`: {settings}; {line['device']}, {versions}"
     limits = {name: rate / 1e9 for name, rate in line["limits"].items()}
     if limits:
         rates = [
@@ -170,7 +173,7 @@ def timed(line: dict[str, Any]) -> str:
             ratio = f"{row['ratio']:.3f} ({row['ratio_spread'][0]:.3f} to {row['ratio_spread'][1]:.3f})"
         share = "" if row["limit_share"] is None else f"{100 * row['limit_share']:.0f} %"
         median = f"{1000 * row['median_s'] / scale(line):,.2f} ({low} to {high})"
-        rows.append((row["what"], f"{row['pictures_per_s']:,.1f}", median, ratio, share))
+        rows.append((row["what"], f"{row['pictures_per_s']:,.2f}", median, ratio, share))
     table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     failed = "".join(f"\n\nNot timed: {what} ({why})." for what, why in line["failed"].items())
     return f"{about}.\n\n{table}{failed}"
