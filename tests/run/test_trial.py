@@ -37,9 +37,7 @@ def test_nothing_that_could_be_trained_is_an_error(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_real_trial_tells_the_pace_of_each_batch_and_how_it_ended() -> None:
-    outcomes, _ = trial._try_all(replace(TASK, batches=(16, 32)))
+    outcomes, end = trial._try_all(replace(TASK, batches=(16, 32, -1)))
     assert [one.batch for one in outcomes] == [16, 32]
     assert all(one.pictures_per_s > 0 for one in outcomes)
-    outcomes, end = trial._try_all(replace(TASK, device="cuda:77"))
-    assert outcomes == []
-    assert end  # the last line of what it said
+    assert "negative dimension" in end  # the last line of what it said
