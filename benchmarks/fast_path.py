@@ -1,7 +1,7 @@
 """The accuracy of networks trained through the fast data path against the exact one: three paired seeds.
 
-Five classes of a set of JPEG pictures, stored at 160 px, trained at 80 px, judged on the set's val. Cost: about
-6 minutes on two CPU cores. `python benchmarks/fast_path.py DATA`, with DATA a folder of Tiny ImageNet's
+Five classes of a set of JPEG pictures, stored at 160 px, trained at 80 px, judged on the set's val. Cost: 6
+minutes on two CPU cores. `python benchmarks/fast_path.py DATA`, with DATA a folder of Tiny ImageNet's
 train.parquet and val.parquet.
 """
 
