@@ -18,8 +18,9 @@ from pathlib import Path
 import torch
 
 from resnext.arch import Architecture
+from resnext.machine import cpu_name
 from resnext.models import create
-from resnext.results import append, cpu_name, stamp
+from resnext.results import append, stamp
 from resnext.training import checkpoints
 from resnext.training.loop import State
 from resnext.training.settings import TrainingSettings

@@ -19,7 +19,8 @@ import numpy as np
 from resnext.arch import Architecture
 from resnext.cost import count_cost
 from resnext.design import Budget, Clock, Space, design_networks
-from resnext.results import append, cpu_name, stamp
+from resnext.machine import cpu_name
+from resnext.results import append, stamp
 
 RESULTS = Path(__file__).parents[1] / "results" / "bench.jsonl"
 MOST_SECONDS, MOST_OFF = 5.0, 0.10

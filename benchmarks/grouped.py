@@ -21,8 +21,8 @@ import torch
 from torch import Tensor
 
 from resnext.bench.table import Table, rows_of
+from resnext.machine import find_machine
 from resnext.results import append
-from resnext.run import find_machine
 from resnext.timing import interleave, limit_calls
 
 RESULTS = Path(__file__).parents[1] / "results" / "bench.jsonl"

@@ -20,7 +20,8 @@ import numpy as np
 
 from resnext.data.index import Indexed, read_index, write_index
 from resnext.data.pictures import Files, Scan, Splits
-from resnext.results import append, cpu_name, stamp
+from resnext.machine import cpu_name
+from resnext.results import append, stamp
 
 RESULTS = Path(__file__).parents[1] / "results" / "bench.jsonl"
 CLASSES, WORKERS, LOOKS = 1000, 4, 200_000

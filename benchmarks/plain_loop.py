@@ -25,9 +25,10 @@ from resnext import api
 from resnext.bench.table import Table, rows_of
 from resnext.data.pictures import Pictures
 from resnext.data.sources import read_splits
+from resnext.machine import find_machine
 from resnext.recipe import named_recipe, override
 from resnext.results import append
-from resnext.run import Stepped, find_machine
+from resnext.run import Stepped
 from resnext.timing import interleave
 
 RESULTS = Path(__file__).parents[1] / "results" / "bench.jsonl"

@@ -16,7 +16,8 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
-from resnext.results import append, cpu_name, stamp
+from resnext.machine import cpu_name
+from resnext.results import append, stamp
 
 RESULTS = Path(__file__).parents[1] / "results" / "bench.jsonl"
 ROUNDS, LEAST = 5, 0.9

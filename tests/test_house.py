@@ -13,11 +13,11 @@ SOURCE = Path(__file__).parents[1] / "src" / "resnext"
 BY_FLOOR = {
     7: "cli",
     6: "api serve",
-    5: "reporting export design bench experiments",
-    4: "run",
+    5: "reporting export design experiments",
+    4: "run bench",
     3: "recipe results engine",
     2: "cost roofline weights accelerate",
-    1: "models kernels data training timing metrics",
+    1: "models kernels data training timing metrics machine",
     0: "arch contract",
 }
 FLOORS = {room: floor for floor, rooms in BY_FLOOR.items() for room in rooms.split()}

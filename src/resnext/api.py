@@ -28,7 +28,8 @@ from resnext.data.decode import BadPicture, DataError
 from resnext.data.folders import pictures_under
 from resnext.data.index import write_index
 from resnext.data.pictures import Loose
-from resnext.data.sources import read_split, read_splits
+from resnext.data.selection import select_classes
+from resnext.data.sources import read_parts, read_split, read_splits
 from resnext.design import (
     Budget,
     Clock,
@@ -44,8 +45,26 @@ from resnext.design import (
 )
 from resnext.design import describe as describe_architecture
 from resnext.engine import Classifier, ModelError, Prediction, Views, open_model
+from resnext.experiments import (
+    REVIEW,
+    SCALES,
+    Experiment,
+    ExperimentError,
+    Job,
+    Ledger,
+    Place,
+    Scale,
+    carry_out,
+    find_experiments,
+    judge,
+    missing_jobs,
+    tell_cost,
+    told,
+)
+from resnext.machine import find_machine
 from resnext.recipe import Recipe, named_recipe, override
-from resnext.reporting import write_design_plot, write_report
+from resnext.reporting import Comparison, compare, write_design_plot, write_findings, write_report
+from resnext.results import Findings
 from resnext.run import (
     Evaluation,
     Event,
@@ -53,7 +72,6 @@ from resnext.run import (
     Order,
     Run,
     evaluate_pictures,
-    find_machine,
     look,
 )
 from resnext.run import train as run_training
@@ -62,6 +80,7 @@ from resnext.training.distribution import join
 __all__ = [
     "Budget",
     "Clock",
+    "Comparison",
     "Contender",
     "Description",
     "Design",
@@ -69,16 +88,25 @@ __all__ = [
     "Dimension",
     "Evaluation",
     "Event",
+    "Experiment",
+    "ExperimentError",
+    "Findings",
+    "Job",
+    "Ledger",
     "Mode",
     "Order",
+    "Place",
     "Prediction",
     "Recipe",
     "Run",
+    "Scale",
     "Space",
     "Table",
     "bench_data",
     "bench_infer",
     "bench_step",
+    "carry_out",
+    "compare",
     "contender",
     "convert",
     "create",
@@ -86,18 +114,25 @@ __all__ = [
     "design_networks",
     "draw_block",
     "evaluate",
+    "find_experiments",
     "index_pictures",
+    "judge_experiments",
     "list_models",
     "load",
+    "missing_jobs",
     "modes_of",
     "predict",
     "predict_many",
     "sample_networks",
+    "select",
+    "tell_cost",
     "time_designs",
+    "told",
     "train",
     "train_events",
     "write_design_plot",
     "write_report",
+    "write_results",
 ]
 
 
@@ -282,3 +317,30 @@ def convert(model: str | Path, to: str, out: str | Path) -> Path:
     card = f"# {network.arch.name}\n\nConverted from {classifier.network.arch.name}: the same function.\n"
     weights.write_hub_folder(out, network, contract, card)
     return out
+
+
+def select(data: str | Path, out: str | Path, like: str | Path, others: int = 0) -> tuple[int, int]:
+    """Write to the folder `out` the set of those classes of `data` that `like` has, and of so many `others`,
+    those with most pictures; return its numbers of pictures to train on and to test.
+
+    Tested are the test or val pictures of `like`. Raises `DataError`.
+    """
+    kept = {name for pictures in read_parts(str(like)).values() for name in pictures.classes}
+    return select_classes(str(data), Path(out), kept, others, str(like))
+
+
+def judge_experiments(experiments: Sequence[Experiment], scale: Scale, results: Path) -> list[Findings]:
+    """What the result lines in the folder `results` show of each of `experiments`."""
+    ledger = Ledger.read(results)
+    return [findings for one in experiments for findings in judge(one, scale, ledger)]
+
+
+def write_results(experiments: Sequence[Experiment], results: Path, out: Path) -> Path:
+    """Write the page about `experiments` at all scales that anything was run at, with its plots in a folder
+    of the same name, and return its path."""
+    ledger = Ledger.read(results)
+    found = [
+        [findings for scale in SCALES if scale in one.studies for findings in judge(one, scale, ledger)]
+        for one in experiments
+    ]
+    return write_findings(found, REVIEW, out)

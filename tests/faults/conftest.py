@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from resnext.results import append, cpu_name, stamp
+from resnext.machine import cpu_name
+from resnext.results import append, stamp
 
 RESULTS = Path(__file__).parents[2] / "results" / "faults.jsonl"
 

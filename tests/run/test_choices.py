@@ -10,10 +10,10 @@ import torch
 
 from resnext.data import fast
 from resnext.data.pictures import Arrays, Scan, Splits
+from resnext.machine import Machine
 from resnext.recipe import Recipe, dotted_names, get_field, named_recipe, override
 from resnext.run import choices
 from resnext.run.choices import build_augmentation, build_contract, choose
-from resnext.run.machine import Machine
 from resnext.run.trial import Task
 
 CPU = Machine(torch.device("cpu"), "a CPU", bfloat16=False)

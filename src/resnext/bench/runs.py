@@ -18,8 +18,8 @@ from resnext.data.fast import FastAugmentation, Jpeg
 from resnext.data.pictures import Pictures
 from resnext.data.preprocess import normalise
 from resnext.data.sources import read_splits
+from resnext.machine import Machine, find_machine
 from resnext.roofline import Kernel, Limits, training_step
-from resnext.run import Machine, find_machine
 from resnext.timing import Timing, interleave, limit_calls
 
 Sample = Callable[[Pictures, int, Generator], Any]

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import torch
 
-from resnext.api import DesignError
+from resnext.api import DesignError, ExperimentError
 from resnext.arch import ArchitectureError
 from resnext.contract import ContractError
 from resnext.data.decode import DataError
 from resnext.data.fast import DecoderMissing
 from resnext.data.hub import SourceMissing
 from resnext.engine import ModelError
+from resnext.machine import DeviceError
 from resnext.recipe import RecipeError
-from resnext.run import DeviceError, LoggerMissing, RunError, Stopped
+from resnext.results import ResultsError
+from resnext.run import LoggerMissing, RunError, Stopped
 from resnext.training.checkpoints import CheckpointError
 from resnext.training.distribution import PeersDiffer
 from resnext.training.loop import Diverged
@@ -22,9 +24,11 @@ from resnext.weights import WeightsError
 EXIT_CODES: dict[type[Exception], int] = {
     ArchitectureError: 2,
     RecipeError: 2,
+    ExperimentError: 2,
     ModelError: 2,
     RunError: 2,
     DataError: 3,
+    ResultsError: 3,
     WeightsError: 4,
     ContractError: 4,
     Diverged: 4,

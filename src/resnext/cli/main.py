@@ -15,7 +15,7 @@ from resnext.recipe import Recipe, RecipeError, named_recipe
 DONE, USAGE, MISSING, INTERRUPTED = 0, 2, 5, 130
 NO_ROOM_OR_RIGHT = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EFBIG)
 #: Verbs that several processes may carry out together.
-TOGETHER = ("train", "evaluate")
+TOGETHER = ("train", "evaluate", "experiments")
 WRONG_PLACE = (errno.ENOENT, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG)
 
 
@@ -39,13 +39,14 @@ def _run(words: list[str]) -> int:
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else USAGE
 
-    from resnext.cli import actions, exits, laboratory  # after parsing: torch takes seconds to import
+    # After parsing: torch takes seconds to import.
+    from resnext.cli import actions, exits, laboratory, science
     from resnext.training.distribution import is_launched, leads
 
     verb = type(options).__name__.lower()  # train for Train, and so on
     if is_launched() and verb not in TOGETHER:
         return _fail(f"{verb} runs as one process: start it without the launcher", USAGE)
-    act = next(getattr(room, verb) for room in (actions, laboratory) if hasattr(room, verb))
+    act = next(getattr(room, verb) for room in (actions, laboratory, science) if hasattr(room, verb))
     try:
         with contextlib.nullcontext() if leads() else _silence():
             act(options)

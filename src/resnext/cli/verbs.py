@@ -231,6 +231,64 @@ class Bench:
 
 
 @dataclass(frozen=True)
+class Experiments:
+    """The claims of the paper and its review: list them, run what is missing, or write what came out.
+
+    Finished runs are found in the result lines by their recipe, and interrupted ones go on.
+    """
+
+    what: Annotated[Positional[Literal["list", "run", "report"]], arg(metavar="list|run|report")] = "list"
+    """List the experiments; run those named; write docs of all that was run."""
+    names: Annotated[Positional[tuple[str, ...]], arg(metavar="NAME")] = ()
+    """Experiments; all if left out."""
+    scale: Literal["paper", "gpu", "laptop", "miniature"] = "laptop"
+    """`paper` is the published recipe, `gpu` one GPU, `laptop` two CPU cores and minutes a run, `miniature`
+    shows in seconds that everything runs."""
+    seeds: int | None = None
+    """Runs of each arm, instead of what is planned: more widen all intervals, since one has looked."""
+    dry_run: Annotated[bool, FlagCreatePairsOff] = False
+    """Say what would be run and what it would cost."""
+    data: Path = Path("data")
+    """Folder that holds the sets by name, such as data/cifar10."""
+    runs: Path = Path("runs/experiments")
+    """Folder that run folders lie in."""
+    results: Path = Path("results/experiments")
+    """Folder of the result lines."""
+    out: Path = Path("docs/results.md")
+    """What `report` writes; its plots go to a folder of the same name beside it."""
+    device: str | None = None
+    """cpu, cuda, cuda:1, mps; the best there is if left out."""
+    workers: int | None = None
+    """Processes that decode pictures. Results do not depend on it."""
+
+
+@dataclass(frozen=True)
+class Compare:
+    """Compare two runs on the same pictures, or two recipes by several runs each, paired by their seeds."""
+
+    folders: Annotated[Positional[tuple[str, ...]], arg(name="runs", metavar="RUN")]
+    """Run folders, which fall into two groups by their recipes; the first one's group is what is compared
+    to."""
+    json: Annotated[bool, FlagCreatePairsOff] = False
+    """As JSON."""
+
+
+@dataclass(frozen=True)
+class Select:
+    """Make a set of some classes of DATA, such as ImageNet-5K of ImageNet-22K. No picture is copied where
+    they are files."""
+
+    data: Annotated[Positional[str], arg(metavar="DATA")]
+    """The large set, as for train."""
+    out: Annotated[Positional[Path], arg(metavar="OUT")]
+    """Folder of the new set, to be given as DATA."""
+    like: str
+    """A set whose classes are kept, such as ImageNet-1K; its val or test pictures are those to test on."""
+    others: int = 0
+    """So many other classes, those with most pictures, are kept too."""
+
+
+@dataclass(frozen=True)
 class Demo:
     """Train on scanned digits, with nothing to download; then evaluate and predict."""
 
@@ -252,6 +310,9 @@ Verb = (
     | Design
     | Convert
     | Bench
+    | Experiments
+    | Compare
+    | Select
     | Demo
 )
 
@@ -271,6 +332,9 @@ def parse(words: list[str], start: Recipe) -> Verb:
         | Annotated[Design, tyro.conf.subcommand("design")]
         | Annotated[Convert, tyro.conf.subcommand("convert")]
         | Annotated[Bench, tyro.conf.subcommand("bench")]
+        | Annotated[Experiments, tyro.conf.subcommand("experiments")]
+        | Annotated[Compare, tyro.conf.subcommand("compare")]
+        | Annotated[Select, tyro.conf.subcommand("select")]
         | Annotated[Demo, tyro.conf.subcommand("demo")]
     )
     verb: Verb = tyro.cli(

@@ -59,6 +59,10 @@ class Pictures(ABC):
         """Picture `index` as its encoded bytes, where there are any. A stream gives them once."""
         return None
 
+    def file(self, index: int) -> Path | None:
+        """The file that holds picture `index` and nothing else, where there is one."""
+        return None
+
     @abstractmethod
     def weigh(self, index: int) -> int:
         """Bytes of picture `index` as stored: part of the fingerprint."""
@@ -101,6 +105,9 @@ class Selection(Pictures):
 
     def stored(self, index: int) -> bytes | None:
         return self.source.stored(int(self.indices[index]))
+
+    def file(self, index: int) -> Path | None:
+        return self.source.file(int(self.indices[index]))
 
     def weigh(self, index: int) -> int:
         return self.source.weigh(int(self.indices[index]))
@@ -147,6 +154,9 @@ class Files(Pictures):
             return (self.root / self.keys[index]).read_bytes()
         except (OSError, ValueError):
             return None  # opening it says why
+
+    def file(self, index: int) -> Path | None:
+        return self.root / self.keys[index]
 
     def weigh(self, index: int) -> int:
         try:

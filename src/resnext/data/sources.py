@@ -36,7 +36,7 @@ def read_splits(data: str) -> Splits:
     """
     if is_index(Path(data)):
         return read_index(Path(data))
-    parts = _read_parts(data)
+    parts = read_parts(data)
     notes = [STREAM_NOTE] if any(part.window for part in parts.values()) else []
     if None in parts:
         whole = parts[None]
@@ -73,7 +73,7 @@ def read_split(
     `split` None takes test, else val, else everything. Where the fingerprint of the data is `trained_on`,
     the splits are those of the training, with the parts that it left out.
     """
-    parts = _read_parts(data)
+    parts = read_parts(data)
     if "val" not in parts and trained_on is not None:  # training made a split of its own
         with contextlib.suppress(DataError):
             made = read_splits(data)
@@ -91,7 +91,7 @@ def read_split(
     return split, align(pictures, classes, f"{data}: {split}")
 
 
-def _read_parts(data: str) -> dict[str | None, Pictures]:
+def read_parts(data: str) -> dict[str | None, Pictures]:
     """Splits by name, or everything under None; each with the classes it shows."""
     if data == "digits":
         return _read_digits()

@@ -5,20 +5,17 @@ from resnext.run.evaluate import Evaluation, OnBad, evaluate_pictures
 from resnext.run.events import Event, Finished, Judged, Looked, Settled, Stepped
 from resnext.run.folder import RunError, RunFolder
 from resnext.run.loggers import LoggerMissing
-from resnext.run.machine import DeviceError, Machine, find_machine
 from resnext.run.order import Order, Run
 from resnext.run.stopping import Stopped
 from resnext.run.train import train
 
 __all__ = [
-    "DeviceError",
     "Evaluation",
     "Event",
     "Finished",
     "Judged",
     "LoggerMissing",
     "Looked",
-    "Machine",
     "OnBad",
     "Order",
     "Run",
@@ -28,7 +25,6 @@ __all__ = [
     "Stepped",
     "Stopped",
     "evaluate_pictures",
-    "find_machine",
     "look",
     "train",
 ]

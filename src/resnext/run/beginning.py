@@ -12,13 +12,13 @@ from resnext.contract import Contract
 from resnext.data.decode import BadPicture, DataError
 from resnext.data.pictures import Scan, Splits, fingerprint
 from resnext.data.scan import scan
+from resnext.machine import Machine
 from resnext.models import Network, create
 from resnext.recipe import Recipe, RecipeError, dotted_names, get_field, set_field
 from resnext.results import stamp
 from resnext.run.choices import Choice, build_contract, build_plan, choose
 from resnext.run.events import Looked
 from resnext.run.folder import RunError, RunFolder
-from resnext.run.machine import Machine
 from resnext.run.order import Order
 from resnext.weights import WeightsError, network_name, start_from, weights_digest
 

@@ -27,8 +27,8 @@ from resnext.data.batches import BalancedPlan, Plan, WindowedPlan
 from resnext.data.mixing import Mixing
 from resnext.data.pictures import Pictures, Scan, Splits
 from resnext.data.policies import RandAugment, TrivialAugment
+from resnext.machine import Machine
 from resnext.recipe import Recipe, RecipeError, get_field, set_field
-from resnext.run.machine import Machine
 from resnext.run.trial import Task, find_batch
 
 #: Sides that networks are chosen for; on a CPU the last is left out.

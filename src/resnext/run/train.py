@@ -20,6 +20,7 @@ from resnext.data.mixing import Mixing
 from resnext.data.pictures import Kept, Pictures, Splits
 from resnext.data.sources import read_splits
 from resnext.engine import Classifier
+from resnext.machine import DeviceError, Machine, default_workers, find_machine, room_for_pictures
 from resnext.models import Network
 from resnext.results import ResultLine, stamp
 from resnext.run.beginning import (
@@ -43,7 +44,6 @@ from resnext.run.evaluate import Evaluation, evaluate_pictures
 from resnext.run.events import Event, Finished, Judged, Settled, Stepped
 from resnext.run.folder import Onlooker, RunFolder
 from resnext.run.loggers import Loggers, choose_loggers
-from resnext.run.machine import DeviceError, Machine, default_workers, find_machine, room_for_pictures
 from resnext.run.order import Order, Run
 from resnext.run.saving import Every, Progress, Saver, equalise, restore, spread
 from resnext.run.stopping import Stopped, StopRequest

@@ -1,13 +1,13 @@
-"""What a run computes on."""
+"""What there is to compute on."""
 
 from __future__ import annotations
 
 import os
+import platform
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
-
-from resnext.results import cpu_name
 
 
 class DeviceError(Exception):
@@ -53,6 +53,16 @@ def find_machine(device: str | None = None, number: int = 0) -> Machine:
         bfloat16 = any(can.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
         return Machine(chosen, cpu_name(), bfloat16)
     return Machine(chosen, chosen.type, False)
+
+
+def cpu_name() -> str:
+    """The processor's name and the cores that this process may use."""
+    name = platform.processor() or platform.machine()
+    if Path("/proc/cpuinfo").exists():
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        name = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), name)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"{name}, {cores} cores"
 
 
 def room_for_pictures(processes: int) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import subprocess
 import sys
@@ -13,12 +12,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 SCHEMA = 1
 #: Packages whose version can change a result.
 PACKAGES = ("torch", "numpy", "pillow", "scikit-learn")
+
+
+class ResultsError(Exception):
+    """A file of result lines that cannot be read; the message names it and the line."""
 
 
 @dataclass(frozen=True)
@@ -73,40 +73,31 @@ def stamp(device: str) -> Stamp:
     return Stamp(now, device, versions, commit, dirty, _command())
 
 
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The result lines in the file at `path`, in order; none where there is no such file.
+
+    Raises `ResultsError`. A last line that was cut off while it was written is left out.
+    """
+    if not path.exists():
+        return []
+    lines = []
+    texts = path.read_text(encoding="utf-8").split("\n")
+    for number, text in enumerate(texts, start=1):
+        try:
+            if text.strip():
+                lines.append(json.loads(text))
+        except ValueError as error:
+            if number == len(texts):  # it does not end in a line break
+                break
+            raise ResultsError(f"{path}: line {number} is no JSON ({error}); mend or remove it") from None
+    return lines
+
+
 def append(line: dict[str, Any], path: Path) -> None:
     """Add a result line (`ResultLine.to_json`, or a run's `result`) to the JSON-lines file at `path`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "a", encoding="utf-8") as file:
         file.write(json.dumps(line, ensure_ascii=False) + "\n")
-
-
-@dataclass(frozen=True)
-class PairedTest:
-    """Of two classifiers on the same pictures: how many only the second gets right, how many only the
-    first, and the probability `p` of a difference at least as large by chance (McNemar's exact test)."""
-
-    better: int
-    worse: int
-    p: float
-
-
-def paired_test(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> PairedTest:
-    """Is the second better? (N,) each: whether picture i is classified rightly."""
-    from scipy.stats import binomtest
-
-    better, worse = int((second & ~first).sum()), int((first & ~second).sum())
-    p = float(binomtest(better, better + worse).pvalue) if better + worse else 1.0
-    return PairedTest(better, worse, p)
-
-
-def cpu_name() -> str:
-    """The processor's name and the cores that this process may use."""
-    name = platform.processor() or platform.machine()
-    if Path("/proc/cpuinfo").exists():
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        name = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), name)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{name}, {cores} cores"
 
 
 def _command() -> str:
@@ -125,7 +116,7 @@ def _commit() -> tuple[str | None, bool | None]:
 
     try:
         top = Path(git("rev-parse", "--show-toplevel"))
-        if not (top / "src" / "resnext").samefile(Path(__file__).parent):
+        if not (top / "src" / "resnext").samefile(Path(__file__).parents[1]):
             return None, None  # installed inside somebody else's repository
         changed = git("-C", str(top), "status", "--porcelain", "--", ".", ":!results")  # they are no code
         return git("rev-parse", "HEAD"), bool(changed)

@@ -1,0 +1,111 @@
+"""The verbs of experiments: run them, tell what came out, compare runs, make sets of other sets."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from resnext import api
+from resnext.cli.display import LINE_EVERY_S, Progress
+from resnext.cli.verbs import Compare, Experiments, Select
+from resnext.run import RunError
+
+
+def experiments(options: Experiments) -> None:
+    """What there is; or run it; or where the page about it lies."""
+    if options.seeds is not None and options.seeds < 1:
+        raise RunError(f"--seeds {options.seeds}: must be at least 1")
+    place = api.Place(options.results, options.data, options.runs, options.device, options.workers)
+    chosen = api.find_experiments(options.names)
+    {"list": _list, "run": _run, "report": _report}[options.what](options, place, chosen)
+
+
+def _list(options: Experiments, place: api.Place, chosen: Sequence[api.Experiment]) -> None:
+    ledger = api.Ledger.read(place.results)
+    table = Table(box=None)
+    for head in ("experiment", "claim", "source"):
+        table.add_column(head, overflow="fold")
+    table.add_column(f"runs at {options.scale}", justify="right")
+    for one in chosen:
+        to_do = len(api.missing_jobs([one], options.scale, options.seeds, ledger, place))
+        study = one.studies[options.scale]
+        planned = (options.seeds or study.seeds) * (len(study.trained) + bool(study.timed))
+        table.add_row(one.name, one.claim, one.source, f"{planned - to_do} of {planned}")
+    console = Console(highlight=False)
+    (console if console.is_terminal else Console(highlight=False, width=160)).print(table)
+
+
+def _run(options: Experiments, place: api.Place, chosen: Sequence[api.Experiment]) -> None:
+    ledger = api.Ledger.read(place.results)
+    jobs = api.missing_jobs(chosen, options.scale, options.seeds, ledger, place)
+    print(api.tell_cost(jobs, ledger, place))
+    if options.dry_run:
+        return
+    for number, job in enumerate(jobs, start=1):
+        print(f"{number}/{len(jobs)} {job.text}", flush=True)
+        line = _carry_out(job, place)
+        if line is not None:
+            print(f"    {api.told(line)}", flush=True)
+    for findings in api.judge_experiments(chosen, options.scale, place.results):
+        _show(findings)
+
+
+def _carry_out(job: api.Job, place: api.Place) -> dict[str, object] | None:
+    progress = Progress("running")
+    last = time.monotonic()
+
+    def tell(done: int, total: int, values: str) -> None:
+        nonlocal last
+        progress.update(done, total, values)
+        if not progress.console.is_terminal and time.monotonic() - last >= LINE_EVERY_S:
+            print(f"    {done}/{total} {values}", flush=True)
+            last = time.monotonic()
+
+    try:
+        return api.carry_out(job, place, tell)
+    finally:
+        progress.close()
+
+
+def _show(findings: api.Findings) -> None:
+    """A line for each claim."""
+    print(f"\n{findings.claim} ({findings.experiment}, {findings.scale})")
+    for one in findings.findings:
+        if one.ours is None:
+            print(f"  not run       {one.claim}")
+            continue
+        ours, sign = one.ours, "+" if one.unit == "points" else ""
+        figure = (
+            f"{ours.mean:{sign}.2f} {one.unit}, {ours.low:{sign}.2f} to {ours.high:{sign}.2f}, n = {ours.n}"
+        )
+        paper = "" if one.paper is None else f"; published {one.paper:{sign}.2f}"
+        more = "" if one.needed is None else f"; about {one.needed} runs would tell"
+        print(f"  {one.verdict:<13} {one.claim}: {figure}{paper}{more}")
+
+
+def _report(options: Experiments, place: api.Place, chosen: Sequence[api.Experiment]) -> None:
+    if not options.out.parent.is_dir():
+        raise RunError(f"--out {options.out}: there is no folder {options.out.parent}")
+    print(api.write_results(chosen, place.results, options.out))
+
+
+def compare(options: Compare) -> None:
+    """The difference, its interval, and how probable it would be by chance."""
+    comparison = api.compare([Path(folder) for folder in options.folders])
+    if options.json:
+        print(json.dumps(asdict(comparison), indent=2))
+        return
+    print("\n".join(comparison.lines()))
+
+
+def select(options: Select) -> None:
+    """Where the set lies, and how large it is."""
+    train, test = api.select(options.data, options.out, options.like, options.others)
+    print(f"{options.out}: {train:,} pictures to train on, {test:,} to test", file=sys.stdout)

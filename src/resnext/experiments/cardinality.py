@@ -1,0 +1,67 @@
+"""Cardinality at equal cost: more paths, lower error.
+
+Command  resnext experiments run cardinality --scale laptop
+Cost     laptop: 20 runs of 4 minutes on two CPU cores; gpu: 15 runs of half an hour; paper: 10 networks on
+         ImageNet, 4 to 6 days each on the 8 GPUs of 2016
+"""
+
+from __future__ import annotations
+
+from resnext.experiments.claims import Claim, doublings, falls, lower
+from resnext.experiments.scales import gpu_cifar, laptop_cifar, miniature, paper_imagenet
+from resnext.experiments.study import Experiment, Study, arms
+
+#: Top-1 errors of table 3, by cardinality and width of a path in the first stage.
+ERRORS = {"1x64d": 23.9, "2x40d": 23.0, "4x24d": 22.6, "8x14d": 22.3, "32x4d": 22.2}
+ERRORS_101 = {
+    "101 layers 1x64d": 22.0,
+    "101 layers 2x40d": 21.7,
+    "101 layers 4x24d": 21.4,
+    "101 layers 8x14d": 21.3,
+    "101 layers 32x4d": 21.2,
+}
+#: The same by the rule of table 2 at three eighths of the width, as far as that leaves whole widths.
+LAPTOP = {"1x24d": 23.9, "2x15d": 23.0, "4x9d": 22.6, "8x5d": 22.3}
+MINIATURE = {"1x16d": 23.9, "4x6d": 22.6}
+
+
+def networks(settings: dict[str, float], depth: int, more: str = "") -> dict[str, str]:
+    """Networks by arm, whose last word is their setting; the first is a ResNet."""
+    first, *others = settings
+    return {first: f"resnet{depth}{more}"} | {
+        name: f"resnext{depth}_{name.split()[-1]}{more}" for name in others
+    }
+
+
+def _claims(settings: dict[str, float]) -> tuple[Claim, ...]:
+    first, *_, last = settings
+    return (
+        lower(f"{last} has a lower error than {first}", last, than=first),
+        falls("each doubling of cardinality lowers the error", doublings(settings)),
+    )
+
+
+EXPERIMENT = Experiment(
+    name="cardinality",
+    claim="At equal cost, more cardinality means a lower error",
+    source="Xie et al. 2017, section 5.1, table 3",
+    studies={
+        "paper": Study(
+            arms(paper_imagenet, "imagenet", networks(ERRORS, 50), ERRORS)
+            + arms(paper_imagenet, "imagenet", networks(ERRORS_101, 101), ERRORS_101),
+            _claims(ERRORS) + _claims(ERRORS_101),
+            seeds=1,
+        ),
+        "gpu": Study(arms(gpu_cifar, "cifar10", networks(ERRORS, 29), ERRORS), _claims(ERRORS), seeds=3),
+        "laptop": Study(
+            arms(laptop_cifar, "cifar10", networks(LAPTOP, 20, "+template=24"), LAPTOP),
+            _claims(LAPTOP),
+            seeds=5,
+        ),
+        "miniature": Study(
+            arms(miniature, "digits", networks(MINIATURE, 11, "+template=16"), MINIATURE),
+            _claims(MINIATURE),
+            seeds=2,
+        ),
+    },
+)

@@ -1,0 +1,69 @@
+"""CIFAR: the paper's networks, and cardinality against width where both make the network larger.
+
+Command  resnext experiments run cifar --scale gpu
+Cost     paper: 10 runs of each network, a day each on one recent GPU for the largest; gpu: 9 runs of an hour;
+         laptop: none besides `cardinality_vs_depth_vs_width`, whose runs it shares
+"""
+
+from __future__ import annotations
+
+from resnext.experiments.claims import Claim, lower
+from resnext.experiments.scales import gpu_cifar, laptop_cifar, miniature, paper_cifar
+from resnext.experiments.study import Experiment, Study, arms
+
+#: Test errors of table 7, means of 10 runs. The points of figure 7 were never published as numbers.
+ERRORS = {"8x64d": 3.65, "16x64d": 3.58}
+ERRORS_100 = {"CIFAR-100 8x64d": 17.77, "CIFAR-100 16x64d": 17.31}
+PAPER = {
+    "1x64d": "resnet29",
+    "1x192d": "resnext29_1x192d",
+    "1x256d": "resnext29_1x256d",
+    "8x64d": "resnext29_8x64d",
+    "16x64d": "resnext29_16x64d",
+}
+PAPER_100 = {"CIFAR-100 8x64d": "resnext29_8x64d", "CIFAR-100 16x64d": "resnext29_16x64d"}
+GPU = {name: PAPER[name] for name in ("1x64d", "1x192d", "8x64d")}
+LAPTOP = {
+    "1x24d": "resnet20+template=24",
+    "1x40d": "resnext20_1x40d+template=24",
+    "2x26d": "resnext20_2x26d+template=24",
+    "8x10d": "resnext20_8x10d+template=24",
+}
+MINIATURE = {"1x26d": "resnext11_1x26d+template=16", "8x6d": "resnext11_8x6d+template=16"}
+
+
+def _claims(wide: str, *many: str) -> tuple[Claim, ...]:
+    """`many` paths win more than a network that is as large because it is `wide`."""
+    return tuple(lower(f"{paths} has a lower error than {wide}", paths, than=wide) for paths in many)
+
+
+EXPERIMENT = Experiment(
+    name="cifar",
+    claim="On CIFAR more paths lower the error further than more width does",
+    source="Xie et al. 2017, section 5.3, table 7 and figure 7",
+    studies={
+        "paper": Study(
+            arms(paper_cifar, "cifar10", PAPER, ERRORS)
+            + arms(paper_cifar, "cifar100", PAPER_100, ERRORS_100),
+            (
+                *_claims("1x192d", "8x64d"),
+                *_claims("1x256d", "8x64d"),
+                lower("8x64d has a lower error than 1x64d", "8x64d", than="1x64d"),
+                lower("16x64d has a lower error than 8x64d", "16x64d", than="8x64d"),
+                lower("on CIFAR-100 too", "CIFAR-100 16x64d", than="CIFAR-100 8x64d"),
+            ),
+            seeds=10,
+        ),
+        "gpu": Study(
+            arms(gpu_cifar, "cifar10", GPU, ERRORS),
+            (*_claims("1x192d", "8x64d"), lower("8x64d has a lower error than 1x64d", "8x64d", than="1x64d")),
+            seeds=3,
+        ),
+        "laptop": Study(
+            arms(laptop_cifar, "cifar10", LAPTOP),
+            (*_claims("1x40d", "2x26d", "8x10d"), lower("8x10d wins over 1x24d", "8x10d", than="1x24d")),
+            seeds=3,
+        ),
+        "miniature": Study(arms(miniature, "digits", MINIATURE), _claims(*MINIATURE), seeds=2),
+    },
+)

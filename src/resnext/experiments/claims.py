@@ -1,0 +1,161 @@
+"""What can be claimed of arms that share their seeds, and when such a claim holds."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from resnext.results import Finding, Interval, Verdict, interval, runs_to_resolve
+
+#: Figures of a run, by what they are called for people.
+METRICS = {
+    "top1_error": "error, %",
+    "train_top1_error": "training error, %",
+    "shown_top1_error": "error among the tested classes, %",
+    "step_s": "seconds a step",
+}
+ERROR, TRAINING_ERROR, SHOWN_ERROR, STEP_S = METRICS
+
+
+@dataclass(frozen=True)
+class Claim(ABC):
+    """A sentence about the `metric` of arms."""
+
+    text: str
+    metric: str
+
+    unit = "points"
+
+    @property
+    @abstractmethod
+    def arms(self) -> tuple[str, ...]:
+        """Names of the arms that it is about."""
+
+    @abstractmethod
+    def figure(self, of: Mapping[str, float]) -> float:
+        """The figure that decides, from each arm's metric: for one seed, or as published."""
+
+    @abstractmethod
+    def verdict(self, ours: Interval) -> Verdict:
+        """What the interval of the figure says."""
+
+    @abstractmethod
+    def distance(self, ours: Interval) -> float:
+        """How far the mean is from where the verdict changes."""
+
+    def interval(self, values: Sequence[float], confidence: float) -> Interval:
+        """Of the mean of the figure over seeds."""
+        return interval(values, confidence)
+
+    def find(
+        self, paper: Mapping[str, float], seeds: Sequence[Mapping[str, float]], confidence: float
+    ) -> Finding:
+        """Judge by each seed's metrics of the arms; `paper` has the published ones."""
+        published = self.figure(paper) if set(self.arms) <= set(paper) else None
+        values = tuple(self.figure(seed) for seed in seeds)
+        if not values:
+            return Finding(self.text, self.metric, self.unit, published, (), None, "not run")
+        ours = self.interval(values, confidence)
+        verdict = self.verdict(ours)
+        needed = None
+        if verdict == "not resolved":
+            needed = runs_to_resolve(self.distance(ours), ours.deviation, confidence)
+        return Finding(self.text, self.metric, self.unit, published, values, ours, verdict, needed)
+
+
+@dataclass(frozen=True)
+class Gain(Claim):
+    """A sum of the arms' metrics, each by its weight, is above 0."""
+
+    weights: Mapping[str, float]
+
+    @property
+    def arms(self) -> tuple[str, ...]:
+        return tuple(self.weights)
+
+    def figure(self, of: Mapping[str, float]) -> float:
+        return sum(weight * of[arm] for arm, weight in self.weights.items())
+
+    def verdict(self, ours: Interval) -> Verdict:
+        return "holds" if ours.low > 0 else "reversed" if ours.high < 0 else "not resolved"
+
+    def distance(self, ours: Interval) -> float:
+        return abs(ours.mean)
+
+
+def lower(text: str, arm: str, than: str, metric: str = ERROR) -> Gain:
+    """The metric of `arm` is lower than that of another."""
+    return Gain(text, metric, {than: 1.0, arm: -1.0})
+
+
+def falls(text: str, along: Mapping[str, float], metric: str = ERROR) -> Gain:
+    """The metric falls, on a line by least squares, as the arms' values in `along` grow by 1."""
+    mean = sum(along.values()) / len(along)
+    squares = sum((x - mean) ** 2 for x in along.values())
+    return Gain(text, metric, {arm: -(x - mean) / squares for arm, x in along.items()})
+
+
+def doublings(settings: Iterable[str]) -> dict[str, float]:
+    """Of arms whose last word is like `32x4d`, how often their cardinality was doubled."""
+    return {name: math.log2(int(name.split()[-1].split("x")[0])) for name in settings}
+
+
+def hurts_more(text: str, one: tuple[str, str], other: tuple[str, str], metric: str = ERROR) -> Gain:
+    """From its first arm to its second, the metric grows more in `one` than in `other`."""
+    return Gain(text, metric, {one[1]: 1.0, one[0]: -1.0, other[1]: -1.0, other[0]: 1.0})
+
+
+@dataclass(frozen=True)
+class Alike(Claim):
+    """Two arms differ by less than `margin`: it holds only where the whole interval does."""
+
+    first: str
+    second: str
+    margin: float
+
+    @property
+    def arms(self) -> tuple[str, ...]:
+        return self.first, self.second
+
+    def figure(self, of: Mapping[str, float]) -> float:
+        return of[self.second] - of[self.first]
+
+    def verdict(self, ours: Interval) -> Verdict:
+        if -self.margin < ours.low and ours.high < self.margin:
+            return "holds"
+        return "reversed" if ours.low > self.margin or ours.high < -self.margin else "not resolved"
+
+    def distance(self, ours: Interval) -> float:
+        return abs(self.margin - abs(ours.mean))
+
+
+@dataclass(frozen=True)
+class Times(Claim):
+    """The metric of `what` is more than that of `than`, as a ratio."""
+
+    what: str
+    than: str
+
+    unit = "times"
+
+    @property
+    def arms(self) -> tuple[str, ...]:
+        return self.what, self.than
+
+    def figure(self, of: Mapping[str, float]) -> float:
+        return of[self.what] / of[self.than]
+
+    def interval(self, values: Sequence[float], confidence: float) -> Interval:
+        """Of the geometric mean: ratios are averaged as logarithms. The deviation is that of the ratios,
+        as a share."""
+        logs = interval([math.log(value) for value in values], confidence)
+        low, high = math.exp(logs.low), (math.exp(logs.high) if logs.high < 700 else math.inf)
+        return Interval(math.exp(logs.mean), logs.deviation, logs.n, low, high, confidence)
+
+    def verdict(self, ours: Interval) -> Verdict:
+        return "holds" if ours.low > 1 else "reversed" if ours.high < 1 else "not resolved"
+
+    def distance(self, ours: Interval) -> float:
+        return abs(math.log(ours.mean))

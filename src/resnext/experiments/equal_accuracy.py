@@ -1,0 +1,59 @@
+"""Equal accuracy: a ResNeXt of half the depth makes about the error of a ResNet, in how much of its time?
+
+Command  resnext experiments run equal_accuracy --scale laptop
+Cost     laptop: none besides `cardinality` and `cardinality_vs_depth_vs_width`, but for minutes of timing;
+         gpu: 6 runs of an hour; paper: 2 networks on ImageNet, 4 to 6 days each on the 8 GPUs of 2016
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from resnext.experiments.claims import ERROR, STEP_S, Alike, Claim, Times
+from resnext.experiments.scales import gpu_cifar, laptop_cifar, miniature, paper_imagenet
+from resnext.experiments.study import Clock, Experiment, Study, arms
+
+#: Top-1 errors of table 3.
+ERRORS = {"ResNet-101": 22.0, "ResNeXt-50": 22.2}
+PAPER = {"ResNet-101": "resnet101", "ResNeXt-50": "resnext50_32x4d"}
+GPU = {"ResNet-56": "resnet56+stem=cifar", "ResNeXt-29": "resnext29_32x4d"}
+LAPTOP = {
+    "ResNet-44": "resnet44+blocks=5-5-4+template=24+stem=cifar",
+    "ResNeXt-20": "resnext20_8x5d+template=24",
+}
+MINIATURE = {"ResNet-20": "resnet20+template=16", "ResNeXt-11": "resnext11_4x6d+template=16"}
+
+
+def _claims(names: Iterable[str], margin: float) -> tuple[Claim, ...]:
+    resnet, resnext = names
+    return (
+        Alike(f"their errors are within {margin} points", ERROR, resnet, resnext, margin),
+        Times(f"{resnet} takes longer than {resnext}", STEP_S, what=resnet, than=resnext),
+    )
+
+
+EXPERIMENT = Experiment(
+    name="equal_accuracy",
+    claim="A ResNeXt of half the depth has about the error of a ResNet, in less time",
+    source="Xie et al. 2017, table 3",
+    studies={
+        "paper": Study(
+            arms(paper_imagenet, "imagenet", PAPER, ERRORS), _claims(PAPER, 0.5), seeds=3, clock=Clock()
+        ),
+        "gpu": Study(
+            arms(gpu_cifar, "cifar10", GPU), _claims(GPU, 0.5), seeds=3, clock=Clock(batch=128, size_px=32)
+        ),
+        "laptop": Study(
+            arms(laptop_cifar, "cifar10", LAPTOP),
+            _claims(LAPTOP, 1.0),
+            seeds=3,
+            clock=Clock(batch=128, size_px=16),
+        ),
+        "miniature": Study(
+            arms(miniature, "digits", MINIATURE),
+            _claims(MINIATURE, 5.0),
+            seeds=2,
+            clock=Clock(batch=64, size_px=8, rounds=3),
+        ),
+    },
+)

@@ -1,0 +1,63 @@
+"""Merging: adding the paths against concatenating them as Inception does.
+
+With equal paths the concatenation is a grouped last 1x1: each path puts out its own share of the channels. It
+is compared at the same widths, where it costs less, and widened to the same cost. Adding needs no more said
+than depth, cardinality and width; GoogLeNet (Szegedy et al. 2015, table 1) says six widths for each of nine
+modules, 54 numbers.
+
+Command  resnext experiments run merging --scale laptop
+Cost     laptop: 10 runs of 4 minutes on two CPU cores besides `cardinality`; gpu: 9 runs of half an hour;
+         paper: 3 networks on ImageNet, 4 days each on the 8 GPUs of 2016
+"""
+
+from __future__ import annotations
+
+from resnext.experiments.claims import Claim, lower
+from resnext.experiments.scales import gpu_cifar, laptop_cifar, miniature, paper_imagenet
+from resnext.experiments.study import Experiment, Study, arms
+
+CLAIMS: tuple[Claim, ...] = (
+    lower("adding wins at the same cost", "added", than="concatenated, same cost"),
+    lower("adding wins at the same widths", "added", than="concatenated, same widths"),
+)
+
+
+def _models(added: str, widened: str) -> dict[str, str]:
+    return {
+        "added": added,
+        "concatenated, same widths": f"{added}+transform=inception",
+        "concatenated, same cost": f"{widened}+transform=inception",
+    }
+
+
+EXPERIMENT = Experiment(
+    name="merging",
+    claim="Adding the paths is no worse than concatenating them, and has fewer hyper-parameters",
+    source="Xie et al. 2017, sections 2 and 3.3; the review's comparison with Inception",
+    studies={
+        "paper": Study(
+            arms(paper_imagenet, "imagenet", _models("resnext50_32x4d", "resnext50_32x6d")), CLAIMS, seeds=3
+        ),
+        "gpu": Study(
+            arms(gpu_cifar, "cifar10", _models("resnext29_32x4d", "resnext29_32x6d")), CLAIMS, seeds=3
+        ),
+        "laptop": Study(
+            arms(
+                laptop_cifar,
+                "cifar10",
+                _models("resnext20_8x5d+template=24", "resnext20_8x7d+template=24"),
+            ),
+            CLAIMS,
+            seeds=5,
+        ),
+        "miniature": Study(
+            arms(
+                miniature,
+                "digits",
+                _models("resnext11_4x6d+template=16", "resnext11_4x7d+template=16"),
+            ),
+            CLAIMS,
+            seeds=2,
+        ),
+    },
+)

@@ -1,0 +1,66 @@
+"""Residual connections: removing them hurts ResNet more than ResNeXt.
+
+Where the shortcuts go, their projections go too; the paper does not say what became of them.
+
+Command  resnext experiments run residual --scale laptop
+Cost     laptop: 10 runs of 4 minutes on two CPU cores besides `cardinality`; gpu: 6 runs of half an hour;
+         paper: 4 networks on ImageNet, 4 days each on the 8 GPUs of 2016
+"""
+
+from __future__ import annotations
+
+from resnext.experiments.claims import Claim, hurts_more, lower
+from resnext.experiments.scales import gpu_cifar, laptop_cifar, miniature, paper_imagenet
+from resnext.experiments.study import Experiment, Study, arms
+
+#: Top-1 errors of section 5.1.
+ERRORS = {"ResNet": 23.9, "ResNet without": 31.2, "ResNeXt": 22.2, "ResNeXt without": 26.1}
+CLAIMS: tuple[Claim, ...] = (
+    lower("ResNet is better with its shortcuts", "ResNet", than="ResNet without"),
+    lower("ResNeXt is better with its shortcuts", "ResNeXt", than="ResNeXt without"),
+    hurts_more(
+        "removing the shortcuts hurts ResNet more",
+        ("ResNet", "ResNet without"),
+        ("ResNeXt", "ResNeXt without"),
+    ),
+    lower("without shortcuts ResNeXt is better than ResNet", "ResNeXt without", than="ResNet without"),
+)
+
+
+def _models(resnet: str, resnext: str) -> dict[str, str]:
+    return {
+        "ResNet": resnet,
+        "ResNet without": f"{resnet}+shortcut=none",
+        "ResNeXt": resnext,
+        "ResNeXt without": f"{resnext}+shortcut=none",
+    }
+
+
+EXPERIMENT = Experiment(
+    name="residual",
+    claim="Removing the residual connections hurts ResNet more than ResNeXt",
+    source="Xie et al. 2017, section 5.1",
+    studies={
+        "paper": Study(
+            arms(paper_imagenet, "imagenet", _models("resnet50", "resnext50_32x4d"), ERRORS), CLAIMS, seeds=1
+        ),
+        "gpu": Study(
+            arms(gpu_cifar, "cifar10", _models("resnet29", "resnext29_32x4d"), ERRORS), CLAIMS, seeds=3
+        ),
+        "laptop": Study(
+            arms(
+                laptop_cifar,
+                "cifar10",
+                _models("resnet20+template=24", "resnext20_8x5d+template=24"),
+                ERRORS,
+            ),
+            CLAIMS,
+            seeds=5,
+        ),
+        "miniature": Study(
+            arms(miniature, "digits", _models("resnet11+template=16", "resnext11_4x6d+template=16")),
+            CLAIMS,
+            seeds=2,
+        ),
+    },
+)

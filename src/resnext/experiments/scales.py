@@ -1,0 +1,78 @@
+"""What each scale means: the recipe that all arms of an experiment share, but for their network.
+
+`paper` is the published recipe; `gpu` takes minutes a run on one GPU, `laptop` minutes on two CPU cores,
+`miniature` seconds: it shows that everything runs, and nothing else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from resnext.data.settings import DataSettings
+from resnext.recipe import Recipe, cifar, imagenet, small
+
+
+def paper_imagenet(model: str) -> Recipe:
+    """ImageNet as published: 100 epochs, batch 256."""
+    return replace(imagenet(), model=model)
+
+
+def paper_imagenet5k(model: str) -> Recipe:
+    """ImageNet-5K as published: as many steps as on ImageNet-1K, which are 19 epochs."""
+    return replace(imagenet(), model=model, epochs=19)
+
+
+def paper_cifar(model: str) -> Recipe:
+    """CIFAR as published: 300 epochs, batch 128."""
+    return replace(cifar(), model=model)
+
+
+def gpu_cifar(model: str) -> Recipe:
+    """A fifth of the published length on CIFAR, with the rate falling all along instead of in steps."""
+    base = cifar()
+    return replace(
+        base, model=model, epochs=60, training=replace(base.training, schedule="one-cycle", warmup=0.1)
+    )
+
+
+def gpu_tiny(model: str) -> Recipe:
+    """Tiny ImageNet at 64 px as `gpu_cifar`, parts of the pictures stretched."""
+    base = gpu_cifar(model)
+    data = DataSettings(size_px=64, resize_px=64, train_px=64, crop="resized", flip=0.5)
+    return replace(base, data=data, training=replace(base.training, weight_decay=1e-4))
+
+
+def laptop_cifar(model: str) -> Recipe:
+    """CIFAR-10 at 16 px in minutes on two CPU cores: two epochs of one-cycle SGD."""
+    return replace(
+        small(),
+        model=model,
+        epochs=2,
+        batch=128,
+        precision="float32",
+        data=DataSettings(size_px=16, resize_px=16, train_px=16, crop="pad", pad_px=2, flip=0.5),
+    )
+
+
+def laptop_tiny(model: str) -> Recipe:
+    """Tiny ImageNet at 32 px in minutes on two CPU cores: six epochs of one-cycle SGD."""
+    return replace(
+        small(),
+        model=model,
+        epochs=6,
+        batch=128,
+        precision="float32",
+        data=DataSettings(size_px=32, resize_px=32, train_px=32, crop="pad", pad_px=4, flip=0.5),
+    )
+
+
+def miniature(model: str) -> Recipe:
+    """Scanned digits for two epochs."""
+    return replace(
+        small(),
+        model=model,
+        epochs=2,
+        batch=64,
+        precision="float32",
+        data=DataSettings(size_px=8, resize_px=8, train_px=8, crop="pad", pad_px=1, flip=0.0),
+    )

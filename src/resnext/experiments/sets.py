@@ -1,0 +1,70 @@
+"""The sets that experiments train on: where each lies, and the smaller ones that are made of larger ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from resnext.data.decode import DataError
+from resnext.data.selection import select_classes
+from resnext.data.sources import read_parts
+
+
+@dataclass(frozen=True)
+class KnownSet:
+    """`pictures` are those to train on, as far as that is known before; `what` says how it should lie."""
+
+    pictures: int
+    what: str
+
+
+@dataclass(frozen=True)
+class PartOf:
+    """The first `keep` classes of another set, and so many `others`; only pictures of the first are
+    tested."""
+
+    whole: str
+    pictures: int
+    keep: int
+    others: int
+
+
+SETS: dict[str, KnownSet | PartOf] = {
+    "digits": KnownSet(1077, "part of scikit-learn"),
+    "digits-5": PartOf("digits", 540, 5, 0),
+    "digits-10": PartOf("digits", 1077, 5, 5),
+    "cifar10": KnownSet(45_000, "CIFAR-10: train.parquet and test.parquet, or folders train/ and test/"),
+    "cifar100": KnownSet(45_000, "CIFAR-100: train.parquet and test.parquet, or folders train/ and test/"),
+    "tiny-imagenet": KnownSet(
+        45_000, "Tiny ImageNet: train.parquet and val.parquet, or folders train/, val/"
+    ),
+    "tiny-imagenet-40": PartOf("tiny-imagenet", 9_000, 40, 0),
+    "tiny-imagenet-200": PartOf("tiny-imagenet", 45_000, 40, 160),
+    "imagenet": KnownSet(1_281_167, "ImageNet-1K: folders train/ and val/ of one folder a class"),
+    "imagenet5k": KnownSet(
+        6_800_000,
+        "ImageNet-5K, which `resnext select IMAGENET22K imagenet5k --like IMAGENET1K --others 4000` makes",
+    ),
+}
+
+
+def find_set(name: str, root: Path, made: Path) -> str:
+    """The set called `name` as DATA: what lies in `root` under its name, or was, or is now, made in `made`.
+
+    Raises `DataError` with what to put where.
+    """
+    if name == "digits":
+        return name
+    known = SETS[name]
+    if isinstance(known, KnownSet):
+        if not (root / name).exists():
+            raise DataError(
+                f"{root / name}: is not there. The experiment needs {known.what}; put or link it there, "
+                "or say with --data which folder holds such sets. With --scale miniature it needs none"
+            )
+        return str(root / name)
+    if not (made / name).exists():
+        whole = find_set(known.whole, root, made)
+        classes = sorted(read_parts(whole)["train"].classes)[: known.keep]
+        select_classes(whole, made / name, classes, known.others)
+    return str(made / name)

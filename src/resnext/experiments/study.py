@@ -1,0 +1,108 @@
+"""`Experiment`: a claim of the paper or its review, and at each scale what is trained or timed for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from resnext.experiments.claims import ERROR, STEP_S, Claim
+from resnext.recipe import Recipe
+
+Scale = Literal["paper", "gpu", "laptop", "miniature"]
+SCALES: tuple[Scale, ...] = ("paper", "gpu", "laptop", "miniature")
+
+
+class ExperimentError(ValueError):
+    """A name that no experiment has; the message says which have it nearly."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """An arm: a recipe, whose seed is set for each run, on the set `data`. `paper` are published figures, by
+    metric."""
+
+    name: str
+    recipe: Recipe
+    data: str
+    paper: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def model(self) -> str:
+        assert self.recipe.model is not None, "the arms of an experiment say their networks"
+        return self.recipe.model
+
+
+def arms(
+    recipe: Callable[[str], Recipe],
+    data: str,
+    models: Mapping[str, str],
+    errors: Mapping[str, float] | None = None,
+    **more: Mapping[str, float],
+) -> tuple[Trained, ...]:
+    """The networks `models`, by the names of their arms, under one recipe.
+
+    Published figures by arm: `errors` of the test, and `more` by their metric.
+    """
+    published = {ERROR: errors or {}} | more
+    return tuple(
+        Trained(name, recipe(model), data, {m: of[name] for m, of in published.items() if name in of})
+        for name, model in models.items()
+    )
+
+
+@dataclass(frozen=True)
+class Clock:
+    """How the training steps of all arms are timed, in turns: pictures a step, their side, rounds a run."""
+
+    batch: int = 8
+    size_px: int = 224
+    rounds: int = 10
+
+
+@dataclass(frozen=True)
+class Study:
+    """An experiment at one scale: arms, and what is claimed of them.
+
+    `seeds` is how many runs of each arm are planned, fixed before the first of them. What is measured is what
+    the claims need: errors take training, times take a `clock`.
+    """
+
+    arms: tuple[Trained, ...]
+    claims: tuple[Claim, ...]
+    seeds: int
+    clock: Clock | None = None
+
+    def __post_init__(self) -> None:
+        names = [arm.name for arm in self.arms]
+        assert len(set(names)) == len(names), f"two arms of one name: {names}"
+        for claim in self.claims:
+            assert set(claim.arms) <= set(names), f"{claim.text}: {claim.arms} are not all in {names}"
+            assert claim.metric != STEP_S or self.clock is not None, f"{claim.text}: needs a clock"
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """What the claims are about."""
+        return tuple(dict.fromkeys(claim.metric for claim in self.claims))
+
+    @property
+    def trained(self) -> tuple[Trained, ...]:
+        """The arms that a claim about an error needs."""
+        named = {name for claim in self.claims if claim.metric != STEP_S for name in claim.arms}
+        return tuple(arm for arm in self.arms if arm.name in named)
+
+    @property
+    def timed(self) -> tuple[Trained, ...]:
+        """The arms that a claim about a time needs."""
+        named = {name for claim in self.claims if claim.metric == STEP_S for name in claim.arms}
+        return tuple(arm for arm in self.arms if arm.name in named)
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """`claim` in one sentence, its `source`, and the studies by scale."""
+
+    name: str
+    claim: str
+    source: str
+    studies: Mapping[Scale, Study]

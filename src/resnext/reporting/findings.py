@@ -1,0 +1,156 @@
+"""What experiments found, as one Markdown page with plots beside it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from resnext.arch import Architecture
+from resnext.cost import count_cost
+from resnext.reporting.plots import plots_of
+from resnext.results import Arm, Finding, Findings, Statement
+
+#: Metrics that are times, not percentages.
+IN_SECONDS = ("step_s",)
+INTRODUCTION = """# Results
+
+Every claim of the paper (Xie et al. 2017, arXiv 1611.05431) and its review, what was published, and what came
+out here. `resnext experiments report` writes this page from the lines in `results/experiments`, and a test
+compares.
+
+`laptop` is two CPU cores and minutes a run: small networks, small pictures, few epochs. That shows whether an
+effect is there at that size and length, and how large; it does not repeat ImageNet, and what does not show
+there may well show at the paper's. `paper` and `gpu` scale are ready to run; where no line of theirs stands,
+they were not run. A verdict is *holds*, *reversed* or *not resolved*, by the 95 % interval of the mean over
+paired seeds (Student's t); the number of seeds was fixed before the first run."""
+
+
+def write_findings(found: Sequence[Sequence[Findings]], review: Sequence[Statement], out: Path) -> Path:
+    """Write the page about each experiment's findings, those of one experiment together, and its plots into a
+    folder called like the page without its suffix; return the page's path."""
+    plots = {
+        name: svg for one in found for each in one if each.is_run for name, svg in plots_of(each).items()
+    }
+    folder = out.with_suffix("")
+    folder.mkdir(exist_ok=True)
+    for old in folder.glob("*.svg"):
+        if old.name not in plots:
+            old.unlink()
+    for name, svg in plots.items():
+        (folder / name).write_text(svg, encoding="utf-8")
+    aside = out.with_name(out.name + ".part")
+    aside.write_text(page(found, review, folder.name), encoding="utf-8")
+    os.replace(aside, out)
+    return out
+
+
+def page(found: Sequence[Sequence[Findings]], review: Sequence[Statement], folder: str) -> str:
+    """The page; plots lie in `folder` beside it."""
+    parts = [INTRODUCTION, "## The review, claim by claim", _review(found, review)]
+    for one in found:
+        parts += [f"## {one[0].claim}", f"`{one[0].experiment}`. Source: {one[0].source}."]
+        for each in one:
+            if each.is_run:
+                parts += _experiment(each, folder)
+        if idle := [each for each in one if not each.is_run]:
+            parts.append("Not run: " + ", ".join(f"`{each.command}`" for each in idle) + ".")
+    return "\n\n".join(parts) + "\n"
+
+
+def _review(found: Sequence[Sequence[Findings]], review: Sequence[Statement]) -> str:
+    by_name = {one[0].experiment: one for one in found}
+    rows = [("the review says", "known", "ours", "verdict", "by")]
+    for one in review:
+        rows.append((one.said, one.known, *_answer(one, by_name.get(one.experiment or ""))))
+    return _table(rows)
+
+
+def _answer(statement: Statement, found: Sequence[Findings] | None) -> tuple[str, str, str]:
+    """Our figure, the verdict, and how to get it."""
+    if statement.models:
+        costs = [count_cost(Architecture.from_name(model)) for model in statement.models]
+        figures = [f"{c.params / 1e6:.2f} M, {c.macs / 1e9:.2f} G" for c in costs]
+        counted = ", ".join(f"{m}: {text}" for m, text in zip(statement.models, figures, strict=True))
+        return counted, "counted", f"`resnext models {statement.models[-1]}`"
+    if found is None:
+        return "", "history", ""
+    run = [each for each in found if each.is_run]
+    if not run:
+        return "", "not run", f"`{found[0].command}`"
+    best = run[0]
+    first = best.findings[0]
+    return f"{best.scale}: {_figure(first)}", f"**{first.verdict}**", f"`{best.command}`"
+
+
+def _experiment(findings: Findings, folder: str) -> list[str]:
+    """One account: where and how, the claims, the arms, the plots."""
+    one = findings
+    about = f"### {one.scale}: {one.setting}"
+    made = [f"{one.planned} runs of each planned" + (f", intervals for {one.looks} looks" * (one.looks > 1))]
+    if one.seconds:
+        made.append(f"{one.seconds / 3600:.1f} h of training")
+    made += [*one.devices, f"commit {', '.join(one.commits)}"]
+    claims = [("claim", "published", "ours", "verdict")]
+    for finding in one.findings:
+        verdict = f"**{finding.verdict}**"
+        if finding.needed is not None:
+            verdict += f"; about {finding.needed} runs would tell"
+        published = "" if finding.paper is None else _number(finding.paper, finding.unit)
+        claims.append((finding.claim, published, _figure(finding), verdict))
+    plots = [f"![{_title(name)}]({folder}/{name})" for name in plots_of(one)]
+    return [about, f"`{one.command}`; {'; '.join(made)}.", _table(claims), _arms(one), *plots]
+
+
+def _arms(findings: Findings) -> str:
+    heads = ["arm", "network", "parameters (M)", "multiply-adds (M)"]
+    for name in findings.metrics.values():
+        heads += [f"{name}, published", f"{name}, ours: mean, deviation, n, interval"]
+    rows = [tuple(heads)]
+    for arm in findings.arms:
+        cells = [arm.name, f"`{arm.model}`"]
+        cells += ["" if value is None else f"{value / 1e6:.2f}" for value in (arm.params, arm.macs)]
+        for metric in findings.metrics:
+            cells += [_metric(arm.paper.get(metric), metric), _mean(arm, metric)]
+        rows.append(tuple(cells))
+    kept = [i for i in range(len(heads)) if any(row[i] for row in rows[1:])]
+    return _table([tuple(row[i] for i in kept) for row in rows])
+
+
+def _metric(value: float | None, metric: str) -> str:
+    return "" if value is None else f"{value:.3g}" if metric in IN_SECONDS else f"{value:.2f}"
+
+
+def _mean(arm: Arm, metric: str) -> str:
+    ours = arm.ours.get(metric)
+    if ours is None:
+        return ""
+    mean, low, high = (_metric(v, metric) for v in (ours.mean, ours.low, ours.high))
+    if ours.n == 1:
+        return f"{mean}, n = 1"
+    return f"{mean}, {_metric(ours.deviation, metric)}, {ours.n}, {low} to {high}"
+
+
+def _figure(finding: Finding) -> str:
+    """The figure that decided, with its interval."""
+    ours = finding.ours
+    if ours is None:
+        return "not run"
+    mean = _number(ours.mean, finding.unit)
+    if ours.n == 1:
+        return f"{mean} {finding.unit}, n = 1"
+    low, high = _number(ours.low, finding.unit), _number(ours.high, finding.unit)
+    return f"{mean} {finding.unit} ({low} to {high}), n = {ours.n}"
+
+
+def _number(value: float, unit: str) -> str:
+    return f"{value:+.2f}" if unit == "points" else f"{value:.2f}"
+
+
+def _title(plot: str) -> str:
+    return plot.removesuffix(".svg").replace("-", " ").replace("_", " ")
+
+
+def _table(rows: Sequence[tuple[str, ...]]) -> str:
+    head, *body = (f"| {' | '.join(cell.replace('|', '/') for cell in row)} |" for row in rows)
+    return "\n".join((head, "|---" * len(rows[0]) + "|", *body))
