@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ORACLE := .oracle/.ready
 
-.PHONY: demo test faults check format clean
+.PHONY: demo test faults miniature check format clean
 
 demo: $(READY)
 	$(BIN)/python -m resnext demo
@@ -16,6 +16,14 @@ test: $(READY) $(ORACLE)
 # Everything that is broken on purpose, in full (about 15 minutes); results go to results/faults.jsonl.
 faults: $(READY)
 	RESNEXT_FAULTS=full $(BIN)/python -m pytest -s tests/faults
+
+# Every experiment end to end, in seconds each, and the page about them; nothing is kept.
+miniature: $(READY)
+	place=$$(mktemp -d) && trap 'rm -rf "$$place"' EXIT && \
+	run="$(BIN)/python -m resnext experiments" where="--results $$place/results" && \
+	$$run run --scale miniature $$where --runs $$place/runs && \
+	$$run run --scale miniature $$where --runs $$place/none | grep "everything has been run" && \
+	$$run report $$where --out $$place/results.md && ls $$place/results/*.jsonl $$place/results.md
 
 check: $(READY)
 	$(BIN)/ruff check

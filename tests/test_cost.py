@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-from resnext.arch import Architecture
-from resnext.cost import count_cost
+from resnext.arch import BOTTLENECKS, SHORTCUTS, Architecture
+from resnext.cost import count_cost, count_parts
 from resnext.models import Network, create
 
 PUBLISHED = json.loads((Path(__file__).parents[1] / "results" / "published" / "networks.json").read_text())
@@ -48,6 +48,18 @@ def test_counts_are_those_of_a_real_pass() -> None:
     cost = count_cost(arch, 20)
     assert (cost.macs, cost.activations) == (macs, activations)
     assert cost.params == sum(p.numel() for p in network.parameters())
+
+
+@pytest.mark.parametrize("shortcut", SHORTCUTS)
+@pytest.mark.parametrize("transform", BOTTLENECKS)
+def test_every_kind_of_block_and_shortcut_can_be_counted(transform: str, shortcut: str) -> None:
+    arch = Architecture(
+        (1, 1), cardinality=1, base_width=8, transform=transform, shortcut=shortcut, stem="cifar"
+    )
+    parts = count_parts(arch, 16)
+    assert parts[-2].name == "layer2.0"
+    assert parts[-2].output == (arch.features, 8, 8)
+    assert sum(part.cost.params for part in parts) == sum(p.numel() for p in create(arch).parameters())
 
 
 def test_activations_of_the_paper_s_pair() -> None:

@@ -129,6 +129,37 @@ def test_runs_side_by_side(run: api.Run, data: Path) -> None:
     assert f"two {int((two & ~one).sum())} {int((one & ~two).sum())}" in page
 
 
+def test_two_recipes_by_two_seeds_each(run: api.Run, data: Path, tmp_path: Path) -> None:
+    """The figures are those of the runs' own answers; the order in which they are given decides only which
+    recipe is the first."""
+    runs = [
+        run.folder,
+        api.train(data, RECIPE, runs=tmp_path, seed=1).folder,
+        *(api.train(data, RECIPE, runs=tmp_path, seed=s, training__dropout=0.2).folder for s in (1, 0)),
+    ]
+    comparison = api.compare(runs)
+    assert comparison.differing == {"training.dropout": ("0.0", "0.2")}
+    assert comparison.seeds == (0, 1)
+    first, other, second_1, second_0 = (Account.read(path).right for path in runs)
+    assert comparison.tests == (paired_test(first, second_0), paired_test(other, second_1))
+    gains = [100 * (b.mean() - a.mean()) for a, b in ((first, second_0), (other, second_1))]
+    assert comparison.across is not None
+    assert comparison.across.mean == pytest.approx(np.mean(gains))
+    assert comparison.bootstrap.difference == pytest.approx(np.mean(gains))
+    assert "training.dropout: 0.0 against 0.2" in comparison.lines()
+    back = api.compare(runs[::-1])
+    assert back.bootstrap.difference == pytest.approx(-comparison.bootstrap.difference)
+    alone = api.compare([runs[0], runs[3]])
+    assert alone.across is None
+    assert "one seed says nothing" in alone.lines()[-1]
+    with pytest.raises(RunError, match="1 different recipes"):
+        api.compare(runs[:2])
+    with pytest.raises(RunError, match="seed 0 was run by one recipe only"):
+        api.compare(runs[:3:2])
+    with pytest.raises(RunError, match="seed 1 was run by one recipe only"):
+        api.compare([runs[0], runs[1], runs[3]])
+
+
 def test_folders_without_a_finished_run(run: api.Run, tmp_path: Path) -> None:
     with pytest.raises(RunError, match="no finished run"):
         api.write_report([tmp_path])

@@ -70,8 +70,9 @@ def count_parts(arch: Architecture, size_px: int | None = None) -> tuple[Part, .
                 bytes_moved[part] += VALUE_BYTES * values
             if isinstance(module, nn.Conv2d):
                 activations[part] += output.numel()
-            channels, height, width = (*output.shape[1:], 1, 1)[:3]
-            outputs[part] = channels, height, width  # the last one is the part's own
+            if output.dim() > 0:  # where there is no shortcut, a bare 0 stands for it
+                channels, height, width = (*output.shape[1:], 1, 1)[:3]
+                outputs[part] = channels, height, width  # the last one is the part's own
 
         module.register_forward_hook(add)
 

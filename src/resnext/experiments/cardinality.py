@@ -64,4 +64,5 @@ EXPERIMENT = Experiment(
             seeds=2,
         ),
     },
+    drawings=("cardinality", "curves"),
 )

@@ -31,14 +31,14 @@ PAPER = {
 GPU = {
     "half the cost": "resnet29",
     "deeper": "resnet56+stem=cifar",
-    "wider": "resnext29_1x104d",
-    "two paths": "resnext29_2x68d",
+    "wider": "resnext29_1x100d",
+    "two paths": "resnext29_2x64d",
     "many paths": "resnext29_64x4d",
 }
 LAPTOP = {
     "half the cost": "resnet20+template=24",
     "deeper": "resnet44+blocks=5-5-4+template=24+stem=cifar",
-    "wider": "resnext20_1x40d+template=24",
+    "wider": "resnext20_1x41d+template=24",
     "two paths": "resnext20_2x26d+template=24",
     "many paths": "resnext20_8x10d+template=24",
 }
@@ -68,4 +68,5 @@ EXPERIMENT = Experiment(
         "laptop": Study(arms(laptop_cifar, "cifar10", LAPTOP, ERRORS), _claims(LAPTOP), seeds=3),
         "miniature": Study(arms(miniature, "digits", MINIATURE), _claims(MINIATURE), seeds=2),
     },
+    drawings=("cost",),
 )

@@ -25,7 +25,7 @@ PAPER_100 = {"CIFAR-100 8x64d": "resnext29_8x64d", "CIFAR-100 16x64d": "resnext2
 GPU = {name: PAPER[name] for name in ("1x64d", "1x192d", "8x64d")}
 LAPTOP = {
     "1x24d": "resnet20+template=24",
-    "1x40d": "resnext20_1x40d+template=24",
+    "1x41d": "resnext20_1x41d+template=24",
     "2x26d": "resnext20_2x26d+template=24",
     "8x10d": "resnext20_8x10d+template=24",
 }
@@ -61,9 +61,10 @@ EXPERIMENT = Experiment(
         ),
         "laptop": Study(
             arms(laptop_cifar, "cifar10", LAPTOP),
-            (*_claims("1x40d", "2x26d", "8x10d"), lower("8x10d wins over 1x24d", "8x10d", than="1x24d")),
+            (*_claims("1x41d", "2x26d", "8x10d"), lower("8x10d wins over 1x24d", "8x10d", than="1x24d")),
             seeds=3,
         ),
         "miniature": Study(arms(miniature, "digits", MINIATURE), _claims(*MINIATURE), seeds=2),
     },
+    drawings=("cost",),
 )

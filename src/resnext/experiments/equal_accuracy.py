@@ -56,4 +56,5 @@ EXPERIMENT = Experiment(
             clock=Clock(batch=64, size_px=8, rounds=3),
         ),
     },
+    drawings=("time",),
 )

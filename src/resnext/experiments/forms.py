@@ -45,4 +45,5 @@ EXPERIMENT = Experiment(
         "laptop": Study(arms(laptop_cifar, "cifar10", LAPTOP), _claims(LAPTOP, 1.0), seeds=5),
         "miniature": Study(arms(miniature, "digits", MINIATURE), _claims(MINIATURE, 5.0), seeds=2),
     },
+    drawings=("curves",),
 )

@@ -22,6 +22,7 @@ from resnext.machine import find_machine
 from resnext.recipe import Recipe
 from resnext.results import append
 from resnext.run import Order, Run, Settled, Stepped, train
+from resnext.training.distribution import leads
 
 #: Told what is done, what there is to do, and something to read.
 Tell = Callable[[int, int, str], None]
@@ -120,7 +121,9 @@ class Timing:
         return 3.0 * once * clock.batch * (clock.rounds + 2)
 
     def run(self, place: Place, tell: Tell) -> Line | None:
-        """Time; the result line."""
+        """Time on one process; the result line, None for the others."""
+        if not leads():
+            return None
         clock = self.study.clock
         assert clock is not None
         contenders = [contender(arm.model) for arm in self.study.timed]

@@ -69,6 +69,7 @@ def _judge(
         planned=max(plans, default=study.seeds),
         looks=max(1, len(plans)),
         metrics={metric: METRICS[metric] for metric in study.metrics},
+        drawings=experiment.drawings,
         arms=tuple(arms),
         findings=tuple(findings),
         devices=tuple(dict.fromkeys(line["device"] for line in lines)),

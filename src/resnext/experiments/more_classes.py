@@ -67,4 +67,5 @@ EXPERIMENT = Experiment(
             seeds=2,
         ),
     },
+    drawings=("bars",),
 )

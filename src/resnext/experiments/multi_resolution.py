@@ -69,4 +69,5 @@ EXPERIMENT = Experiment(
             clock=Clock(batch=64, size_px=8, rounds=3),
         ),
     },
+    drawings=("cost",),
 )

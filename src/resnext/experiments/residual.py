@@ -16,13 +16,13 @@ from resnext.experiments.study import Experiment, Study, arms
 #: Top-1 errors of section 5.1.
 ERRORS = {"ResNet": 23.9, "ResNet without": 31.2, "ResNeXt": 22.2, "ResNeXt without": 26.1}
 CLAIMS: tuple[Claim, ...] = (
-    lower("ResNet is better with its shortcuts", "ResNet", than="ResNet without"),
-    lower("ResNeXt is better with its shortcuts", "ResNeXt", than="ResNeXt without"),
     hurts_more(
         "removing the shortcuts hurts ResNet more",
         ("ResNet", "ResNet without"),
         ("ResNeXt", "ResNeXt without"),
     ),
+    lower("ResNet is better with its shortcuts", "ResNet", than="ResNet without"),
+    lower("ResNeXt is better with its shortcuts", "ResNeXt", than="ResNeXt without"),
     lower("without shortcuts ResNeXt is better than ResNet", "ResNeXt without", than="ResNet without"),
 )
 
@@ -63,4 +63,5 @@ EXPERIMENT = Experiment(
             seeds=2,
         ),
     },
+    drawings=("bars", "curves"),
 )

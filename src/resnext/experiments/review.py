@@ -66,8 +66,7 @@ REVIEW: tuple[Statement, ...] = (
     ),
     Statement(
         "Simpler than Inception, with fewer hyper-parameters",
-        "the paper's own judgement: 3 numbers; GoogLeNet's table 1 has 54",
-        experiment="merging",
+        "the paper's own judgement: three numbers; table 1 of GoogLeNet has 54 (Szegedy et al. 2015)",
     ),
     Statement(
         "Hungry for resources because of the extra dimension",

@@ -43,7 +43,7 @@ EXPERIMENT = Experiment(
             arms(
                 paper_imagenet,
                 "imagenet",
-                _models("resnet50", "resnet50", "resnext50_32x4d", "resnext50_1x110d"),
+                _models("resnet50", "resnet50", "resnext50_32x4d", "resnext50_1x111d"),
                 ERRORS,
             ),
             CLAIMS,
@@ -54,7 +54,7 @@ EXPERIMENT = Experiment(
             arms(
                 gpu_cifar,
                 "cifar10",
-                _models("resnet29", "resnet29", "resnext29_32x4d", "resnext29_1x110d"),
+                _models("resnet29", "resnet29", "resnext29_32x4d", "resnext29_1x111d"),
                 ERRORS,
             ),
             CLAIMS,
@@ -93,4 +93,5 @@ EXPERIMENT = Experiment(
             clock=Clock(batch=64, size_px=8, rounds=3),
         ),
     },
+    drawings=("cost", "time"),
 )

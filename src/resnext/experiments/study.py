@@ -10,6 +10,8 @@ from resnext.experiments.claims import ERROR, STEP_S, Claim
 from resnext.recipe import Recipe
 
 Scale = Literal["paper", "gpu", "laptop", "miniature"]
+#: Error against cardinality, curves of training and validation, bars, error against cost and against time.
+Drawing = Literal["cardinality", "curves", "bars", "cost", "time"]
 SCALES: tuple[Scale, ...] = ("paper", "gpu", "laptop", "miniature")
 
 
@@ -100,9 +102,10 @@ class Study:
 
 @dataclass(frozen=True)
 class Experiment:
-    """`claim` in one sentence, its `source`, and the studies by scale."""
+    """`claim` in one sentence, its `source`, the studies by scale, and what is drawn of their outcome."""
 
     name: str
     claim: str
     source: str
     studies: Mapping[Scale, Study]
+    drawings: tuple[Drawing, ...]

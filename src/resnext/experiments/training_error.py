@@ -39,4 +39,5 @@ EXPERIMENT = Experiment(
         "laptop": Study(arms(laptop_cifar, "cifar10", LAPTOP), _claims(*LAPTOP), seeds=5),
         "miniature": Study(arms(miniature, "digits", MINIATURE), _claims(*MINIATURE), seeds=2),
     },
+    drawings=("curves",),
 )

@@ -29,33 +29,36 @@ paired seeds (Student's t); the number of seeds was fixed before the first run."
 def write_findings(found: Sequence[Sequence[Findings]], review: Sequence[Statement], out: Path) -> Path:
     """Write the page about each experiment's findings, those of one experiment together, and its plots into a
     folder called like the page without its suffix; return the page's path."""
-    plots = {
-        name: svg for one in found for each in one if each.is_run for name, svg in plots_of(each).items()
-    }
     folder = out.with_suffix("")
     folder.mkdir(exist_ok=True)
+    text, plots = page(found, review, folder.name)
     for old in folder.glob("*.svg"):
         if old.name not in plots:
             old.unlink()
     for name, svg in plots.items():
         (folder / name).write_text(svg, encoding="utf-8")
     aside = out.with_name(out.name + ".part")
-    aside.write_text(page(found, review, folder.name), encoding="utf-8")
+    aside.write_text(text, encoding="utf-8")
     os.replace(aside, out)
     return out
 
 
-def page(found: Sequence[Sequence[Findings]], review: Sequence[Statement], folder: str) -> str:
-    """The page; plots lie in `folder` beside it."""
+def page(
+    found: Sequence[Sequence[Findings]], review: Sequence[Statement], folder: str
+) -> tuple[str, dict[str, str]]:
+    """The page, and the plots by name that it shows from `folder` beside it."""
     parts = [INTRODUCTION, "## The review, claim by claim", _review(found, review)]
+    plots: dict[str, str] = {}
     for one in found:
         parts += [f"## {one[0].claim}", f"`{one[0].experiment}`. Source: {one[0].source}."]
         for each in one:
             if each.is_run:
-                parts += _experiment(each, folder)
+                own = plots_of(each)
+                parts += [*_experiment(each), *(f"![{_title(name)}]({folder}/{name})" for name in own)]
+                plots |= own
         if idle := [each for each in one if not each.is_run]:
             parts.append("Not run: " + ", ".join(f"`{each.command}`" for each in idle) + ".")
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(parts) + "\n", plots
 
 
 def _review(found: Sequence[Sequence[Findings]], review: Sequence[Statement]) -> str:
@@ -83,8 +86,8 @@ def _answer(statement: Statement, found: Sequence[Findings] | None) -> tuple[str
     return f"{best.scale}: {_figure(first)}", f"**{first.verdict}**", f"`{best.command}`"
 
 
-def _experiment(findings: Findings, folder: str) -> list[str]:
-    """One account: where and how, the claims, the arms, the plots."""
+def _experiment(findings: Findings) -> list[str]:
+    """One account: where and how, the claims, the arms."""
     one = findings
     about = f"### {one.scale}: {one.setting}"
     made = [f"{one.planned} runs of each planned" + (f", intervals for {one.looks} looks" * (one.looks > 1))]
@@ -98,8 +101,7 @@ def _experiment(findings: Findings, folder: str) -> list[str]:
             verdict += f"; about {finding.needed} runs would tell"
         published = "" if finding.paper is None else _number(finding.paper, finding.unit)
         claims.append((finding.claim, published, _figure(finding), verdict))
-    plots = [f"![{_title(name)}]({folder}/{name})" for name in plots_of(one)]
-    return [about, f"`{one.command}`; {'; '.join(made)}.", _table(claims), _arms(one), *plots]
+    return [about, f"`{one.command}`; {'; '.join(made)}.", _table(claims), _arms(one)]
 
 
 def _arms(findings: Findings) -> str:

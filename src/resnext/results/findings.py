@@ -46,8 +46,9 @@ class Finding:
 
 @dataclass(frozen=True)
 class Findings:
-    """One experiment at one scale; `metrics` are the names of its figures for people. `planned` runs were
-    fixed before the first; intervals are corrected for `looks`, the times that another number was planned."""
+    """One experiment at one scale; `metrics` are the names of its figures for people, `drawings` the plots
+    that show them. `planned` runs were fixed before the first; intervals are corrected for `looks`, the times
+    that another number was planned."""
 
     experiment: str
     claim: str
@@ -57,6 +58,7 @@ class Findings:
     planned: int
     looks: int
     metrics: dict[str, str]
+    drawings: tuple[str, ...]
     arms: tuple[Arm, ...]
     findings: tuple[Finding, ...]
     devices: tuple[str, ...] = ()

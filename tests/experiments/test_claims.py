@@ -1,0 +1,98 @@
+"""What claims say of figures: the paper's own, and made-up ones."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from resnext.experiments import EXPERIMENTS
+from resnext.experiments.claims import Alike, Claim, Gain, Times, doublings, falls, hurts_more, lower
+from resnext.results import Finding
+
+#: By the sentences of the paper and its tables.
+PUBLISHED = {
+    ("cardinality", "32x4d has a lower error than 1x64d"): 1.7,
+    ("cardinality", "101 layers 32x4d has a lower error than 101 layers 1x64d"): 0.8,
+    ("training_error", "101 layers 32x4d has a lower training error than 101 layers 1x64d"): 4.0,
+    ("cardinality_vs_depth_vs_width", "many paths win more than a deeper network"): 1.3,
+    ("cardinality_vs_depth_vs_width", "many paths win more than a wider network"): 0.9,
+    ("residual", "ResNet is better with its shortcuts"): 7.3,
+    ("residual", "ResNeXt is better with its shortcuts"): 3.9,
+    ("residual", "removing the shortcuts hurts ResNet more"): 3.4,
+    ("more_classes", "ResNeXt wins among all classes"): 3.2,
+    ("more_classes", "101 layers ResNeXt wins among all classes"): 2.3,
+    ("more_classes", "ResNeXt wins among the tested classes alone"): 2.7,
+    ("more_classes", "101 layers ResNeXt wins among the tested classes alone"): 2.0,
+    ("multi_resolution", "four resolutions have a lower error"): 0.85,
+    ("speed", "32x4d takes longer than 1x64d"): 1.357,
+    ("equal_accuracy", "their errors are within 0.5 points"): 0.2,
+}
+
+
+@pytest.mark.parametrize(("name", "text"), PUBLISHED)
+def test_the_published_figures_through_our_claims(name: str, text: str) -> None:
+    study = EXPERIMENTS[name].studies["paper"]
+    claim = next(claim for claim in study.claims if claim.text == text)
+    paper = {arm.name: arm.paper[claim.metric] for arm in study.arms if claim.metric in arm.paper}
+    assert claim.find(paper, [], 0.95).paper == pytest.approx(PUBLISHED[name, text], abs=1e-3)
+
+
+def find(claim: Claim, *seeds: dict[str, float]) -> Finding:
+    return claim.find({}, seeds, 0.95)
+
+
+def test_verdicts() -> None:
+    claim = lower("b wins", "b", than="a")
+    assert find(claim).verdict == "not run"
+    assert find(claim, {"a": 5, "b": 4}).verdict == "not resolved"  # one run shows nothing
+    clear = [{"a": 5.0, "b": 4.0}, {"a": 6.0, "b": 5.1}, {"a": 5.5, "b": 4.4}]
+    assert find(claim, *clear).verdict == "holds"
+    assert find(lower("a wins", "a", than="b"), *clear).verdict == "reversed"
+    noisy = find(claim, {"a": 5.0, "b": 4.0}, {"a": 5.0, "b": 5.5}, {"a": 5.0, "b": 4.2})
+    assert noisy.verdict == "not resolved"
+    assert noisy.needed is not None
+    assert noisy.needed > 3
+
+
+@given(st.lists(st.tuples(st.floats(1, 99), st.floats(1, 99)), min_size=2, max_size=6))
+def test_a_claim_and_its_opposite_never_both_hold(pairs: list[tuple[float, float]]) -> None:
+    seeds = [{"a": a, "b": b} for a, b in pairs]
+    opposite = {"holds": "reversed", "reversed": "holds", "not resolved": "not resolved"}
+    one, other = (find(lower("x", *arms), *seeds) for arms in (("a", "b"), ("b", "a")))
+    assert other.verdict == opposite[one.verdict]
+    ratio, inverse = (find(Times("x", "step_s", *arms), *seeds) for arms in (("a", "b"), ("b", "a")))
+    assert inverse.verdict == opposite[ratio.verdict]
+    assert ratio.ours is not None
+    assert inverse.ours is not None
+    assert ratio.ours.mean * inverse.ours.mean == pytest.approx(1)
+
+
+def test_alike_takes_the_whole_interval() -> None:
+    claim = Alike("a and b", "top1_error", "a", "b", margin=1.0)
+    near = [{"a": 5.0, "b": 5.1}, {"a": 6.0, "b": 5.9}, {"a": 5.5, "b": 5.6}]
+    assert find(claim, *near).verdict == "holds"
+    assert find(claim, *({"a": s["a"], "b": s["b"] + 3} for s in near)).verdict == "reversed"
+    assert find(claim, {"a": 5.0, "b": 5.9}, {"a": 5.0, "b": 4.1}).verdict == "not resolved"
+
+
+def test_falls_is_the_slope_of_the_line_through_all_arms() -> None:
+    along = doublings(["1x64d", "2x40d", "101 layers 4x24d", "32x4d"])
+    assert list(along.values()) == [0, 1, 2, 5]
+    errors = dict(zip(along, (23.9, 23.0, 22.6, 22.2), strict=True))
+    slope = np.polyfit(list(along.values()), list(errors.values()), 1)[0]
+    assert falls("x", along).figure(errors) == pytest.approx(-slope)
+
+
+def test_an_interaction_does_not_see_what_both_share() -> None:
+    claim = hurts_more("x", ("a", "a without"), ("b", "b without"))
+    of = {"a": 20.0, "a without": 27.0, "b": 18.0, "b without": 22.0}
+    assert claim.figure(of) == 3.0
+    assert claim.figure({name: value + 5 for name, value in of.items()}) == 3.0
+
+
+def test_a_gain_counts_seeds_that_all_its_arms_have() -> None:
+    claim: Gain = lower("b wins", "b", than="a")
+    assert set(claim.arms) == {"a", "b"}
+    assert find(claim, {"a": 5.0, "b": 4.0, "c": 1.0}).values == (1.0,)

@@ -1,0 +1,175 @@
+"""Experiments are run, found again, gone on with and judged: with scanned digits, in seconds."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from resnext import api
+from resnext.experiments import EXPERIMENTS, Ledger, Place, judge
+from resnext.experiments.jobs import Training, add_shown_error
+from resnext.experiments.ledger import step_times
+from resnext.results import append, read_lines
+
+CARDINALITY, SHARING = EXPERIMENTS["cardinality"], EXPERIMENTS["training_error"]
+
+
+def silent(done: int, total: int, values: str) -> None:
+    assert 0 <= done <= total
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """Where one seed of `cardinality` has been run."""
+    root = tmp_path_factory.mktemp("experiments")
+    place = Place(root / "results", root / "data", root / "runs", "cpu", 0)
+    for job in jobs(place):
+        api.carry_out(job, place, silent)
+    return place
+
+
+def jobs(place: Place, experiment: api.Experiment = CARDINALITY, seeds: int = 1) -> list[api.Job]:
+    return api.missing_jobs([experiment], "miniature", seeds, Ledger.read(place.results), place)
+
+
+def test_what_has_been_run_is_not_run_again(place: Place) -> None:
+    lines = read_lines(place.results / "miniature.jsonl")
+    assert [(line["arm"], line["seed"]) for line in lines] == [("1x16d", 0), ("4x6d", 0)]
+    assert jobs(place) == []
+    assert jobs(place, SHARING) == []  # it has the same arms
+    more = jobs(place, seeds=2)
+    assert [(job.arm.name, job.recipe.seed) for job in more if isinstance(job, Training)] == [
+        ("1x16d", 1),
+        ("4x6d", 1),
+    ]
+    both = api.missing_jobs([CARDINALITY, SHARING], "miniature", 2, Ledger.read(place.results), place)
+    assert both == more
+    assert "everything" in api.tell_cost([], Ledger.read(place.results), place)
+    assert "2 to run" in api.tell_cost(more, Ledger.read(place.results), place)
+
+
+def test_another_recipe_is_another_run(place: Place) -> None:
+    ledger = Ledger.read(place.results)
+    arm = CARDINALITY.studies["miniature"].arms[0]
+    assert ledger.training(arm.recipe, "digits") is not None
+    for changed in (
+        replace(arm.recipe, epochs=3),
+        replace(arm.recipe, seed=1),
+        replace(arm.recipe, training=replace(arm.recipe.training, lr=0.1)),
+    ):
+        assert ledger.training(changed, "digits") is None
+    assert ledger.training(arm.recipe, "cifar10") is None
+    (line, *_) = read_lines(place.results / "miniature.jsonl")
+    del line["recipe"]["training"]["dropout"]  # as written before there was such a setting
+    assert Ledger([line]).training(arm.recipe, "digits") is line
+    assert (
+        Ledger([line]).training(
+            replace(arm.recipe, training=replace(arm.recipe.training, dropout=0.1)), "digits"
+        )
+        is None
+    )
+
+
+def test_an_interrupted_run_goes_on_and_ends_as_if_undisturbed(place: Place, tmp_path: Path) -> None:
+    job, _ = jobs(Place(tmp_path / "results", runs=tmp_path, device="cpu", workers=0))
+    elsewhere = Place(tmp_path / "results", place.data, tmp_path / "runs", "cpu", 0)
+    first: list[int] = []
+
+    def interrupt(done: int, total: int, values: str) -> None:
+        if done == total // 2 + 2:  # in the second epoch
+            raise KeyboardInterrupt
+
+    def watch(done: int, total: int, values: str) -> None:
+        first.append(done)
+
+    with pytest.raises(KeyboardInterrupt):
+        api.carry_out(job, elsewhere, interrupt)
+    assert read_lines(elsewhere.results / "miniature.jsonl") == []
+    line = api.carry_out(job, elsewhere, watch)
+    assert line is not None
+    assert first[0] > 0
+    undisturbed = read_lines(place.results / "miniature.jsonl")[0]
+    assert line["metrics"] == undisturbed["metrics"]
+    assert line["commit"] == undisturbed["commit"]
+
+
+def test_findings_are_the_lines_figures(place: Place) -> None:
+    (found,) = judge(CARDINALITY, "miniature", Ledger.read(place.results))
+    lines = {line["arm"]: line for line in read_lines(place.results / "miniature.jsonl")}
+    for arm in found.arms:
+        assert arm.ours["top1_error"].mean == lines[arm.name]["metrics"]["test"]["top1_error"]
+        assert (arm.params, arm.macs) == (lines[arm.name]["cost"]["params"], lines[arm.name]["cost"]["macs"])
+    gain = found.findings[0]
+    errors = [lines[name]["metrics"]["test"]["top1_error"] for name in ("1x16d", "4x6d")]
+    assert gain.values == pytest.approx((errors[0] - errors[1],))
+    assert gain.verdict == "not resolved"
+    (training,) = judge(SHARING, "miniature", Ledger.read(place.results))
+    assert training.findings[0].values == pytest.approx(
+        (lines["1x16d"]["curve"][-1]["train_top1_error"] - lines["4x6d"]["curve"][-1]["train_top1_error"],)
+    )
+    assert judge(CARDINALITY, "laptop", Ledger.read(place.results))[0].is_run is False
+
+
+def with_seeds(lines: list[dict[str, Any]], errors: dict[str, list[float]], planned: list[int]) -> Ledger:
+    """The lines again with these errors for each seed, as if so many runs had been planned then."""
+    made = []
+    for line in lines:
+        for seed, (error, plan) in enumerate(zip(errors[line["arm"]], planned, strict=True)):
+            copy = json.loads(json.dumps(line)) | {"seed": seed, "planned": plan}
+            copy["recipe"]["seed"] = seed
+            copy["metrics"]["test"]["top1_error"] = error
+            made.append(copy)
+    return Ledger(made)
+
+
+def test_more_runs_after_a_look_widen_the_interval(place: Place) -> None:
+    lines = read_lines(place.results / "miniature.jsonl")
+    errors = {"1x16d": [30.0, 31.0, 30.5, 30.2], "4x6d": [29.0, 30.2, 29.0, 29.1]}
+    (once,) = judge(CARDINALITY, "miniature", with_seeds(lines, errors, [4, 4, 4, 4]))
+    (twice,) = judge(CARDINALITY, "miniature", with_seeds(lines, errors, [2, 2, 4, 4]))
+    assert (once.looks, twice.looks) == (1, 2)
+    assert once.findings[0].values == twice.findings[0].values
+    one, two = once.findings[0].ours, twice.findings[0].ours
+    assert one is not None
+    assert two is not None
+    assert two.low < one.low < one.high < two.high
+    assert once.findings[0].verdict == "holds"
+
+
+def test_steps_are_timed_in_turns_and_found_by_machine(tmp_path: Path) -> None:
+    speed, place = EXPERIMENTS["speed"], Place(tmp_path, runs=tmp_path, device="cpu")
+    (job,) = jobs(place, speed)
+    line = api.carry_out(job, place, silent)
+    assert line is not None
+    times = step_times(line)
+    assert jobs(place, speed) == []
+    append(line | {"device": "another"}, tmp_path / "miniature.jsonl")
+    append(line | {"device": "a third", "failed": {"x": "y"}}, tmp_path / "miniature.jsonl")
+    found = judge(speed, "miniature", Ledger.read(tmp_path))
+    assert [one.devices for one in found] == [(line["device"],), ("another",)]
+    ratio = times["resnext11_4x6d+template=16"] / times["resnet11+template=16"]
+    assert found[0].findings[0].values == pytest.approx((ratio,))
+
+
+def test_the_error_among_shown_classes(tmp_path: Path) -> None:
+    """Of five classes two are shown: the best of these two is the answer."""
+    rng = np.random.default_rng(0)
+    probabilities = rng.dirichlet(np.ones(5), 200).astype(np.float32)
+    labels = rng.choice([1, 4], 200)
+    table = pa.table({"label": labels, "probabilities": list(probabilities)})
+    pq.write_table(table, tmp_path / "test.parquet")
+    line: dict[str, Any] = {"metrics": {"test": {}}}
+    add_shown_error(line, tmp_path / "test.parquet")
+    wrong = np.where(probabilities[:, 1] > probabilities[:, 4], 1, 4) != labels
+    assert line["metrics"]["test"]["shown_top1_error"] == pytest.approx(100 * wrong.mean())
+    everything: dict[str, Any] = {"metrics": {"test": {}}}
+    pq.write_table(table.set_column(0, "label", [np.arange(200) % 5]), tmp_path / "test.parquet")
+    add_shown_error(everything, tmp_path / "test.parquet")
+    assert everything == {"metrics": {"test": {}}}

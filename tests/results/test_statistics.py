@@ -1,0 +1,72 @@
+"""Intervals and tests, against scipy and against what they promise."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from resnext.results import bootstrap_difference, interval, runs_to_resolve
+
+
+def test_the_interval_is_student_s() -> None:
+    values = [22.4, 21.9, 23.0, 22.2]
+    theirs = stats.ttest_1samp(values, 0.0).confidence_interval(0.9)
+    ours = interval(values, 0.9)
+    assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high))
+    assert (ours.mean, ours.deviation, ours.n) == pytest.approx((np.mean(values), np.std(values, ddof=1), 4))
+
+
+def test_the_interval_holds_the_truth_as_often_as_it_says() -> None:
+    """Of three normal values, 95 % of the time: the normal interval would at 86 %."""
+    draws = np.random.default_rng(0).normal(7.0, 2.0, (2000, 3))
+    held = [one.low < 7.0 < one.high for one in map(interval, draws)]
+    assert np.mean(held) == pytest.approx(0.95, abs=0.015)
+
+
+def test_one_value_shows_nothing() -> None:
+    one = interval([3.0])
+    assert one.mean == 3.0
+    assert math.isnan(one.deviation)
+    assert (one.low, one.high) == (-math.inf, math.inf)
+    assert runs_to_resolve(1.0, one.deviation) is None
+
+
+@given(st.floats(0.05, 5), st.floats(0.05, 5), st.sampled_from([0.9, 0.95, 0.99]))
+def test_so_many_runs_resolve_and_one_less_does_not(
+    distance: float, deviation: float, confidence: float
+) -> None:
+    def reach(n: int) -> float:
+        return float(stats.t.ppf((1 + confidence) / 2, n - 1)) * deviation / math.sqrt(n)
+
+    n = runs_to_resolve(distance, deviation, confidence)
+    if n is None:
+        assert reach(10_000) >= distance
+    else:
+        assert reach(n) < distance
+        assert n == 2 or reach(n - 1) >= distance
+
+
+def test_the_bootstrap_of_one_pair_is_scipy_s() -> None:
+    rng = np.random.default_rng(1)
+    first = rng.random(800) < 0.6
+    second = np.where(rng.random(800) < 0.3, rng.random(800) < 0.8, first)
+    ours = bootstrap_difference(first[None], second[None])
+    differences = second.astype(float) - first
+    theirs = stats.bootstrap((differences,), np.mean, method="percentile", rng=rng).confidence_interval
+    assert ours.difference == pytest.approx(100 * differences.mean())
+    assert (ours.low, ours.high) == pytest.approx((100 * theirs.low, 100 * theirs.high), abs=0.3)
+
+
+def test_seeds_that_disagree_widen_the_bootstrap() -> None:
+    """The same pictures, once with runs that come out alike and once with runs that do not."""
+    rng = np.random.default_rng(2)
+    first = np.tile(rng.random(500) < 0.5, (3, 1))
+    alike = np.stack([first[0] | (rng.random(500) < 0.1) for _ in range(3)])
+    apart = np.stack([first[0] | (rng.random(500) < share) for share in (0.0, 0.1, 0.2)])
+    narrow, wide = bootstrap_difference(first, alike), bootstrap_difference(first, apart)
+    assert wide.high - wide.low > 1.5 * (narrow.high - narrow.low)
