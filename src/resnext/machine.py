@@ -74,6 +74,13 @@ def room_for_pictures(processes: int) -> int:
     return memory // 8 // processes
 
 
+def room_on_device(machine: Machine, processes: int) -> int:
+    """As `room_for_pictures`, where they are computed on; 0 where the device does not tell its memory."""
+    if machine.device.type == "cuda":
+        return torch.cuda.get_device_properties(machine.device).total_memory // 8
+    return 0 if machine.is_gpu else room_for_pictures(processes)
+
+
 def default_workers(machine: Machine, size_px: int, processes: int = 1) -> int:
     """Decoding processes: none for small pictures or a CPU that has to compute as well, else the cores,
     shared by `processes` that train on this machine."""

@@ -40,11 +40,16 @@ class PadCrop:
 
     def __call__(self, image: Image.Image, random: Generator) -> Image.Image:
         image = resize_and_crop(image, self.resize)
-        farthest = image.width + self.pad_px - self.size_px
-        left, top = (int(v) for v in random.integers(-self.pad_px, farthest, 2, endpoint=True))
+        left, top = self.draw(random)
         square = Image.new("RGB", (self.size_px, self.size_px), self.fill)
         square.paste(image, (-left, -top))
         return square
+
+    def draw(self, random: Generator) -> tuple[int, int]:
+        """(left, top) of the square; in the margin they are negative."""
+        farthest = self.resize.crop_px + self.pad_px - self.size_px
+        left, top = random.integers(-self.pad_px, farthest, 2, endpoint=True).tolist()
+        return left, top
 
 
 @dataclass(frozen=True)
@@ -159,14 +164,18 @@ class Erasing:
     fill: Colour
 
     def __call__(self, image: Image.Image, random: Generator) -> Image.Image:
-        if random.random() < self.probability:
-            width, height = image.size
-            box = _draw_box(width, height, (0.02, 0.33), (0.3, 3.3), (width - 1, height - 1), random)
-            if box is not None:
-                left, top, w, h = box
-                image = image.copy()
-                image.paste(self.fill, (left, top, left + w, top + h))
+        box = self.draw(*image.size, random)
+        if box is not None:
+            left, top, w, h = box
+            image = image.copy()
+            image.paste(self.fill, (left, top, left + w, top + h))
         return image
+
+    def draw(self, width: int, height: int, random: Generator) -> tuple[int, int, int, int] | None:
+        """(left, top, width, height) of the box in a picture of this size, where there is one."""
+        if random.random() >= self.probability:
+            return None
+        return _draw_box(width, height, (0.02, 0.33), (0.3, 3.3), (width - 1, height - 1), random)
 
 
 Step = PadCrop | ResizedCrop | Flip | RandAugment | TrivialAugment | ColourJitter | Lighting | Erasing

@@ -18,9 +18,17 @@ from resnext.data.batches import Batch, Part, on_device, training_batches
 from resnext.data.decode import BadPicture
 from resnext.data.mixing import Mixing
 from resnext.data.pictures import Kept, Pictures, Splits
+from resnext.data.resident import Cuts, resident_batches
 from resnext.data.sources import read_splits
 from resnext.engine import Classifier
-from resnext.machine import DeviceError, Machine, default_workers, find_machine, room_for_pictures
+from resnext.machine import (
+    DeviceError,
+    Machine,
+    default_workers,
+    find_machine,
+    room_for_pictures,
+    room_on_device,
+)
 from resnext.models import Network
 from resnext.results import ResultLine, stamp
 from resnext.run.beginning import (
@@ -111,8 +119,7 @@ class _Training:
             self.workers = default_workers(self.machine, side_px, self.group.local_size)
         if self.contract.input.height_px <= KEPT_UP_TO_PX:
             room = room_for_pictures(self.group.local_size * max(1, self.workers)) // 2
-            train, val = Kept(self.splits.train, room), Kept(self.splits.val, room)
-            self.splits = replace(self.splits, train=train, val=val)
+            self.splits = replace(self.splits, val=Kept(self.splits.val, room))
 
     def attend(self) -> Generator[Event, None, None]:
         """Train while status.json says at every moment how the run stands."""
@@ -234,10 +241,14 @@ class _Training:
         if self.group.size > 1:
             part = Part(self.group.rows(self.plan.batch), before=mixes)
         augmentation = build_augmentation(self.recipe, self.contract)
-        pin = self.machine.device.type == "cuda"
-        return training_batches(
-            self.splits.train, augmentation, self.plan, first_step, self.workers or 0, part, pin
-        )
+        train, machine, processes = self.splits.train, self.machine, self.group.local_size
+        if self.contract.input.height_px <= KEPT_UP_TO_PX and train.window is None:
+            cuts = Cuts.of(augmentation)
+            if cuts is not None and cuts.bytes(len(train)) <= room_on_device(machine, processes):
+                return resident_batches(train, cuts, machine.device, self.plan, first_step, part)
+            train = Kept(train, room_for_pictures(processes * max(1, self.workers or 0)) // 2)
+        pin = machine.device.type == "cuda"
+        return training_batches(train, augmentation, self.plan, first_step, self.workers or 0, part, pin)
 
     def _steps(self, state: State, batches: Iterator[Batch], forward: nn.Module) -> Iterator[Step]:
         mixing = build_mixing(self.recipe, len(self.contract.classes))
