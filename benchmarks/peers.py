@@ -73,7 +73,7 @@ def main() -> None:
         run = {"step": api.bench_step, "infer": api.bench_infer}[options.what]
         every = [one for name in options.of for one in contenders(name)]
         every += [api.contender(name) for name in options.ours_only]
-        table = run(every, api.modes_of(options.mode), options.batch, rounds=options.rounds)
+        table = run(every, api.modes_of(options.mode), api.Turns(options.batch, rounds=options.rounds))
     show(table)
     append(table.to_line(), RESULTS)
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from resnext.bench import Contender, Mode, bench_data, bench_infer, bench_step, contender, modes_of
+from resnext.bench import Contender, Mode, Turns, bench_data, bench_infer, bench_step, contender, modes_of
 from resnext.bench.table import rows_of
 from resnext.cli import main
 from resnext.roofline import Limits, training_step
@@ -44,7 +44,7 @@ def test_networks_are_timed_beside_each_other(bench: Any) -> None:
     told: list[tuple[int, int]] = []
     modes = [Mode(), Mode(channels_last=False)]
     table = bench(
-        [contender(name) for name in NAMES], modes, 4, 16, 2, "cpu", lambda a, b: told.append((a, b))
+        [contender(name) for name in NAMES], modes, Turns(4, 16, 2, "cpu"), lambda a, b: told.append((a, b))
     )
     assert [row.what for row in table.rows] == [f"{n}, {m.name}" for n in NAMES for m in modes]
     assert all(row.median_s > 0 and row.pictures_per_s == 4 / row.median_s for row in table.rows)
@@ -67,7 +67,7 @@ def test_training_is_what_a_step_does() -> None:
             return nets[0]
 
         before = contender(NAMES[0]).make().state_dict()["conv1.weight"]
-        bench([Contender("ours", make)], [Mode()], 2, 16, 1, "cpu")
+        bench([Contender("ours", make)], [Mode()], Turns(2, 16, 1, "cpu"))
         assert before.equal(nets[0].state_dict()["conv1.weight"]) != changes
 
 
@@ -80,7 +80,7 @@ def test_what_fails_is_named_and_the_others_are_timed() -> None:
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             raise RuntimeError("does not run here\nand more")
 
-    table = bench_infer([Contender("broken", Broken), contender(NAMES[0])], [Mode()], 2, 16, 1, "cpu")
+    table = bench_infer([Contender("broken", Broken), contender(NAMES[0])], [Mode()], Turns(2, 16, 1, "cpu"))
     assert table.failed == {"broken, eager float32 channels-last": "RuntimeError: does not run here"}
     assert [row.what for row in table.rows] == [f"{NAMES[0]}, eager float32 channels-last"]
 

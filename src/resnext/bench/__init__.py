@@ -1,7 +1,7 @@
 """Times side by side: training steps, answers and the data path, beside peers and the machine's limits."""
 
 from resnext.bench.cases import Contender, Mode, contender, modes_of
-from resnext.bench.runs import bench_data, bench_infer, bench_step
+from resnext.bench.runs import Turns, bench_data, bench_infer, bench_step
 from resnext.bench.table import Row, Table
 
 __all__ = [
@@ -9,6 +9,7 @@ __all__ = [
     "Mode",
     "Row",
     "Table",
+    "Turns",
     "bench_data",
     "bench_infer",
     "bench_step",

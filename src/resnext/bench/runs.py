@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -31,13 +32,29 @@ VALUE_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
+@dataclass(frozen=True)
+class Turns:
+    """How networks are timed: pictures a call, their side (their stem's own if None), how often, on what."""
+
+    batch: int = 8
+    size_px: int | None = None
+    rounds: int = 10
+    device: str | None = None
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is timed: `call` makes it of a network, `kernels` are the least that it takes."""
+
+    name: str
+    call: Callable[[nn.Module, Tensor, Mode], Callable[[], object]]
+    kernels: Callable[[Architecture, int, int, int], Iterable[Kernel]]
+
+
 def bench_step(
     contenders: Sequence[Contender],
     modes: Sequence[Mode],
-    batch: int = 8,
-    size_px: int | None = None,
-    rounds: int = 10,
-    device: str | None = None,
+    turns: Turns | None = None,
     progress: Progress | None = None,
 ) -> Table:
     """Time training steps of every contender in every mode.
@@ -45,41 +62,30 @@ def bench_step(
     The limit is that of a step whose passes between convolutions are fused. Ratios are to the first row.
     Raises `DeviceError`.
     """
-    return _bench(
-        "step", step_call, _step_kernels, contenders, modes, batch, size_px, rounds, device, progress
-    )
+    return _bench(Work("step", step_call, _step_kernels), contenders, modes, turns or Turns(), progress)
 
 
 def bench_infer(
     contenders: Sequence[Contender],
     modes: Sequence[Mode],
-    batch: int = 8,
-    size_px: int | None = None,
-    rounds: int = 10,
-    device: str | None = None,
+    turns: Turns | None = None,
     progress: Progress | None = None,
 ) -> Table:
     """Time the answers of every contender in every mode, as `bench_step` does; the limit is that of its
     convolutions alone, with all norms folded into them."""
-    return _bench(
-        "infer", answer_call, _answer_kernels, contenders, modes, batch, size_px, rounds, device, progress
-    )
+    return _bench(Work("infer", answer_call, _answer_kernels), contenders, modes, turns or Turns(), progress)
 
 
 def _bench(
-    experiment: str,
-    call: Callable[[nn.Module, Tensor, Mode], Callable[[], object]],
-    kernels: Callable[[Architecture, int, int, int], Iterable[Kernel]],
+    work: Work,
     contenders: Sequence[Contender],
     modes: Sequence[Mode],
-    batch: int,
-    size_px: int | None,
-    rounds: int,
-    device: str | None,
+    turns: Turns,
     progress: Progress | None,
 ) -> Table:
-    machine = find_machine(device)
-    side = size_px or max(USUAL_PX[one.arch.stem] for one in contenders if one.arch is not None)
+    batch, rounds = turns.batch, turns.rounds
+    machine = find_machine(turns.device)
+    side = turns.size_px or max(USUAL_PX[one.arch.stem] for one in contenders if one.arch is not None)
     calls: dict[str, Callable[[], object]] = {}
     failed: dict[str, str] = {}
     about: dict[str, tuple[Contender, Mode]] = {}
@@ -88,7 +94,7 @@ def _bench(
             what = f"{one.name}, {mode.name}"
             pictures = torch.randn(batch, 3, side, side, device=machine.device)
             try:
-                calls[what] = call(one.make(), pictures, mode)
+                calls[what] = work.call(one.make(), pictures, mode)
                 calls[what]()
             except Exception as error:  # compilers and backends raise whatever they like
                 failed[what] = f"{type(error).__name__}: {str(error).splitlines()[0]}"
@@ -98,14 +104,14 @@ def _bench(
     timings, limits = _timed(calls, rounds, machine, precisions, progress)
     floors = {
         what: Limits(limits["bytes_per_s"], limits[f"{mode.precision}_flops_per_s"]).seconds(
-            kernels(one.arch, batch, side, VALUE_BYTES[mode.precision])
+            work.kernels(one.arch, batch, side, VALUE_BYTES[mode.precision])
         )
         for what, (one, mode) in about.items()
         if one.arch is not None and what in calls
     }
     rows = rows_of(timings, batch, floors) if timings else ()
     settings = {"batch": batch, "size_px": side, "rounds": rounds, "threads": torch.get_num_threads()}
-    return Table(experiment, settings, rows, limits, failed, machine.name)
+    return Table(work.name, settings, rows, limits, failed, machine.name)
 
 
 def _step_kernels(arch: Architecture, batch: int, size_px: int, value_bytes: int) -> Iterable[Kernel]:

@@ -166,9 +166,8 @@ def _time(options: Bench, progress: Progress) -> api.Table:
         raise RunError(f"--mode: {error}") from None
     run = {"step": api.bench_step, "infer": api.bench_infer}[options.what]
     contenders = [api.contender(name) for name in options.of or ("resnet50", "resnext50_32x4d")]
-    return run(
-        contenders, modes, options.batch, options.size_px, rounds, options.device, progress=progress.update
-    )
+    turns = api.Turns(options.batch, options.size_px, rounds, options.device)
+    return run(contenders, modes, turns, progress.update)
 
 
 def _costs(cost: Cost) -> tuple[str, str, str, str]:

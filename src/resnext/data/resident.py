@@ -70,7 +70,7 @@ class Resident:
         stored = np.empty((len(pictures), whole, whole, 3), np.uint8)
         stored[:] = crop.fill
         for index in range(len(pictures)):
-            stored[index, inner, inner] = resize_and_crop(pictures.open(index), crop.resize)
+            stored[index, inner, inner] = np.asarray(resize_and_crop(pictures.open(index), crop.resize))
         self.cuts, self.device = cuts, device
         self.stored = torch.from_numpy(stored).to(device)
         self.labels = torch.from_numpy(pictures.labels).to(device)

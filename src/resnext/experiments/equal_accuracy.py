@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from resnext.bench import Turns
 from resnext.experiments.claims import ERROR, STEP_S, Alike, Claim, Times
 from resnext.experiments.scales import gpu_cifar, laptop_cifar, miniature, paper_imagenet
-from resnext.experiments.study import Clock, Experiment, Study, arms
+from resnext.experiments.study import Experiment, Study, arms
 
 #: Top-1 errors of table 3.
 ERRORS = {"ResNet-101": 22.0, "ResNeXt-50": 22.2}
@@ -38,22 +39,25 @@ EXPERIMENT = Experiment(
     source="Xie et al. 2017, table 3",
     studies={
         "paper": Study(
-            arms(paper_imagenet, "imagenet", PAPER, ERRORS), _claims(PAPER, 0.5), seeds=3, clock=Clock()
+            arms(paper_imagenet, "imagenet", PAPER, ERRORS),
+            _claims(PAPER, 0.5),
+            seeds=3,
+            clock=Turns(size_px=224),
         ),
         "gpu": Study(
-            arms(gpu_cifar, "cifar10", GPU), _claims(GPU, 0.5), seeds=3, clock=Clock(batch=128, size_px=32)
+            arms(gpu_cifar, "cifar10", GPU), _claims(GPU, 0.5), seeds=3, clock=Turns(batch=128, size_px=32)
         ),
         "laptop": Study(
             arms(laptop_cifar, "cifar10", LAPTOP),
             _claims(LAPTOP, 1.0),
             seeds=3,
-            clock=Clock(batch=128, size_px=16),
+            clock=Turns(batch=128, size_px=16),
         ),
         "miniature": Study(
             arms(miniature, "digits", MINIATURE),
             _claims(MINIATURE, 5.0),
             seeds=2,
-            clock=Clock(batch=64, size_px=8, rounds=3),
+            clock=Turns(batch=64, size_px=8, rounds=3),
         ),
     },
     drawings=("time",),

@@ -127,15 +127,8 @@ class Timing:
         clock = self.study.clock
         assert clock is not None
         contenders = [contender(arm.model) for arm in self.study.timed]
-        table = bench_step(
-            contenders,
-            [Mode()],
-            clock.batch,
-            clock.size_px,
-            clock.rounds,
-            place.device,
-            progress=lambda done, total: tell(done, total, ""),
-        )
+        turns = replace(clock, device=place.device)
+        table = bench_step(contenders, [Mode()], turns, lambda done, total: tell(done, total, ""))
         line = table.to_line() | {"experiment": self.experiment, "scale": self.scale}
         return line | {"seed": self.repeat, "planned": self.planned}
 

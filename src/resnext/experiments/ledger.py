@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from resnext.bench import Turns
 from resnext.experiments.claims import ERROR, SHOWN_ERROR, STEP_S, TRAINING_ERROR
-from resnext.experiments.study import Clock
 from resnext.recipe import Recipe, dotted_names, get_field
 from resnext.results import read_lines
 
@@ -37,7 +37,7 @@ class Ledger:
         found = self.trained.get((data, str(recipe.model), recipe.seed), ())
         return next((line for line in found if _follows(line["recipe"], recipe)), None)
 
-    def timing(self, models: Iterable[str], clock: Clock, repeat: int, device: str) -> Line | None:
+    def timing(self, models: Iterable[str], clock: Turns, repeat: int, device: str) -> Line | None:
         """The turns numbered `repeat` in which steps of `models`, and perhaps others, were timed."""
         wanted = {"batch": clock.batch, "size_px": clock.size_px, "rounds": clock.rounds}
         for line in self.timed:

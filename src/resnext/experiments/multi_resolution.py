@@ -9,9 +9,10 @@ Cost     laptop: 5 runs of 5 minutes on two CPU cores besides `cardinality`; gpu
 
 from __future__ import annotations
 
+from resnext.bench import Turns
 from resnext.experiments.claims import ERROR, STEP_S, Claim, Times, lower
 from resnext.experiments.scales import gpu_cifar, laptop_cifar, miniature, paper_imagenet
-from resnext.experiments.study import Clock, Experiment, Study, arms
+from resnext.experiments.study import Experiment, Study, arms
 
 #: Gao et al. 2021, table 1: ResNeXt-50 and Res2NeXt-50 by one recipe of 100 epochs.
 ERRORS = {"one resolution": 22.61, "four resolutions": 21.76}
@@ -42,13 +43,13 @@ EXPERIMENT = Experiment(
             ),
             CLAIMS,
             seeds=3,
-            clock=Clock(),
+            clock=Turns(size_px=224),
         ),
         "gpu": Study(
             arms(gpu_cifar, "cifar10", _models("resnext29_32x4d", "resnext29_8x4d"), ERRORS),
             CLAIMS,
             seeds=3,
-            clock=Clock(batch=128, size_px=32),
+            clock=Turns(batch=128, size_px=32),
         ),
         "laptop": Study(
             arms(
@@ -60,13 +61,13 @@ EXPERIMENT = Experiment(
             ),
             CLAIMS,
             seeds=5,
-            clock=Clock(batch=128, size_px=16),
+            clock=Turns(batch=128, size_px=16),
         ),
         "miniature": Study(
             arms(miniature, "digits", _models("resnext11_4x6d+template=16", "resnext11_1x6d+template=16")),
             CLAIMS,
             seeds=2,
-            clock=Clock(batch=64, size_px=8, rounds=3),
+            clock=Turns(batch=64, size_px=8, rounds=3),
         ),
     },
     drawings=("cost",),

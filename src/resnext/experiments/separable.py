@@ -11,9 +11,10 @@ Cost     laptop: 10 runs of 4 minutes on two CPU cores besides `cardinality`; gp
 
 from __future__ import annotations
 
+from resnext.bench import Turns
 from resnext.experiments.claims import STEP_S, Claim, Times, lower
 from resnext.experiments.scales import gpu_cifar, laptop_cifar, miniature, paper_imagenet
-from resnext.experiments.study import Clock, Experiment, Study, arms
+from resnext.experiments.study import Experiment, Study, arms
 
 #: Liu et al. 2022 (ConvNeXt), table 10: the step from a dense to a depthwise 3x3 alone, top-1 errors.
 ERRORS = {"dense": 20.49, "separable": 21.72}
@@ -48,7 +49,7 @@ EXPERIMENT = Experiment(
             ),
             CLAIMS,
             seeds=3,
-            clock=Clock(),
+            clock=Turns(size_px=224),
         ),
         "gpu": Study(
             arms(
@@ -59,7 +60,7 @@ EXPERIMENT = Experiment(
             ),
             CLAIMS,
             seeds=3,
-            clock=Clock(batch=128, size_px=32),
+            clock=Turns(batch=128, size_px=32),
         ),
         "laptop": Study(
             arms(
@@ -75,7 +76,7 @@ EXPERIMENT = Experiment(
             ),
             CLAIMS,
             seeds=5,
-            clock=Clock(batch=128, size_px=16),
+            clock=Turns(batch=128, size_px=16),
         ),
         "miniature": Study(
             arms(
@@ -90,7 +91,7 @@ EXPERIMENT = Experiment(
             ),
             CLAIMS,
             seeds=2,
-            clock=Clock(batch=64, size_px=8, rounds=3),
+            clock=Turns(batch=64, size_px=8, rounds=3),
         ),
     },
     drawings=("cost", "time"),

@@ -6,10 +6,11 @@ Cost     laptop: 3 times 5 minutes on two CPU cores; gpu: 3 times half a minute
 
 from __future__ import annotations
 
+from resnext.bench import Turns
 from resnext.experiments.cardinality import networks
 from resnext.experiments.claims import STEP_S, Claim, Times
 from resnext.experiments.scales import miniature, paper_imagenet
-from resnext.experiments.study import Clock, Experiment, Study, arms
+from resnext.experiments.study import Experiment, Study, arms
 
 #: Section 5.1: seconds of a step of 256 pictures on 8 M40.
 SECONDS = {"1x64d": 0.70, "32x4d": 0.95}
@@ -27,14 +28,14 @@ EXPERIMENT = Experiment(
     claim="At equal multiply-adds a step takes longer the more paths there are",
     source="Xie et al. 2017, section 5.1",
     studies={
-        "paper": Study(ARMS, CLAIMS, seeds=3, clock=Clock(batch=256)),
-        "gpu": Study(ARMS, CLAIMS, seeds=3, clock=Clock(batch=64)),
-        "laptop": Study(ARMS, CLAIMS, seeds=3, clock=Clock(batch=4, rounds=5)),
+        "paper": Study(ARMS, CLAIMS, seeds=3, clock=Turns(batch=256, size_px=224)),
+        "gpu": Study(ARMS, CLAIMS, seeds=3, clock=Turns(batch=64, size_px=224)),
+        "laptop": Study(ARMS, CLAIMS, seeds=3, clock=Turns(batch=4, size_px=224, rounds=5)),
         "miniature": Study(
             arms(miniature, "digits", MINIATURE),
             (Times("4x6d takes longer than 1x16d", STEP_S, what="4x6d", than="1x16d"),),
             seeds=2,
-            clock=Clock(batch=64, size_px=8, rounds=3),
+            clock=Turns(batch=64, size_px=8, rounds=3),
         ),
     },
     drawings=("cardinality",),

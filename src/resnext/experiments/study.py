@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from resnext.bench import Turns
 from resnext.experiments.claims import ERROR, STEP_S, Claim
 from resnext.recipe import Recipe
 
@@ -54,26 +55,17 @@ def arms(
 
 
 @dataclass(frozen=True)
-class Clock:
-    """How the training steps of all arms are timed, in turns: pictures a step, their side, rounds a run."""
-
-    batch: int = 8
-    size_px: int = 224
-    rounds: int = 10
-
-
-@dataclass(frozen=True)
 class Study:
     """An experiment at one scale: arms, and what is claimed of them.
 
     `seeds` is how many runs of each arm are planned, fixed before the first of them. What is measured is what
-    the claims need: errors take training, times take a `clock`.
+    the claims need: errors take training, times take a `clock`, which says how steps are timed in turns.
     """
 
     arms: tuple[Trained, ...]
     claims: tuple[Claim, ...]
     seeds: int
-    clock: Clock | None = None
+    clock: Turns | None = None
 
     def __post_init__(self) -> None:
         names = [arm.name for arm in self.arms]
