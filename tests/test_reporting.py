@@ -139,7 +139,7 @@ def test_two_recipes_by_two_seeds_each(run: api.Run, data: Path, tmp_path: Path)
     ]
     comparison = api.compare(runs)
     assert comparison.differing == {"training.dropout": ("0.0", "0.2")}
-    assert comparison.seeds == (0, 1)
+    assert comparison.seeds == ((0, 0), (1, 1))
     first, other, second_1, second_0 = (Account.read(path).right for path in runs)
     assert comparison.tests == (paired_test(first, second_0), paired_test(other, second_1))
     gains = [100 * (b.mean() - a.mean()) for a, b in ((first, second_0), (other, second_1))]
@@ -152,12 +152,15 @@ def test_two_recipes_by_two_seeds_each(run: api.Run, data: Path, tmp_path: Path)
     alone = api.compare([runs[0], runs[3]])
     assert alone.across is None
     assert "one seed says nothing" in alone.lines()[-1]
+    seeds = api.compare(runs[:2])  # two runs may differ in anything
+    assert seeds.differing == {}
+    assert seeds.seeds == ((0, 1),)
     with pytest.raises(RunError, match="1 different recipes"):
-        api.compare(runs[:2])
-    with pytest.raises(RunError, match="seed 0 was run by one recipe only"):
-        api.compare(runs[:3:2])
+        api.compare([runs[0], runs[1], runs[0]])
     with pytest.raises(RunError, match="seed 1 was run by one recipe only"):
         api.compare([runs[0], runs[1], runs[3]])
+    with pytest.raises(RunError, match="same recipe and seed"):
+        api.compare([runs[0], runs[1], runs[3], runs[3]])
 
 
 def test_folders_without_a_finished_run(run: api.Run, tmp_path: Path) -> None:

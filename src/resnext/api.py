@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from PIL import Image
 
@@ -29,7 +29,7 @@ from resnext.data.decode import BadPicture, DataError
 from resnext.data.folders import pictures_under
 from resnext.data.index import write_index
 from resnext.data.pictures import Loose
-from resnext.data.selection import select_classes
+from resnext.data.selection import Selection, select_classes
 from resnext.data.sources import read_parts, read_split, read_splits
 from resnext.design import (
     Budget,
@@ -49,18 +49,20 @@ from resnext.engine import Classifier, ModelError, Prediction, Views, open_model
 from resnext.experiments import (
     REVIEW,
     SCALES,
+    Begun,
+    Ended,
     Experiment,
     ExperimentError,
     Job,
     Ledger,
+    Moved,
     Place,
     Scale,
-    carry_out,
     find_experiments,
     judge,
     missing_jobs,
+    run_jobs,
     tell_cost,
-    told,
 )
 from resnext.machine import find_machine
 from resnext.recipe import Recipe, named_recipe, override
@@ -79,6 +81,7 @@ from resnext.run import train as run_training
 from resnext.training.distribution import join
 
 __all__ = [
+    "Begun",
     "Budget",
     "Clock",
     "Comparison",
@@ -87,6 +90,7 @@ __all__ = [
     "Design",
     "DesignError",
     "Dimension",
+    "Ended",
     "Evaluation",
     "Event",
     "Experiment",
@@ -95,6 +99,7 @@ __all__ = [
     "Job",
     "Ledger",
     "Mode",
+    "Moved",
     "Order",
     "Place",
     "Prediction",
@@ -107,7 +112,6 @@ __all__ = [
     "bench_data",
     "bench_infer",
     "bench_step",
-    "carry_out",
     "compare",
     "contender",
     "convert",
@@ -125,11 +129,12 @@ __all__ = [
     "modes_of",
     "predict",
     "predict_many",
+    "run_experiments",
+    "run_jobs",
     "sample_networks",
     "select",
     "tell_cost",
     "time_designs",
-    "told",
     "train",
     "train_events",
     "write_design_plot",
@@ -321,14 +326,36 @@ def convert(model: str | Path, to: str, out: str | Path) -> Path:
     return out
 
 
-def select(data: str | Path, out: str | Path, like: str | Path, others: int = 0) -> tuple[int, int]:
+def select(
+    data: str | Path,
+    out: str | Path,
+    like: str | Path,
+    others: int = 0,
+    judged: Literal["val", "test"] = "test",
+) -> tuple[int, int]:
     """Write to the folder `out` the set of those classes of `data` that `like` has, and of so many `others`,
-    those with most pictures; return its numbers of pictures to train on and to test.
+    those with most pictures; return its numbers of pictures to train on and to judge.
 
-    Tested are the test or val pictures of `like`. Raises `DataError`.
+    Judged are the test or val pictures of `like`, as the split `judged`. Raises `DataError`.
     """
-    kept = {name for pictures in read_parts(str(like)).values() for name in pictures.classes}
-    return select_classes(str(data), Path(out), kept, others, str(like))
+    kept = frozenset(name for pictures in read_parts(str(like)).values() for name in pictures.classes)
+    return select_classes(str(data), Path(out), Selection(kept, others, judged=judged), str(like))
+
+
+def run_experiments(
+    names: Sequence[str] = (),
+    scale: Scale = "laptop",
+    seeds: int | None = None,
+    place: Place | None = None,
+) -> Iterator[Begun | Moved | Ended]:
+    """Run what has not been run of the experiments called `names`, or of all, told as events.
+
+    `seeds` runs of each arm instead of those that are planned; `place` says where sets, runs and result lines
+    lie. Raises `ExperimentError`, `DataError` and what `resnext.run.train` does.
+    """
+    place = place or Place()
+    jobs = missing_jobs(find_experiments(names), scale, seeds, Ledger.read(place.results), place)
+    yield from run_jobs(jobs, place)
 
 
 def judge_experiments(experiments: Sequence[Experiment], scale: Scale, results: Path) -> list[Findings]:

@@ -32,7 +32,9 @@ def test_the_list_and_the_cost(capsys: pytest.CaptureFixture[str], tmp_path: Pat
     assert all(name in out for name in EXPERIMENTS)
     assert "0 of 20" in out  # four arms of `cardinality`, five seeds
     assert main(words(tmp_path, "run", "cardinality", "--dry-run")) == 0
-    assert "20 to run" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "20 to run" in out
+    assert "cardinality, 8x5d, seed 4" in out
     assert main(words(tmp_path, "run", "cardinality", "--dry-run", "--seeds", "3")) == 0
     assert "12 to run" in capsys.readouterr().out
     assert list(tmp_path.iterdir()) == []
@@ -43,10 +45,15 @@ def test_run_and_report(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> N
     assert main(run) == 0
     out = capsys.readouterr().out
     assert "1/2 training_error, 1x16d, seed 0" in out
-    assert "not resolved  4x6d has a lower training error than 1x16d" in out
+    assert "not resolved  4x6d has a lower training error than 1x16d" in out  # one run shows nothing
     assert main(run) == 0
     assert "everything has been run" in capsys.readouterr().out
+    (tmp_path / "page").mkdir()
+    for name in ("block.svg", "cifar-gpu-bars.svg"):
+        (tmp_path / "page" / name).write_text("x")
     assert main([*words(tmp_path, "report"), "--out", str(tmp_path / "page.md")]) == 0
+    assert (tmp_path / "page" / "block.svg").exists()  # not a plot of ours
+    assert not (tmp_path / "page" / "cifar-gpu-bars.svg").exists()
     page = (tmp_path / "page.md").read_text()
     plot = tmp_path / "page" / "training_error-miniature-curves.svg"
     assert f"(page/{plot.name})" in page
@@ -63,6 +70,8 @@ def test_run_and_report(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> N
         (["run", "cardinality", "--seeds", "0"], 2, "--seeds 0"),
         (["run", "cardinality"], 3, "cifar10: is not there. The experiment needs CIFAR-10"),
         (["report", "--out", "nowhere/page.md"], 2, "there is no folder nowhere"),
+        (["report", "--out", "docs"], 2, "must end in .md"),
+        (["report", "cardinality"], 2, "leave out the names"),
     ],
 )
 def test_what_is_wrong_is_named(
@@ -85,7 +94,7 @@ def test_compare_and_select(capsys: pytest.CaptureFixture[str], tmp_path: Path, 
     assert (
         main(["select", str(tmp_path / "data"), str(tmp_path / "two"), "--like", str(tmp_path / "few")]) == 0
     )
-    assert "24 pictures to train on, 4 to test" in capsys.readouterr().out
+    assert "24 pictures to train on, 4 as test" in capsys.readouterr().out
     recipe = override(named_recipe("small"), model="resnet11+template=8", epochs=1, batch=8)
     runs = [
         str(
@@ -100,4 +109,4 @@ def test_compare_and_select(capsys: pytest.CaptureFixture[str], tmp_path: Path, 
     assert main(["compare", *runs, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["pictures"] == 4
     assert main(["compare", runs[0]]) == 2
-    assert "two can be compared" in capsys.readouterr().err
+    assert "Give two runs" in capsys.readouterr().err

@@ -10,7 +10,7 @@ import pytest
 
 from resnext import api
 from resnext.data.decode import DataError
-from resnext.data.selection import select_classes
+from resnext.data.selection import Selection, select_classes
 from resnext.data.sources import read_splits
 
 COUNTS = {"ant": 7, "bee": 9, "cat": 5, "dog": 9, "eel": 6}
@@ -45,7 +45,7 @@ def test_the_classes_of_one_and_the_largest_others(large: Path, small: Path, tmp
 
 
 def test_pictures_without_files_are_copied_exactly(tmp_path: Path) -> None:
-    select_classes("digits", tmp_path / "out", ["3", "8"], others=0)
+    select_classes("digits", tmp_path / "out", Selection(frozenset("38")))
     splits, digits = read_splits(str(tmp_path / "out")), read_splits("digits")
     assert splits.classes == ("3", "8")
     assert splits.test is not None
@@ -56,6 +56,20 @@ def test_pictures_without_files_are_copied_exactly(tmp_path: Path) -> None:
         assert np.array_equal(splits.test.open(ours), digits.test.open(theirs))
 
 
+def test_the_first_pictures_of_each_class_judged_as_val(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert select_classes("digits", out, Selection(each=20, judged="val")) == (200, 540)
+    splits, digits = read_splits(str(out)), read_splits("digits")
+    assert splits.test is None
+    assert digits.test is not None
+    assert len(splits.val) == len(digits.test)
+    assert np.bincount(splits.train.labels).tolist() == [20] * 10
+    first = np.flatnonzero(digits.train.labels == 7)[:20]
+    ours = np.flatnonzero(splits.train.labels == 7)
+    for i, j in zip(ours, first, strict=True):
+        assert np.array_equal(splits.train.open(int(i)), digits.train.open(int(j)))
+
+
 def test_what_cannot_be_selected_is_named(large: Path, small: Path, tmp_path: Path, make_folder: Any) -> None:
     with pytest.raises(DataError, match="3 classes besides those to keep, not 4"):
         api.select(large, tmp_path / "out", small, others=4)
@@ -63,8 +77,8 @@ def test_what_cannot_be_selected_is_named(large: Path, small: Path, tmp_path: Pa
     with pytest.raises(DataError, match="no class 'yak'"):
         api.select(large, tmp_path / "out", small)
     with pytest.raises(DataError, match="neither test nor val"):
-        select_classes(str(large), tmp_path / "out", ["cat"])
-    assert not (tmp_path / "out").exists()
+        select_classes(str(large), tmp_path / "out", Selection(frozenset(["cat"])))
+    assert {path.name for path in tmp_path.iterdir()} == {"large", "small"}  # nothing half made is left
     (tmp_path / "out").mkdir()
     with pytest.raises(DataError, match="exists already"):
         api.select(large, tmp_path / "out", small)

@@ -13,16 +13,21 @@ import pyarrow.parquet as pq
 import pytest
 
 from resnext import api
-from resnext.experiments import EXPERIMENTS, Ledger, Place, judge
+from resnext.experiments import EXPERIMENTS, Ledger, Place, judge, run_jobs
 from resnext.experiments.jobs import Training, add_shown_error
 from resnext.experiments.ledger import step_times
 from resnext.results import append, read_lines
+from resnext.run import RunError
 
 CARDINALITY, SHARING = EXPERIMENTS["cardinality"], EXPERIMENTS["training_error"]
 
 
-def silent(done: int, total: int, values: str) -> None:
-    assert 0 <= done <= total
+def run(job: api.Job, place: Place) -> dict[str, Any]:
+    """The line of `job` alone."""
+    *_, ended = run_jobs([job], place)
+    assert isinstance(ended, api.Ended)
+    assert ended.line is not None
+    return ended.line
 
 
 @pytest.fixture(scope="module")
@@ -30,8 +35,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     """Where one seed of `cardinality` has been run."""
     root = tmp_path_factory.mktemp("experiments")
     place = Place(root / "results", root / "data", root / "runs", "cpu", 0)
-    for job in jobs(place):
-        api.carry_out(job, place, silent)
+    begun = [event for event in run_jobs(jobs(place), place) if isinstance(event, api.Begun)]
+    assert [(event.number, event.total) for event in begun] == [(1, 2), (2, 2)]
     return place
 
 
@@ -80,21 +85,17 @@ def test_another_recipe_is_another_run(place: Place) -> None:
 def test_an_interrupted_run_goes_on_and_ends_as_if_undisturbed(place: Place, tmp_path: Path) -> None:
     job, _ = jobs(Place(tmp_path / "results", runs=tmp_path, device="cpu", workers=0))
     elsewhere = Place(tmp_path / "results", place.data, tmp_path / "runs", "cpu", 0)
-    first: list[int] = []
-
-    def interrupt(done: int, total: int, values: str) -> None:
-        if done == total // 2 + 2:  # in the second epoch
-            raise KeyboardInterrupt
-
-    def watch(done: int, total: int, values: str) -> None:
-        first.append(done)
-
-    with pytest.raises(KeyboardInterrupt):
-        api.carry_out(job, elsewhere, interrupt)
+    running = run_jobs([job], elsewhere)
+    for event in running:
+        if isinstance(event, api.Moved) and event.done == event.total // 2 + 2:  # in the second epoch
+            running.close()
     assert read_lines(elsewhere.results / "miniature.jsonl") == []
-    line = api.carry_out(job, elsewhere, watch)
+    events = list(run_jobs([job], elsewhere))
+    first = next(event for event in events if isinstance(event, api.Moved))
+    assert first.done > 0
+    assert isinstance(events[-1], api.Ended)
+    line = events[-1].line
     assert line is not None
-    assert first[0] > 0
     undisturbed = read_lines(place.results / "miniature.jsonl")[0]
     assert line["metrics"] == undisturbed["metrics"]
     assert line["commit"] == undisturbed["commit"]
@@ -133,6 +134,11 @@ def test_more_runs_after_a_look_widen_the_interval(place: Place) -> None:
     lines = read_lines(place.results / "miniature.jsonl")
     errors = {"1x16d": [30.0, 31.0, 30.5, 30.2], "4x6d": [29.0, 30.2, 29.0, 29.1]}
     (once,) = judge(CARDINALITY, "miniature", with_seeds(lines, errors, [4, 4, 4, 4]))
+    (unfinished,) = judge(CARDINALITY, "miniature", with_seeds(lines, errors, [5, 5, 5, 5]))
+    (others,) = judge(SHARING, "miniature", with_seeds(lines, errors, [4, 4, 4, 4]))
+    assert unfinished.findings[0].verdict == "not finished"
+    own_plan = SHARING.studies["miniature"].seeds
+    assert len(others.findings[1].values) == own_plan
     (twice,) = judge(CARDINALITY, "miniature", with_seeds(lines, errors, [2, 2, 4, 4]))
     assert (once.looks, twice.looks) == (1, 2)
     assert once.findings[0].values == twice.findings[0].values
@@ -146,12 +152,11 @@ def test_more_runs_after_a_look_widen_the_interval(place: Place) -> None:
 def test_steps_are_timed_in_turns_and_found_by_machine(tmp_path: Path) -> None:
     speed, place = EXPERIMENTS["speed"], Place(tmp_path, runs=tmp_path, device="cpu")
     (job,) = jobs(place, speed)
-    line = api.carry_out(job, place, silent)
-    assert line is not None
+    line = run(job, place)
     times = step_times(line)
     assert jobs(place, speed) == []
     append(line | {"device": "another"}, tmp_path / "miniature.jsonl")
-    append(line | {"device": "a third", "failed": {"x": "y"}}, tmp_path / "miniature.jsonl")
+    append({"kind": "bench", "timings": []}, tmp_path / "miniature.jsonl")  # of something else
     found = judge(speed, "miniature", Ledger.read(tmp_path))
     assert [one.devices for one in found] == [(line["device"],), ("another",)]
     ratio = times["resnext11_4x6d+template=16"] / times["resnet11+template=16"]
@@ -166,10 +171,35 @@ def test_the_error_among_shown_classes(tmp_path: Path) -> None:
     table = pa.table({"label": labels, "probabilities": list(probabilities)})
     pq.write_table(table, tmp_path / "test.parquet")
     line: dict[str, Any] = {"metrics": {"test": {}}}
-    add_shown_error(line, tmp_path / "test.parquet")
+    add_shown_error(line, "test", tmp_path / "test.parquet")
     wrong = np.where(probabilities[:, 1] > probabilities[:, 4], 1, 4) != labels
     assert line["metrics"]["test"]["shown_top1_error"] == pytest.approx(100 * wrong.mean())
     everything: dict[str, Any] = {"metrics": {"test": {}}}
     pq.write_table(table.set_column(0, "label", [np.arange(200) % 5]), tmp_path / "test.parquet")
-    add_shown_error(everything, tmp_path / "test.parquet")
+    add_shown_error(everything, "test", tmp_path / "test.parquet")
+    add_shown_error(everything, "val", tmp_path / "val.parquet")  # there is none
     assert everything == {"metrics": {"test": {}}}
+
+
+def test_a_network_that_diverges_ends_its_job_alone(place: Place, tmp_path: Path) -> None:
+    first, second = jobs(Place(tmp_path / "results", runs=tmp_path, device="cpu", workers=0))
+    assert isinstance(first, Training)
+    training = replace(first.recipe.training, lr=1e9)
+    wild = replace(first, recipe=replace(first.recipe, training=training))
+    elsewhere = Place(tmp_path / "results", place.data, tmp_path / "runs", "cpu", 0)
+    ended = [event for event in run_jobs([wild, second], elsewhere) if isinstance(event, api.Ended)]
+    assert ended[0].line is None
+    assert "not finite" in ended[0].text()
+    assert ended[1].line is not None
+    assert len(read_lines(elsewhere.results / "miniature.jsonl")) == 1
+
+
+def test_what_cannot_be_timed_leaves_no_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("no memory left")
+
+    monkeypatch.setattr("resnext.bench.runs.step_call", broken)
+    place = Place(tmp_path, runs=tmp_path, device="cpu")
+    with pytest.raises(RunError, match=r"speed: a step of resnet11.* cannot be timed here.*no memory left"):
+        list(run_jobs(jobs(place, EXPERIMENTS["speed"]), place))
+    assert read_lines(tmp_path / "miniature.jsonl") == []

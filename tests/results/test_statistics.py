@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from resnext.results import bootstrap_difference, interval, runs_to_resolve
+from resnext.results import ENOUGH_RUNS, bootstrap_difference, interval, runs_to_resolve
 
 
 def test_the_interval_is_student_s() -> None:
@@ -36,19 +36,26 @@ def test_one_value_shows_nothing() -> None:
     assert runs_to_resolve(1.0, one.deviation) is None
 
 
-@given(st.floats(0.05, 5), st.floats(0.05, 5), st.sampled_from([0.9, 0.95, 0.99]))
-def test_so_many_runs_resolve_and_one_less_does_not(
-    distance: float, deviation: float, confidence: float
-) -> None:
-    def reach(n: int) -> float:
-        return float(stats.t.ppf((1 + confidence) / 2, n - 1)) * deviation / math.sqrt(n)
+def test_so_many_runs_resolve_as_often_as_promised() -> None:
+    """Drawn at the distance, that many runs leave out the point four times in five; half as many do not."""
+    rng = np.random.default_rng(3)
+    for distance, deviation, confidence in ((1.0, 1.0, 0.95), (0.5, 1.0, 0.95), (1.0, 1.2, 0.99)):
+        n = runs_to_resolve(distance, deviation, confidence)
+        assert n is not None
 
-    n = runs_to_resolve(distance, deviation, confidence)
-    if n is None:
-        assert reach(10_000) >= distance
-    else:
-        assert reach(n) < distance
-        assert n == 2 or reach(n - 1) >= distance
+        shares = []
+        for runs in (n, n // 2):
+            draws = rng.normal(distance, deviation, (2000, runs))
+            shares.append(np.mean([interval(values.tolist(), confidence).low > 0 for values in draws]))
+        assert shares[0] == pytest.approx(0.8, abs=0.05)
+        assert shares[1] < 0.6
+
+
+@given(st.floats(0.05, 5), st.floats(0.05, 5))
+def test_more_distance_takes_fewer_runs(distance: float, deviation: float) -> None:
+    near, far = runs_to_resolve(distance, deviation), runs_to_resolve(2 * distance, deviation)
+    assert near is None or (far is not None and far <= near)
+    assert runs_to_resolve(0.0, deviation) is None
 
 
 def test_the_bootstrap_of_one_pair_is_scipy_s() -> None:
@@ -62,11 +69,13 @@ def test_the_bootstrap_of_one_pair_is_scipy_s() -> None:
     assert (ours.low, ours.high) == pytest.approx((100 * theirs.low, 100 * theirs.high), abs=0.3)
 
 
-def test_seeds_that_disagree_widen_the_bootstrap() -> None:
+def test_many_runs_that_disagree_widen_the_bootstrap_and_few_do_not() -> None:
     """The same pictures, once with runs that come out alike and once with runs that do not."""
     rng = np.random.default_rng(2)
-    first = np.tile(rng.random(500) < 0.5, (3, 1))
-    alike = np.stack([first[0] | (rng.random(500) < 0.1) for _ in range(3)])
-    apart = np.stack([first[0] | (rng.random(500) < share) for share in (0.0, 0.1, 0.2)])
-    narrow, wide = bootstrap_difference(first, alike), bootstrap_difference(first, apart)
-    assert wide.high - wide.low > 1.5 * (narrow.high - narrow.low)
+    for runs, widens in ((ENOUGH_RUNS, True), (3, False)):
+        first = np.tile(rng.random(500) < 0.5, (runs, 1))
+        alike = np.stack([first[0] | (rng.random(500) < 0.1) for _ in range(runs)])
+        shares = np.linspace(0, 0.2, runs)
+        apart = np.stack([first[0] | (rng.random(500) < share) for share in shares])
+        narrow, wide = bootstrap_difference(first, alike), bootstrap_difference(first, apart)
+        assert (wide.high - wide.low > 1.4 * (narrow.high - narrow.low)) == widens

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from resnext import api
 from resnext.cli.display import LINE_EVERY_S, Progress
 from resnext.cli.verbs import Compare, Experiments, Select
 from resnext.run import RunError
+from resnext.training.loop import Diverged
 
 
 def experiments(options: Experiments) -> None:
@@ -45,33 +45,41 @@ def _list(options: Experiments, place: api.Place, chosen: Sequence[api.Experimen
 def _run(options: Experiments, place: api.Place, chosen: Sequence[api.Experiment]) -> None:
     ledger = api.Ledger.read(place.results)
     jobs = api.missing_jobs(chosen, options.scale, options.seeds, ledger, place)
-    print(api.tell_cost(jobs, ledger, place))
+    print(api.tell_cost(jobs, ledger, place), flush=True)
     if options.dry_run:
+        print(*(f"    {job.text}" for job in jobs), sep="\n")
         return
-    for number, job in enumerate(jobs, start=1):
-        print(f"{number}/{len(jobs)} {job.text}", flush=True)
-        line = _carry_out(job, place)
-        if line is not None:
-            print(f"    {api.told(line)}", flush=True)
+    failed = _watch(api.run_jobs(jobs, place))
     for findings in api.judge_experiments(chosen, options.scale, place.results):
         _show(findings)
+    if failed:
+        raise Diverged(f"{len(failed)} came to nothing, the first: {failed[0]}")
 
 
-def _carry_out(job: api.Job, place: api.Place) -> dict[str, object] | None:
-    progress = Progress("running")
-    last = time.monotonic()
-
-    def tell(done: int, total: int, values: str) -> None:
-        nonlocal last
-        progress.update(done, total, values)
-        if not progress.console.is_terminal and time.monotonic() - last >= LINE_EVERY_S:
-            print(f"    {done}/{total} {values}", flush=True)
-            last = time.monotonic()
-
+def _watch(events: Iterator[api.Begun | api.Moved | api.Ended]) -> list[str]:
+    """Show `events`; which jobs came to nothing, and why."""
+    failed = []
+    progress, last = Progress("running"), time.monotonic()
     try:
-        return api.carry_out(job, place, tell)
+        for event in events:
+            match event:
+                case api.Begun(job, number, total):
+                    progress.close()
+                    print(f"{number}/{total} {job.text}", flush=True)
+                    progress = Progress("running")
+                case api.Moved(done, total):
+                    progress.update(done, total)
+                    if not progress.console.is_terminal and time.monotonic() - last >= LINE_EVERY_S:
+                        print(f"    {done}/{total}", flush=True)
+                        last = time.monotonic()
+                case api.Ended(job, _, why):
+                    progress.close()
+                    print(f"    {event.text()}", flush=True)
+                    if why:
+                        failed.append(f"{job.text}: {why}")
     finally:
         progress.close()
+    return failed
 
 
 def _show(findings: api.Findings) -> None:
@@ -81,16 +89,19 @@ def _show(findings: api.Findings) -> None:
         if one.ours is None:
             print(f"  not run       {one.claim}")
             continue
-        ours, sign = one.ours, "+" if one.unit == "points" else ""
-        figure = (
-            f"{ours.mean:{sign}.2f} {one.unit}, {ours.low:{sign}.2f} to {ours.high:{sign}.2f}, n = {ours.n}"
-        )
+        ours, sign = one.ours, "" if one.unit == "times" else "+"
+        spread = f", {ours.low:{sign}.2f} to {ours.high:{sign}.2f}" * (ours.n > 1)
+        figure = f"{ours.mean:{sign}.2f} {one.unit}{spread}, n = {ours.n}"
         paper = "" if one.paper is None else f"; published {one.paper:{sign}.2f}"
         more = "" if one.needed is None else f"; about {one.needed} runs would tell"
         print(f"  {one.verdict:<13} {one.claim}: {figure}{paper}{more}")
 
 
 def _report(options: Experiments, place: api.Place, chosen: Sequence[api.Experiment]) -> None:
+    if options.names:
+        raise RunError("report writes about all experiments; leave out the names")
+    if options.out.suffix != ".md":
+        raise RunError(f"--out {options.out}: must end in .md; its plots go to a folder of that name")
     if not options.out.parent.is_dir():
         raise RunError(f"--out {options.out}: there is no folder {options.out.parent}")
     print(api.write_results(chosen, place.results, options.out))
@@ -107,5 +118,5 @@ def compare(options: Compare) -> None:
 
 def select(options: Select) -> None:
     """Where the set lies, and how large it is."""
-    train, test = api.select(options.data, options.out, options.like, options.others)
-    print(f"{options.out}: {train:,} pictures to train on, {test:,} to test", file=sys.stdout)
+    train, judged = api.select(options.data, options.out, options.like, options.others, options.judged)
+    print(f"{options.out}: {train:,} pictures to train on, {judged:,} as {options.judged}")

@@ -283,9 +283,12 @@ class Select:
     out: Annotated[Positional[Path], arg(metavar="OUT")]
     """Folder of the new set, to be given as DATA."""
     like: str
-    """A set whose classes are kept, such as ImageNet-1K; its val or test pictures are those to test on."""
+    """A set whose classes are kept, such as ImageNet-1K; its test pictures, else those of val, are judged."""
     others: int = 0
-    """So many other classes, those with most pictures, are kept too."""
+    """So many other classes, those with most pictures, are trained on too."""
+    judged: Literal["val", "test"] = "test"
+    """What the judged pictures become: `val` chooses the epoch too, as published; with `test` a tenth of
+    train does."""
 
 
 @dataclass(frozen=True)

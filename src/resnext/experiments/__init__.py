@@ -17,7 +17,7 @@ from resnext.experiments import (
     speed,
     training_error,
 )
-from resnext.experiments.jobs import Job, Place, carry_out, missing_jobs, tell_cost, told
+from resnext.experiments.jobs import Begun, Ended, Job, Moved, Place, missing_jobs, run_jobs, tell_cost
 from resnext.experiments.judging import judge
 from resnext.experiments.ledger import Ledger
 from resnext.experiments.review import REVIEW
@@ -56,17 +56,19 @@ __all__ = [
     "EXPERIMENTS",
     "REVIEW",
     "SCALES",
+    "Begun",
+    "Ended",
     "Experiment",
     "ExperimentError",
     "Job",
     "Ledger",
+    "Moved",
     "Place",
     "Scale",
     "Study",
-    "carry_out",
     "find_experiments",
     "judge",
     "missing_jobs",
+    "run_jobs",
     "tell_cost",
-    "told",
 ]

@@ -7,26 +7,18 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from resnext.results import Finding, Interval, Verdict, interval, runs_to_resolve
-
-#: Figures of a run, by what they are called for people.
-METRICS = {
-    "top1_error": "error, %",
-    "train_top1_error": "training error, %",
-    "shown_top1_error": "error among the tested classes, %",
-    "step_s": "seconds a step",
-}
-ERROR, TRAINING_ERROR, SHOWN_ERROR, STEP_S = METRICS
+from resnext.results import ERROR, STEP_S, Finding, Interval, Verdict, interval, runs_to_resolve
 
 
 @dataclass(frozen=True)
 class Claim(ABC):
-    """A sentence about the `metric` of arms."""
+    """A sentence about the `metric` of arms, whose figure is told in `unit`; `published` is the figure of
+    somebody else's networks, where that of the arms is not known."""
 
     text: str
     metric: str
-
-    unit = "points"
+    unit: str
+    published: float | None
 
     @property
     @abstractmethod
@@ -50,26 +42,35 @@ class Claim(ABC):
         return interval(values, confidence)
 
     def find(
-        self, paper: Mapping[str, float], seeds: Sequence[Mapping[str, float]], confidence: float
+        self,
+        paper: Mapping[str, float],
+        seeds: Sequence[Mapping[str, float]],
+        planned: int = 1,
+        confidence: float = 0.95,
+        confidence_next: float | None = None,
     ) -> Finding:
-        """Judge by each seed's metrics of the arms; `paper` has the published ones."""
-        published = self.figure(paper) if set(self.arms) <= set(paper) else None
+        """Judge by each seed's metrics of the arms, once there are as many as `planned`.
+
+        `paper` has the published metrics. `confidence_next` would be that of another look.
+        """
+        published = self.figure(paper) if set(self.arms) <= set(paper) else self.published
         values = tuple(self.figure(seed) for seed in seeds)
         if not values:
             return Finding(self.text, self.metric, self.unit, published, (), None, "not run")
         ours = self.interval(values, confidence)
-        verdict = self.verdict(ours)
+        verdict: Verdict = self.verdict(ours) if len(values) >= planned else "not finished"
         needed = None
         if verdict == "not resolved":
-            needed = runs_to_resolve(self.distance(ours), ours.deviation, confidence)
+            needed = runs_to_resolve(self.distance(ours), ours.deviation, confidence_next or confidence)
         return Finding(self.text, self.metric, self.unit, published, values, ours, verdict, needed)
 
 
 @dataclass(frozen=True)
 class Gain(Claim):
-    """A sum of the arms' metrics, each by its weight, is above 0."""
+    """A sum of the arms' metrics, each by its weight, is above `least`."""
 
     weights: Mapping[str, float]
+    least: float = 0.0
 
     @property
     def arms(self) -> tuple[str, ...]:
@@ -79,22 +80,28 @@ class Gain(Claim):
         return sum(weight * of[arm] for arm, weight in self.weights.items())
 
     def verdict(self, ours: Interval) -> Verdict:
-        return "holds" if ours.low > 0 else "reversed" if ours.high < 0 else "not resolved"
+        return "holds" if ours.low > self.least else "reversed" if ours.high < self.least else "not resolved"
 
     def distance(self, ours: Interval) -> float:
-        return abs(ours.mean)
+        return abs(ours.mean - self.least)
 
 
-def lower(text: str, arm: str, than: str, metric: str = ERROR) -> Gain:
+def lower(text: str, arm: str, than: str, metric: str = ERROR, published: float | None = None) -> Gain:
     """The metric of `arm` is lower than that of another."""
-    return Gain(text, metric, {than: 1.0, arm: -1.0})
+    return Gain(text, metric, "points", published, {than: 1.0, arm: -1.0})
+
+
+def no_higher(text: str, arm: str, than: str, margin: float, metric: str = ERROR) -> Gain:
+    """The metric of `arm` is at most by `margin` higher than that of another."""
+    return Gain(text, metric, "points", None, {than: 1.0, arm: -1.0}, -margin)
 
 
 def falls(text: str, along: Mapping[str, float], metric: str = ERROR) -> Gain:
     """The metric falls, on a line by least squares, as the arms' values in `along` grow by 1."""
     mean = sum(along.values()) / len(along)
     squares = sum((x - mean) ** 2 for x in along.values())
-    return Gain(text, metric, {arm: -(x - mean) / squares for arm, x in along.items()})
+    weights = {arm: -(x - mean) / squares for arm, x in along.items()}
+    return Gain(text, metric, "points each", None, weights)
 
 
 def doublings(settings: Iterable[str]) -> dict[str, float]:
@@ -104,7 +111,8 @@ def doublings(settings: Iterable[str]) -> dict[str, float]:
 
 def hurts_more(text: str, one: tuple[str, str], other: tuple[str, str], metric: str = ERROR) -> Gain:
     """From its first arm to its second, the metric grows more in `one` than in `other`."""
-    return Gain(text, metric, {one[1]: 1.0, one[0]: -1.0, other[1]: -1.0, other[0]: 1.0})
+    weights = {one[1]: 1.0, one[0]: -1.0, other[1]: -1.0, other[0]: 1.0}
+    return Gain(text, metric, "points", None, weights)
 
 
 @dataclass(frozen=True)
@@ -138,8 +146,6 @@ class Times(Claim):
     what: str
     than: str
 
-    unit = "times"
-
     @property
     def arms(self) -> tuple[str, ...]:
         return self.what, self.than
@@ -159,3 +165,13 @@ class Times(Claim):
 
     def distance(self, ours: Interval) -> float:
         return abs(math.log(ours.mean))
+
+
+def alike(text: str, first: str, second: str, margin: float, metric: str = ERROR) -> Alike:
+    """The metrics of two arms differ by less than `margin`."""
+    return Alike(text, metric, "points", None, first, second, margin)
+
+
+def longer(text: str, what: str, than: str, published: float | None = None) -> Times:
+    """A step of `what` takes longer than one of `than`."""
+    return Times(text, STEP_S, "times", published, what, than)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from resnext.bench import Turns
-from resnext.experiments.claims import ERROR, STEP_S, Alike, Claim, Times
+from resnext.experiments.claims import Claim, alike, longer
 from resnext.experiments.scales import gpu_cifar, laptop_cifar, miniature, paper_imagenet
 from resnext.experiments.study import Experiment, Study, arms
 
@@ -28,8 +28,8 @@ MINIATURE = {"ResNet-20": "resnet20+template=16", "ResNeXt-11": "resnext11_4x6d+
 def _claims(names: Iterable[str], margin: float) -> tuple[Claim, ...]:
     resnet, resnext = names
     return (
-        Alike(f"their errors are within {margin} points", ERROR, resnet, resnext, margin),
-        Times(f"{resnet} takes longer than {resnext}", STEP_S, what=resnet, than=resnext),
+        alike(f"their errors are within {margin} points", resnet, resnext, margin),
+        longer(f"{resnet} takes longer than {resnext}", resnet, than=resnext),
     )
 
 

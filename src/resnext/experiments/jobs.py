@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
@@ -14,18 +15,18 @@ import pyarrow.parquet as pq
 from resnext.arch import Architecture
 from resnext.bench import Mode, bench_step, contender
 from resnext.cost import count_cost
-from resnext.experiments.claims import ERROR, SHOWN_ERROR
-from resnext.experiments.ledger import Ledger, Line, figures
-from resnext.experiments.sets import SETS, find_set
+from resnext.experiments.ledger import Ledger, Line, figures, step_times
+from resnext.experiments.sets import SETS, find_set, is_made
 from resnext.experiments.study import Experiment, Scale, Study, Trained
 from resnext.machine import find_machine
 from resnext.recipe import Recipe
-from resnext.results import append
-from resnext.run import Order, Run, Settled, Stepped, train
+from resnext.results import ERROR, SHOWN_ERROR, append
+from resnext.run import Order, Run, RunError, Settled, Stepped, Stopped, train
 from resnext.training.distribution import leads
+from resnext.training.loop import Diverged
 
-#: Told what is done, what there is to do, and something to read.
-Tell = Callable[[int, int, str], None]
+#: Seconds after which a process that waits for another to make a set gives up, and between its looks.
+LONGEST_WAIT_S, LOOK_EVERY_S = 3600.0, 1.0
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,14 @@ class Place:
     runs: Path = Path("runs/experiments")
     device: str | None = None
     workers: int | None = None
+
+
+@dataclass(frozen=True)
+class Moved:
+    """So many of the steps, or rounds, of a job are done."""
+
+    done: int
+    total: int
 
 
 @dataclass(frozen=True)
@@ -71,9 +80,9 @@ class Training:
         arch = Architecture.from_name(self.arm.model, 10)
         return 3.0 * count_cost(arch, size).macs * SETS[self.arm.data].pictures * epochs
 
-    def run(self, place: Place, tell: Tell) -> Line | None:
+    def run(self, place: Place) -> Generator[Moved, None, Line | None]:
         """Train, or go on; the result line, None where another process writes it."""
-        data = find_set(self.arm.data, place.data, place.runs / "sets")
+        data = _find_set(self.arm.data, place)
         order = Order(
             data,
             self.recipe,
@@ -83,12 +92,13 @@ class Training:
             device=place.device,
             workers=place.workers,
         )
-        run = _train(order, tell)
+        run = yield from _train(order)
         if not run.leads:
             return None
         line = run.result | {"experiment": self.experiment, "arm": self.arm.name, "scale": self.scale}
         line |= {"set": self.arm.data, "planned": self.planned}
-        add_shown_error(line, run.folder / "predictions" / "test.parquet")
+        for split in ("val", "test"):
+            add_shown_error(line, split, run.folder / "predictions" / f"{split}.parquet")
         return line
 
 
@@ -120,20 +130,49 @@ class Timing:
         once = sum(count_cost(arch, clock.size_px).macs for arch in archs)
         return 3.0 * once * clock.batch * (clock.rounds + 2)
 
-    def run(self, place: Place, tell: Tell) -> Line | None:
-        """Time on one process; the result line, None for the others."""
+    def run(self, place: Place) -> Generator[Moved, None, Line | None]:
+        """Time on one process; the result line, None for the others. Raises `RunError` where it fails."""
         if not leads():
             return None
         clock = self.study.clock
         assert clock is not None
         contenders = [contender(arm.model) for arm in self.study.timed]
         turns = replace(clock, device=place.device)
-        table = bench_step(contenders, [Mode()], turns, lambda done, total: tell(done, total, ""))
+        yield Moved(0, clock.rounds)
+        table = bench_step(contenders, [Mode()], turns)
+        for what, why in table.failed.items():
+            raise RunError(f"{self.experiment}: a step of {what} cannot be timed here ({why})")
         line = table.to_line() | {"experiment": self.experiment, "scale": self.scale}
         return line | {"seed": self.repeat, "planned": self.planned}
 
 
 Job = Training | Timing
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A job begins, the `number`-th of `total`."""
+
+    job: Job
+    number: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A job is over: its result line, unless another process has it, or why it came to nothing."""
+
+    job: Job
+    line: Line | None
+    why: str = ""
+
+    def text(self) -> str:
+        """The outcome for people."""
+        if self.line is None:
+            return self.why
+        if self.line["kind"] == "bench":
+            return ", ".join(f"{model} {seconds:.2f} s" for model, seconds in step_times(self.line).items())
+        return f"error {figures(self.line)[ERROR]:.2f} % after {self.line['seconds']:,.0f} s of training"
 
 
 def missing_jobs(
@@ -165,30 +204,42 @@ def _missing(
                 yield Timing(experiment.name, scale, study, seed, planned)
 
 
-def carry_out(job: Job, place: Place, tell: Tell) -> Line | None:
-    """Run `job`, append its line to the results of its scale, and return it.
+def run_jobs(jobs: Sequence[Job], place: Place) -> Iterator[Begun | Moved | Ended]:
+    """Run `jobs` one after the other, and append the line of each to the results of its scale.
 
-    Raises what `resnext.run.train` does; a run that was stopped goes on when the job is carried out again.
+    A network that diverges is told as the end of its job, and the others go on. Raises what
+    `resnext.run.train` does otherwise; what was stopped goes on when it is run again.
     """
-    line = job.run(place, tell)
-    if line is not None:
-        append(line, place.results / f"{job.scale}.jsonl")
-    return line
+    for number, job in enumerate(jobs, start=1):
+        yield Begun(job, number, len(jobs))
+        try:
+            line = yield from job.run(place)
+        except Diverged as error:
+            yield Ended(job, None, str(error))
+            continue
+        if line is not None:
+            append(line, place.results / f"{job.scale}.jsonl")
+        yield Ended(job, line)
 
 
 def tell_cost(jobs: Sequence[Job], ledger: Ledger, place: Place) -> str:
-    """What running `jobs` will cost, for people: by the pace of earlier runs on this machine if there are
+    """What running `jobs` will cost, for people: by the pace of runs at this scale on this machine, if
     any."""
     if not jobs:
         return "everything has been run"
-    device = find_machine(place.device).name
+    device, scale = find_machine(place.device).name, jobs[0].scale
     macs = sum(job.macs for job in jobs)
     words = f"{len(jobs)} to run: {macs / 1e12:,.1f} T multiply-adds"
-    own = [line for lines in ledger.trained.values() for line in lines if line["device"] == device]
-    paces = [_macs(line) / line["seconds"] for line in own if line["seconds"] > 0]
-    if not paces:
-        return f"{words}; how long that takes, the first run on this machine will tell"
-    return f"{words}, about {macs / median(paces) / 3600:.1f} h at the pace of earlier runs on this machine"
+    own = [
+        line
+        for lines in ledger.trained.values()
+        for line in lines
+        if line["device"] == device and line["scale"] == scale and line["seconds"] > 0
+    ]
+    if not own:
+        return f"{words}; how long that takes here, the first run will tell"
+    pace = median(_macs(line) / line["seconds"] for line in own)
+    return f"{words}, about {macs / pace / 3600:.1f} h at the pace of earlier runs on this machine"
 
 
 def _macs(line: Line) -> float:
@@ -196,8 +247,9 @@ def _macs(line: Line) -> float:
     return float(3 * line["cost"]["macs"] * line["pictures_per_s"] * line["seconds"])
 
 
-def add_shown_error(line: Line, predictions: Path) -> None:
-    """Where the test pictures show some classes only: the error of an answer among these, in percent."""
+def add_shown_error(line: Line, split: str, predictions: Path) -> None:
+    """Where the pictures of `split` show some classes only: the error of an answer among these, in
+    percent."""
     if not predictions.exists():
         return
     table = pq.read_table(predictions)
@@ -206,10 +258,20 @@ def add_shown_error(line: Line, predictions: Path) -> None:
     shown = np.unique(labels)
     if len(shown) < probabilities.shape[1]:
         answers = shown[probabilities[:, shown].argmax(axis=1)]
-        line["metrics"]["test"][SHOWN_ERROR] = 100 * float(np.mean(answers != labels))
+        line["metrics"][split][SHOWN_ERROR] = 100 * float(np.mean(answers != labels))
 
 
-def _train(order: Order, tell: Tell) -> Run:
+def _find_set(name: str, place: Place) -> str:
+    """The set as DATA. Of several processes one makes it, if it has to be made, and the others wait."""
+    made, start = place.runs / "sets", time.monotonic()
+    while not leads() and is_made(name) and not (made / name).exists():
+        if time.monotonic() - start > LONGEST_WAIT_S:
+            raise RunError(f"{made / name}: the first process has not made it for {LONGEST_WAIT_S:.0f} s")
+        time.sleep(LOOK_EVERY_S)
+    return find_set(name, place.data, made)
+
+
+def _train(order: Order) -> Generator[Moved, None, Run]:
     events = train(order)
     while True:
         try:
@@ -217,14 +279,9 @@ def _train(order: Order, tell: Tell) -> Run:
         except StopIteration as end:
             run: Run = end.value
             return run
+        except Stopped as error:
+            raise Stopped(f"{str(error).split(';')[0]}; the same command goes on") from None
         if isinstance(event, Settled):
-            tell(event.first_step, event.plan.steps, "")
+            yield Moved(event.first_step, event.plan.steps)
         if isinstance(event, Stepped):
-            tell(event.step.step, event.plan.steps, "")
-
-
-def told(line: Line) -> str:
-    """One line's outcome for people."""
-    if line["kind"] == "bench":
-        return ", ".join(f"{row['what'].split(',')[0]} {row['median_s']:.2f} s" for row in line["timings"])
-    return f"error {figures(line)[ERROR]:.2f} % after {line['seconds']:,.0f} s of training"
+            yield Moved(event.step.step, event.plan.steps)

@@ -5,70 +5,78 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
+from itertools import chain, count, takewhile, zip_longest
 from statistics import mean
 
 from resnext.arch import Architecture
 from resnext.cost import Cost, count_cost
-from resnext.experiments.claims import METRICS
 from resnext.experiments.ledger import Ledger, Line, figures, timed_figures
 from resnext.experiments.study import Experiment, Scale, Study, Trained
-from resnext.results import Arm, Findings, interval
+from resnext.results import STEP_S, Arm, Findings, interval
 
 #: Share of the runs in which an interval should hold what it estimates.
 CONFIDENCE = 0.95
 
 
 def judge(experiment: Experiment, scale: Scale, ledger: Ledger) -> list[Findings]:
-    """What stands in the lines of `ledger`: one account, or one for each machine that steps were timed on.
+    """What stands in the lines of `ledger`: one account, and one more of the times alone for each further
+    machine that steps were timed on.
 
-    Only seeds that all arms of a claim have count for it. Where the number of runs was planned anew after
-    looking, all intervals are widened (Bonferroni).
+    Only seeds that all arms of a claim have count for it, and no more than were planned. Where their number
+    was planned anew after looking, all intervals are widened (Bonferroni).
     """
     study = experiment.studies[scale]
     devices: list[str | None] = [one for one in ledger.devices() if _timings(study, ledger, one)]
-    return [_judge(experiment, scale, study, ledger, device) for device in devices or [None]]
+    first, *others = devices or [None]
+    times = replace(study, claims=tuple(claim for claim in study.claims if claim.metric == STEP_S))
+    return [
+        _judge(experiment, scale, study, ledger, first),
+        *(_judge(experiment, scale, times, ledger, device) for device in others),
+    ]
 
 
 def _judge(
     experiment: Experiment, scale: Scale, study: Study, ledger: Ledger, device: str | None
 ) -> Findings:
     trainings = {arm.name: _trainings(study, arm, ledger) for arm in study.arms}
-    timings = _timings(study, ledger, device) if device is not None else {}
-    lines = [line for found in trainings.values() for line in found.values()] + list(timings.values())
+    timings = _timings(study, ledger, device) if device is not None else []
+    lines = [*chain.from_iterable(trainings.values()), *timings]
     plans = {line["planned"] for line in lines if line["experiment"] == experiment.name}
-    confidence = 1 - (1 - CONFIDENCE) / max(1, len(plans))
-    by_arm: dict[str, dict[int, dict[str, float]]] = {}
-    for arm in study.arms:
-        own = {seed: figures(line) for seed, line in trainings[arm.name].items()}
-        for seed, line in timings.items():
-            if arm in study.timed:
-                own.setdefault(seed, {}).update(timed_figures(line, arm.model))
-        by_arm[arm.name] = own
+    planned, looks = max(plans, default=study.seeds), max(1, len(plans))
+    trainings = {name: own[:planned] for name, own in trainings.items()}
+    by_arm = {
+        arm.name: _figures(trainings[arm.name], timings[:planned] if arm in study.timed else (), arm.model)
+        for arm in study.arms
+    }
+    confidence, confidence_next = (1 - (1 - CONFIDENCE) / n for n in (looks, looks + 1))
     arms = []
     for arm in study.arms:
-        values = {m: [own[m] for own in by_arm[arm.name].values() if m in own] for m in study.metrics}
-        ours = {m: interval(found, confidence) for m, found in values.items() if found}
-        cost = _cost(study, arm, list(trainings[arm.name].values()), bool(timings))
-        curve = _mean_curve([line["curve"] for line in trainings[arm.name].values()])
+        values: dict[str, list[float]] = {}
+        for own in by_arm[arm.name]:
+            for metric, value in own.items():
+                values.setdefault(metric, []).append(value)
+        ours = {metric: interval(found, confidence) for metric, found in values.items()}
+        cost = _cost(study, arm, trainings[arm.name], bool(timings))
+        curve = _mean_curve([line["curve"] for line in trainings[arm.name]])
         arms.append(Arm(arm.name, arm.model, *cost, dict(arm.paper), ours, curve))
     findings = []
     for claim in study.claims:
         paper = {arm.name: arm.paper[claim.metric] for arm in study.arms if claim.metric in arm.paper}
-        having = [{seed for seed, own in by_arm[name].items() if claim.metric in own} for name in claim.arms]
         seeds = [
-            {name: by_arm[name][seed][claim.metric] for name in claim.arms}
-            for seed in sorted(set.intersection(*having))
+            {name: figures[claim.metric] for name, figures in zip(claim.arms, together, strict=True)}
+            for together in zip(*(by_arm[name] for name in claim.arms), strict=False)
+            if all(claim.metric in figures for figures in together)
         ]
-        findings.append(claim.find(paper, seeds, confidence))
+        findings.append(claim.find(paper, seeds, planned, confidence, confidence_next))
     return Findings(
         experiment=experiment.name,
         claim=experiment.claim,
         source=experiment.source,
         scale=scale,
         setting=_setting(study),
-        planned=max(plans, default=study.seeds),
-        looks=max(1, len(plans)),
-        metrics={metric: METRICS[metric] for metric in study.metrics},
+        note=study.note,
+        planned=planned,
+        looks=looks,
         drawings=experiment.drawings,
         arms=tuple(arms),
         findings=tuple(findings),
@@ -78,25 +86,29 @@ def _judge(
     )
 
 
-def _trainings(study: Study, arm: Trained, ledger: Ledger) -> dict[int, Line]:
-    """The arm's lines by seed: as many in a row as there are."""
-    found: dict[int, Line] = {}
-    while arm in study.trained:
-        line = ledger.training(replace(arm.recipe, seed=len(found)), arm.data)
-        if line is None:
-            break
-        found[len(found)] = line
-    return found
+def _figures(trainings: Sequence[Line], timings: Sequence[Line], model: str) -> list[dict[str, float]]:
+    """The metrics of an arm, seed by seed: of a training, a timing, or both."""
+    trained = [figures(line) for line in trainings]
+    timed = [timed_figures(line, model) for line in timings]
+    both = zip_longest(trained, timed)
+    return [(one or {}) | (other or {}) for one, other in both]
 
 
-def _timings(study: Study, ledger: Ledger, device: str) -> dict[int, Line]:
-    found: dict[int, Line] = {}
-    while study.clock is not None:
-        line = ledger.timing([arm.model for arm in study.timed], study.clock, len(found), device)
-        if line is None:
-            break
-        found[len(found)] = line
-    return found
+def _trainings(study: Study, arm: Trained, ledger: Ledger) -> list[Line]:
+    """The arm's lines of seeds 0, 1 and so on, up to the first that is missing."""
+    if arm not in study.trained:
+        return []
+    lines = (ledger.training(replace(arm.recipe, seed=seed), arm.data) for seed in count())
+    return list(takewhile(lambda line: line is not None, lines))  # type: ignore[arg-type]
+
+
+def _timings(study: Study, ledger: Ledger, device: str) -> list[Line]:
+    """The same of what was timed on `device`."""
+    clock, models = study.clock, [arm.model for arm in study.timed]
+    if clock is None or not models:
+        return []
+    lines = (ledger.timing(models, clock, repeat, device) for repeat in count())
+    return list(takewhile(lambda line: line is not None, lines))  # type: ignore[arg-type]
 
 
 def _cost(study: Study, arm: Trained, lines: Sequence[Line], timed: bool) -> tuple[int | None, int | None]:
@@ -139,6 +151,7 @@ def _setting(study: Study) -> str:
     if study.clock is not None:
         clock = study.clock
         words.append(
-            f"steps of {clock.batch} pictures of {clock.size_px} px, medians of {clock.rounds} rounds"
+            f"steps of {clock.batch} pictures of {clock.size_px} px, eager in float32, medians of "
+            f"{clock.rounds} rounds in turns"
         )
     return "; ".join(words)

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from resnext.bench import Turns
-from resnext.experiments.claims import ERROR, SHOWN_ERROR, STEP_S, TRAINING_ERROR
 from resnext.recipe import Recipe, dotted_names, get_field
-from resnext.results import read_lines
+from resnext.results import ERROR, SHOWN_ERROR, STEP_S, TRAINING_ERROR, read_lines
 
 Line = dict[str, Any]
 
@@ -21,6 +20,8 @@ class Ledger:
         self.trained: dict[tuple[str, str, int], list[Line]] = {}
         self.timed: list[Line] = []
         for line in lines:
+            if "scale" not in line:
+                continue  # of something else
             if line["kind"] == "train":
                 key = line["set"], line["recipe"]["model"], line["seed"]
                 self.trained.setdefault(key, []).append(line)

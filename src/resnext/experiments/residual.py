@@ -10,7 +10,7 @@ Cost     laptop: 10 runs of 4 minutes on two CPU cores besides `cardinality`; gp
 from __future__ import annotations
 
 from resnext.experiments.claims import Claim, hurts_more, lower
-from resnext.experiments.scales import gpu_cifar, laptop_cifar, miniature, paper_imagenet
+from resnext.experiments.scales import SHORT_RUNS, gpu_cifar, laptop_cifar, miniature, paper_imagenet
 from resnext.experiments.study import Experiment, Study, arms
 
 #: Top-1 errors of section 5.1.
@@ -42,7 +42,7 @@ EXPERIMENT = Experiment(
     source="Xie et al. 2017, section 5.1",
     studies={
         "paper": Study(
-            arms(paper_imagenet, "imagenet", _models("resnet50", "resnext50_32x4d"), ERRORS), CLAIMS, seeds=1
+            arms(paper_imagenet, "imagenet", _models("resnet50", "resnext50_32x4d"), ERRORS), CLAIMS, seeds=3
         ),
         "gpu": Study(
             arms(gpu_cifar, "cifar10", _models("resnet29", "resnext29_32x4d"), ERRORS), CLAIMS, seeds=3
@@ -56,6 +56,7 @@ EXPERIMENT = Experiment(
             ),
             CLAIMS,
             seeds=5,
+            note=SHORT_RUNS,
         ),
         "miniature": Study(
             arms(miniature, "digits", _models("resnet11+template=16", "resnext11_4x6d+template=16")),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from resnext.data.decode import DataError
-from resnext.data.selection import select_classes
+from resnext.data.selection import Selection, select_classes
 from resnext.data.sources import read_parts
 
 
@@ -20,32 +21,43 @@ class KnownSet:
 
 @dataclass(frozen=True)
 class PartOf:
-    """The first `keep` classes of another set, and so many `others`; only pictures of the first are
-    tested."""
+    """The first `keep` classes of another set, or all; so many `others`; of each class at most `each`
+    pictures to train on. Pictures of the first alone are judged, as the split `judged`."""
 
     whole: str
     pictures: int
-    keep: int
-    others: int
+    keep: int | None = None
+    others: int = 0
+    each: int | None = None
+    judged: Literal["val", "test"] = "test"
 
 
 SETS: dict[str, KnownSet | PartOf] = {
     "digits": KnownSet(1077, "part of scikit-learn"),
-    "digits-5": PartOf("digits", 540, 5, 0),
-    "digits-10": PartOf("digits", 1077, 5, 5),
+    "digits-5": PartOf("digits", 540, 5),
+    "digits-10": PartOf("digits", 1077, 5, others=5),
     "cifar10": KnownSet(45_000, "CIFAR-10: train.parquet and test.parquet, or folders train/ and test/"),
     "cifar100": KnownSet(45_000, "CIFAR-100: train.parquet and test.parquet, or folders train/ and test/"),
+    # As published: trained on all, and judged, also for the best epoch, by the test pictures.
+    "cifar10-whole": PartOf("cifar10", 50_000, judged="val"),
+    "cifar100-whole": PartOf("cifar100", 50_000, judged="val"),
+    "cifar10-5000": PartOf("cifar10", 4_500, each=500),
     "tiny-imagenet": KnownSet(
         45_000, "Tiny ImageNet: train.parquet and val.parquet, or folders train/, val/"
     ),
-    "tiny-imagenet-40": PartOf("tiny-imagenet", 9_000, 40, 0),
-    "tiny-imagenet-200": PartOf("tiny-imagenet", 45_000, 40, 160),
+    "tiny-imagenet-40": PartOf("tiny-imagenet", 9_000, 40),
+    "tiny-imagenet-200": PartOf("tiny-imagenet", 45_000, 40, others=160),
     "imagenet": KnownSet(1_281_167, "ImageNet-1K: folders train/ and val/ of one folder a class"),
     "imagenet5k": KnownSet(
         6_800_000,
-        "ImageNet-5K, which `resnext select IMAGENET22K imagenet5k --like IMAGENET1K --others 4000` makes",
+        "ImageNet-5K: `resnext select IMAGENET22K imagenet5k --like IMAGENET1K --others 4000 --judged val`",
     ),
 }
+
+
+def is_made(name: str) -> bool:
+    """Is the set called `name` made of another?"""
+    return isinstance(SETS[name], PartOf)
 
 
 def find_set(name: str, root: Path, made: Path) -> str:
@@ -65,6 +77,7 @@ def find_set(name: str, root: Path, made: Path) -> str:
         return str(root / name)
     if not (made / name).exists():
         whole = find_set(known.whole, root, made)
-        classes = sorted(read_parts(whole)["train"].classes)[: known.keep]
-        select_classes(whole, made / name, classes, known.others)
+        classes = sorted(read_parts(whole)["train"].classes)
+        keep = None if known.keep is None else frozenset(classes[: known.keep])
+        select_classes(whole, made / name, Selection(keep, known.others, known.each, known.judged))
     return str(made / name)

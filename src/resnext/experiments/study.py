@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from resnext.bench import Turns
-from resnext.experiments.claims import ERROR, STEP_S, Claim
+from resnext.experiments.claims import Claim
 from resnext.recipe import Recipe
+from resnext.results import ERROR, STEP_S
 
 Scale = Literal["paper", "gpu", "laptop", "miniature"]
 #: Error against cardinality, curves of training and validation, bars, error against cost and against time.
@@ -22,8 +23,8 @@ class ExperimentError(ValueError):
 
 @dataclass(frozen=True)
 class Trained:
-    """An arm: a recipe, whose seed is set for each run, on the set `data`. `paper` are published figures, by
-    metric."""
+    """An arm: a recipe, whose seed is set for each run, on the set `data`. `paper` are the published figures
+    of its counterpart in the paper, by metric."""
 
     name: str
     recipe: Recipe
@@ -45,7 +46,7 @@ def arms(
 ) -> tuple[Trained, ...]:
     """The networks `models`, by the names of their arms, under one recipe.
 
-    Published figures by arm: `errors` of the test, and `more` by their metric.
+    Figures of their counterparts in the paper by arm: `errors` of the test, and `more` by their metric.
     """
     published = {ERROR: errors or {}} | more
     return tuple(
@@ -56,7 +57,7 @@ def arms(
 
 @dataclass(frozen=True)
 class Study:
-    """An experiment at one scale: arms, and what is claimed of them.
+    """An experiment at one scale: arms, what is claimed of them, and a `note` on what that can show.
 
     `seeds` is how many runs of each arm are planned, fixed before the first of them. What is measured is what
     the claims need: errors take training, times take a `clock`, which says how steps are timed in turns.
@@ -66,6 +67,7 @@ class Study:
     claims: tuple[Claim, ...]
     seeds: int
     clock: Turns | None = None
+    note: str = ""
 
     def __post_init__(self) -> None:
         names = [arm.name for arm in self.arms]
@@ -73,11 +75,6 @@ class Study:
         for claim in self.claims:
             assert set(claim.arms) <= set(names), f"{claim.text}: {claim.arms} are not all in {names}"
             assert claim.metric != STEP_S or self.clock is not None, f"{claim.text}: needs a clock"
-
-    @property
-    def metrics(self) -> tuple[str, ...]:
-        """What the claims are about."""
-        return tuple(dict.fromkeys(claim.metric for claim in self.claims))
 
     @property
     def trained(self) -> tuple[Trained, ...]:

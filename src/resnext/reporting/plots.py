@@ -11,50 +11,51 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from resnext.arch import Architecture
 from resnext.reporting.figures import COLOURS, INK, STYLE
-from resnext.results import Arm, Findings, Interval
-
-ERROR, SECONDS = "top1_error", "step_s"
+from resnext.results import ERROR, METRICS, STEP_S, Arm, Findings, Interval
 
 
-def plots_of(findings: Findings) -> dict[str, str]:
-    """SVG texts by file name: the drawings that the experiment asks for, as far as there are figures."""
+def plots_of(findings: Findings, number: int = 1) -> dict[str, str]:
+    """SVG texts by file name: the drawings that the experiment asks for, as far as there are figures.
+
+    `number` tells accounts at the same scale apart.
+    """
     plots = {}
-    for name in findings.drawings:
+    for drawing in findings.drawings:
         with rc_context(STYLE):
-            figure = DRAWINGS[name](findings)
+            figure = DRAWINGS[drawing](findings)
             if figure is not None:
-                plots[f"{findings.experiment}-{findings.scale}-{name}.svg"] = _svg(figure)
+                machine = "" if number == 1 else f"-{number}"
+                plots[f"{findings.experiment}-{findings.scale}{machine}-{drawing}.svg"] = _svg(figure)
     return plots
 
 
 def by_cardinality(findings: Findings) -> Figure | None:
-    """The metric against cardinality: published at the left, ours at the right with intervals."""
-    metric = next(iter(findings.metrics))
+    """The metric against cardinality, networks of one depth joined: published at the left, ours at the right
+    with intervals."""
+    metric = findings.metrics[0]
     own = [arm for arm in findings.arms if metric in arm.ours]
     if not own:
         return None
-    figure = Figure(figsize=(8, 3.2))
-    left, right = figure.subplots(1, 2)
     published = [arm for arm in findings.arms if metric in arm.paper]
-    groups: dict[str, list[Arm]] = {}
-    for arm in published:
-        groups.setdefault(" ".join(arm.name.split()[:-1]), []).append(arm)
-    for number, (group, members) in enumerate(groups.items()):
-        label = group or findings.source.split(",")[0]
+    figure = Figure(figsize=(8 if published else 4.5, 3.2))
+    axes = figure.subplots(1, 2 if published else 1, squeeze=False)[0]
+    for number, (group, members) in enumerate(_groups(published).items()):
         x, y = [_cardinality(arm) for arm in members], [arm.paper[metric] for arm in members]
-        left.plot(x, y, marker="o", color=COLOURS[number], label=label)
-    _with_intervals(right, [_cardinality(arm) for arm in own], [arm.ours[metric] for arm in own])
-    for ax, title in ((left, "published"), (right, f"ours, {findings.scale}")):
+        axes[0].plot(x, y, marker="o", color=COLOURS[number], label=group)
+    for number, (group, members) in enumerate(_groups(own).items()):
+        x, ours = [_cardinality(arm) for arm in members], [arm.ours[metric] for arm in members]
+        _with_intervals(axes[-1], x, ours, number, group)
+    titles = ("published", f"ours, {findings.scale}") if published else (f"ours, {findings.scale}",)
+    ticks = sorted({_cardinality(arm) for arm in findings.arms})
+    for ax, title in zip(axes, titles, strict=True):
         ax.set_xscale("log", base=2)
-        ticks = sorted({_cardinality(arm) for arm in findings.arms})
         ax.set_xticks(ticks, [str(c) for c in ticks])
         ax.minorticks_off()
-        _label(ax, "cardinality", findings.metrics[metric], title)
-    if len(groups) > 1:
-        left.legend()
-    if not published:
-        left.set_visible(False)
+        _label(ax, "cardinality", METRICS[metric], title)
+        if len(_groups(findings.arms)) > 1:
+            ax.legend()
     return figure
 
 
@@ -79,23 +80,29 @@ def curves(findings: Findings) -> Figure | None:
 
 
 def bars(findings: Findings) -> Figure | None:
-    """The error of each arm, published and ours beside each other."""
-    own = [arm for arm in findings.arms if ERROR in arm.ours]
-    if not own:
+    """The errors of each arm with intervals; published ones, where there are, at the left."""
+    panels: list[tuple[str, list[Arm], bool]] = []
+    for metric in findings.metrics:
+        own = [arm for arm in findings.arms if metric in arm.ours]
+        if own and metric != STEP_S:
+            published = all(metric in arm.paper for arm in own)
+            panels += [(metric, own, False)] * published + [(metric, own, True)]
+    if not panels:
         return None
-    published = any(ERROR in arm.paper for arm in own)
-    figure = Figure(figsize=(8 if published else 4.5, 3.2))
-    axes = figure.subplots(1, 1 + published, squeeze=False)[0]
-    names = [arm.name.replace(" without", "\nwithout").replace(", ", ",\n") for arm in own]
-    colours = [COLOURS[i % len(COLOURS)] for i in range(len(own))]
-    if published:
-        axes[0].bar(names, [arm.paper.get(ERROR, 0.0) for arm in own], color=colours)
-        _label(axes[0], "", findings.metrics[ERROR], "published")
-    ours = [arm.ours[ERROR] for arm in own]
-    axes[-1].bar(names, [one.mean for one in ours], yerr=_reach(ours), color=colours, ecolor=INK, capsize=4)
-    _label(axes[-1], "", findings.metrics[ERROR], f"ours, {findings.scale}")
-    for ax in axes:
+    figure = Figure(figsize=(4 * len(panels), 3.2))
+    for ax, (metric, arms, ours) in zip(
+        figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True
+    ):
+        names = [arm.name.replace(" ", "\n", 1) for arm in arms]
+        colours = [COLOURS[i % len(COLOURS)] for i in range(len(arms))]
+        if ours:
+            found = [arm.ours[metric] for arm in arms]
+            means = [one.mean for one in found]
+            ax.bar(names, means, yerr=_reach(found), color=colours, ecolor=INK, capsize=4)
+        else:
+            ax.bar(names, [arm.paper[metric] for arm in arms], color=colours)
         ax.tick_params(axis="x", labelsize=8)
+        _label(ax, "", METRICS[metric], f"ours, {findings.scale}" if ours else "published")
     return figure
 
 
@@ -109,8 +116,8 @@ def cost(findings: Findings) -> Figure | None:
 
 def time(findings: Findings) -> Figure | None:
     """The error against the time of a training step."""
-    own = [arm for arm in findings.arms if ERROR in arm.ours and SECONDS in arm.ours]
-    return _scatter(findings, own, [arm.ours[SECONDS].mean for arm in own], "seconds a training step")
+    own = [arm for arm in findings.arms if ERROR in arm.ours and STEP_S in arm.ours]
+    return _scatter(findings, own, [arm.ours[STEP_S].mean for arm in own], "seconds a training step")
 
 
 DRAWINGS: dict[str, Callable[[Findings], Figure | None]] = {
@@ -131,7 +138,7 @@ def _scatter(findings: Findings, arms: Sequence[Arm], x: Sequence[float], label:
         _with_intervals(ax, [place], [arm.ours[ERROR]], number, arm.name)
     ax.set_xlim(0, 1.15 * max(x))
     figure.legend(loc="outside right upper", fontsize=8)
-    _label(ax, label, findings.metrics[ERROR], f"ours, {findings.scale}")
+    _label(ax, label, METRICS[ERROR], f"ours, {findings.scale}")
     return figure
 
 
@@ -149,9 +156,16 @@ def _reach(ours: Sequence[Interval]) -> list[float]:
     return [one.mean - one.low if one.n > 1 else 0.0 for one in ours]
 
 
+def _groups(arms: Sequence[Arm]) -> dict[str, list[Arm]]:
+    """Arms by their depth."""
+    groups: dict[str, list[Arm]] = {}
+    for arm in arms:
+        groups.setdefault(f"{Architecture.from_name(arm.model).depth} layers", []).append(arm)
+    return groups
+
+
 def _cardinality(arm: Arm) -> int:
-    """Of an arm whose last word is like `32x4d`."""
-    return int(arm.name.split()[-1].split("x")[0])
+    return Architecture.from_name(arm.model).cardinality
 
 
 def _label(ax: Axes, x: str, y: str, title: str) -> None:

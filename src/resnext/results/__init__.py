@@ -1,8 +1,20 @@
 """Every outcome as one line of JSON, and what such lines show: intervals, tests, verdicts."""
 
-from resnext.results.findings import Arm, Finding, Findings, Statement, Verdict
+from resnext.results.findings import (
+    ERROR,
+    METRICS,
+    SHOWN_ERROR,
+    STEP_S,
+    TRAINING_ERROR,
+    Arm,
+    Finding,
+    Findings,
+    Statement,
+    Verdict,
+)
 from resnext.results.lines import ResultLine, ResultsError, Stamp, append, read_lines, stamp
 from resnext.results.statistics import (
+    ENOUGH_RUNS,
     Bootstrap,
     Interval,
     PairedTest,
@@ -13,6 +25,12 @@ from resnext.results.statistics import (
 )
 
 __all__ = [
+    "ENOUGH_RUNS",
+    "ERROR",
+    "METRICS",
+    "SHOWN_ERROR",
+    "STEP_S",
+    "TRAINING_ERROR",
     "Arm",
     "Bootstrap",
     "Finding",

@@ -7,13 +7,21 @@ from typing import Literal
 
 from resnext.results.statistics import Interval
 
-Verdict = Literal["holds", "reversed", "not resolved", "not run"]
+#: Figures of a run by what lines call them, and what people do.
+METRICS = {
+    "top1_error": "error, %",
+    "train_top1_error": "training error, %",
+    "shown_top1_error": "error among the tested classes, %",
+    "step_s": "seconds a step",
+}
+ERROR, TRAINING_ERROR, SHOWN_ERROR, STEP_S = METRICS
+Verdict = Literal["holds", "reversed", "not resolved", "not finished", "not run"]
 
 
 @dataclass(frozen=True)
 class Arm:
-    """One network of an experiment: its cost where it was run, the published figures (`paper`) and ours, by
-    metric.
+    """One network of an experiment: its cost where it was run, the published figures of its counterpart
+    (`paper`) and ours, by metric.
 
     `curve` is the mean over the runs of each epoch: epoch, train_top1_error, val_top1_error.
     """
@@ -31,7 +39,8 @@ class Arm:
 class Finding:
     """A claim, what was published and what came out: `ours` in `unit`, None where nothing was run.
 
-    `values` are those of the seeds; `needed` are the runs that would resolve it, as far as one can tell.
+    `values` are those of the seeds; where they are fewer than planned the verdict is "not finished". `needed`
+    are the runs that would probably resolve it, if they were planned now.
     """
 
     claim: str
@@ -46,18 +55,20 @@ class Finding:
 
 @dataclass(frozen=True)
 class Findings:
-    """One experiment at one scale; `metrics` are the names of its figures for people, `drawings` the plots
-    that show them. `planned` runs were fixed before the first; intervals are corrected for `looks`, the times
-    that another number was planned."""
+    """One experiment at one scale, which can show what `note` says; `drawings` are the plots of it.
+
+    `planned` runs were fixed before the first; intervals are corrected for `looks`, the times that another
+    number was planned.
+    """
 
     experiment: str
     claim: str
     source: str
     scale: str
     setting: str
+    note: str
     planned: int
     looks: int
-    metrics: dict[str, str]
     drawings: tuple[str, ...]
     arms: tuple[Arm, ...]
     findings: tuple[Finding, ...]
@@ -67,8 +78,13 @@ class Findings:
 
     @property
     def is_run(self) -> bool:
-        """Has anything of it been run?"""
-        return any(arm.ours for arm in self.arms)
+        """Has anything been found out?"""
+        return any(finding.ours is not None for finding in self.findings)
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """What the claims are about."""
+        return tuple(dict.fromkeys(finding.metric for finding in self.findings))
 
     @property
     def command(self) -> str:
@@ -80,10 +96,12 @@ class Findings:
 class Statement:
     """A sentence of the review and what is `known` of it, by its source.
 
-    It is answered by the first claim of an `experiment`, by counting `models`, or is history.
+    It is answered by some `claims` of an `experiment`, by their places, or by counting `models`; else it is
+    history.
     """
 
     said: str
     known: str
     experiment: str | None = None
+    claims: tuple[int, ...] = (0,)
     models: tuple[str, ...] = ()

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -106,8 +107,10 @@ def _command() -> str:
     return " ".join([name, *sys.argv[1:]])
 
 
+@cache
 def _commit() -> tuple[str | None, bool | None]:
-    """Commit of this package's own checkout and whether it was changed; None where there is none."""
+    """Commit of this package's own checkout and whether it was changed, as it was when this was first asked;
+    None where there is none. The code that runs was read then, whatever became of the checkout since."""
 
     def git(*words: str) -> str:
         folder = Path(__file__).parent

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 #: Runs beyond which nobody would go on.
 MOST_RUNS = 10_000
+#: Fewer runs than this, drawn again from themselves, say less of how they vary than they seem to.
+ENOUGH_RUNS = 10
 
 
 @dataclass(frozen=True)
@@ -40,8 +42,11 @@ def interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
     return Interval(mean, deviation, n, mean - reach, mean + reach, confidence)
 
 
-def runs_to_resolve(distance: float, deviation: float, confidence: float = 0.95) -> int | None:
-    """How many values make the interval of their mean reach less than `distance` to either side.
+def runs_to_resolve(
+    distance: float, deviation: float, confidence: float = 0.95, power: float = 0.8
+) -> int | None:
+    """How many values of this `deviation` it takes for the interval of their mean to leave out a point at
+    `distance` from the true mean, with the probability `power`.
 
     None where `MOST_RUNS` would not do, or nothing is known of their deviation.
     """
@@ -50,7 +55,8 @@ def runs_to_resolve(distance: float, deviation: float, confidence: float = 0.95)
     if not deviation >= 0 or distance <= 0:
         return None
     n = np.arange(2, MOST_RUNS + 1)
-    enough = t.ppf((1 + confidence) / 2, n - 1) * deviation / np.sqrt(n) < distance
+    reach = t.ppf((1 + confidence) / 2, n - 1) + t.ppf(power, n - 1)
+    enough = reach * deviation / np.sqrt(n) < distance
     return int(n[enough.argmax()]) if enough.any() else None
 
 
@@ -85,17 +91,17 @@ class Bootstrap:
 def bootstrap_difference(
     first: NDArray[np.bool_], second: NDArray[np.bool_], draws: int = 2000, seed: int = 0
 ) -> Bootstrap:
-    """The difference on pictures, and runs, drawn again from these: (R, N) each, R runs paired by row.
+    """The difference on pictures drawn again from these: (R, N) each, R runs paired by row.
 
-    Pictures are drawn alike for all runs, whose answers to one picture go together; with one run, what is
-    left out is how another run would have come out.
+    Pictures are drawn alike for all runs, whose answers to one picture go together. Runs are drawn again too
+    from `ENOUGH_RUNS` on; with fewer, what is left out is how other runs would have come out.
     """
     differences = second.astype(np.float64) - first.astype(np.float64)
     runs, pictures = differences.shape
     random = np.random.default_rng(seed)
     drawn = np.empty(draws)
     for i in range(draws):
-        own = differences[random.integers(runs, size=runs)] if runs > 1 else differences
+        own = differences[random.integers(runs, size=runs)] if runs >= ENOUGH_RUNS else differences
         drawn[i] = own.mean(axis=0)[random.integers(pictures, size=pictures)].mean()
     low, high = np.quantile(drawn, (0.025, 0.975))
     return Bootstrap(100 * float(differences.mean()), 100 * float(low), 100 * float(high))

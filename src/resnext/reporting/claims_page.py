@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from resnext.arch import Architecture
 from resnext.cost import count_cost
 from resnext.reporting.plots import plots_of
-from resnext.results import Arm, Finding, Findings, Statement
+from resnext.results import METRICS, STEP_S, Arm, Finding, Findings, Statement
 
-#: Metrics that are times, not percentages.
-IN_SECONDS = ("step_s",)
+#: Scale whose figures show nothing but that everything runs.
+MINIATURE = "miniature"
+#: Where the networks are those of the paper, and so are the published figures.
+PAPER = "paper"
+#: What our plots are called.
+PLOT = re.compile(r"\w+-(paper|gpu|laptop|miniature)(-\d+)?-(cardinality|curves|bars|cost|time)\.svg")
 INTRODUCTION = """# Results
 
 Every claim of the paper (Xie et al. 2017, arXiv 1611.05431) and its review, what was published, and what came
@@ -23,7 +28,8 @@ compares.
 effect is there at that size and length, and how large; it does not repeat ImageNet, and what does not show
 there may well show at the paper's. `paper` and `gpu` scale are ready to run; where no line of theirs stands,
 they were not run. A verdict is *holds*, *reversed* or *not resolved*, by the 95 % interval of the mean over
-paired seeds (Student's t); the number of seeds was fixed before the first run."""
+paired seeds (Student's t); the number of seeds was fixed before the first run, and before that many there is
+no verdict. "Published" differences at small scales are those of the paper's own networks."""
 
 
 def write_findings(found: Sequence[Sequence[Findings]], review: Sequence[Statement], out: Path) -> Path:
@@ -32,8 +38,8 @@ def write_findings(found: Sequence[Sequence[Findings]], review: Sequence[Stateme
     folder = out.with_suffix("")
     folder.mkdir(exist_ok=True)
     text, plots = page(found, review, folder.name)
-    for old in folder.glob("*.svg"):
-        if old.name not in plots:
+    for old in folder.iterdir():
+        if PLOT.fullmatch(old.name) and old.name not in plots:
             old.unlink()
     for name, svg in plots.items():
         (folder / name).write_text(svg, encoding="utf-8")
@@ -51,9 +57,9 @@ def page(
     plots: dict[str, str] = {}
     for one in found:
         parts += [f"## {one[0].claim}", f"`{one[0].experiment}`. Source: {one[0].source}."]
-        for each in one:
+        for number, each in enumerate(one):
             if each.is_run:
-                own = plots_of(each)
+                own = plots_of(each, 1 + sum(other.scale == each.scale for other in one[:number]))
                 parts += [*_experiment(each), *(f"![{_title(name)}]({folder}/{name})" for name in own)]
                 plots |= own
         if idle := [each for each in one if not each.is_run]:
@@ -63,27 +69,31 @@ def page(
 
 def _review(found: Sequence[Sequence[Findings]], review: Sequence[Statement]) -> str:
     by_name = {one[0].experiment: one for one in found}
-    rows = [("the review says", "known", "ours", "verdict", "by")]
+    rows = [("the review says", "known", "ours", "by")]
     for one in review:
         rows.append((one.said, one.known, *_answer(one, by_name.get(one.experiment or ""))))
     return _table(rows)
 
 
-def _answer(statement: Statement, found: Sequence[Findings] | None) -> tuple[str, str, str]:
-    """Our figure, the verdict, and how to get it."""
+def _answer(statement: Statement, found: Sequence[Findings] | None) -> tuple[str, str]:
+    """Our figures with their verdicts, and how to get them."""
     if statement.models:
         costs = [count_cost(Architecture.from_name(model)) for model in statement.models]
-        figures = [f"{c.params / 1e6:.2f} M, {c.macs / 1e9:.2f} G" for c in costs]
-        counted = ", ".join(f"{m}: {text}" for m, text in zip(statement.models, figures, strict=True))
-        return counted, "counted", f"`resnext models {statement.models[-1]}`"
+        figures = [
+            f"{model} {c.params / 1e6:.2f} M, {c.macs / 1e9:.2f} G, {c.activations / 1e6:.1f} M activations"
+            for model, c in zip(statement.models, costs, strict=True)
+        ]
+        return "counted: " + "; ".join(figures), f"`resnext models {statement.models[-1]}`"
+    if statement.experiment is None:
+        return "", "history"
     if found is None:
-        return "", "history", ""
-    run = [each for each in found if each.is_run]
-    if not run:
-        return "", "not run", f"`{found[0].command}`"
-    best = run[0]
-    first = best.findings[0]
-    return f"{best.scale}: {_figure(first)}", f"**{first.verdict}**", f"`{best.command}`"
+        return "", f"`resnext experiments run {statement.experiment}`"
+    for one in found:
+        asked = [one.findings[i] for i in statement.claims if i < len(one.findings)]
+        if one.scale != MINIATURE and any(finding.ours is not None for finding in asked):
+            told = [f"{f.claim}: {_figure(f)}: **{f.verdict}**" for f in asked]
+            return f"{one.scale}: {'; '.join(told)}", f"`{one.command}`"
+    return "not run", f"`{found[0].command}`"
 
 
 def _experiment(findings: Findings) -> list[str]:
@@ -91,46 +101,51 @@ def _experiment(findings: Findings) -> list[str]:
     one = findings
     about = f"### {one.scale}: {one.setting}"
     made = [f"{one.planned} runs of each planned" + (f", intervals for {one.looks} looks" * (one.looks > 1))]
-    if one.seconds:
+    if one.seconds >= 360:
         made.append(f"{one.seconds / 3600:.1f} h of training")
     made += [*one.devices, f"commit {', '.join(one.commits)}"]
     claims = [("claim", "published", "ours", "verdict")]
     for finding in one.findings:
         verdict = f"**{finding.verdict}**"
         if finding.needed is not None:
-            verdict += f"; about {finding.needed} runs would tell"
+            verdict += f"; about {finding.needed} runs planned anew would probably tell"
+        if finding.verdict == "not finished":
+            verdict += f": {len(finding.values)} of {one.planned} runs"
         published = "" if finding.paper is None else _number(finding.paper, finding.unit)
         claims.append((finding.claim, published, _figure(finding), verdict))
-    return [about, f"`{one.command}`; {'; '.join(made)}.", _table(claims), _arms(one)]
+    told = f"`{one.command}`; {'; '.join(made)}." + f" {one.note}" * bool(one.note)
+    return [about, told, _table(claims), _arms(one)]
 
 
 def _arms(findings: Findings) -> str:
     heads = ["arm", "network", "parameters (M)", "multiply-adds (M)"]
-    for name in findings.metrics.values():
+    for metric in findings.metrics:
+        name = METRICS[metric]
         heads += [f"{name}, published", f"{name}, ours: mean, deviation, n, interval"]
     rows = [tuple(heads)]
     for arm in findings.arms:
         cells = [arm.name, f"`{arm.model}`"]
         cells += ["" if value is None else f"{value / 1e6:.2f}" for value in (arm.params, arm.macs)]
         for metric in findings.metrics:
-            cells += [_metric(arm.paper.get(metric), metric), _mean(arm, metric)]
+            published = arm.paper.get(metric) if findings.scale == PAPER else None
+            cells += ["" if published is None else _value(published, metric), _mean(arm, metric)]
         rows.append(tuple(cells))
     kept = [i for i in range(len(heads)) if any(row[i] for row in rows[1:])]
     return _table([tuple(row[i] for i in kept) for row in rows])
 
 
-def _metric(value: float | None, metric: str) -> str:
-    return "" if value is None else f"{value:.3g}" if metric in IN_SECONDS else f"{value:.2f}"
+def _value(value: float, metric: str) -> str:
+    return f"{value:.3g}" if metric == STEP_S else f"{value:.2f}"
 
 
 def _mean(arm: Arm, metric: str) -> str:
     ours = arm.ours.get(metric)
     if ours is None:
         return ""
-    mean, low, high = (_metric(v, metric) for v in (ours.mean, ours.low, ours.high))
+    mean, low, high = (_value(v, metric) for v in (ours.mean, ours.low, ours.high))
     if ours.n == 1:
         return f"{mean}, n = 1"
-    return f"{mean}, {_metric(ours.deviation, metric)}, {ours.n}, {low} to {high}"
+    return f"{mean}, {_value(ours.deviation, metric)}, {ours.n}, {low} to {high}"
 
 
 def _figure(finding: Finding) -> str:
@@ -146,7 +161,7 @@ def _figure(finding: Finding) -> str:
 
 
 def _number(value: float, unit: str) -> str:
-    return f"{value:+.2f}" if unit == "points" else f"{value:.2f}"
+    return f"{value:.2f}" if unit == "times" else f"{value:+.2f}"
 
 
 def _title(plot: str) -> str:
