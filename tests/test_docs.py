@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from resnext import api
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -135,11 +137,31 @@ TIMED = {
 def speed() -> str:
     """Every kind of bench on every machine: the newest line of each."""
     lines = [json.loads(line) for line in (ROOT / "results" / "bench.jsonl").read_text().splitlines()]
-    newest = {alike(line): line for line in lines if line["experiment"] in TIMED}
-    return "\n\n".join(
+    newest = {alike(line): line for line in lines if line["experiment"] in (*TIMED, "grouped")}
+    parts = [
         f"### {heading}\n\n" + "\n\n".join(timed(line) for line in found)
         for experiment, heading in TIMED.items()
         if (found := [line for line in newest.values() if line["experiment"] == experiment])
+    ]
+    parts += [grouped(line) for line in newest.values() if line["experiment"] == "grouped"]
+    return "\n\n".join(parts)
+
+
+def grouped(line: dict[str, Any]) -> str:
+    """Each grouped convolution over the bytes that it has to move, and packed into wider groups."""
+    medians = {row["what"]: row for row in line["timings"]}
+    rows = [("3x3 of ResNeXt 32x4d", "ms", "times its bytes", "packed to 16", "to 32", "to 64"), ("---",) * 6]
+    for what, row in medians.items():
+        if "packed" not in what:
+            packed = [medians.get(f"{what}, packed to {wide}") for wide in (16, 32, 64)]
+            ratios = [f"{one['median_s'] / row['median_s']:.2f}" if one else "" for one in packed]
+            rows.append((what, f"{1000 * row['median_s']:.2f}", f"{1 / row['limit_share']:.1f}", *ratios))
+    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    about = f"batch {line['settings']['batch']}; {line['device']}, torch {line['versions']['torch']}"
+    return (
+        "### Grouped convolutions, and with zeros between paths packed into wider groups\n\n"
+        f"`python benchmarks/{line['command']}`: {about}. Packed: the time over that of the groups as they "
+        f"are.\n\n{table}"
     )
 
 
@@ -165,7 +187,8 @@ def timed(line: dict[str, Any]) -> str:
             f"{rate:,.0f} Gflop/s in {n.split('_')[0]} products" for n, rate in limits.items() if "flop" in n
         ]
         about += f"; at most {limits['bytes_per_s']:,.1f} GB/s and {' and '.join(rates)}"
-    rows = [("what", "pictures/s", "ms", "time / first", "of the limit"), ("---",) * 5]
+    rows = [("what", "pictures/s", "ms", "time / first", "of the limit", "limit / first"), ("---",) * 6]
+    first = least(line["timings"][0])
     for row in line["timings"]:
         low, high = (f"{1000 * s / scale(line):,.2f}" for s in row["spread_s"])
         ratio = "1"
@@ -173,10 +196,16 @@ def timed(line: dict[str, Any]) -> str:
             ratio = f"{row['ratio']:.3f} ({row['ratio_spread'][0]:.3f} to {row['ratio_spread'][1]:.3f})"
         share = "" if row["limit_share"] is None else f"{100 * row['limit_share']:.0f} %"
         median = f"{1000 * row['median_s'] / scale(line):,.2f} ({low} to {high})"
-        rows.append((row["what"], f"{row['pictures_per_s']:,.2f}", median, ratio, share))
+        floor = f"{least(row) / first:.2f}" if first and least(row) else ""
+        rows.append((row["what"], f"{row['pictures_per_s']:,.2f}", median, ratio, share, floor))
     table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     failed = "".join(f"\n\nNot timed: {what} ({why})." for what, why in line["failed"].items())
     return f"{about}.\n\n{table}{failed}"
+
+
+def least(row: dict[str, Any]) -> float:
+    """The least seconds that the machine could take; 0 where nothing is known."""
+    return float((row["limit_share"] or 0) * row["median_s"])
 
 
 def scale(line: dict[str, Any]) -> int:
@@ -186,6 +215,18 @@ def scale(line: dict[str, Any]) -> int:
 
 def test_speed() -> None:
     assert speed() in (ROOT / "docs" / "speed.md").read_text()
+
+
+def test_results(tmp_path: Path) -> None:
+    """The page and its plots, byte for byte."""
+    experiments = api.find_experiments()
+    page = api.write_results(experiments, ROOT / "results" / "experiments", tmp_path / "results.md")
+    assert page.read_text() == (ROOT / "docs" / "results.md").read_text()
+    made, kept = (
+        {path.name: path.read_text() for path in folder.glob("*.svg")}
+        for folder in (tmp_path / "results", ROOT / "docs" / "results")
+    )
+    assert made == kept
 
 
 def test_reliability() -> None:
