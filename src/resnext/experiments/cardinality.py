@@ -1,14 +1,16 @@
 """Cardinality at equal cost: more paths, lower error.
 
 Command  resnext experiments run cardinality --scale laptop
-Cost     laptop: 20 runs of 4 minutes on two CPU cores; gpu: 15 runs of half an hour; paper: 3 runs of
-         each of 10 networks on ImageNet, 4 to 6 days each on the 8 GPUs of 2016
+Cost     laptop: 20 runs of 4 minutes on two CPU cores; gpu: 15 runs of half an hour; paper: 3 runs of each of
+         10 networks on ImageNet, 4 to 6 days each on the 8 GPUs of 2016
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from resnext.experiments.claims import Claim, doublings, falls, lower
-from resnext.experiments.scales import SHORT_RUNS, gpu_cifar, laptop_cifar, miniature, paper_imagenet
+from resnext.experiments.scales import paper_imagenet, usual
 from resnext.experiments.study import Experiment, Study, arms
 
 #: Top-1 errors of table 3, by cardinality and width of a path in the first stage.
@@ -25,7 +27,7 @@ LAPTOP = {"1x24d": 23.9, "2x15d": 23.0, "4x9d": 22.6, "8x5d": 22.3}
 MINIATURE = {"1x16d": 23.9, "4x6d": 22.6}
 
 
-def networks(settings: dict[str, float], depth: int, more: str = "") -> dict[str, str]:
+def networks(settings: Iterable[str], depth: int, more: str = "") -> dict[str, str]:
     """Networks by arm, whose last word is their setting; the first is a ResNet."""
     first, *others = settings
     return {first: f"resnet{depth}{more}"} | {
@@ -33,7 +35,7 @@ def networks(settings: dict[str, float], depth: int, more: str = "") -> dict[str
     }
 
 
-def _claims(settings: dict[str, float]) -> tuple[Claim, ...]:
+def _claims(settings: Iterable[str]) -> tuple[Claim, ...]:
     first, *_, last = settings
     return (
         lower(f"{last} has a lower error than {first}", last, than=first),
@@ -52,18 +54,9 @@ EXPERIMENT = Experiment(
             _claims(ERRORS) + _claims(ERRORS_101),
             seeds=3,
         ),
-        "gpu": Study(arms(gpu_cifar, "cifar10", networks(ERRORS, 29), ERRORS), _claims(ERRORS), seeds=3),
-        "laptop": Study(
-            arms(laptop_cifar, "cifar10", networks(LAPTOP, 20, "+template=24"), LAPTOP),
-            _claims(LAPTOP),
-            seeds=5,
-            note=SHORT_RUNS,
-        ),
-        "miniature": Study(
-            arms(miniature, "digits", networks(MINIATURE, 11, "+template=16"), MINIATURE),
-            _claims(MINIATURE),
-            seeds=2,
-        ),
+        "gpu": usual("gpu", networks(ERRORS, 29), _claims(ERRORS), ERRORS),
+        "laptop": usual("laptop", networks(LAPTOP, 20, "+template=24"), _claims(LAPTOP), LAPTOP),
+        "miniature": usual("miniature", networks(MINIATURE, 11, "+template=16"), _claims(MINIATURE)),
     },
     drawings=("cardinality", "curves"),
 )

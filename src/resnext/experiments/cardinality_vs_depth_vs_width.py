@@ -10,17 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from resnext.experiments.claims import Claim, lower
-from resnext.experiments.scales import gpu_cifar, laptop_cifar, miniature, paper_imagenet
-from resnext.experiments.study import Experiment, Study, arms
+from resnext.experiments.scales import usual
+from resnext.experiments.study import Experiment
 
 #: Top-1 errors of table 4. Its ResNet-200 was another network: with activations before convolutions.
-ERRORS = {
-    "half the cost": 22.0,
-    "deeper": 21.7,
-    "wider": 21.3,
-    "two paths": 20.7,
-    "many paths": 20.4,
-}
+ERRORS = {"half the cost": 22.0, "deeper": 21.7, "wider": 21.3, "two paths": 20.7, "many paths": 20.4}
 PAPER = {
     "half the cost": "resnet101",
     "deeper": "resnet200",
@@ -63,10 +57,10 @@ EXPERIMENT = Experiment(
     claim="At twice the cost, cardinality beats depth and width",
     source="Xie et al. 2017, section 5.1, table 4",
     studies={
-        "paper": Study(arms(paper_imagenet, "imagenet", PAPER, ERRORS), _claims(PAPER), seeds=3),
-        "gpu": Study(arms(gpu_cifar, "cifar10", GPU, ERRORS), _claims(GPU), seeds=3),
-        "laptop": Study(arms(laptop_cifar, "cifar10", LAPTOP, ERRORS), _claims(LAPTOP), seeds=3),
-        "miniature": Study(arms(miniature, "digits", MINIATURE), _claims(MINIATURE), seeds=2),
+        "paper": usual("paper", PAPER, _claims(PAPER), ERRORS),
+        "gpu": usual("gpu", GPU, _claims(GPU), ERRORS),
+        "laptop": usual("laptop", LAPTOP, _claims(LAPTOP), ERRORS, seeds=3),
+        "miniature": usual("miniature", MINIATURE, _claims(MINIATURE)),
     },
     drawings=("cost",),
 )

@@ -8,7 +8,7 @@ Cost     paper: 10 runs of each of 7 networks, up to a day on one recent GPU; gp
 from __future__ import annotations
 
 from resnext.experiments.claims import Claim, lower
-from resnext.experiments.scales import gpu_cifar, laptop_cifar, miniature, paper_cifar
+from resnext.experiments.scales import paper_cifar, usual
 from resnext.experiments.study import Experiment, Study, arms
 
 #: Test errors of table 7, means of 10 runs. The points of figure 7 were never published as numbers.
@@ -58,20 +58,21 @@ EXPERIMENT = Experiment(
             ),
             seeds=10,
         ),
-        "gpu": Study(
-            arms(gpu_cifar, "cifar10", GPU, ERRORS),
+        "gpu": usual(
+            "gpu",
+            GPU,
             (*_claims("1x224d", "8x64d"), lower("8x64d has a lower error than 1x64d", "8x64d", than="1x64d")),
-            seeds=3,
         ),
-        "laptop": Study(
-            arms(laptop_cifar, "cifar10", LAPTOP),
+        "laptop": usual(
+            "laptop",
+            LAPTOP,
             (
                 *_claims("1x41d", "2x26d", "8x10d"),
                 lower("8x10d has a lower error than 1x24d", "8x10d", than="1x24d"),
             ),
             seeds=3,
         ),
-        "miniature": Study(arms(miniature, "digits", MINIATURE), _claims(*MINIATURE), seeds=2),
+        "miniature": usual("miniature", MINIATURE, _claims(*MINIATURE)),
     },
     drawings=("cost",),
 )

@@ -2,17 +2,17 @@
 
 Command  resnext experiments run equal_accuracy --scale laptop
 Cost     laptop: none besides `cardinality` and `cardinality_vs_depth_vs_width`, but for minutes of timing;
-         gpu: 6 runs of an hour; paper: 2 networks on ImageNet, 4 to 6 days each on the 8 GPUs of 2016
+         gpu: 6 runs of an hour; paper: 3 runs of each of 2 networks on ImageNet, 4 to 6 days each on the 8
+         GPUs of 2016
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from resnext.bench import Turns
 from resnext.experiments.claims import Claim, alike, longer
-from resnext.experiments.scales import gpu_cifar, laptop_cifar, miniature, paper_imagenet
-from resnext.experiments.study import Experiment, Study, arms
+from resnext.experiments.scales import usual
+from resnext.experiments.study import Experiment
 
 #: Top-1 errors of table 3.
 ERRORS = {"ResNet-101": 22.0, "ResNeXt-50": 22.2}
@@ -38,27 +38,10 @@ EXPERIMENT = Experiment(
     claim="A ResNeXt of half the depth has about the error of a ResNet, in less time",
     source="Xie et al. 2017, table 3",
     studies={
-        "paper": Study(
-            arms(paper_imagenet, "imagenet", PAPER, ERRORS),
-            _claims(PAPER, 0.5),
-            seeds=3,
-            clock=Turns(size_px=224),
-        ),
-        "gpu": Study(
-            arms(gpu_cifar, "cifar10", GPU), _claims(GPU, 0.5), seeds=3, clock=Turns(batch=128, size_px=32)
-        ),
-        "laptop": Study(
-            arms(laptop_cifar, "cifar10", LAPTOP),
-            _claims(LAPTOP, 1.0),
-            seeds=3,
-            clock=Turns(batch=128, size_px=16),
-        ),
-        "miniature": Study(
-            arms(miniature, "digits", MINIATURE),
-            _claims(MINIATURE, 5.0),
-            seeds=2,
-            clock=Turns(batch=64, size_px=8, rounds=3),
-        ),
+        "paper": usual("paper", PAPER, _claims(PAPER, 0.5), ERRORS),
+        "gpu": usual("gpu", GPU, _claims(GPU, 0.5)),
+        "laptop": usual("laptop", LAPTOP, _claims(LAPTOP, 1.0), seeds=3),
+        "miniature": usual("miniature", MINIATURE, _claims(MINIATURE, 5.0)),
     },
     drawings=("time",),
 )

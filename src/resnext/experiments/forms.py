@@ -4,16 +4,23 @@ They start as the same function, so that what differs is the order of the sums.
 
 Command  resnext experiments run forms --scale laptop
 Cost     laptop: 10 runs of 5 to 10 minutes on two CPU cores besides `cardinality`; gpu: 9 runs of an hour;
-         paper: 3 networks on ImageNet, the separate paths several times slower than the grouped one
+         paper: 3 runs of each of 3 networks on ImageNet, separate paths several times slower than grouped
+         ones
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from resnext.experiments.claims import Claim, alike
-from resnext.experiments.scales import gpu_cifar, laptop_cifar, miniature, paper_imagenet
-from resnext.experiments.study import Experiment, Study, arms
+from resnext.experiments.scales import usual
+from resnext.experiments.study import Experiment, Scale
+
+#: Each scale's network, and how far apart in points its forms may end.
+NETWORKS: dict[Scale, tuple[str, float]] = {
+    "paper": ("resnext50_32x4d", 0.5),
+    "gpu": ("resnext29_8x14d", 0.5),
+    "laptop": ("resnext20_8x5d+template=24", 1.0),
+    "miniature": ("resnext11_4x6d+template=16", 5.0),
+}
 
 
 def _models(grouped: str) -> dict[str, str]:
@@ -24,25 +31,20 @@ def _models(grouped: str) -> dict[str, str]:
     }
 
 
-def _claims(models: Mapping[str, str], margin: float) -> tuple[Claim, ...]:
-    first, *others = models
+def _claims(margin: float) -> tuple[Claim, ...]:
     return tuple(
-        alike(f"{other} ends within {margin} points of {first}", first, other, margin) for other in others
+        alike(f"{other} ends within {margin} points of (c) grouped", "(c) grouped", other, margin)
+        for other in ("(b) concatenated", "(a) branches")
     )
 
-
-PAPER, GPU = _models("resnext50_32x4d"), _models("resnext29_8x14d")
-LAPTOP, MINIATURE = _models("resnext20_8x5d+template=24"), _models("resnext11_4x6d+template=16")
 
 EXPERIMENT = Experiment(
     name="forms",
     claim="The three forms train to the same result",
     source="Xie et al. 2017, section 3.3 and figure 3",
     studies={
-        "paper": Study(arms(paper_imagenet, "imagenet", PAPER), _claims(PAPER, 0.5), seeds=3),
-        "gpu": Study(arms(gpu_cifar, "cifar10", GPU), _claims(GPU, 0.5), seeds=3),
-        "laptop": Study(arms(laptop_cifar, "cifar10", LAPTOP), _claims(LAPTOP, 1.0), seeds=5),
-        "miniature": Study(arms(miniature, "digits", MINIATURE), _claims(MINIATURE, 5.0), seeds=2),
+        scale: usual(scale, _models(grouped), _claims(margin))
+        for scale, (grouped, margin) in NETWORKS.items()
     },
     drawings=("bars",),
 )

@@ -45,7 +45,12 @@ def _judge(
     planned, looks = max(plans, default=study.seeds), max(1, len(plans))
     trainings = {name: own[:planned] for name, own in trainings.items()}
     by_arm = {
-        arm.name: _figures(trainings[arm.name], timings[:planned] if arm in study.timed else (), arm.model)
+        arm.name: _merged(
+            [figures(line) for line in trainings[arm.name]],
+            [timed_figures(line, arm.model, study.timed[0].model) for line in timings[:planned]]
+            if arm in study.timed
+            else [],
+        )
         for arm in study.arms
     }
     confidence, confidence_next = (1 - (1 - CONFIDENCE) / n for n in (looks, looks + 1))
@@ -86,12 +91,9 @@ def _judge(
     )
 
 
-def _figures(trainings: Sequence[Line], timings: Sequence[Line], model: str) -> list[dict[str, float]]:
+def _merged(trained: list[dict[str, float]], timed: list[dict[str, float]]) -> list[dict[str, float]]:
     """The metrics of an arm, seed by seed: of a training, a timing, or both."""
-    trained = [figures(line) for line in trainings]
-    timed = [timed_figures(line, model) for line in timings]
-    both = zip_longest(trained, timed)
-    return [(one or {}) | (other or {}) for one, other in both]
+    return [(one or {}) | (other or {}) for one, other in zip_longest(trained, timed)]
 
 
 def _trainings(study: Study, arm: Trained, ledger: Ledger) -> list[Line]:

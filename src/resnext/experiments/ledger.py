@@ -8,7 +8,7 @@ from typing import Any
 
 from resnext.bench import Turns
 from resnext.recipe import Recipe, dotted_names, get_field
-from resnext.results import ERROR, SHOWN_ERROR, STEP_S, TRAINING_ERROR, read_lines
+from resnext.results import ERROR, SHOWN_ERROR, STEP_RATIO, STEP_S, TRAINING_ERROR, read_lines
 
 Line = dict[str, Any]
 
@@ -87,6 +87,7 @@ def figures(line: Line) -> dict[str, float]:
     return values
 
 
-def timed_figures(line: Line, model: str) -> dict[str, float]:
-    """The metric of one network in a bench line."""
-    return {STEP_S: step_times(line)[model]}
+def timed_figures(line: Line, model: str, first: str) -> dict[str, float]:
+    """The metrics of one network in a bench line, beside the network `first`."""
+    times = step_times(line)
+    return {STEP_S: times[model], STEP_RATIO: times[model] / times[first]}

@@ -7,20 +7,27 @@ for each of nine modules, 54 numbers.
 
 Command  resnext experiments run merging --scale laptop
 Cost     laptop: 10 runs of 4 minutes on two CPU cores besides `cardinality`; gpu: 9 runs of half an hour;
-         paper: 3 networks on ImageNet, 4 days each on the 8 GPUs of 2016
+         paper: 3 runs of each of 3 networks on ImageNet, 4 days each on the 8 GPUs of 2016
 """
 
 from __future__ import annotations
 
 from resnext.experiments.claims import Claim, lower, no_higher
-from resnext.experiments.scales import SHORT_RUNS, gpu_cifar, laptop_cifar, miniature, paper_imagenet
-from resnext.experiments.study import Experiment, Study, arms
+from resnext.experiments.scales import usual
+from resnext.experiments.study import Experiment, Scale
 
 CLAIMS: tuple[Claim, ...] = (
     no_higher("adding is at most 0.5 points worse at the same cost", "added", "concatenated, same cost", 0.5),
     lower("adding is better at the same cost", "added", than="concatenated, same cost"),
     lower("adding is better at the same widths", "added", than="concatenated, same widths"),
 )
+#: The network whose paths are added, and the one whose concatenated paths cost as much.
+PAIRS: dict[Scale, tuple[str, str]] = {
+    "paper": ("resnext50_32x4d", "resnext50_32x7d"),
+    "gpu": ("resnext29_32x4d", "resnext29_32x7d"),
+    "laptop": ("resnext20_8x5d+template=24", "resnext20_8x7d+template=24"),
+    "miniature": ("resnext11_4x6d+template=16", "resnext11_4x7d+template=16"),
+}
 
 
 def _models(added: str, widened: str) -> dict[str, str]:
@@ -35,32 +42,6 @@ EXPERIMENT = Experiment(
     name="merging",
     claim="Adding the paths is no worse than concatenating them, and has fewer hyper-parameters",
     source="Xie et al. 2017, sections 2 and 3.3; the review's comparison with Inception",
-    studies={
-        "paper": Study(
-            arms(paper_imagenet, "imagenet", _models("resnext50_32x4d", "resnext50_32x7d")), CLAIMS, seeds=3
-        ),
-        "gpu": Study(
-            arms(gpu_cifar, "cifar10", _models("resnext29_32x4d", "resnext29_32x7d")), CLAIMS, seeds=3
-        ),
-        "laptop": Study(
-            arms(
-                laptop_cifar,
-                "cifar10",
-                _models("resnext20_8x5d+template=24", "resnext20_8x7d+template=24"),
-            ),
-            CLAIMS,
-            seeds=5,
-            note=SHORT_RUNS,
-        ),
-        "miniature": Study(
-            arms(
-                miniature,
-                "digits",
-                _models("resnext11_4x6d+template=16", "resnext11_4x7d+template=16"),
-            ),
-            CLAIMS,
-            seeds=2,
-        ),
-    },
+    studies={scale: usual(scale, _models(*pair), CLAIMS) for scale, pair in PAIRS.items()},
     drawings=("cost",),
 )

@@ -4,14 +4,14 @@ Where the shortcuts go, their projections go too; the paper does not say what be
 
 Command  resnext experiments run residual --scale laptop
 Cost     laptop: 10 runs of 4 minutes on two CPU cores besides `cardinality`; gpu: 6 runs of half an hour;
-         paper: 4 networks on ImageNet, 4 days each on the 8 GPUs of 2016
+         paper: 3 runs of each of 4 networks on ImageNet, 4 days each on the 8 GPUs of 2016
 """
 
 from __future__ import annotations
 
 from resnext.experiments.claims import Claim, hurts_more, lower
-from resnext.experiments.scales import SHORT_RUNS, gpu_cifar, laptop_cifar, miniature, paper_imagenet
-from resnext.experiments.study import Experiment, Study, arms
+from resnext.experiments.scales import usual
+from resnext.experiments.study import Experiment, Scale
 
 #: Top-1 errors of section 5.1.
 ERRORS = {"ResNet": 23.9, "ResNet without": 31.2, "ResNeXt": 22.2, "ResNeXt without": 26.1}
@@ -25,6 +25,12 @@ CLAIMS: tuple[Claim, ...] = (
     lower("ResNeXt is better with its shortcuts", "ResNeXt", than="ResNeXt without"),
     lower("without shortcuts ResNeXt is better than ResNet", "ResNeXt without", than="ResNet without"),
 )
+PAIRS: dict[Scale, tuple[str, str]] = {
+    "paper": ("resnet50", "resnext50_32x4d"),
+    "gpu": ("resnet29", "resnext29_32x4d"),
+    "laptop": ("resnet20+template=24", "resnext20_8x5d+template=24"),
+    "miniature": ("resnet11+template=16", "resnext11_4x6d+template=16"),
+}
 
 
 def _models(resnet: str, resnext: str) -> dict[str, str]:
@@ -40,29 +46,6 @@ EXPERIMENT = Experiment(
     name="residual",
     claim="Removing the residual connections hurts ResNet more than ResNeXt",
     source="Xie et al. 2017, section 5.1",
-    studies={
-        "paper": Study(
-            arms(paper_imagenet, "imagenet", _models("resnet50", "resnext50_32x4d"), ERRORS), CLAIMS, seeds=3
-        ),
-        "gpu": Study(
-            arms(gpu_cifar, "cifar10", _models("resnet29", "resnext29_32x4d"), ERRORS), CLAIMS, seeds=3
-        ),
-        "laptop": Study(
-            arms(
-                laptop_cifar,
-                "cifar10",
-                _models("resnet20+template=24", "resnext20_8x5d+template=24"),
-                ERRORS,
-            ),
-            CLAIMS,
-            seeds=5,
-            note=SHORT_RUNS,
-        ),
-        "miniature": Study(
-            arms(miniature, "digits", _models("resnet11+template=16", "resnext11_4x6d+template=16")),
-            CLAIMS,
-            seeds=2,
-        ),
-    },
+    studies={scale: usual(scale, _models(*pair), CLAIMS, ERRORS) for scale, pair in PAIRS.items()},
     drawings=("bars", "curves"),
 )

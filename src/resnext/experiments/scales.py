@@ -1,4 +1,4 @@
-"""What each scale means: the recipe that all arms of an experiment share, but for their network.
+"""What each scale means: recipe, set and number of runs that all arms of an experiment share.
 
 `paper` is the published recipe; `gpu` takes minutes a run on one GPU, `laptop` minutes on two CPU cores,
 `miniature` seconds: it shows that everything runs, and nothing else.
@@ -6,10 +6,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
+from resnext.bench import Turns
 from resnext.data.settings import DataSettings
+from resnext.experiments.claims import Claim
+from resnext.experiments.study import Scale, Study, arms
 from resnext.recipe import Recipe, cifar, imagenet, small
+from resnext.results import STEP_S
 
 #: What runs at `laptop_cifar` can show.
 SHORT_RUNS = (
@@ -96,3 +101,36 @@ def miniature(model: str) -> Recipe:
         precision="float32",
         data=DataSettings(size_px=8, resize_px=8, train_px=8, crop="pad", pad_px=1, flip=0.0),
     )
+
+
+@dataclass(frozen=True)
+class Usual:
+    """What most experiments do at a scale, and how steps are timed there if they need it."""
+
+    recipe: Callable[[str], Recipe]
+    data: str
+    seeds: int
+    clock: Turns
+    note: str = ""
+
+
+USUAL: dict[Scale, Usual] = {
+    "paper": Usual(paper_imagenet, "imagenet", 3, Turns(batch=32, size_px=224)),
+    "gpu": Usual(gpu_cifar, "cifar10", 3, Turns(batch=128, size_px=32)),
+    "laptop": Usual(laptop_cifar, "cifar10", 5, Turns(batch=128, size_px=16), SHORT_RUNS),
+    "miniature": Usual(miniature, "digits", 2, Turns(batch=64, size_px=8, rounds=3)),
+}
+
+
+def usual(
+    scale: Scale,
+    models: Mapping[str, str],
+    claims: tuple[Claim, ...],
+    errors: Mapping[str, float] | None = None,
+    seeds: int | None = None,
+) -> Study:
+    """The networks `models`, by the names of their arms, as usual at `scale`; `errors` are the published ones
+    of their counterparts."""
+    one = USUAL[scale]
+    clock = one.clock if any(claim.metric == STEP_S for claim in claims) else None
+    return Study(arms(one.recipe, one.data, models, errors), claims, seeds or one.seeds, clock, one.note)

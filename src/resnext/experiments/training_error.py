@@ -11,7 +11,7 @@ Cost     laptop: 10 runs of 4 minutes on two CPU cores; gpu and paper: none besi
 from __future__ import annotations
 
 from resnext.experiments.claims import Claim, lower
-from resnext.experiments.scales import gpu_cifar, laptop_few, miniature, paper_imagenet
+from resnext.experiments.scales import laptop_few, paper_imagenet, usual
 from resnext.experiments.study import Experiment, Study, arms
 from resnext.results import ERROR, TRAINING_ERROR
 
@@ -38,9 +38,9 @@ EXPERIMENT = Experiment(
         "paper": Study(
             arms(paper_imagenet, "imagenet", PAPER, train_top1_error=ERRORS_101), _claims(*PAPER), seeds=3
         ),
-        "gpu": Study(arms(gpu_cifar, "cifar10", GPU), _claims(*GPU), seeds=3),
+        "gpu": usual("gpu", GPU, _claims(*GPU)),
         "laptop": Study(arms(laptop_few, "cifar10-5000", LAPTOP), _claims(*LAPTOP), seeds=5),
-        "miniature": Study(arms(miniature, "digits", MINIATURE), _claims(*MINIATURE), seeds=2),
+        "miniature": usual("miniature", MINIATURE, _claims(*MINIATURE)),
     },
     drawings=("curves",),
 )

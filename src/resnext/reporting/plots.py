@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 
 from resnext.arch import Architecture
 from resnext.reporting.figures import COLOURS, INK, STYLE
-from resnext.results import ERROR, METRICS, STEP_S, Arm, Findings, Interval
+from resnext.results import ERROR, METRICS, STEP_RATIO, STEP_S, Arm, Findings, Interval
 
 
 def plots_of(findings: Findings, number: int = 1) -> dict[str, str]:
@@ -34,15 +34,19 @@ def plots_of(findings: Findings, number: int = 1) -> dict[str, str]:
 def by_cardinality(findings: Findings) -> Figure | None:
     """The metric against cardinality, networks of one depth joined: published at the left, ours at the right
     with intervals."""
-    metric = findings.metrics[0]
+    metric = STEP_RATIO if STEP_RATIO in findings.metrics else findings.metrics[0]
     own = [arm for arm in findings.arms if metric in arm.ours]
     if not own:
         return None
-    published = [arm for arm in findings.arms if metric in arm.paper]
+    published = {arm.name: arm.paper[metric] for arm in findings.arms if metric in arm.paper}
+    if metric == STEP_RATIO:
+        times = {arm.name: arm.paper[STEP_S] for arm in findings.arms if STEP_S in arm.paper}
+        published = {name: time / next(iter(times.values())) for name, time in times.items()}
     figure = Figure(figsize=(8 if published else 4.5, 3.2))
     axes = figure.subplots(1, 2 if published else 1, squeeze=False)[0]
-    for number, (group, members) in enumerate(_groups(published).items()):
-        x, y = [_cardinality(arm) for arm in members], [arm.paper[metric] for arm in members]
+    for number, (group, members) in enumerate(_groups(findings.arms).items()):
+        told = [arm for arm in members if arm.name in published]
+        x, y = [_cardinality(arm) for arm in told], [published[arm.name] for arm in told]
         axes[0].plot(x, y, marker="o", color=COLOURS[number], label=group)
     for number, (group, members) in enumerate(_groups(own).items()):
         x, ours = [_cardinality(arm) for arm in members], [arm.ours[metric] for arm in members]
@@ -84,7 +88,7 @@ def bars(findings: Findings) -> Figure | None:
     panels: list[tuple[str, list[Arm], bool]] = []
     for metric in findings.metrics:
         own = [arm for arm in findings.arms if metric in arm.ours]
-        if own and metric != STEP_S:
+        if own and metric not in (STEP_S, STEP_RATIO):
             published = all(metric in arm.paper for arm in own)
             panels += [(metric, own, False)] * published + [(metric, own, True)]
     if not panels:
@@ -116,8 +120,8 @@ def cost(findings: Findings) -> Figure | None:
 
 def time(findings: Findings) -> Figure | None:
     """The error against the time of a training step."""
-    own = [arm for arm in findings.arms if ERROR in arm.ours and STEP_S in arm.ours]
-    return _scatter(findings, own, [arm.ours[STEP_S].mean for arm in own], "seconds a training step")
+    own = [arm for arm in findings.arms if ERROR in arm.ours and STEP_RATIO in arm.ours]
+    return _scatter(findings, own, [arm.ours[STEP_RATIO].mean for arm in own], METRICS[STEP_RATIO])
 
 
 DRAWINGS: dict[str, Callable[[Findings], Figure | None]] = {
