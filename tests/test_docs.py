@@ -194,7 +194,7 @@ def timed(line: dict[str, Any]) -> str:
         ratio = "1"
         if row["ratio"] is not None:
             ratio = f"{row['ratio']:.3f} ({row['ratio_spread'][0]:.3f} to {row['ratio_spread'][1]:.3f})"
-        share = "" if row["limit_share"] is None else f"{100 * row['limit_share']:.0f} %"
+        share = f"{100 * row['limit_share']:.0f} %" if least(row) else ""
         median = f"{1000 * row['median_s'] / scale(line):,.2f} ({low} to {high})"
         floor = f"{least(row) / first:.2f}" if first and least(row) else ""
         rows.append((row["what"], f"{row['pictures_per_s']:,.2f}", median, ratio, share, floor))
@@ -204,8 +204,9 @@ def timed(line: dict[str, Any]) -> str:
 
 
 def least(row: dict[str, Any]) -> float:
-    """The least seconds that the machine could take; 0 where nothing is known."""
-    return float((row["limit_share"] or 0) * row["median_s"])
+    """The least seconds that the machine could take; 0 where nothing is known, or the limit was none."""
+    share = row["limit_share"] or 0.0
+    return float(share * row["median_s"]) if share < 1.1 else 0.0
 
 
 def scale(line: dict[str, Any]) -> int:

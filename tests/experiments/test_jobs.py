@@ -159,7 +159,7 @@ def test_steps_are_timed_in_turns_and_found_by_machine(tmp_path: Path) -> None:
     append({"kind": "bench", "timings": []}, tmp_path / "miniature.jsonl")  # of something else
     found = judge(speed, "miniature", Ledger.read(tmp_path))
     assert [one.devices for one in found] == [(line["device"],), ("another",)]
-    ratio = times["resnext11_4x6d+template=16"] / times["resnet11+template=16"]
+    ratio = times["resnext11_4x6d+template=16"].ratio_to(times["resnet11+template=16"]).median
     assert found[0].findings[0].values == pytest.approx((ratio,))
 
 

@@ -69,9 +69,9 @@ class Contender:
     arch: Architecture | None = None
 
 
-def contender(name: str) -> Contender:
+def contender(name: str, classes: int = 1000) -> Contender:
     """Our own network of this name. Raises `ArchitectureError`."""
-    arch = Architecture.from_name(name)
+    arch = Architecture.from_name(name, classes)
     return Contender(name, partial(create, arch), arch)
 
 

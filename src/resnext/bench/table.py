@@ -11,10 +11,12 @@ from resnext.timing import Timing
 
 @dataclass(frozen=True)
 class Row:
-    """One thing timed. `ratio` is its time over that of `against` in the same round, as a median; spreads are
-    tenth and ninetieth percentiles. `limit_share` is the least time that the machine could take over it."""
+    """One thing timed, in `seconds` for each round. `ratio` is its time over that of `against` in the same
+    round, as a median; spreads are tenth and ninetieth percentiles. `limit_share` is the least time that the
+    machine could take over it."""
 
     what: str
+    seconds: tuple[float, ...]
     median_s: float
     spread_s: tuple[float, float]
     pictures_per_s: float
@@ -56,6 +58,7 @@ def rows_of(
         rows.append(
             Row(
                 what,
+                timing.seconds,
                 timing.median_s,
                 timing.spread,
                 pictures / timing.median_s,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 import torch
@@ -72,6 +73,11 @@ def to_tensor(image: Image.Image) -> Tensor:
 
 def normalise(pictures: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
     """uint8 (B, 3, H, W) -> float32 on the same device, `(pictures / 255 - mean) / std`."""
-    mean_255 = torch.tensor(mean, dtype=torch.float32, device=pictures.device).view(1, -1, 1, 1) * 255
-    std_255 = torch.tensor(std, dtype=torch.float32, device=pictures.device).view(1, -1, 1, 1) * 255
+    mean_255, std_255 = (_levels(tuple(values), pictures.device) for values in (mean, std))
     return pictures.float().sub_(mean_255).div_(std_255)  # in place: most of the time would go to new memory
+
+
+@cache
+def _levels(values: tuple[float, ...], device: torch.device) -> Tensor:
+    """A value for each channel on the scale 0 to 255, made once: bringing it to a GPU would wait for it."""
+    return torch.tensor(values, dtype=torch.float32, device=device).view(1, -1, 1, 1) * 255

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from resnext.data.augment import Augmentation, Erasing, Flip, PadCrop, sample_generator
 from resnext.data.batches import Batch, Part, Plan
@@ -74,23 +75,29 @@ class Resident:
         self.cuts, self.device = cuts, device
         self.stored = torch.from_numpy(stored).to(device)
         self.labels = torch.from_numpy(pictures.labels).to(device)
+        self.place = torch.arange(crop.size_px, device=device)
+        erased = (0, 0, 0) if cuts.erasing is None else cuts.erasing.fill
+        self.erased = torch.tensor(erased, dtype=torch.uint8, device=device)
 
     def batch(self, seed: int, samples: list[tuple[int, int]]) -> Batch:
         """One batch of the (epoch, index) pairs `samples`."""
         indices = torch.tensor([index for _, index in samples])
-        here = indices.to(self.device)
-        draws = torch.from_numpy(self._draw(seed, samples)).to(self.device)
+        here = self._bring(indices)
+        draws = self._bring(torch.from_numpy(self._draw(seed, samples)))
         left, top, flipped, x, y, width, height = draws.unsqueeze(2).unbind(1)  # (B, 1) each
-        size = self.cuts.crop.size_px
-        place = torch.arange(size, device=self.device)
+        place, size = self.place, self.cuts.crop.size_px
         rows, columns = top + place, left + torch.where(flipped > 0, size - 1 - place, place)
         pictures = self.stored[here[:, None, None], rows[:, :, None], columns[:, None, :]]
         if self.cuts.erasing is not None:
             inside_y, inside_x = (place >= y) & (place < y + height), (place >= x) & (place < x + width)
             inside = inside_y[:, :, None, None] & inside_x[:, None, :, None]
-            fill = torch.tensor(self.cuts.erasing.fill, dtype=torch.uint8, device=self.device)
-            pictures = torch.where(inside, fill, pictures)
+            pictures = torch.where(inside, self.erased, pictures)
         return Batch(pictures.permute(0, 3, 1, 2), self.labels[here], indices)
+
+    def _bring(self, values: Tensor) -> Tensor:
+        """To the device, without waiting for what a GPU is computing."""
+        pinned = values.pin_memory() if self.device.type == "cuda" else values
+        return pinned.to(self.device, non_blocking=True)
 
     def _draw(self, seed: int, samples: list[tuple[int, int]]) -> NDArray[np.int64]:
         """(B, 7): left and top of the square in the stored picture, whether it is flipped, and left, top,

@@ -2,7 +2,7 @@
 
 Command  resnext experiments run cardinality --scale laptop
 Cost     laptop: 20 runs of 4 minutes on two CPU cores; gpu: 15 runs of half an hour; paper: 3 runs of each of
-         10 networks on ImageNet, 4 to 6 days each on the 8 GPUs of 2016
+         10 networks on ImageNet, 2 to 6 days each on the 8 GPUs of 2016
 """
 
 from __future__ import annotations

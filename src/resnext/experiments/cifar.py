@@ -2,7 +2,7 @@
 
 Command  resnext experiments run cifar --scale gpu
 Cost     paper: 10 runs of each of 7 networks, up to a day on one recent GPU; gpu: 9 runs of an hour;
-         laptop: none besides `cardinality_vs_depth_vs_width`, whose runs it shares
+         laptop: none besides `cardinality` and `cardinality_vs_depth_vs_width`, whose runs it shares
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ ERRORS = {"8x64d": 3.65, "16x64d": 3.58}
 ERRORS_100 = {"CIFAR-100 8x64d": 17.77, "CIFAR-100 16x64d": 17.31}
 PAPER = {
     "1x64d": "resnet29",
-    "1x192d": "resnext29_1x192d",
+    "1x224d": "resnext29_1x224d",
     "1x256d": "resnext29_1x256d",
     "8x64d": "resnext29_8x64d",
     "16x64d": "resnext29_16x64d",
@@ -26,7 +26,6 @@ GPU = {"1x64d": "resnet29", "1x224d": "resnext29_1x224d", "8x64d": "resnext29_8x
 LAPTOP = {
     "1x24d": "resnet20+template=24",
     "1x41d": "resnext20_1x41d+template=24",
-    "2x26d": "resnext20_2x26d+template=24",
     "8x10d": "resnext20_8x10d+template=24",
 }
 MINIATURE = {"1x26d": "resnext11_1x26d+template=16", "8x6d": "resnext11_8x6d+template=16"}
@@ -46,7 +45,7 @@ EXPERIMENT = Experiment(
             arms(paper_cifar, "cifar10-whole", PAPER, ERRORS)
             + arms(paper_cifar, "cifar100-whole", PAPER_100, ERRORS_100),
             (
-                *_claims("1x192d", "8x64d"),
+                *_claims("1x224d", "8x64d"),
                 *_claims("1x256d", "8x64d"),
                 lower("8x64d has a lower error than 1x64d", "8x64d", than="1x64d"),
                 lower("16x64d has a lower error than 8x64d", "16x64d", than="8x64d"),
@@ -67,7 +66,7 @@ EXPERIMENT = Experiment(
             "laptop",
             LAPTOP,
             (
-                *_claims("1x41d", "2x26d", "8x10d"),
+                *_claims("1x41d", "8x10d"),
                 lower("8x10d has a lower error than 1x24d", "8x10d", than="1x24d"),
             ),
             seeds=3,

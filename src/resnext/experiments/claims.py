@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from resnext.results import ERROR, STEP_S, Finding, Interval, Verdict, interval, runs_to_resolve
+from resnext.results import ERROR, STEP_RATIO, Finding, Interval, Verdict, interval, runs_to_resolve
 
 
 @dataclass(frozen=True)
@@ -174,4 +174,4 @@ def alike(text: str, first: str, second: str, margin: float, metric: str = ERROR
 
 def longer(text: str, what: str, than: str, published: float | None = None) -> Times:
     """A step of `what` takes longer than one of `than`."""
-    return Times(text, STEP_S, "times", published, what, than)
+    return Times(text, STEP_RATIO, "times", published, what, than)

@@ -18,7 +18,7 @@ from resnext.experiments.study import Experiment, Scale
 NETWORKS: dict[Scale, tuple[str, float]] = {
     "paper": ("resnext50_32x4d", 0.5),
     "gpu": ("resnext29_8x14d", 0.5),
-    "laptop": ("resnext20_8x5d+template=24", 1.0),
+    "laptop": ("resnext20_8x5d+template=24", 2.0),
     "miniature": ("resnext11_4x6d+template=16", 5.0),
 }
 

@@ -16,7 +16,7 @@ from resnext.arch import Architecture
 from resnext.bench import Mode, bench_step, contender
 from resnext.cost import count_cost
 from resnext.experiments.ledger import Ledger, Line, figures, step_times
-from resnext.experiments.sets import SETS, find_set, is_made
+from resnext.experiments.sets import SETS, classes_of, find_set, is_made
 from resnext.experiments.study import Experiment, Scale, Study, Trained
 from resnext.machine import find_machine
 from resnext.recipe import Recipe
@@ -77,7 +77,7 @@ class Training:
         size, epochs = self.recipe.data.size_px, self.recipe.epochs
         assert size is not None
         assert epochs is not None
-        arch = Architecture.from_name(self.arm.model, 10)
+        arch = Architecture.from_name(self.arm.model, classes_of(self.arm.data))
         return 3.0 * count_cost(arch, size).macs * SETS[self.arm.data].pictures * epochs
 
     def run(self, place: Place) -> Generator[Moved, None, Line | None]:
@@ -126,7 +126,7 @@ class Timing:
         """Multiply-adds of all steps that are timed."""
         clock = self.study.clock
         assert clock is not None
-        archs = [Architecture.from_name(arm.model) for arm in self.study.timed]
+        archs = [Architecture.from_name(arm.model, classes_of(arm.data)) for arm in self.study.timed]
         once = sum(count_cost(arch, clock.size_px).macs for arch in archs)
         return 3.0 * once * clock.batch * (clock.rounds + 2)
 
@@ -136,10 +136,11 @@ class Timing:
             return None
         clock = self.study.clock
         assert clock is not None
-        contenders = [contender(arm.model) for arm in self.study.timed]
+        contenders = [contender(arm.model, classes_of(arm.data)) for arm in self.study.timed]
+        mode = Mode(precision=self.study.timed[0].recipe.precision or "float32")
         turns = replace(clock, device=place.device)
         yield Moved(0, clock.rounds)
-        table = bench_step(contenders, [Mode()], turns)
+        table = bench_step(contenders, [mode], turns)
         for what, why in table.failed.items():
             raise RunError(f"{self.experiment}: a step of {what} cannot be timed here ({why})")
         line = table.to_line() | {"experiment": self.experiment, "scale": self.scale}
@@ -171,7 +172,9 @@ class Ended:
         if self.line is None:
             return self.why
         if self.line["kind"] == "bench":
-            return ", ".join(f"{model} {seconds:.2f} s" for model, seconds in step_times(self.line).items())
+            return ", ".join(
+                f"{model} {time.median_s:.2f} s" for model, time in step_times(self.line).items()
+            )
         return f"error {figures(self.line)[ERROR]:.2f} % after {self.line['seconds']:,.0f} s of training"
 
 

@@ -12,7 +12,7 @@ from resnext.arch import Architecture
 from resnext.cost import Cost, count_cost
 from resnext.experiments.ledger import Ledger, Line, figures, timed_figures
 from resnext.experiments.study import Experiment, Scale, Study, Trained
-from resnext.results import STEP_S, Arm, Findings, interval
+from resnext.results import STEP_RATIO, Arm, Findings, interval
 
 #: Share of the runs in which an interval should hold what it estimates.
 CONFIDENCE = 0.95
@@ -22,13 +22,14 @@ def judge(experiment: Experiment, scale: Scale, ledger: Ledger) -> list[Findings
     """What stands in the lines of `ledger`: one account, and one more of the times alone for each further
     machine that steps were timed on.
 
-    Only seeds that all arms of a claim have count for it, and no more than were planned. Where their number
-    was planned anew after looking, all intervals are widened (Bonferroni).
+    Only seeds that all arms of a claim have count for it, and no more than were planned; arms are shown by
+    the seeds that all have. Where their number was planned anew after looking, all intervals are widened
+    (Bonferroni).
     """
     study = experiment.studies[scale]
     devices: list[str | None] = [one for one in ledger.devices() if _timings(study, ledger, one)]
     first, *others = devices or [None]
-    times = replace(study, claims=tuple(claim for claim in study.claims if claim.metric == STEP_S))
+    times = replace(study, claims=tuple(claim for claim in study.claims if claim.metric == STEP_RATIO))
     return [
         _judge(experiment, scale, study, ledger, first),
         *(_judge(experiment, scale, times, ledger, device) for device in others),
@@ -54,15 +55,16 @@ def _judge(
         for arm in study.arms
     }
     confidence, confidence_next = (1 - (1 - CONFIDENCE) / n for n in (looks, looks + 1))
+    paired = min((len(own) for own in by_arm.values() if own), default=0)
     arms = []
     for arm in study.arms:
         values: dict[str, list[float]] = {}
-        for own in by_arm[arm.name]:
+        for own in by_arm[arm.name][:paired]:
             for metric, value in own.items():
                 values.setdefault(metric, []).append(value)
         ours = {metric: interval(found, confidence) for metric, found in values.items()}
         cost = _cost(study, arm, trainings[arm.name], bool(timings))
-        curve = _mean_curve([line["curve"] for line in trainings[arm.name]])
+        curve = _mean_curve([line["curve"] for line in trainings[arm.name][:paired]])
         arms.append(Arm(arm.name, arm.model, *cost, dict(arm.paper), ours, curve))
     findings = []
     for claim in study.claims:
@@ -78,7 +80,7 @@ def _judge(
         claim=experiment.claim,
         source=experiment.source,
         scale=scale,
-        setting=_setting(study),
+        setting=_setting(study, ledger),
         note=study.note,
         planned=planned,
         looks=looks,
@@ -144,16 +146,16 @@ def _commit(line: Line) -> str:
     return "unknown" if commit is None else commit[:7] + (" changed" if line["dirty"] else "")
 
 
-def _setting(study: Study) -> str:
+def _setting(study: Study, ledger: Ledger) -> str:
     """What all arms share, for people."""
     words = []
     for data in dict.fromkeys(arm.data for arm in study.trained):
         recipe = next(arm.recipe for arm in study.trained if arm.data == data)
-        words.append(f"{data} at {recipe.data.size_px} px, {recipe.epochs} epochs of batch {recipe.batch}")
+        name = f"{data} ({ledger.fingerprints[data]})" if data in ledger.fingerprints else data
+        words.append(f"{name} at {recipe.data.size_px} px, {recipe.epochs} epochs of batch {recipe.batch}")
     if study.clock is not None:
         clock = study.clock
         words.append(
-            f"steps of {clock.batch} pictures of {clock.size_px} px, eager in float32, medians of "
-            f"{clock.rounds} rounds in turns"
+            f"steps of {clock.batch} pictures of {clock.size_px} px, eager, in {clock.rounds} rounds by turns"
         )
     return "; ".join(words)

@@ -9,6 +9,7 @@ from typing import Any
 from resnext.bench import Turns
 from resnext.recipe import Recipe, dotted_names, get_field
 from resnext.results import ERROR, SHOWN_ERROR, STEP_RATIO, STEP_S, TRAINING_ERROR, read_lines
+from resnext.timing import Timing
 
 Line = dict[str, Any]
 
@@ -19,13 +20,17 @@ class Ledger:
     def __init__(self, lines: Iterable[Line]) -> None:
         self.trained: dict[tuple[str, str, int], list[Line]] = {}
         self.timed: list[Line] = []
+        self.fingerprints: dict[str, str] = {}
         for line in lines:
             if "scale" not in line:
                 continue  # of something else
             if line["kind"] == "train":
-                key = line["set"], line["recipe"]["model"], line["seed"]
-                self.trained.setdefault(key, []).append(line)
-            else:
+                # Another set under the same name is no pair: the first one's lines count.
+                own = self.fingerprints.setdefault(line["set"], line["data"]["fingerprint"])
+                if line["data"]["fingerprint"] == own:
+                    key = line["set"], line["recipe"]["model"], line["seed"]
+                    self.trained.setdefault(key, []).append(line)
+            elif all("seconds" in row for row in line["timings"]):
                 self.timed.append(line)
 
     @classmethod
@@ -42,7 +47,7 @@ class Ledger:
         """The turns numbered `repeat` in which steps of `models`, and perhaps others, were timed."""
         wanted = {"batch": clock.batch, "size_px": clock.size_px, "rounds": clock.rounds}
         for line in self.timed:
-            same = line["seed"] == repeat and line["device"] == device and line["failed"] == {}
+            same = line["seed"] == repeat and line["device"] == device
             if same and wanted.items() <= line["settings"].items() and set(models) <= step_times(line).keys():
                 return line
         return None
@@ -72,9 +77,9 @@ class _Absent:
     """Stands for a field that an older line lacks."""
 
 
-def step_times(line: Line) -> dict[str, float]:
-    """Median seconds of a training step by network, of a bench line."""
-    return {row["what"].split(",")[0]: row["median_s"] for row in line["timings"]}
+def step_times(line: Line) -> dict[str, Timing]:
+    """Times of a training step by network, of a bench line."""
+    return {row["what"].split(",")[0]: Timing(tuple(row["seconds"])) for row in line["timings"]}
 
 
 def figures(line: Line) -> dict[str, float]:
@@ -88,6 +93,7 @@ def figures(line: Line) -> dict[str, float]:
 
 
 def timed_figures(line: Line, model: str, first: str) -> dict[str, float]:
-    """The metrics of one network in a bench line, beside the network `first`."""
+    """The metrics of one network in a bench line; the ratio to the network `first` is taken round by
+    round."""
     times = step_times(line)
-    return {STEP_S: times[model], STEP_RATIO: times[model] / times[first]}
+    return {STEP_S: times[model].median_s, STEP_RATIO: times[model].ratio_to(times[first]).median}

@@ -7,7 +7,7 @@ ImageNet.
 
 Command  resnext experiments run more_classes --scale laptop
 Cost     laptop: 20 runs of 5 minutes on two CPU cores; gpu: 12 runs of half an hour; paper: 3 runs of each of
-         4 networks, 4 to 6 days each on the 8 GPUs of 2016, besides `cardinality`
+         4 networks, 2 to 6 days each on the 8 GPUs of 2016, besides `cardinality`
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ REVIEW: tuple[Statement, ...] = (
         "Paths of 1x1, 3x3, 1x1 of width 4, 32 of them, added with the shortcut",
         "so in the first stage; widths double with each stage (table 1). The three forms are one function",
         experiment="forms",
+        claims=(0, 1),
     ),
     Statement(
         "Two rules leave three hyper-parameters: depth, cardinality, width",

@@ -13,9 +13,11 @@ from resnext.data.sources import read_parts
 
 @dataclass(frozen=True)
 class KnownSet:
-    """`pictures` are those to train on, as far as that is known before; `what` says how it should lie."""
+    """`pictures` are those to train on, as far as that is known before, of `classes`; `what` says how it
+    should lie."""
 
     pictures: int
+    classes: int
     what: str
 
 
@@ -33,26 +35,35 @@ class PartOf:
 
 
 SETS: dict[str, KnownSet | PartOf] = {
-    "digits": KnownSet(1077, "part of scikit-learn"),
+    "digits": KnownSet(1077, 10, "part of scikit-learn"),
     "digits-5": PartOf("digits", 540, 5),
     "digits-10": PartOf("digits", 1077, 5, others=5),
-    "cifar10": KnownSet(45_000, "CIFAR-10: train.parquet and test.parquet, or folders train/ and test/"),
-    "cifar100": KnownSet(45_000, "CIFAR-100: train.parquet and test.parquet, or folders train/ and test/"),
+    "cifar10": KnownSet(45_000, 10, "CIFAR-10: train.parquet and test.parquet, or folders train/ and test/"),
+    "cifar100": KnownSet(45_000, 100, "CIFAR-100: as CIFAR-10"),
     # As published: trained on all, and judged, also for the best epoch, by the test pictures.
     "cifar10-whole": PartOf("cifar10", 50_000, judged="val"),
     "cifar100-whole": PartOf("cifar100", 50_000, judged="val"),
     "cifar10-5000": PartOf("cifar10", 4_500, each=500),
     "tiny-imagenet": KnownSet(
-        45_000, "Tiny ImageNet: train.parquet and val.parquet, or folders train/, val/"
+        50_000, 200, "Tiny ImageNet: train.parquet and val.parquet, or folders train/, val/"
     ),
     "tiny-imagenet-40": PartOf("tiny-imagenet", 9_000, 40),
     "tiny-imagenet-200": PartOf("tiny-imagenet", 45_000, 40, others=160),
-    "imagenet": KnownSet(1_281_167, "ImageNet-1K: folders train/ and val/ of one folder a class"),
+    "imagenet": KnownSet(1_281_167, 1000, "ImageNet-1K: folders train/ and val/ of one folder a class"),
     "imagenet5k": KnownSet(
         6_800_000,
+        5000,
         "ImageNet-5K: `resnext select IMAGENET22K imagenet5k --like IMAGENET1K --others 4000 --judged val`",
     ),
 }
+
+
+def classes_of(name: str) -> int:
+    """How many classes the set called `name` has to train on."""
+    known = SETS[name]
+    if isinstance(known, KnownSet):
+        return known.classes
+    return classes_of(known.whole) if known.keep is None else known.keep + known.others
 
 
 def is_made(name: str) -> bool:

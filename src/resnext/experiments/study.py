@@ -9,7 +9,7 @@ from typing import Literal
 from resnext.bench import Turns
 from resnext.experiments.claims import Claim
 from resnext.recipe import Recipe
-from resnext.results import ERROR, STEP_S
+from resnext.results import ERROR, STEP_RATIO
 
 Scale = Literal["paper", "gpu", "laptop", "miniature"]
 #: Error against cardinality, curves of training and validation, bars, error against cost and against time.
@@ -74,18 +74,18 @@ class Study:
         assert len(set(names)) == len(names), f"two arms of one name: {names}"
         for claim in self.claims:
             assert set(claim.arms) <= set(names), f"{claim.text}: {claim.arms} are not all in {names}"
-            assert claim.metric != STEP_S or self.clock is not None, f"{claim.text}: needs a clock"
+            assert claim.metric != STEP_RATIO or self.clock is not None, f"{claim.text}: needs a clock"
 
     @property
     def trained(self) -> tuple[Trained, ...]:
         """The arms that a claim about an error needs."""
-        named = {name for claim in self.claims if claim.metric != STEP_S for name in claim.arms}
+        named = {name for claim in self.claims if claim.metric != STEP_RATIO for name in claim.arms}
         return tuple(arm for arm in self.arms if arm.name in named)
 
     @property
     def timed(self) -> tuple[Trained, ...]:
         """The arms that a claim about a time needs."""
-        named = {name for claim in self.claims if claim.metric == STEP_S for name in claim.arms}
+        named = {name for claim in self.claims if claim.metric == STEP_RATIO for name in claim.arms}
         return tuple(arm for arm in self.arms if arm.name in named)
 
 

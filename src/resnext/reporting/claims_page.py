@@ -31,7 +31,7 @@ effect is there at that size and length, and how large; it does not repeat Image
 there may well show at the paper's. `paper` and `gpu` scale are ready to run; where no line of theirs stands,
 they were not run. A verdict is *holds*, *reversed* or *not resolved*, by the 95 % interval of the mean over
 paired seeds (Student's t); the number of seeds was fixed before the first run, and before that many there is
-no verdict. "Published" differences at small scales are those of the paper's own networks."""
+no verdict. "Published" differences at small scales are those of the networks of whoever published them."""
 
 
 def write_findings(found: Sequence[Sequence[Findings]], review: Sequence[Statement], out: Path) -> Path:
@@ -91,7 +91,7 @@ def _answer(statement: Statement, found: Sequence[Findings] | None) -> tuple[str
     if found is None:
         return "", f"`resnext experiments run {statement.experiment}`"
     for one in found:
-        asked = [one.findings[i] for i in statement.claims if i < len(one.findings)]
+        asked = [one.findings[i] for i in statement.claims]
         if one.scale != MINIATURE and any(finding.ours is not None for finding in asked):
             told = [f"{f.claim}: {_figure(f)}: **{f.verdict}**" for f in asked]
             return f"{one.scale}: {'; '.join(told)}", f"`{one.command}`"

@@ -34,14 +34,11 @@ def plots_of(findings: Findings, number: int = 1) -> dict[str, str]:
 def by_cardinality(findings: Findings) -> Figure | None:
     """The metric against cardinality, networks of one depth joined: published at the left, ours at the right
     with intervals."""
-    metric = STEP_RATIO if STEP_RATIO in findings.metrics else findings.metrics[0]
+    metric = findings.metrics[0]
     own = [arm for arm in findings.arms if metric in arm.ours]
     if not own:
         return None
     published = {arm.name: arm.paper[metric] for arm in findings.arms if metric in arm.paper}
-    if metric == STEP_RATIO:
-        times = {arm.name: arm.paper[STEP_S] for arm in findings.arms if STEP_S in arm.paper}
-        published = {name: time / next(iter(times.values())) for name, time in times.items()}
     figure = Figure(figsize=(8 if published else 4.5, 3.2))
     axes = figure.subplots(1, 2 if published else 1, squeeze=False)[0]
     for number, (group, members) in enumerate(_groups(findings.arms).items()):

@@ -84,9 +84,9 @@ class Findings:
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """What the claims are about; beside a time its ratio, which is left alone by a machine's pace."""
+        """What the claims are about; beside ratios of times the times."""
         metrics = list(dict.fromkeys(finding.metric for finding in self.findings))
-        return (*metrics, STEP_RATIO) if STEP_S in metrics else tuple(metrics)
+        return (*metrics, STEP_S) if STEP_RATIO in metrics else tuple(metrics)
 
     @property
     def command(self) -> str:

@@ -244,7 +244,7 @@ class _Training:
         train, machine, processes = self.splits.train, self.machine, self.group.local_size
         if self.contract.input.height_px <= KEPT_UP_TO_PX and train.window is None:
             cuts = Cuts.of(augmentation)
-            if cuts is not None and cuts.bytes(len(train)) <= room_on_device(machine, processes):
+            if cuts is not None and cuts.bytes(len(train)) <= room_on_device(machine, processes) // 2:
                 return resident_batches(train, cuts, machine.device, self.plan, first_step, part)
             train = Kept(train, room_for_pictures(processes * max(1, self.workers or 0)) // 2)
         pin = machine.device.type == "cuda"
