@@ -75,7 +75,8 @@ class Network(nn.Module):
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.dropout: nn.Module = nn.Identity()
         self.fc = nn.Linear(channels, arch.classes)
-        self.reset_parameters()
+        if not self.fc.weight.is_meta:  # there are no values to set, and setting them takes its time
+            self.reset_parameters()
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.maxpool(self.relu(self.bn1(self.early_maxpool(self.conv1(x)))))
