@@ -19,7 +19,9 @@ FILL = (120, 7, 200)
 
 def made(count: int = 12) -> Arrays:
     values = np.random.default_rng(0).integers(0, 256, (count, 13, 11), np.uint8)
-    return Arrays(values, np.arange(count) % 3, ("a", "b", "c"))
+    labels = np.arange(count) % 3
+    labels.setflags(write=False)  # as those of an index
+    return Arrays(values, labels, ("a", "b", "c"))
 
 
 @settings(max_examples=40)

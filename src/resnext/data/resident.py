@@ -74,7 +74,9 @@ class Resident:
             stored[index, inner, inner] = np.asarray(resize_and_crop(pictures.open(index), crop.resize))
         self.cuts, self.device = cuts, device
         self.stored = torch.from_numpy(stored).to(device)
-        self.labels = torch.from_numpy(pictures.labels).to(device)
+        self.labels = torch.from_numpy(np.array(pictures.labels)).to(
+            device
+        )  # those of an index are read-only
         self.place = torch.arange(crop.size_px, device=device)
         erased = (0, 0, 0) if cuts.erasing is None else cuts.erasing.fill
         self.erased = torch.tensor(erased, dtype=torch.uint8, device=device)
