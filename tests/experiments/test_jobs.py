@@ -49,6 +49,7 @@ def test_what_has_been_run_is_not_run_again(place: Place) -> None:
     assert [(line["arm"], line["seed"]) for line in lines] == [("1x16d", 0), ("4x6d", 0)]
     assert jobs(place) == []
     assert jobs(place, SHARING) == []  # it has the same arms
+    assert list(api.run_experiments(["cardinality"], "miniature", 1, place)) == []
     more = jobs(place, seeds=2)
     assert [(job.arm.name, job.recipe.seed) for job in more if isinstance(job, Training)] == [
         ("1x16d", 1),
