@@ -59,10 +59,6 @@ def test_twice_the_cost_is_twice(scale: Scale) -> None:
 
 def test_every_statement_of_the_review_is_answered_or_history() -> None:
     assert {one.experiment for one in REVIEW if one.experiment} == set(EXPERIMENTS)
-    for one in REVIEW:
-        if one.experiment is not None:
-            studies = EXPERIMENTS[one.experiment].studies.values()
-            assert all(max(one.claims) < len(study.claims) for study in studies), one.said
     assert all(one.known for one in REVIEW)
     for model in chain(*(one.models for one in REVIEW)):
         assert Architecture.from_name(model).name == model

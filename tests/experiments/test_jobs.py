@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from resnext import api
+from resnext.data.decode import DataError
 from resnext.experiments import EXPERIMENTS, Ledger, Place, judge, run_jobs
 from resnext.experiments.jobs import Training, add_shown_error
 from resnext.experiments.ledger import step_times
 from resnext.results import append, read_lines
-from resnext.run import RunError
 
 CARDINALITY, SHARING = EXPERIMENTS["cardinality"], EXPERIMENTS["training_error"]
 
@@ -64,23 +65,18 @@ def test_what_has_been_run_is_not_run_again(place: Place) -> None:
 def test_another_recipe_is_another_run(place: Place) -> None:
     ledger = Ledger.read(place.results)
     arm = CARDINALITY.studies["miniature"].arms[0]
-    assert ledger.training(arm.recipe, "digits") is not None
+    assert list(ledger.trainings(arm)) == [0]
     for changed in (
         replace(arm.recipe, epochs=3),
-        replace(arm.recipe, seed=1),
         replace(arm.recipe, training=replace(arm.recipe.training, lr=0.1)),
     ):
-        assert ledger.training(changed, "digits") is None
-    assert ledger.training(arm.recipe, "cifar10") is None
+        assert ledger.trainings(replace(arm, recipe=changed)) == {}
+    assert ledger.trainings(replace(arm, data="cifar10")) == {}
     (line, *_) = read_lines(place.results / "miniature.jsonl")
     del line["recipe"]["training"]["dropout"]  # as written before there was such a setting
-    assert Ledger([line]).training(arm.recipe, "digits") is line
-    assert (
-        Ledger([line]).training(
-            replace(arm.recipe, training=replace(arm.recipe.training, dropout=0.1)), "digits"
-        )
-        is None
-    )
+    assert Ledger([line]).trainings(arm) == {0: line}
+    dropout = replace(arm.recipe.training, dropout=0.1)
+    assert Ledger([line]).trainings(replace(arm, recipe=replace(arm.recipe, training=dropout))) == {}
 
 
 def test_an_interrupted_run_goes_on_and_ends_as_if_undisturbed(place: Place, tmp_path: Path) -> None:
@@ -119,7 +115,9 @@ def test_findings_are_the_lines_figures(place: Place) -> None:
     assert judge(CARDINALITY, "laptop", Ledger.read(place.results))[0].is_run is False
 
 
-def with_seeds(lines: list[dict[str, Any]], errors: dict[str, list[float]], planned: list[int]) -> Ledger:
+def with_seeds(
+    lines: list[dict[str, Any]], errors: dict[str, list[float]], planned: list[int]
+) -> list[dict[str, Any]]:
     """The lines again with these errors for each seed, as if so many runs had been planned then."""
     made = []
     for line in lines:
@@ -128,19 +126,19 @@ def with_seeds(lines: list[dict[str, Any]], errors: dict[str, list[float]], plan
             copy["recipe"]["seed"] = seed
             copy["metrics"]["test"]["top1_error"] = error
             made.append(copy)
-    return Ledger(made)
+    return made
 
 
 def test_more_runs_after_a_look_widen_the_interval(place: Place) -> None:
     lines = read_lines(place.results / "miniature.jsonl")
     errors = {"1x16d": [30.0, 31.0, 30.5, 30.2], "4x6d": [29.0, 30.2, 29.0, 29.1]}
-    (once,) = judge(CARDINALITY, "miniature", with_seeds(lines, errors, [4, 4, 4, 4]))
-    (unfinished,) = judge(CARDINALITY, "miniature", with_seeds(lines, errors, [5, 5, 5, 5]))
-    (others,) = judge(SHARING, "miniature", with_seeds(lines, errors, [4, 4, 4, 4]))
+    (once,) = judge(CARDINALITY, "miniature", Ledger(with_seeds(lines, errors, [4, 4, 4, 4])))
+    (unfinished,) = judge(CARDINALITY, "miniature", Ledger(with_seeds(lines, errors, [5, 5, 5, 5])))
+    (others,) = judge(SHARING, "miniature", Ledger(with_seeds(lines, errors, [4, 4, 4, 4])))
     assert unfinished.findings[0].verdict == "not finished"
     own_plan = SHARING.studies["miniature"].seeds
     assert len(others.findings[1].values) == own_plan
-    (twice,) = judge(CARDINALITY, "miniature", with_seeds(lines, errors, [2, 2, 4, 4]))
+    (twice,) = judge(CARDINALITY, "miniature", Ledger(with_seeds(lines, errors, [2, 2, 4, 4])))
     assert (once.looks, twice.looks) == (1, 2)
     assert once.findings[0].values == twice.findings[0].values
     one, two = once.findings[0].ours, twice.findings[0].ours
@@ -182,17 +180,47 @@ def test_the_error_among_shown_classes(tmp_path: Path) -> None:
     assert everything == {"metrics": {"test": {}}}
 
 
-def test_a_network_that_diverges_ends_its_job_alone(place: Place, tmp_path: Path) -> None:
+def test_a_network_that_diverges_leaves_a_line_and_its_seed_out(place: Place, tmp_path: Path) -> None:
     first, second = jobs(Place(tmp_path / "results", runs=tmp_path, device="cpu", workers=0))
     assert isinstance(first, Training)
     training = replace(first.recipe.training, lr=1e9)
     wild = replace(first, recipe=replace(first.recipe, training=training))
     elsewhere = Place(tmp_path / "results", place.data, tmp_path / "runs", "cpu", 0)
     ended = [event for event in run_jobs([wild, second], elsewhere) if isinstance(event, api.Ended)]
-    assert ended[0].line is None
     assert "not finite" in ended[0].text()
-    assert ended[1].line is not None
-    assert len(read_lines(elsewhere.results / "miniature.jsonl")) == 1
+    line, _ = read_lines(elsewhere.results / "miniature.jsonl")
+    assert line["kind"] == "diverged"
+    line["recipe"]["training"]["lr"] = first.recipe.training.lr  # as if its own recipe had
+    whole = read_lines(place.results / "miniature.jsonl")
+    second_seed = with_seeds(whole, {"1x16d": [30.0, 31.0], "4x6d": [29.0, 30.5]}, [2, 2])[1::2]
+    ledger = Ledger([line, whole[1], *second_seed])
+    assert api.missing_jobs([CARDINALITY], "miniature", 2, ledger, place) == []  # it would diverge again
+    (found,) = judge(CARDINALITY, "miniature", ledger)
+    assert found.diverged == ("1x16d, seed 0",)
+    assert found.findings[0].values == (0.5,)
+    assert found.findings[0].verdict == "not finished"
+
+
+def test_a_seed_that_is_missing_leaves_the_others_to_count(place: Place) -> None:
+    lines = read_lines(place.results / "miniature.jsonl")
+    errors = {"1x16d": [30.0, 31.0, 30.5], "4x6d": [29.0, 30.2, 29.0]}
+    made = with_seeds(lines, errors, [3, 3, 3])
+    gap = Ledger(line for line in made if (line["arm"], line["seed"]) != ("4x6d", 1))
+    (found,) = judge(CARDINALITY, "miniature", gap)
+    assert found.findings[0].values == pytest.approx((1.0, 1.5))
+    assert [arm.ours["top1_error"].n for arm in found.arms] == [2, 2]
+    (missing,) = api.missing_jobs([CARDINALITY], "miniature", None, gap, place)
+    assert missing.text == "cardinality, 4x6d, seed 1"  # of as many as were planned last
+
+
+def test_other_data_under_the_same_name_is_refused_before_it_trains(place: Place, tmp_path: Path) -> None:
+    lines = read_lines(place.results / "miniature.jsonl")
+    elsewhere = Place(tmp_path / "results", place.data, tmp_path / "runs", "cpu", 0)
+    lines[0]["data"]["fingerprint"] = "of another"
+    append(lines[0], elsewhere.results / "laptop.jsonl")
+    with pytest.raises(DataError, match=r"digits: is another digits .*--results"):
+        list(run_jobs(jobs(elsewhere, seeds=2)[:1], elsewhere))
+    assert not elsewhere.runs.exists()
 
 
 def test_what_cannot_be_timed_leaves_no_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,6 +229,7 @@ def test_what_cannot_be_timed_leaves_no_line(tmp_path: Path, monkeypatch: pytest
 
     monkeypatch.setattr("resnext.bench.runs.step_call", broken)
     place = Place(tmp_path, runs=tmp_path, device="cpu")
-    with pytest.raises(RunError, match=r"speed: a step of resnet11.* cannot be timed here.*no memory left"):
-        list(run_jobs(jobs(place, EXPERIMENTS["speed"]), place))
+    *_, ended = run_jobs(jobs(place, EXPERIMENTS["speed"]), place)
+    assert isinstance(ended, api.Ended)
+    assert re.match(r"speed: a step of resnet11.* cannot be timed here.*no memory left", ended.text())
     assert read_lines(tmp_path / "miniature.jsonl") == []

@@ -36,7 +36,8 @@ def _list(options: Experiments, place: api.Place, chosen: Sequence[api.Experimen
     for one in chosen:
         to_do = len(api.missing_jobs([one], options.scale, options.seeds, ledger, place))
         study = one.studies[options.scale]
-        planned = (options.seeds or study.seeds) * (len(study.trained) + bool(study.timed))
+        planned = api.count_planned(one, options.scale, options.seeds, ledger)
+        planned *= len(study.trained) + bool(study.timed)
         table.add_row(one.name, one.claim, one.source, f"{planned - to_do} of {planned}")
     console = Console(highlight=False)
     (console if console.is_terminal else Console(highlight=False, width=160)).print(table)
@@ -93,7 +94,7 @@ def _show(findings: api.Findings) -> None:
         spread = f", {ours.low:{sign}.2f} to {ours.high:{sign}.2f}" * (ours.n > 1)
         figure = f"{ours.mean:{sign}.2f} {one.unit}{spread}, n = {ours.n}"
         paper = "" if one.paper is None else f"; published {one.paper:{sign}.2f}"
-        more = "" if one.needed is None else f"; about {one.needed} runs would tell"
+        more = "" if one.needed is None else f"; --seeds {one.needed} would probably tell"
         print(f"  {one.verdict:<13} {one.claim}: {figure}{paper}{more}")
 
 

@@ -17,10 +17,11 @@ from resnext.experiments import (
     speed,
     training_error,
 )
-from resnext.experiments.jobs import Begun, Ended, Job, Moved, Place, missing_jobs, run_jobs, tell_cost
+from resnext.experiments.jobs import Job, Moved, Place
 from resnext.experiments.judging import judge
 from resnext.experiments.ledger import Ledger
 from resnext.experiments.review import REVIEW
+from resnext.experiments.running import Begun, Ended, count_planned, missing_jobs, run_jobs, tell_cost
 from resnext.experiments.study import SCALES, Experiment, ExperimentError, Scale, Study
 
 #: In the order of the paper.
@@ -66,6 +67,7 @@ __all__ = [
     "Place",
     "Scale",
     "Study",
+    "count_planned",
     "find_experiments",
     "judge",
     "missing_jobs",

@@ -7,62 +7,46 @@ Cost     laptop: 9 runs of 7 minutes on two CPU cores besides `cardinality`; gpu
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from resnext.experiments.claims import Claim, lower
+from resnext.experiments.claims import lower
 from resnext.experiments.scales import usual
-from resnext.experiments.study import Experiment
+from resnext.experiments.study import Experiment, Scale, Study
 
 #: Top-1 errors of table 4. Its ResNet-200 was another network: with activations before convolutions.
-ERRORS = {"half the cost": 22.0, "deeper": 21.7, "wider": 21.3, "two paths": 20.7, "many paths": 20.4}
-PAPER = {
-    "half the cost": "resnet101",
-    "deeper": "resnet200",
-    "wider": "resnext101_1x100d",
-    "two paths": "resnext101_2x64d",
-    "many paths": "resnext101_64x4d",
-}
-GPU = {
-    "half the cost": "resnet29",
-    "deeper": "resnet56+stem=cifar",
-    "wider": "resnext29_1x100d",
-    "two paths": "resnext29_2x64d",
-    "many paths": "resnext29_64x4d",
-}
-LAPTOP = {
-    "half the cost": "resnet20+template=24",
-    "deeper": "resnet44+blocks=5-5-4+template=24+stem=cifar",
-    "wider": "resnext20_1x41d+template=24",
-    "many paths": "resnext20_8x10d+template=24",
-}
-MINIATURE = {
-    "half the cost": "resnet11+template=16",
-    "deeper": "resnet20+template=16",
-    "wider": "resnext11_1x26d+template=16",
-    "many paths": "resnext11_8x6d+template=16",
+ERRORS = {"half the cost": 22.0, "deeper": 21.7, "wider": 21.3, "many paths": 20.4, "two paths": 20.7}
+NETWORKS: dict[Scale, tuple[str, ...]] = {
+    "paper": ("resnet101", "resnet200", "resnext101_1x100d", "resnext101_64x4d", "resnext101_2x64d"),
+    "gpu": ("resnet29", "resnet56+stem=cifar", "resnext29_1x100d", "resnext29_64x4d", "resnext29_2x64d"),
+    "laptop": (
+        "resnet20+template=24",
+        "resnet44+blocks=5-5-4+template=24+stem=cifar",
+        "resnext20_1x41d+template=24",
+        "resnext20_8x10d+template=24",
+    ),
+    "miniature": (
+        "resnet11+template=16",
+        "resnet20+template=16",
+        "resnext11_1x26d+template=16",
+        "resnext11_8x6d+template=16",
+    ),
 }
 
 
-def _claims(models: Mapping[str, str]) -> tuple[Claim, ...]:
-    half, *twice = models
-    against = tuple(
-        lower(f"{more} win more than a {other} network", more, than=other)
-        for more in ("many paths", "two paths")
-        for other in ("deeper", "wider")
-        if more in models
-    )
-    return against + tuple(lower(f"twice the cost wins: {one}", one, than=half) for one in twice)
+def _study(scale: Scale) -> Study:
+    models = dict(zip(ERRORS, NETWORKS[scale], strict=False))
+    half, deeper, wider, *paths = models
+    claims = [
+        lower(more, than=other, text=f"{more} have a lower error than a {other} network")
+        for more in paths
+        for other in (deeper, wider)
+    ]
+    claims += [lower(twice, than=half) for twice in (deeper, wider, *paths)]
+    return usual(scale, models, tuple(claims), ERRORS, seeds=3)
 
 
 EXPERIMENT = Experiment(
     name="cardinality_vs_depth_vs_width",
     claim="At twice the cost, cardinality beats depth and width",
     source="Xie et al. 2017, section 5.1, table 4",
-    studies={
-        "paper": usual("paper", PAPER, _claims(PAPER), ERRORS),
-        "gpu": usual("gpu", GPU, _claims(GPU), ERRORS),
-        "laptop": usual("laptop", LAPTOP, _claims(LAPTOP), ERRORS, seeds=3),
-        "miniature": usual("miniature", MINIATURE, _claims(MINIATURE)),
-    },
+    studies={scale: _study(scale) for scale in NETWORKS},
     drawings=("cost",),
 )

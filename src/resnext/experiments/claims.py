@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from resnext.results import ERROR, STEP_RATIO, Finding, Interval, Verdict, interval, runs_to_resolve
+from resnext.results import ERROR, METRICS, STEP_RATIO, Finding, Interval, Verdict, interval, runs_to_resolve
 
 
 @dataclass(frozen=True)
@@ -66,8 +66,8 @@ class Claim(ABC):
 
 
 @dataclass(frozen=True)
-class Gain(Claim):
-    """A sum of the arms' metrics, each by its weight, is above `least`."""
+class Contrast(Claim):
+    """A linear contrast, the sum of the arms' metrics each by its weight, is above `least`."""
 
     weights: Mapping[str, float]
     least: float = 0.0
@@ -86,22 +86,24 @@ class Gain(Claim):
         return abs(ours.mean - self.least)
 
 
-def lower(text: str, arm: str, than: str, metric: str = ERROR, published: float | None = None) -> Gain:
-    """The metric of `arm` is lower than that of another."""
-    return Gain(text, metric, "points", published, {than: 1.0, arm: -1.0})
+def lower(arm: str, than: str, metric: str = ERROR, text: str = "") -> Contrast:
+    """The metric of `arm` is lower than that of another; `text` says so in other words."""
+    usual = f"{arm} has a lower {METRICS[metric].removesuffix(', %')} than {than}"
+    return Contrast(text or usual, metric, "points", None, {than: 1.0, arm: -1.0})
 
 
-def no_higher(text: str, arm: str, than: str, margin: float, metric: str = ERROR) -> Gain:
-    """The metric of `arm` is at most by `margin` higher than that of another."""
-    return Gain(text, metric, "points", None, {than: 1.0, arm: -1.0}, -margin)
+def no_higher(text: str, arm: str, than: str, margin: float, metric: str = ERROR) -> Contrast:
+    """The metric of `arm` is at most by `margin` higher than that of another (non-inferiority)."""
+    return Contrast(text, metric, "points", None, {than: 1.0, arm: -1.0}, -margin)
 
 
-def falls(text: str, along: Mapping[str, float], metric: str = ERROR) -> Gain:
-    """The metric falls, on a line by least squares, as the arms' values in `along` grow by 1."""
+def falls(text: str, along: Mapping[str, float], metric: str = ERROR) -> Contrast:
+    """The metric falls, on a line by least squares, as the arms' values in `along` grow by 1 (linear
+    trend)."""
     mean = sum(along.values()) / len(along)
     squares = sum((x - mean) ** 2 for x in along.values())
     weights = {arm: -(x - mean) / squares for arm, x in along.items()}
-    return Gain(text, metric, "points each", None, weights)
+    return Contrast(text, metric, "points each", None, weights)
 
 
 def doublings(settings: Iterable[str]) -> dict[str, float]:
@@ -109,10 +111,10 @@ def doublings(settings: Iterable[str]) -> dict[str, float]:
     return {name: math.log2(int(name.split()[-1].split("x")[0])) for name in settings}
 
 
-def hurts_more(text: str, one: tuple[str, str], other: tuple[str, str], metric: str = ERROR) -> Gain:
-    """From its first arm to its second, the metric grows more in `one` than in `other`."""
+def hurts_more(text: str, one: tuple[str, str], other: tuple[str, str], metric: str = ERROR) -> Contrast:
+    """From its first arm to its second, the metric grows more in `one` than in `other` (interaction)."""
     weights = {one[1]: 1.0, one[0]: -1.0, other[1]: -1.0, other[0]: 1.0}
-    return Gain(text, metric, "points", None, weights)
+    return Contrast(text, metric, "points", None, weights)
 
 
 @dataclass(frozen=True)
@@ -168,7 +170,7 @@ class Times(Claim):
 
 
 def alike(text: str, first: str, second: str, margin: float, metric: str = ERROR) -> Alike:
-    """The metrics of two arms differ by less than `margin`."""
+    """The metrics of two arms differ by less than `margin` (equivalence)."""
     return Alike(text, metric, "points", None, first, second, margin)
 
 

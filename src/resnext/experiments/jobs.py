@@ -1,13 +1,12 @@
-"""What of an experiment has not been run yet, what it will cost, and running it."""
+"""What is run for an experiment: a training, or turns of timing."""
 
 from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Generator
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from statistics import median
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -15,12 +14,15 @@ import pyarrow.parquet as pq
 from resnext.arch import Architecture
 from resnext.bench import Mode, bench_step, contender
 from resnext.cost import count_cost
-from resnext.experiments.ledger import Ledger, Line, figures, step_times
-from resnext.experiments.sets import SETS, classes_of, find_set, is_made
-from resnext.experiments.study import Experiment, Scale, Study, Trained
+from resnext.data.decode import DataError
+from resnext.data.pictures import fingerprint
+from resnext.data.sources import read_splits
+from resnext.experiments.ledger import DIVERGED, Ledger, Line
+from resnext.experiments.sets import SETS, classes_of, find_set, where_is
+from resnext.experiments.study import Scale, Study, Trained
 from resnext.machine import find_machine
 from resnext.recipe import Recipe
-from resnext.results import ERROR, SHOWN_ERROR, append
+from resnext.results import SHOWN_ERROR, stamp
 from resnext.run import Order, Run, RunError, Settled, Stepped, Stopped, train
 from resnext.training.distribution import leads
 from resnext.training.loop import Diverged
@@ -80,9 +82,22 @@ class Training:
         arch = Architecture.from_name(self.arm.model, classes_of(self.arm.data))
         return 3.0 * count_cost(arch, size).macs * SETS[self.arm.data].pictures * epochs
 
-    def run(self, place: Place) -> Generator[Moved, None, Line | None]:
-        """Train, or go on; the result line, None where another process writes it."""
+    def run(self, place: Place, ledger: Ledger) -> Generator[Moved, None, Line | None]:
+        """Train, or go on; the result line, None where another process writes it. A network that diverges has
+        a line that says so.
+
+        Raises `DataError` where the set is not the one of the lines in `ledger`.
+        """
         data = _find_set(self.arm.data, place)
+        found = fingerprint(read_splits(data))
+        if found != (had := ledger.fingerprints.get(self.arm.data, found)):
+            raise DataError(
+                f"{data}: is another {self.arm.data} ({found}) than the one that the lines in "
+                f"{place.results} were made with ({had}): other pictures, or the same in other files. Give "
+                "that set with --data, or keep the lines of this one apart with --results"
+            )
+        about: Line = {"experiment": self.experiment, "arm": self.arm.name, "scale": self.scale}
+        about |= {"set": self.arm.data, "planned": self.planned}
         order = Order(
             data,
             self.recipe,
@@ -92,11 +107,20 @@ class Training:
             device=place.device,
             workers=place.workers,
         )
-        run = yield from _train(order)
+        try:
+            run = yield from _train(order)
+        except Diverged as error:
+            line = {
+                "kind": DIVERGED,
+                "seed": self.recipe.seed,
+                "recipe": asdict(self.recipe),
+                "why": str(error),
+            }
+            line |= {"data": {"name": self.arm.data, "fingerprint": found}}
+            return line | asdict(stamp(find_machine(place.device).name)) | about if leads() else None
         if not run.leads:
             return None
-        line = run.result | {"experiment": self.experiment, "arm": self.arm.name, "scale": self.scale}
-        line |= {"set": self.arm.data, "planned": self.planned}
+        line = run.result | about
         for split in ("val", "test"):
             add_shown_error(line, split, run.folder / "predictions" / f"{split}.parquet")
         return line
@@ -130,8 +154,8 @@ class Timing:
         once = sum(count_cost(arch, clock.size_px).macs for arch in archs)
         return 3.0 * once * clock.batch * (clock.rounds + 2)
 
-    def run(self, place: Place) -> Generator[Moved, None, Line | None]:
-        """Time on one process; the result line, None for the others. Raises `RunError` where it fails."""
+    def run(self, place: Place, _ledger: Ledger) -> Generator[Moved, None, Line | None]:
+        """Time on one process; the result line, None for the others. Raises `CannotTime`."""
         if not leads():
             return None
         clock = self.study.clock
@@ -142,112 +166,16 @@ class Timing:
         yield Moved(0, clock.rounds)
         table = bench_step(contenders, [mode], turns)
         for what, why in table.failed.items():
-            raise RunError(f"{self.experiment}: a step of {what} cannot be timed here ({why})")
+            raise CannotTime(f"{self.experiment}: a step of {what} cannot be timed here ({why})")
         line = table.to_line() | {"experiment": self.experiment, "scale": self.scale}
         return line | {"seed": self.repeat, "planned": self.planned}
 
 
+class CannotTime(RunError):
+    """A network whose steps this machine does not take."""
+
+
 Job = Training | Timing
-
-
-@dataclass(frozen=True)
-class Begun:
-    """A job begins, the `number`-th of `total`."""
-
-    job: Job
-    number: int
-    total: int
-
-
-@dataclass(frozen=True)
-class Ended:
-    """A job is over: its result line, unless another process has it, or why it came to nothing."""
-
-    job: Job
-    line: Line | None
-    why: str = ""
-
-    def text(self) -> str:
-        """The outcome for people."""
-        if self.line is None:
-            return self.why
-        if self.line["kind"] == "bench":
-            return ", ".join(
-                f"{model} {time.median_s:.2f} s" for model, time in step_times(self.line).items()
-            )
-        return f"error {figures(self.line)[ERROR]:.2f} % after {self.line['seconds']:,.0f} s of training"
-
-
-def missing_jobs(
-    experiments: Sequence[Experiment], scale: Scale, seeds: int | None, ledger: Ledger, place: Place
-) -> list[Job]:
-    """What has not been run, each thing once; `seeds` None means as many as each experiment has planned."""
-    device = find_machine(place.device).name
-    jobs: dict[object, Job] = {}
-    for experiment in experiments:
-        for job in _missing(experiment, scale, seeds, ledger, device):
-            jobs.setdefault(job.name, job)
-    return list(jobs.values())
-
-
-def _missing(
-    experiment: Experiment, scale: Scale, seeds: int | None, ledger: Ledger, device: str
-) -> Iterator[Job]:
-    """Seed by seed, so that what is cut off leaves pairs."""
-    study = experiment.studies[scale]
-    planned = seeds or study.seeds
-    for seed in range(planned):
-        for arm in study.trained:
-            recipe = replace(arm.recipe, seed=seed)
-            if ledger.training(recipe, arm.data) is None:
-                yield Training(experiment.name, scale, arm, recipe, planned)
-        if study.clock is not None and study.timed:
-            models = [arm.model for arm in study.timed]
-            if ledger.timing(models, study.clock, seed, device) is None:
-                yield Timing(experiment.name, scale, study, seed, planned)
-
-
-def run_jobs(jobs: Sequence[Job], place: Place) -> Iterator[Begun | Moved | Ended]:
-    """Run `jobs` one after the other, and append the line of each to the results of its scale.
-
-    A network that diverges is told as the end of its job, and the others go on. Raises what
-    `resnext.run.train` does otherwise; what was stopped goes on when it is run again.
-    """
-    for number, job in enumerate(jobs, start=1):
-        yield Begun(job, number, len(jobs))
-        try:
-            line = yield from job.run(place)
-        except Diverged as error:
-            yield Ended(job, None, str(error))
-            continue
-        if line is not None:
-            append(line, place.results / f"{job.scale}.jsonl")
-        yield Ended(job, line)
-
-
-def tell_cost(jobs: Sequence[Job], ledger: Ledger, place: Place) -> str:
-    """What running `jobs` will cost, for people: by the pace of runs at this scale on this machine, if
-    any."""
-    if not jobs:
-        return "everything has been run"
-    device, scale = find_machine(place.device).name, jobs[0].scale
-    macs = sum(job.macs for job in jobs)
-    words = f"{len(jobs)} to run: {macs / 1e12:,.1f} T multiply-adds"
-    own = [
-        line
-        for lines in ledger.trained.values()
-        for line in lines
-        if line["device"] == device and line["scale"] == scale and line["seconds"] > 0
-    ]
-    if not own:
-        return f"{words}; how long that takes here, the first run will tell"
-    pace = median(_macs(line) / line["seconds"] for line in own)
-    return f"{words}, about {macs / pace / 3600:.1f} h at the pace of earlier runs on this machine"
-
-
-def _macs(line: Line) -> float:
-    """Multiply-adds that a run's training took."""
-    return float(3 * line["cost"]["macs"] * line["pictures_per_s"] * line["seconds"])
 
 
 def add_shown_error(line: Line, split: str, predictions: Path) -> None:
@@ -267,9 +195,10 @@ def add_shown_error(line: Line, split: str, predictions: Path) -> None:
 def _find_set(name: str, place: Place) -> str:
     """The set as DATA. Of several processes one makes it, if it has to be made, and the others wait."""
     made, start = place.runs / "sets", time.monotonic()
-    while not leads() and is_made(name) and not (made / name).exists():
+    data = where_is(name, place.data, made)
+    while not leads() and data.startswith(str(made)) and not Path(data).exists():
         if time.monotonic() - start > LONGEST_WAIT_S:
-            raise RunError(f"{made / name}: the first process has not made it for {LONGEST_WAIT_S:.0f} s")
+            raise RunError(f"{data}: the first process has not made it for {LONGEST_WAIT_S:.0f} s")
         time.sleep(LOOK_EVERY_S)
     return find_set(name, place.data, made)
 

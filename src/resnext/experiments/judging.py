@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
-from itertools import chain, count, takewhile, zip_longest
+from itertools import chain
 from statistics import mean
 
 from resnext.arch import Architecture
 from resnext.cost import Cost, count_cost
-from resnext.experiments.ledger import Ledger, Line, figures, timed_figures
+from resnext.experiments.ledger import DIVERGED, Ledger, Line, figures, timed_figures
 from resnext.experiments.study import Experiment, Scale, Study, Trained
 from resnext.results import STEP_RATIO, Arm, Findings, interval
 
-#: Share of the runs in which an interval should hold what it estimates.
+#: Share of the runs in which an interval should hold what it estimates, after the first look.
 CONFIDENCE = 0.95
+#: Of errors of pictures that also chose the epoch.
+OPTIMISTIC = "The pictures that chose the epoch are also judged: the errors are optimistic."
 
 
 def judge(experiment: Experiment, scale: Scale, ledger: Ledger) -> list[Findings]:
     """What stands in the lines of `ledger`: one account, and one more of the times alone for each further
     machine that steps were timed on.
 
-    Only seeds that all arms of a claim have count for it, and no more than were planned; arms are shown by
-    the seeds that all have. Where their number was planned anew after looking, all intervals are widened
-    (Bonferroni).
+    A seed counts for a claim if all its arms have it, and if it was planned; arms are shown by the seeds that
+    all have. Each time that another number of runs was planned after looking, intervals are widened to half
+    the chance of an error (as Bonferroni has it), so that no number of looks comes to more than twice it.
     """
     study = experiment.studies[scale]
-    devices: list[str | None] = [one for one in ledger.devices() if _timings(study, ledger, one)]
+    devices: list[str | None] = [*ledger.devices(study)]
     first, *others = devices or [None]
     times = replace(study, claims=tuple(claim for claim in study.claims if claim.metric == STEP_RATIO))
     return [
@@ -39,86 +41,85 @@ def judge(experiment: Experiment, scale: Scale, ledger: Ledger) -> list[Findings
 def _judge(
     experiment: Experiment, scale: Scale, study: Study, ledger: Ledger, device: str | None
 ) -> Findings:
-    trainings = {arm.name: _trainings(study, arm, ledger) for arm in study.arms}
-    timings = _timings(study, ledger, device) if device is not None else []
-    lines = [*chain.from_iterable(trainings.values()), *timings]
-    plans = {line["planned"] for line in lines if line["experiment"] == experiment.name}
-    planned, looks = max(plans, default=study.seeds), max(1, len(plans))
-    trainings = {name: own[:planned] for name, own in trainings.items()}
-    by_arm = {
-        arm.name: _merged(
-            [figures(line) for line in trainings[arm.name]],
-            [timed_figures(line, arm.model, study.timed[0].model) for line in timings[:planned]]
-            if arm in study.timed
-            else [],
-        )
-        for arm in study.arms
-    }
-    confidence, confidence_next = (1 - (1 - CONFIDENCE) / n for n in (looks, looks + 1))
-    paired = min((len(own) for own in by_arm.values() if own), default=0)
+    plans = ledger.plans(experiment.name, study) or {study.seeds}
+    planned, looks = max(plans), len(plans)
+    confidence, confidence_next = (1 - (1 - CONFIDENCE) / 2**n for n in (looks - 1, looks))
+    trainings = {arm.name: _first(ledger.trainings(arm), planned) for arm in study.trained}
+    timings = _first(ledger.timings(study, device), planned) if device is not None else {}
+    by_arm = {arm.name: _metrics(study, arm, trainings.get(arm.name, {}), timings) for arm in study.arms}
+    run = [set(seeds) for seeds in by_arm.values() if seeds]
+    shared = sorted(set.intersection(*run)) if run else []
     arms = []
     for arm in study.arms:
+        own = trainings.get(arm.name, {})
         values: dict[str, list[float]] = {}
-        for own in by_arm[arm.name][:paired]:
-            for metric, value in own.items():
+        for seed in shared:
+            for metric, value in by_arm[arm.name].get(seed, {}).items():
                 values.setdefault(metric, []).append(value)
         ours = {metric: interval(found, confidence) for metric, found in values.items()}
-        cost = _cost(study, arm, trainings[arm.name], bool(timings))
-        curve = _mean_curve([line["curve"] for line in trainings[arm.name][:paired]])
+        cost = _cost(study, arm, list(own.values()), bool(timings))
+        curve = _mean_curve([own[seed]["curve"] for seed in shared if seed in own])
         arms.append(Arm(arm.name, arm.model, *cost, dict(arm.paper), ours, curve))
     findings = []
     for claim in study.claims:
         paper = {arm.name: arm.paper[claim.metric] for arm in study.arms if claim.metric in arm.paper}
-        seeds = [
-            {name: figures[claim.metric] for name, figures in zip(claim.arms, together, strict=True)}
-            for together in zip(*(by_arm[name] for name in claim.arms), strict=False)
-            if all(claim.metric in figures for figures in together)
+        of = [by_arm[name] for name in claim.arms]
+        pairs = [
+            {name: seeds[seed][claim.metric] for name, seeds in zip(claim.arms, of, strict=True)}
+            for seed in range(planned)
+            if all(claim.metric in seeds.get(seed, {}) for seeds in of)
         ]
-        findings.append(claim.find(paper, seeds, planned, confidence, confidence_next))
+        findings.append(claim.find(paper, pairs, planned, confidence, confidence_next))
+    lines = [*chain.from_iterable(own.values() for own in trainings.values()), *timings.values()]
+    trained = [line for line in lines if line["kind"] == "train"]
+    optimistic = any("test" not in line["metrics"] for line in trained)
     return Findings(
         experiment=experiment.name,
         claim=experiment.claim,
         source=experiment.source,
         scale=scale,
         setting=_setting(study, ledger),
-        note=study.note,
+        note=" ".join([note for note in (study.note, OPTIMISTIC * optimistic) if note]),
         planned=planned,
         looks=looks,
+        confidence=confidence,
         drawings=experiment.drawings,
         arms=tuple(arms),
         findings=tuple(findings),
+        diverged=tuple(
+            f"{name}, seed {seed}"
+            for name, own in trainings.items()
+            for seed, line in own.items()
+            if line["kind"] == DIVERGED
+        ),
         devices=tuple(dict.fromkeys(line["device"] for line in lines)),
         commits=tuple(dict.fromkeys(_commit(line) for line in lines)),
-        seconds=sum(line["seconds"] for line in lines if line["kind"] == "train"),
+        seconds=sum(line["seconds"] for line in trained),
     )
 
 
-def _merged(trained: list[dict[str, float]], timed: list[dict[str, float]]) -> list[dict[str, float]]:
+def _first(lines: Mapping[int, Line], planned: int) -> dict[int, Line]:
+    """Those of the planned seeds, in their order."""
+    return {seed: lines[seed] for seed in range(planned) if seed in lines}
+
+
+def _metrics(
+    study: Study, arm: Trained, trainings: Mapping[int, Line], timings: Mapping[int, Line]
+) -> dict[int, dict[str, float]]:
     """The metrics of an arm, seed by seed: of a training, a timing, or both."""
-    return [(one or {}) | (other or {}) for one, other in zip_longest(trained, timed)]
-
-
-def _trainings(study: Study, arm: Trained, ledger: Ledger) -> list[Line]:
-    """The arm's lines of seeds 0, 1 and so on, up to the first that is missing."""
-    if arm not in study.trained:
-        return []
-    lines = (ledger.training(replace(arm.recipe, seed=seed), arm.data) for seed in count())
-    return list(takewhile(lambda line: line is not None, lines))  # type: ignore[arg-type]
-
-
-def _timings(study: Study, ledger: Ledger, device: str) -> list[Line]:
-    """The same of what was timed on `device`."""
-    clock, models = study.clock, [arm.model for arm in study.timed]
-    if clock is None or not models:
-        return []
-    lines = (ledger.timing(models, clock, repeat, device) for repeat in count())
-    return list(takewhile(lambda line: line is not None, lines))  # type: ignore[arg-type]
+    metrics = {seed: figures(line) for seed, line in trainings.items()}
+    if arm in study.timed:
+        for repeat, line in timings.items():
+            times = timed_figures(line, arm.model, study.timed[0].model)
+            metrics[repeat] = metrics.get(repeat, {}) | times
+    return {seed: found for seed, found in metrics.items() if found}
 
 
 def _cost(study: Study, arm: Trained, lines: Sequence[Line], timed: bool) -> tuple[int | None, int | None]:
     """Parameters and multiply-adds, where the arm has been run."""
-    if lines:
-        return lines[0]["cost"]["params"], lines[0]["cost"]["macs"]
+    for line in lines:
+        if "cost" in line:
+            return line["cost"]["params"], line["cost"]["macs"]
     if not timed or study.clock is None:
         return None, None
     cost = _counted(arm.model, study.clock.size_px)

@@ -3,33 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from resnext.bench import Turns
+from resnext.experiments.study import Study, Trained
 from resnext.recipe import Recipe, dotted_names, get_field
 from resnext.results import ERROR, SHOWN_ERROR, STEP_RATIO, STEP_S, TRAINING_ERROR, read_lines
 from resnext.timing import Timing
 
 Line = dict[str, Any]
+#: The kind of a line that says that a training came to nothing, and in `why`, for what reason.
+DIVERGED = "diverged"
 
 
 class Ledger:
     """Result lines, to be found by what was run: the first counts where something was run twice."""
 
     def __init__(self, lines: Iterable[Line]) -> None:
-        self.trained: dict[tuple[str, str, int], list[Line]] = {}
+        self.trained: dict[tuple[str, str], list[Line]] = {}
         self.timed: list[Line] = []
         self.fingerprints: dict[str, str] = {}
         for line in lines:
             if "scale" not in line:
                 continue  # of something else
-            if line["kind"] == "train":
-                # Another set under the same name is no pair: the first one's lines count.
+            if line["kind"] in ("train", DIVERGED):
+                # Lines on other data under the same name, put together by hand, are no pairs of these.
                 own = self.fingerprints.setdefault(line["set"], line["data"]["fingerprint"])
                 if line["data"]["fingerprint"] == own:
-                    key = line["set"], line["recipe"]["model"], line["seed"]
-                    self.trained.setdefault(key, []).append(line)
+                    self.trained.setdefault((line["set"], line["recipe"]["model"]), []).append(line)
             elif all("seconds" in row for row in line["timings"]):
                 self.timed.append(line)
 
@@ -38,23 +40,39 @@ class Ledger:
         """All lines of the .jsonl files in `folder`. Raises `ResultsError`."""
         return cls(line for path in sorted(folder.glob("*.jsonl")) for line in read_lines(path))
 
-    def training(self, recipe: Recipe, data: str) -> Line | None:
-        """The run by this recipe on the set `data`; what the recipe leaves open may have been anything."""
-        found = self.trained.get((data, str(recipe.model), recipe.seed), ())
-        return next((line for line in found if _follows(line["recipe"], recipe)), None)
+    def trainings(self, arm: Trained) -> dict[int, Line]:
+        """The runs by the arm's recipe on its set, by seed; what the recipe leaves open may have been
+        anything."""
+        found: dict[int, Line] = {}
+        for line in self.trained.get((arm.data, arm.model), ()):
+            if _follows(line["recipe"], replace(arm.recipe, seed=line["seed"])):
+                found.setdefault(line["seed"], line)
+        return found
 
-    def timing(self, models: Iterable[str], clock: Turns, repeat: int, device: str) -> Line | None:
-        """The turns numbered `repeat` in which steps of `models`, and perhaps others, were timed."""
-        wanted = {"batch": clock.batch, "size_px": clock.size_px, "rounds": clock.rounds}
+    def timings(self, study: Study, device: str) -> dict[int, Line]:
+        """The turns in which steps of the study's networks, and perhaps others, were timed on `device`, by
+        their number."""
+        found: dict[int, Line] = {}
+        if study.clock is None:
+            return found
+        wanted = {"batch": study.clock.batch, "size_px": study.clock.size_px, "rounds": study.clock.rounds}
+        models = {arm.model for arm in study.timed}
         for line in self.timed:
-            same = line["seed"] == repeat and line["device"] == device
-            if same and wanted.items() <= line["settings"].items() and set(models) <= step_times(line).keys():
-                return line
-        return None
+            same = line["device"] == device and wanted.items() <= line["settings"].items()
+            if same and models <= step_times(line).keys():
+                found.setdefault(line["seed"], line)
+        return found
 
-    def devices(self) -> list[str]:
-        """Those that steps were timed on, in the order of the lines."""
-        return list(dict.fromkeys(line["device"] for line in self.timed))
+    def devices(self, study: Study) -> list[str]:
+        """Those that the study's steps were timed on, in the order of the lines."""
+        devices = dict.fromkeys(line["device"] for line in self.timed)
+        return [device for device in devices if self.timings(study, device)]
+
+    def plans(self, experiment: str, study: Study) -> set[int]:
+        """How many runs of each arm were planned, whenever some were run for `experiment` itself."""
+        lines = [line for arm in study.trained for line in self.trainings(arm).values()]
+        lines += [line for device in self.devices(study) for line in self.timings(study, device).values()]
+        return {line["planned"] for line in lines if line["experiment"] == experiment}
 
 
 def _follows(had: Mapping[str, Any], asked: Recipe) -> bool:
@@ -83,7 +101,10 @@ def step_times(line: Line) -> dict[str, Timing]:
 
 
 def figures(line: Line) -> dict[str, float]:
-    """The metrics of a training line: of `test`, else of `val`, which chose the epoch."""
+    """The metrics of a training line: of `test`, else of `val`, which chose the epoch; none of a network that
+    diverged."""
+    if line["kind"] == DIVERGED:
+        return {}
     metrics = line["metrics"]
     judged = metrics.get("test", metrics["val"])
     values = {ERROR: judged["top1_error"], TRAINING_ERROR: line["curve"][-1]["train_top1_error"]}

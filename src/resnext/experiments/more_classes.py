@@ -12,6 +12,8 @@ Cost     laptop: 20 runs of 5 minutes on two CPU cores; gpu: 12 runs of half an 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from resnext.experiments.claims import Claim, lower
 from resnext.experiments.scales import (
     gpu_tiny,
@@ -22,71 +24,53 @@ from resnext.experiments.scales import (
     paper_imagenet,
     paper_imagenet5k,
 )
-from resnext.experiments.study import Experiment, Study, arms
+from resnext.experiments.study import Experiment, Scale, Study, Trained, arms
+from resnext.recipe import Recipe
 from resnext.results import ERROR, SHOWN_ERROR
 
+Way = tuple[Callable[[str], Recipe], str]
 #: Top-1 errors of table 6 among 5,000 classes and among 1,000, and of table 3 when trained on these alone.
 ERRORS = {"ResNet": 45.5, "ResNeXt": 42.3, "101 layers ResNet": 42.4, "101 layers ResNeXt": 40.1}
 SHOWN_ERRORS = {"ResNet": 27.1, "ResNeXt": 24.4, "101 layers ResNet": 24.2, "101 layers ResNeXt": 22.2}
 ALONE = {"few classes ResNet": 23.9, "few classes ResNeXt": 22.2}
-MODELS = dict(zip(ERRORS, ("resnet50", "resnext50_32x4d", "resnet101", "resnext101_32x4d"), strict=True))
 TINY = "+blocks=2-2-2+template=32+stem=imagenet"
+NETWORKS: dict[Scale, tuple[str, ...]] = {
+    "paper": ("resnet50", "resnext50_32x4d", "resnet101", "resnext101_32x4d"),
+    "gpu": ("resnet50", "resnext50_32x4d"),
+    "laptop": (f"resnet20{TINY}", f"resnext20_8x7d{TINY}"),
+    "miniature": ("resnet11+template=16", "resnext11_4x6d+template=16"),
+}
 
 
 def _claims(layers: str = "") -> tuple[Claim, ...]:
-    resnext, resnet = f"{layers}ResNeXt", f"{layers}ResNet"
-    return (
-        lower(f"{resnext} wins among all classes", resnext, resnet, ERROR),
-        lower(f"{resnext} wins among the tested classes alone", resnext, resnet, SHOWN_ERROR),
-    )
+    names = f"{layers}ResNeXt", f"{layers}ResNet"
+    return lower(*names, metric=ERROR), lower(*names, metric=SHOWN_ERROR)
 
 
-CLAIMS = (
-    *_claims(),
-    lower("it wins when trained on the tested classes alone", "few classes ResNeXt", "few classes ResNet"),
-)
+CLAIMS = (*_claims(), lower("few classes ResNeXt", than="few classes ResNet"))
 
 
-def _pair(resnet: str, resnext: str) -> dict[str, str]:
-    return {"ResNet": resnet, "ResNeXt": resnext}
+def _arms(scale: Scale, many: Way, few: Way) -> tuple[Trained, ...]:
+    """All networks on many classes, and the first two on the few that are tested; recipe and set of each."""
+    models = dict(zip(ERRORS, NETWORKS[scale], strict=False))
+    alone = dict(zip(ALONE, NETWORKS[scale], strict=False))
+    return arms(*many, models, ERRORS, shown_top1_error=SHOWN_ERRORS) + arms(*few, alone, ALONE)
 
 
-def _alone(resnet: str, resnext: str) -> dict[str, str]:
-    return dict(zip(ALONE, (resnet, resnext), strict=True))
-
-
-SMALL = "resnet11+template=16", "resnext11_4x6d+template=16"
-LAPTOP = f"resnet20{TINY}", f"resnext20_8x7d{TINY}"
-GPU = "resnet50", "resnext50_32x4d"
+PAPER = _arms("paper", (paper_imagenet5k, "imagenet5k"), (paper_imagenet, "imagenet"))
+GPU = _arms("gpu", (gpu_tiny, "tiny-imagenet-200"), (gpu_tiny_few, "tiny-imagenet-40"))
+LAPTOP = _arms("laptop", (laptop_tiny, "tiny-imagenet-200"), (laptop_tiny_few, "tiny-imagenet-40"))
+MINIATURE = _arms("miniature", (miniature, "digits-10"), (miniature, "digits-5"))
 
 EXPERIMENT = Experiment(
     name="more_classes",
     claim="The gain holds on a larger and harder set",
     source="Xie et al. 2017, section 5.2, table 6",
     studies={
-        "paper": Study(
-            arms(paper_imagenet5k, "imagenet5k", MODELS, ERRORS, shown_top1_error=SHOWN_ERRORS)
-            + arms(paper_imagenet, "imagenet", _alone(*GPU), ALONE),
-            (*CLAIMS, *_claims("101 layers ")),
-            seeds=3,
-        ),
-        "gpu": Study(
-            arms(gpu_tiny, "tiny-imagenet-200", _pair(*GPU), ERRORS, shown_top1_error=SHOWN_ERRORS)
-            + arms(gpu_tiny_few, "tiny-imagenet-40", _alone(*GPU), ALONE),
-            CLAIMS,
-            seeds=3,
-        ),
-        "laptop": Study(
-            arms(laptop_tiny, "tiny-imagenet-200", _pair(*LAPTOP), ERRORS, shown_top1_error=SHOWN_ERRORS)
-            + arms(laptop_tiny_few, "tiny-imagenet-40", _alone(*LAPTOP), ALONE),
-            CLAIMS,
-            seeds=5,
-        ),
-        "miniature": Study(
-            arms(miniature, "digits-10", _pair(*SMALL)) + arms(miniature, "digits-5", _alone(*SMALL)),
-            CLAIMS,
-            seeds=2,
-        ),
+        "paper": Study(PAPER, (*CLAIMS, *_claims("101 layers ")), seeds=3),
+        "gpu": Study(GPU, CLAIMS, seeds=3),
+        "laptop": Study(LAPTOP, CLAIMS, seeds=3),
+        "miniature": Study(MINIATURE, CLAIMS, seeds=2),
     },
     drawings=("bars",),
 )

@@ -21,9 +21,9 @@ CLAIMS: tuple[Claim, ...] = (
         ("ResNet", "ResNet without"),
         ("ResNeXt", "ResNeXt without"),
     ),
-    lower("ResNet is better with its shortcuts", "ResNet", than="ResNet without"),
-    lower("ResNeXt is better with its shortcuts", "ResNeXt", than="ResNeXt without"),
-    lower("without shortcuts ResNeXt is better than ResNet", "ResNeXt without", than="ResNet without"),
+    lower("ResNet", than="ResNet without"),
+    lower("ResNeXt", than="ResNeXt without"),
+    lower("ResNeXt without", than="ResNet without"),
 )
 PAIRS: dict[Scale, tuple[str, str]] = {
     "paper": ("resnet50", "resnext50_32x4d"),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from resnext.data.decode import DataError
+from resnext.data.pictures import fingerprint
 from resnext.data.selection import Selection, select_classes
-from resnext.data.sources import read_parts
+from resnext.data.sources import read_parts, read_splits
 
 
 @dataclass(frozen=True)
@@ -66,29 +68,32 @@ def classes_of(name: str) -> int:
     return classes_of(known.whole) if known.keep is None else known.keep + known.others
 
 
-def is_made(name: str) -> bool:
-    """Is the set called `name` made of another?"""
-    return isinstance(SETS[name], PartOf)
-
-
-def find_set(name: str, root: Path, made: Path) -> str:
-    """The set called `name` as DATA: what lies in `root` under its name, or was, or is now, made in `made`.
+def where_is(name: str, root: Path, made: Path) -> str:
+    """The set called `name` as DATA: what lies in `root` under its name; or in `made`, where it is or will
+    be, under a name that tells what it was made of.
 
     Raises `DataError` with what to put where.
     """
     if name == "digits":
         return name
     known = SETS[name]
-    if isinstance(known, KnownSet):
-        if not (root / name).exists():
-            raise DataError(
-                f"{root / name}: is not there. The experiment needs {known.what}; put or link it there, "
-                "or say with --data which folder holds such sets. With --scale miniature it needs none"
-            )
-        return str(root / name)
-    if not (made / name).exists():
-        whole = find_set(known.whole, root, made)
+    if isinstance(known, PartOf):
+        made_of = f"{known} {fingerprint(read_splits(where_is(known.whole, root, made)))}"
+        return str(made / f"{name}-{hashlib.sha256(made_of.encode()).hexdigest()[:8]}")
+    if not (root / name).exists():
+        raise DataError(
+            f"{root / name}: is not there. The experiment needs {known.what}; put or link it there, "
+            "or say with --data which folder holds such sets. With --scale miniature it needs none"
+        )
+    return str(root / name)
+
+
+def find_set(name: str, root: Path, made: Path) -> str:
+    """The same; it is made now if it has to be."""
+    data, known = where_is(name, root, made), SETS[name]
+    if isinstance(known, PartOf) and not Path(data).exists():
+        whole = where_is(known.whole, root, made)
         classes = sorted(read_parts(whole)["train"].classes)
         keep = None if known.keep is None else frozenset(classes[: known.keep])
-        select_classes(whole, made / name, Selection(keep, known.others, known.each, known.judged))
-    return str(made / name)
+        select_classes(whole, Path(data), Selection(keep, known.others, known.each, known.judged))
+    return data

@@ -24,10 +24,7 @@ MINIATURE = {"1x16d": "resnet11+template=16", "4x6d": "resnext11_4x6d+template=1
 
 
 def _claims(resnet: str, resnext: str) -> tuple[Claim, ...]:
-    return (
-        lower(f"{resnext} has a lower training error than {resnet}", resnext, resnet, TRAINING_ERROR),
-        lower(f"{resnext} has a lower error than {resnet}", resnext, resnet, ERROR),
-    )
+    return tuple(lower(resnext, than=resnet, metric=metric) for metric in (TRAINING_ERROR, ERROR))
 
 
 EXPERIMENT = Experiment(

@@ -14,6 +14,8 @@ from resnext.results import METRICS, STEP_S, Arm, Finding, Findings, Statement
 
 #: Scale that most people can run.
 USUAL = "laptop"
+#: Verdicts that decide.
+DECIDED = "holds", "reversed"
 #: Scale whose figures show nothing but that everything runs.
 MINIATURE = "miniature"
 #: Where the networks are those of the paper, and so are the published figures.
@@ -26,12 +28,18 @@ Every claim of the paper (Xie et al. 2017, arXiv 1611.05431) and its review, wha
 out here. `resnext experiments report` writes this page from the lines in `results/experiments`, and a test
 compares.
 
-`laptop` is two CPU cores and minutes a run: small networks, small pictures, few epochs. That shows whether an
-effect is there at that size and length, and how large; it does not repeat ImageNet, and what does not show
-there may well show at the paper's. `paper` and `gpu` scale are ready to run; where no line of theirs stands,
-they were not run. A verdict is *holds*, *reversed* or *not resolved*, by the 95 % interval of the mean over
-paired seeds (Student's t); the number of seeds was fixed before the first run, and before that many there is
-no verdict. "Published" differences at small scales are those of the networks of whoever published them."""
+`laptop` is two CPU cores and minutes a run: networks of 20 to 44 layers, pictures of 16 or 32 px, few epochs.
+That shows whether an effect is there at that size and length, and how large; it does not repeat ImageNet, and
+what does not show there may well show at the paper's. `paper` and `gpu` scale are ready to run; where no line
+of theirs stands, they were not run. What is called published is of the networks of whoever published it, at
+their scale, whatever stands beside it.
+
+Errors are top-1 errors. A verdict is *holds*, *reversed* or *not resolved*, of our claim as it stands, by the
+95 % interval of the mean over seeds (Student's t). Runs of one seed are a pair: they see the same pictures in
+the same order, augmented alike. The number of seeds was fixed before the first of the runs that count, and
+before that many there is no verdict. Each verdict stands for itself: of so many claims one in twenty or forty
+would come out wrong by chance. Times are of one machine and, as a rule, of one session: their intervals say
+how repeats there differ, nothing of other machines."""
 
 
 def write_findings(found: Sequence[Sequence[Findings]], review: Sequence[Statement], out: Path) -> Path:
@@ -71,7 +79,7 @@ def page(
 
 def _review(found: Sequence[Sequence[Findings]], review: Sequence[Statement]) -> str:
     by_name = {one[0].experiment: one for one in found}
-    rows = [("the review says", "known", "ours", "by")]
+    rows = [("the review says", "known", "our claims, and what came out", "by")]
     for one in review:
         rows.append((one.said, one.known, *_answer(one, by_name.get(one.experiment or ""))))
     return _table(rows)
@@ -90,11 +98,11 @@ def _answer(statement: Statement, found: Sequence[Findings] | None) -> tuple[str
         return "", "history"
     if found is None:
         return "", f"`resnext experiments run {statement.experiment}`"
-    for one in found:
-        asked = [one.findings[i] for i in statement.claims]
-        if one.scale != MINIATURE and any(finding.ours is not None for finding in asked):
-            told = [f"{f.claim}: {_figure(f)}: **{f.verdict}**" for f in asked]
-            return f"{one.scale}: {'; '.join(told)}", f"`{one.command}`"
+    run = [one for one in found if one.is_run and one.scale != MINIATURE]
+    run.sort(key=lambda one: not any(finding.verdict in DECIDED for finding in one.findings))
+    if run:
+        told = [f"{f.claim}: {_figure(f)}: **{f.verdict}**" for f in run[0].findings]
+        return f"{run[0].scale}: {'<br>'.join(told)}", f"`{run[0].command}`"
     usual = next((one for one in found if one.scale == USUAL), found[0])
     return "not run", f"`{usual.command}`"
 
@@ -103,7 +111,11 @@ def _experiment(findings: Findings) -> list[str]:
     """One account: where and how, the claims, the arms."""
     one = findings
     about = f"### {one.scale}: {one.setting}"
-    made = [f"{one.planned} runs of each planned" + (f", intervals for {one.looks} looks" * (one.looks > 1))]
+    made = [f"{one.planned} runs of each planned"]
+    if one.looks > 1:
+        made.append(f"planned {one.looks} times, so intervals of {100 * one.confidence:.3g} %")
+    if one.diverged:
+        made.append(f"diverged: {' and '.join(one.diverged)}")
     if one.seconds >= 360:
         made.append(f"{one.seconds / 3600:.1f} h of training")
     made += [*one.devices, f"commit {', '.join(one.commits)}"]
@@ -111,7 +123,7 @@ def _experiment(findings: Findings) -> list[str]:
     for finding in one.findings:
         verdict = f"**{finding.verdict}**"
         if finding.needed is not None:
-            verdict += f"; about {finding.needed} runs planned anew would probably tell"
+            verdict += f"; `--seeds {finding.needed}` would tell in 4 of 5 cases, were this the true figure"
         if finding.verdict == "not finished":
             verdict += f": {len(finding.values)} of {one.planned} runs"
         published = "" if finding.paper is None else _number(finding.paper, finding.unit)
@@ -124,7 +136,7 @@ def _arms(findings: Findings) -> str:
     heads = ["arm", "network", "parameters (M)", "multiply-adds (M)"]
     for metric in findings.metrics:
         name = METRICS[metric]
-        heads += [f"{name}, published", f"{name}, ours: mean, deviation, n, interval"]
+        heads += [f"{name}, published", f"{name}, ours: mean, standard deviation, n, interval"]
     rows = [tuple(heads)]
     for arm in findings.arms:
         cells = [arm.name, f"`{arm.model}`"]

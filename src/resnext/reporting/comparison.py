@@ -28,7 +28,7 @@ class Comparison:
 
     `differing` are the settings that differ, by dotted name. For each pair: its seeds, both errors in percent
     and McNemar's test. `bootstrap` draws the pictures again; `across` is the interval of the mean difference
-    over pairs, None where there is one.
+    over pairs, None where there is one. Errors are `optimistic` where the pictures also chose the epoch.
     """
 
     split: str
@@ -37,13 +37,15 @@ class Comparison:
     seeds: tuple[tuple[int, int], ...]
     errors: tuple[tuple[float, float], ...]
     tests: tuple[PairedTest, ...]
+    optimistic: bool
     bootstrap: Bootstrap
     across: Interval | None
 
     def lines(self) -> list[str]:
         """All of it for people."""
         lines = [f"{name}: {first} against {second}" for name, (first, second) in self.differing.items()]
-        lines.append(f"{self.pictures:,} pictures of {self.split}")
+        chose = " (they chose the epoch, so the errors are optimistic)" if self.optimistic else ""
+        lines.append(f"{self.pictures:,} pictures of {self.split}{chose}")
         for (seed, other), (first, second), test in zip(self.seeds, self.errors, self.tests, strict=True):
             seeds = f"seed {seed}" if seed == other else f"seeds {seed} and {other}"
             lines.append(
@@ -91,6 +93,7 @@ def compare(runs: Sequence[Path]) -> Comparison:
         differing=_differing(start.recipe, pairs[0][1].recipe),
         seeds=tuple((a.recipe.seed, b.recipe.seed) for a, b in pairs),
         errors=tuple(errors),
+        optimistic=start.is_optimistic,
         tests=tuple(paired_test(a, b) for a, b in zip(one, other, strict=True)),
         bootstrap=bootstrap_difference(one, other),
         across=interval([a - b for a, b in errors]) if len(pairs) > 1 else None,

@@ -48,7 +48,11 @@ def by_cardinality(findings: Findings) -> Figure | None:
     for number, (group, members) in enumerate(_groups(own).items()):
         x, ours = [_cardinality(arm) for arm in members], [arm.ours[metric] for arm in members]
         _with_intervals(axes[-1], x, ours, number, group)
-    titles = ("published", f"ours, {findings.scale}") if published else (f"ours, {findings.scale}",)
+    titles = (
+        ("published, the paper's networks", f"ours, {findings.scale}")
+        if published
+        else (f"ours, {findings.scale}",)
+    )
     ticks = sorted({_cardinality(arm) for arm in findings.arms})
     for ax, title in zip(axes, titles, strict=True):
         ax.set_xscale("log", base=2)
@@ -103,7 +107,7 @@ def bars(findings: Findings) -> Figure | None:
         else:
             ax.bar(names, [arm.paper[metric] for arm in arms], color=colours)
         ax.tick_params(axis="x", labelsize=8)
-        _label(ax, "", METRICS[metric], f"ours, {findings.scale}" if ours else "published")
+        _label(ax, "", METRICS[metric], f"ours, {findings.scale}" if ours else "published, larger networks")
     return figure
 
 

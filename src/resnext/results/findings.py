@@ -58,8 +58,8 @@ class Finding:
 class Findings:
     """One experiment at one scale, which can show what `note` says; `drawings` are the plots of it.
 
-    `planned` runs were fixed before the first; intervals are corrected for `looks`, the times that another
-    number was planned.
+    `planned` runs were fixed before the first; intervals have the `confidence` that is left after `looks`,
+    the times that a number was planned. `diverged` are the runs that came to nothing.
     """
 
     experiment: str
@@ -70,9 +70,11 @@ class Findings:
     note: str
     planned: int
     looks: int
+    confidence: float
     drawings: tuple[str, ...]
     arms: tuple[Arm, ...]
     findings: tuple[Finding, ...]
+    diverged: tuple[str, ...] = ()
     devices: tuple[str, ...] = ()
     commits: tuple[str, ...] = ()
     seconds: float = 0.0
@@ -98,12 +100,10 @@ class Findings:
 class Statement:
     """A sentence of the review and what is `known` of it, by its source.
 
-    It is answered by some `claims` of an `experiment`, by their places, or by counting `models`; else it is
-    history.
+    It is answered by the claims of an `experiment`, or by counting `models`; else it is history.
     """
 
     said: str
     known: str
     experiment: str | None = None
-    claims: tuple[int, ...] = (0,)
     models: tuple[str, ...] = ()

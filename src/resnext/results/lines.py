@@ -95,10 +95,18 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 
 
 def append(line: dict[str, Any], path: Path) -> None:
-    """Add a result line (`ResultLine.to_json`, or a run's `result`) to the JSON-lines file at `path`."""
+    """Add a result line (`ResultLine.to_json`, or a run's `result`) to the JSON-lines file at `path`.
+
+    A last line that was cut off while it was written makes room for it.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "a", encoding="utf-8") as file:
-        file.write(json.dumps(line, ensure_ascii=False) + "\n")
+    text = json.dumps(line, ensure_ascii=False) + "\n"
+    with open(path, "ab+") as file:
+        file.seek(0)
+        whole = file.read()
+        if not whole.endswith(b"\n"):
+            file.truncate(whole.rfind(b"\n") + 1)
+        file.write(text.encode())
 
 
 def _command() -> str:

@@ -1,0 +1,125 @@
+"""What of an experiment has not been run yet, what it will cost, and running it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from statistics import median
+
+from resnext.experiments.jobs import CannotTime, Job, Moved, Place, Timing, Training
+from resnext.experiments.ledger import Ledger, Line, figures, step_times
+from resnext.experiments.study import Experiment, Scale
+from resnext.machine import find_machine
+from resnext.results import ERROR, append
+
+
+@dataclass(frozen=True)
+class Begun:
+    """A job begins, the `number`-th of `total`."""
+
+    job: Job
+    number: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A job is over: its result line, unless another process has it or there is none, and why it came to
+    nothing, if it did."""
+
+    job: Job
+    line: Line | None
+    why: str = ""
+
+    def text(self) -> str:
+        """The outcome for people."""
+        if self.line is None or self.why:
+            return self.why
+        if self.line["kind"] == "bench":
+            return ", ".join(
+                f"{model} {time.median_s:.2f} s" for model, time in step_times(self.line).items()
+            )
+        return f"error {figures(self.line)[ERROR]:.2f} % after {self.line['seconds']:,.0f} s of training"
+
+
+def missing_jobs(
+    experiments: Sequence[Experiment], scale: Scale, seeds: int | None, ledger: Ledger, place: Place
+) -> list[Job]:
+    """What has not been run, each thing once; of each arm as many runs as `count_planned` says."""
+    device = find_machine(place.device).name
+    jobs: dict[object, Job] = {}
+    for experiment in experiments:
+        for job in _missing(experiment, scale, seeds, ledger, device):
+            jobs.setdefault(job.name, job)
+    return list(jobs.values())
+
+
+def count_planned(experiment: Experiment, scale: Scale, seeds: int | None, ledger: Ledger) -> int:
+    """How many runs of each arm are to be: `seeds`, or as many as were last planned, or as the experiment
+    says."""
+    study = experiment.studies[scale]
+    return seeds or max(ledger.plans(experiment.name, study), default=study.seeds)
+
+
+def _missing(
+    experiment: Experiment, scale: Scale, seeds: int | None, ledger: Ledger, device: str
+) -> Iterator[Job]:
+    """Seed by seed, so that what is cut off leaves pairs."""
+    study = experiment.studies[scale]
+    planned = count_planned(experiment, scale, seeds, ledger)
+    trained = {arm.name: ledger.trainings(arm) for arm in study.trained}
+    timed = ledger.timings(study, device)
+    for seed in range(planned):
+        for arm in study.trained:
+            if seed not in trained[arm.name]:
+                recipe = replace(arm.recipe, seed=seed)
+                yield Training(experiment.name, scale, arm, recipe, planned)
+        if study.timed and seed not in timed:
+            yield Timing(experiment.name, scale, study, seed, planned)
+
+
+def run_jobs(jobs: Sequence[Job], place: Place) -> Iterator[Begun | Moved | Ended]:
+    """Run `jobs` one after the other, and append the line of each to the results of its scale.
+
+    A network that diverges or cannot be timed ends its job, and the others go on. Raises what
+    `resnext.run.train` does otherwise; what was stopped goes on when it is run again.
+    """
+    ledger = Ledger.read(place.results)
+    for number, job in enumerate(jobs, start=1):
+        yield Begun(job, number, len(jobs))
+        try:
+            line = yield from job.run(place, ledger)
+        except CannotTime as error:
+            yield Ended(job, None, str(error))
+            continue
+        if line is not None:
+            append(line, place.results / f"{job.scale}.jsonl")
+        yield Ended(job, line, "" if line is None else line.get("why", ""))
+
+
+def tell_cost(jobs: Sequence[Job], ledger: Ledger, place: Place) -> str:
+    """What running `jobs` will cost, for people: by the pace of runs at this scale on this machine, if
+    any."""
+    if not jobs:
+        return "everything has been run"
+    device, scale = find_machine(place.device).name, jobs[0].scale
+    macs = sum(job.macs for job in jobs)
+    words = f"{len(jobs)} to run: {macs / 1e12:,.1f} T multiply-adds"
+    own = [
+        line
+        for lines in ledger.trained.values()
+        for line in lines
+        if line["kind"] == "train"
+        and line["device"] == device
+        and line["scale"] == scale
+        and line["seconds"] > 0
+    ]
+    if not own:
+        return f"{words}; how long that takes here, the first run will tell"
+    pace = median(_macs(line) / line["seconds"] for line in own)
+    return f"{words}, about {macs / pace / 3600:.1f} h at the pace of earlier runs on this machine"
+
+
+def _macs(line: Line) -> float:
+    """Multiply-adds that a run's training took."""
+    return float(3 * line["cost"]["macs"] * line["pictures_per_s"] * line["seconds"])
