@@ -65,7 +65,7 @@ from resnext.experiments import (
     run_jobs,
     tell_cost,
 )
-from resnext.machine import find_machine
+from resnext.machine import default_workers, find_machine
 from resnext.recipe import Recipe, named_recipe, override
 from resnext.reporting import Comparison, compare, write_design_plot, write_findings, write_report
 from resnext.results import Findings
@@ -145,6 +145,10 @@ __all__ = [
 ]
 
 
+#: Fewer pictures than this are decoded sooner than processes that would help are started.
+FEW = 500
+
+
 def create(name: str, classes: int = 1000, in_channels: int = 3, seed: int = 0) -> models.Network:
     """A fresh network by name, e.g. `create("resnext50_32x4d")`: (B, in_channels, H, W) -> (B, classes).
 
@@ -195,7 +199,7 @@ def evaluate(
     split: str | None = None,
     device: str | None = None,
     on_bad: OnBad = "fail",
-    workers: int = 0,
+    workers: int | None = None,
     views: Views = "one",
     progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
@@ -213,6 +217,7 @@ def evaluate(
         contract = model.contract
         split, pictures = read_split(str(data), contract.classes, split, contract.provenance.fingerprint)
         group.compare({"contract": contract.dumps(), "pictures": f"{len(pictures)} of {split}"})
+        workers = _workers(workers, model, len(pictures), group.local_size)
         return evaluate_pictures(model, pictures, split, on_bad, workers, views, progress, group)
 
 
@@ -229,15 +234,25 @@ def predict_many(
     model: str | Path | Classifier,
     where: Sequence[str],
     device: str | None = None,
-    workers: int = 0,
+    workers: int | None = None,
     views: Views = "one",
 ) -> Iterator[Prediction | BadPicture]:
     """Predictions for any number of files, folders (searched to any depth) and globs, as they are made."""
     classifier = model if isinstance(model, Classifier) else load(model, device)
     pictures = Loose(find_pictures(where))
+    workers = _workers(workers, classifier, len(pictures))
     for answers in classifier.classify(pictures, workers=workers, views=views):
         yield from classifier.name(pictures, answers)
         yield from answers.bad
+
+
+def _workers(asked: int | None, classifier: Classifier, pictures: int, processes: int = 1) -> int:
+    """Decoding processes, unless as many were `asked` for: none for so few pictures that starting them would
+    take longer."""
+    if asked is not None or pictures < FEW:
+        return asked or 0
+    machine, side_px = find_machine(str(classifier.device)), classifier.contract.input.height_px
+    return default_workers(machine, side_px, processes)
 
 
 def find_pictures(where: Sequence[str]) -> list[str]:

@@ -29,7 +29,8 @@ class Machine:
 
 def find_machine(device: str | None = None, number: int = 0) -> Machine:
     """The machine behind `device` (`cpu`, `cuda`, `cuda:1`, `mps`); the best there is if None, and its GPU of
-    this `number` unless said.
+    this `number` unless said. A CUDA device becomes the current one: memory is pinned for it, and processes
+    talk through it.
 
     Raises `DeviceError`.
     """
@@ -45,6 +46,7 @@ def find_machine(device: str | None = None, number: int = 0) -> Machine:
         reason = str(error).splitlines()[0]
         raise DeviceError(f"--device {device}: cannot be used here ({reason})") from None
     if chosen.type == "cuda":
+        torch.cuda.set_device(chosen)
         bfloat16 = torch.cuda.get_device_capability(chosen) >= (8, 0)
         return Machine(chosen, torch.cuda.get_device_name(chosen), bfloat16)
     if chosen.type == "cpu":
@@ -61,8 +63,12 @@ def cpu_name() -> str:
     if Path("/proc/cpuinfo").exists():
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         name = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), name)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{name}, {cores} cores"
+    return f"{name}, {count_cores()} cores"
+
+
+def count_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def room_for_pictures(processes: int) -> int:
@@ -86,4 +92,4 @@ def default_workers(machine: Machine, size_px: int, processes: int = 1) -> int:
     shared by `processes` that train on this machine."""
     if not machine.is_gpu:
         return 0 if size_px <= 64 else 1
-    return max(0, min(8, (os.cpu_count() or 1) // processes - 1))
+    return max(0, min(8, count_cores() // processes - 1))

@@ -117,6 +117,15 @@ def test_arrow_files(prefix: str, tmp_path: Path) -> None:
     check(f"{prefix}{tmp_path}")
 
 
+def test_archives_beside_what_came_out_of_them_are_not_read(tmp_path: Path, make_folder: Any) -> None:
+    write_tars(tmp_path)
+    make_folder(tmp_path, {"a": 6, "b": 6})
+    assert read_splits(str(tmp_path)).classes == ("a", "b")
+    write_tars(tmp_path / "whole")
+    make_folder(tmp_path / "whole" / "train", {"a": 6, "b": 6})
+    assert read_splits(str(tmp_path / "whole")).classes == ("a", "b")
+
+
 def test_a_set_saved_to_disk(tmp_path: Path) -> None:
     whole = as_dataset_dict()
     whole.save_to_disk(tmp_path / "saved")

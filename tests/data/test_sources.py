@@ -238,6 +238,30 @@ def test_splits_that_training_made_are_made_again(tmp_path: Path, make_folder: A
     assert len(everything) == 40 > len(again)
 
 
+def test_splits_are_not_made_of_pictures_that_may_have_been_trained_on(
+    tmp_path: Path, make_folder: Any
+) -> None:
+    make_folder(tmp_path, {"a": 20, "b": 20})
+    splits = read_splits(str(tmp_path))
+    make_folder(tmp_path, {"a": 21})
+    with pytest.raises(DataError, match=r"has no test split of its own.*leave out --split"):
+        read_split(str(tmp_path), splits.classes, "test", fingerprint(splits))
+    assert read_split(str(tmp_path), splits.classes, None, fingerprint(splits))[0] == "all"
+    assert len(read_split(str(tmp_path), splits.classes, "test", None)[1]) == 4  # nothing was
+
+
+@pytest.mark.parametrize("names", [("Training", "Testing"), ("TRAIN", "Test"), ("train", "testing")])
+def test_names_of_splits_in_other_letters(names: tuple[str, str], tmp_path: Path, make_folder: Any) -> None:
+    for name in names:
+        make_folder(tmp_path / name, {"a": 10, "b": 10})
+    splits = read_splits(str(tmp_path))
+    assert splits.classes == ("a", "b")
+    assert [name for name, _ in splits.items()] == ["train", "val", "test"]
+    make_folder(tmp_path / "test", {"a": 1})
+    with pytest.raises(DataError, match="are all test; keep one"):
+        read_splits(str(tmp_path))
+
+
 def test_equal_pictures_elsewhere_have_an_equal_fingerprint(tmp_path: Path, make_folder: Any) -> None:
     one, other = (str(make_folder(tmp_path / name, {"a": 20, "b": 10})) for name in ("here", "there"))
     assert fingerprint(read_splits(one)) == fingerprint(read_splits(other))

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from resnext import api
+from resnext.arch import ArchitectureError
+from resnext.data.fast import DecoderMissing
 from resnext.recipe import RecipeError, named_recipe, override
-from resnext.run import Settled
+from resnext.run import RunError, Settled
 from resnext.run.beginning import check_processes
+from resnext.weights import WeightsError
 
 RECIPE = override(named_recipe("small"), model="resnet11+template=8", epochs=1, batch=4)
 
@@ -19,6 +24,28 @@ def test_every_process_has_a_picture_of_each_step() -> None:
     check_processes(RECIPE, 4)
     with pytest.raises(RecipeError, match="batch: 4 pictures a step leave nothing to some of the 5"):
         check_processes(RECIPE, 5)
+
+
+@pytest.mark.parametrize(
+    ("order", "says"),
+    [
+        ({"name": "taken"}, "a run of this name is there"),
+        ({"recipe": override(RECIPE, model="resnext50_32x4x")}, "resnext50_32x4d"),
+        ({"recipe": override(RECIPE, training__frozen=2)}, "give --weights"),
+        ({"recipe": override(RECIPE, data__decoder="fast")}, "simplejpeg"),
+        ({"weights": Path("nowhere.safetensors")}, "nowhere.safetensors"),
+    ],
+)
+def test_an_order_that_cannot_be_met_is_refused_before_any_picture_is_read(
+    order: dict[str, Any], says: str, make_folder: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "simplejpeg", None)
+    make_folder(tmp_path / "data", {"a": 9, "b": 9})
+    (tmp_path / "runs" / "taken").mkdir(parents=True)
+    usual = api.Order(str(tmp_path / "data"), RECIPE, "x", tmp_path / "runs")
+    told = api.train_events(replace(usual, **order))
+    with pytest.raises((RunError, ArchitectureError, RecipeError, DecoderMissing, WeightsError), match=says):
+        next(told)
 
 
 def test_one_process_is_told_that_it_synchronises_with_nobody(make_folder: Any, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -21,7 +22,7 @@ from safetensors.torch import load_file
 from resnext import api
 from resnext.data.sources import STREAM_NOTE
 from resnext.recipe import RecipeError, named_recipe, override
-from resnext.run import Judged, RunError, Stepped, Stopped
+from resnext.run import Judged, RunError, Settled, Stepped, Stopped
 from resnext.run.saving import Every
 from resnext.run.stopping import StopRequest
 from resnext.training.loop import Diverged
@@ -209,6 +210,11 @@ def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before(
     if damage == "flip":
         content[len(content) // 2] ^= 1
     last.write_bytes(content[: {"cut": len(content) // 3, "flip": len(content), "empty": 0}[damage]])
+    events = api.train_events(api.Order(data, RECIPE, "x", tmp_path, "must"))
+    assert isinstance(next(events), Settled)
+    events.close()
+    before = last.with_name("previous.safetensors").read_bytes()
+    assert last.read_bytes() == before  # in place of the damaged one, which the next save would keep
     api.train(data, RECIPE, name="x", runs=tmp_path, resume="must")
     assert "falling back" in (tmp_path / "x" / "log.txt").read_text()
     assert_same(tmp_path / "x", whole)
@@ -223,6 +229,17 @@ def test_lengthening_a_finished_run(data: str, tmp_path: Path) -> None:
     assert steps == list(range(1, 2 * PER_EPOCH + 1))
     with pytest.raises(RunError, match="epochs: 1 now, 2 in the run"):
         api.train(data, short, name="x", runs=tmp_path, resume="must")
+
+
+def test_a_file_system_without_locks_is_told_of(
+    data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    api.train(data, RECIPE, name="x", runs=tmp_path)
+    assert "no locks" in (tmp_path / "x" / "log.txt").read_text()
 
 
 def test_a_failed_run_says_so(data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -242,8 +259,9 @@ def test_one_process_a_run(data: str, tmp_path: Path) -> None:
     for event in events:
         if isinstance(event, Stepped):
             break
-    with pytest.raises(RunError, match="another process"):
-        api.train(data, RECIPE, name="x", runs=tmp_path, resume="must")
+    for recipe in (RECIPE, override(RECIPE, epochs=9)):
+        with pytest.raises(RunError, match="another process"):
+            api.train(data, recipe, name="x", runs=tmp_path, resume="must")
     events.close()
     assert api.train(data, RECIPE, name="x", runs=tmp_path, resume="must").result["metrics"]
 

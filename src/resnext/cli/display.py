@@ -14,8 +14,7 @@ from resnext.run.tally import waited
 from resnext.training.loop import Step
 
 #: Seconds between plain lines, and between looks at the loss for the bar.
-LINE_EVERY_S = 15.0
-LOOK_EVERY_S = 0.25
+LINE_EVERY_S, LOOK_EVERY_S = 15.0, 0.25
 
 
 class Progress:
@@ -51,7 +50,7 @@ class Display:
         self.out = Console(highlight=False, soft_wrap=True)
         self.progress = Progress("looking at pictures")
         self.finished = False
-        self.looked_at = self.lined_at = time.monotonic()
+        self.looked_at = time.monotonic()
         self.pictures = 0
         self.waited = 0.0, 0.0
 
@@ -63,19 +62,18 @@ class Display:
                 self.progress.close()
                 self._print(event.text())
                 self.progress = Progress("training")
-                self.looked_at = self.lined_at = time.monotonic()
+                self.looked_at = time.monotonic()
             case Stepped(step, plan, data_s, transfer_s):
                 self.pictures += step.pictures
-                now = time.monotonic()
-                if now - self.looked_at >= LOOK_EVERY_S:
+                now, live = time.monotonic(), self.progress.console.is_terminal
+                if now - self.looked_at >= (LOOK_EVERY_S if live else LINE_EVERY_S):
                     values = self._values(step, now, data_s, transfer_s)
                     self.progress.update(step.step, plan.steps, values)
-                    if not self.progress.console.is_terminal and now - self.lined_at >= LINE_EVERY_S:
+                    if not live:
                         self._print(f"step {step.step}/{plan.steps}: {values}")
-                        self.lined_at = now
             case Judged(epoch, epochs, val, is_best):
                 self._print(epoch.text(epochs, val) + (" *" if is_best else ""))
-                self.looked_at = self.lined_at = time.monotonic()
+                self.looked_at = time.monotonic()
                 self.pictures = 0
             case Finished():
                 self.progress.close()
@@ -86,13 +84,14 @@ class Display:
         self.progress.close()
 
     def _values(self, step: Step, now: float, data_s: float, transfer_s: float) -> str:
-        """Loss and top-1 of this step's batch, and the pace since the last look (on a GPU this waits)."""
+        """Loss and top-1 of this process's part of the batch, and the pace of all since the last look (on a
+        GPU this waits)."""
         seconds = now - self.looked_at
         pace = self.pictures / seconds
         shares = (data_s - self.waited[0]) / seconds, (transfer_s - self.waited[1]) / seconds
         self.looked_at, self.pictures, self.waited = now, 0, (data_s, transfer_s)
-        top1 = 100 * int(step.correct) / step.pictures
-        return f"loss {step.loss.item():.3f}  top-1 {top1:.0f} %  {pace:,.0f} pictures/s  {waited(*shares)}"
+        loss, top1 = step.loss.item() * step.pictures / step.own, 100 * int(step.correct) / step.own
+        return f"loss {loss:.3f}  top-1 {top1:.0f} %  {pace:,.0f} pictures/s  {waited(*shares)}"
 
     def _print(self, text: str) -> None:
         console = (

@@ -64,7 +64,7 @@ class Evaluate:
     """Write the scores here as JSON (- for the screen)."""
     device: str | None = None
     """cpu, cuda, cuda:1, mps; the best there is if left out."""
-    workers: int = 0
+    workers: int | None = None
     """Processes that decode pictures."""
     views: Views = "one"
     """Average over more views of each picture: mirrored too, or five crops and their mirror images."""
@@ -86,7 +86,7 @@ class Predict:
     """Classes to show for each picture."""
     device: str | None = None
     """cpu, cuda, cuda:1, mps; the best there is if left out."""
-    workers: int = 0
+    workers: int | None = None
     """Processes that decode pictures."""
     views: Views = "one"
     """Average over more views of each picture: mirrored too, or five crops and their mirror images."""

@@ -104,7 +104,7 @@ class Jpeg:
         """None for what is not a JPEG in grey or colour of 8 bits."""
         if not stored.startswith(b"\xff\xd8\xff"):
             return None
-        simplejpeg = _decoder()
+        simplejpeg = load_decoder()
         try:
             height, width, colours, _ = simplejpeg.decode_jpeg_header(stored)
         except ValueError:
@@ -129,7 +129,9 @@ class Jpeg:
             least_width, least_height = sides[::-1] if self.orientation in LYING else sides
             least = {"min_width": least_width, "min_height": least_height}
         try:
-            whole = _decoder().decode_jpeg(self.stored, "RGB", buffer=_room(self.width, self.height), **least)
+            whole = load_decoder().decode_jpeg(
+                self.stored, "RGB", buffer=_room(self.width, self.height), **least
+            )
         except ValueError:
             return None
         whole = UPRIGHT[self.orientation](whole)
@@ -174,7 +176,8 @@ def _has_metadata(stored: bytes) -> bool:
     return False
 
 
-def _decoder() -> Any:
+def load_decoder() -> Any:
+    """The library that decodes. Raises `DecoderMissing`."""
     try:
         import simplejpeg
     except ImportError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from resnext.data.decode import DataError
+from resnext.data.decode import SUFFIXES, DataError
 from resnext.data.pictures import Pictures
 from resnext.data.streams import Stream
 from resnext.data.tables import (
@@ -94,10 +95,12 @@ def _known(found: dict[str, Any], data: str) -> dict[str | None, Any]:
 
 
 def _files(path: Path, suffixes: dict[str, str]) -> dict[str | None, list[str]]:
-    """Files under `path` by the split that a word of their name, or their folder's, says."""
+    """Files under `path` by the split that a word of their name, or their folder's, says. Beside folders with
+    pictures they are but the archives that these came in."""
     if path.is_file():
         return {None: [str(path)]} if path.suffix in suffixes else {}
     folders = [path, *(path / name for names in SPLIT_NAMES.values() for name in names)]
+    folders = [folder for folder in folders if folder.is_dir() and not _is_unpacked(folder)]
     parts: dict[str | None, list[str]] = {}
     for suffix in suffixes:
         for file in sorted(f for folder in folders for f in folder.glob(f"*{suffix}")):
@@ -111,6 +114,13 @@ def _files(path: Path, suffixes: dict[str, str]) -> dict[str | None, list[str]]:
     if None in parts and len(parts) > 1:
         raise DataError(f"{parts[None][0]}: no word of its name says which split it is")
     return parts
+
+
+def _is_unpacked(path: Path) -> bool:
+    """Is there a picture in any folder of the folder `path`?"""
+    folders = [entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith(".")]
+    files = (file for folder in folders for _, _, files in os.walk(folder) for file in files)
+    return any(Path(file).suffix.lower() in SUFFIXES for file in files)
 
 
 def _pictures(part: Any, path: Path) -> Pictures:

@@ -71,7 +71,8 @@ def read_split(
     """(name, pictures) of one split of `data`, labelled by `classes`.
 
     `split` None takes test, else val, else everything. Where the fingerprint of the data is `trained_on`,
-    the splits are those of the training, with the parts that it left out.
+    the splits are those of the training, with the parts that it left out; where it is not, no such parts are
+    made, since they could hold pictures that were trained on.
     """
     parts = read_parts(data)
     if "val" not in parts and trained_on is not None:  # training made a split of its own
@@ -83,7 +84,16 @@ def read_split(
         return "all", align(parts[None], classes, data)
     if split is None:
         split = next((name for name in ("test", "val", "train") if name in parts), None)
-    pictures = parts.get(split) or dict(read_splits(data).items()).get(str(split))
+    pictures = parts.get(split)
+    if pictures is None and trained_on is not None and split in ("val", "test"):
+        raise DataError(
+            f"{data}: has no {split} split of its own, and it is not what the network was trained on (other "
+            "pictures, or some were added, removed or changed), so that a part of it might have been. Put "
+            f"pictures that were not in a folder {split}/"
+            + ("" if parts.keys() - {None} else ", or leave out --split to judge all")
+        )
+    if pictures is None:
+        pictures = dict(read_splits(data).items()).get(str(split))
     if split is None or pictures is None:
         raise DataError(f"{data}: no {split} split; found {', '.join(str(p) for p in parts if p)}")
     if len(pictures) == 0:
@@ -121,11 +131,10 @@ def read_parts(data: str) -> dict[str | None, Pictures]:
 
 
 def _find_split(folder: Path, name: str) -> list[Path]:
-    if (folder / name).is_dir():
-        return [folder / name]
-    for suffix in TABLE_SUFFIXES:
-        if (folder / f"{name}{suffix}").is_file():
-            return [folder / f"{name}{suffix}"]
+    for suffix in ("", *TABLE_SUFFIXES):
+        named = [path for path in folder.iterdir() if path.name.lower() == f"{name}{suffix}"]
+        if found := [path for path in named if path.is_dir() == (suffix == "")]:
+            return found
     return sorted(folder.glob(f"{name}-0*-of-*.parquet"))
 
 

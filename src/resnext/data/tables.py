@@ -14,8 +14,12 @@ import pyarrow.parquet as pq
 from resnext.data.decode import SUFFIXES, DataError
 from resnext.data.pictures import Encoded, Files, Labels, Pictures
 
-#: Names that a split goes by.
-SPLIT_NAMES = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
+#: Names that a split goes by, in small letters or others.
+SPLIT_NAMES = {
+    "train": ("train", "training"),
+    "val": ("val", "valid", "validation"),
+    "test": ("test", "testing"),
+}
 #: Names that columns go by; WebDataset calls a picture by its suffix.
 IMAGE_COLUMNS = (
     *("image", "img", "picture", "bytes", "path", "file", "filename", "file_name", "filepath"),
@@ -32,7 +36,7 @@ def read_table(path: Path) -> dict[str | None, Pictures]:
     split = next((name for name in table.column_names if name.lower() == "split"), None)
     if split is None:
         return {None: whole}
-    column = np.array([str(v) for v in table[split].to_pylist()])
+    column = np.array([str(v).lower() for v in table[split].to_pylist()])
     known = {name: split for split, names in SPLIT_NAMES.items() for name in names}
     if unknown := set(column.tolist()) - known.keys():
         raise DataError(f"{path}: column split holds {sorted(unknown)[0]!r}; known are {', '.join(known)}")

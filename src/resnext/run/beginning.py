@@ -7,8 +7,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from resnext.arch import Architecture
 from resnext.contract import Contract
+from resnext.data import fast
 from resnext.data.decode import BadPicture, DataError
 from resnext.data.pictures import Scan, Splits, fingerprint
 from resnext.data.scan import scan
@@ -18,7 +21,7 @@ from resnext.recipe import Recipe, RecipeError, dotted_names, get_field, set_fie
 from resnext.results import stamp
 from resnext.run.choices import Choice, build_contract, build_plan, choose
 from resnext.run.events import Looked
-from resnext.run.folder import RunError, RunFolder
+from resnext.run.folder import RunError, RunFolder, taken
 from resnext.run.order import Order
 from resnext.weights import WeightsError, network_name, start_from, weights_digest
 
@@ -118,8 +121,35 @@ def check_same_run(folder: RunFolder, order: Order, splits: Splits) -> None:
         )
     if longer:
         folder.log(f"lengthened from {recipe.epochs} to {order.recipe.epochs} epochs")
+        folder.reopen()  # first: a result that is not of its recipe would count as the end
         folder.write("config.toml", set_field(recipe, "epochs", order.recipe.epochs).to_toml())
-        folder.reopen()
+
+
+def check_order(order: Order, splits: Splits, processes: int) -> None:
+    """Raises what `begin` would, as far as that can be known before all pictures have been looked at."""
+    if order.name is not None and (order.runs / order.name).exists():
+        raise taken(order.runs / order.name)
+    recipe = order.recipe
+    check_processes(recipe, processes)
+    check_decoder(recipe)
+    model = recipe.model
+    if model is None and order.weights is not None:
+        model = network_name(order.weights)
+    if model is None:
+        return
+    arch = Architecture.from_name(model, len(splits.classes))
+    if order.weights is None:
+        with torch.device("meta"):
+            network = create(arch)
+    else:
+        network = start_from(arch, splits.classes, order.weights, recipe.seed, order.new_head)
+    _check_start(recipe, network, order.weights is not None)
+
+
+def check_decoder(recipe: Recipe) -> None:
+    """Raises `DecoderMissing` where the recipe wants one that is not installed."""
+    if recipe.data.decoder == "fast":
+        fast.load_decoder()
 
 
 def look(splits: Splits) -> Generator[Looked, None, dict[str, Scan]]:
@@ -142,6 +172,7 @@ def begin(
     order: Order, splits: Splits, machine: Machine, processes: int
 ) -> Generator[Looked, None, tuple[RunFolder, list[Choice]]]:
     """Look at all pictures, fill the recipe, check it, and make the run folder."""
+    check_order(order, splits, processes)
     digest = fingerprint(splits)
     scans = yield from look(splits)
     bad = {name: one.bad for name, one in scans.items()}

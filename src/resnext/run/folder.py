@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -27,10 +28,20 @@ try:
     import fcntl
 except ImportError:  # not on Windows, where nothing keeps two processes apart
     fcntl = None  # type: ignore[assignment]
+#: Errors of file systems that cannot lock, such as Lustre mounted without it.
+NO_LOCKS = errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP
 
 
 class RunError(Exception):
     """A run folder that cannot be used as asked."""
+
+
+def taken(path: Path) -> RunError:
+    """That a run lies at `path` already."""
+    return RunError(
+        f"{path}: a run of this name is there, and runs are never overwritten. "
+        "Give another --name, or --resume auto to go on with it"
+    )
 
 
 class RunFolder:
@@ -63,10 +74,7 @@ class RunFolder:
                         break
         except (FileNotFoundError, NotADirectoryError, FileExistsError) as error:
             raise RunError(f"{error.filename}: is not a folder that a run can lie in") from None
-        raise RunError(
-            f"{root / (name or default)}: a run of this name is there, and runs are never overwritten. "
-            "Give another --name, or --resume auto to go on with it"
-        )
+        raise taken(root / (name or default))
 
     def is_finished(self) -> bool:
         """Does the run have its result?"""
@@ -97,6 +105,12 @@ class RunFolder:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise RunError(f"{self.path}: another process is training this run") from None
+            except OSError as error:
+                if error.errno not in NO_LOCKS:
+                    raise
+                self.log(
+                    f"warning: no locks on this file system ({error}); keep other processes out yourself"
+                )
             yield
 
     # Written once
@@ -201,10 +215,6 @@ class RunFolder:
 
 class Onlooker(RunFolder):
     """The folder in the hands of a process that does not lead: nothing is written, and nothing is read."""
-
-    @contextmanager
-    def lock(self) -> Iterator[None]:
-        yield
 
     def write(self, name: str, text: str) -> None:
         pass

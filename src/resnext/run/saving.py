@@ -146,6 +146,8 @@ def _restore(state: State, folder: RunFolder, steps_per_epoch: int) -> tuple[Pro
             folder.log(f"warning: {error}; falling back to the one before")
             damaged.append(str(error))
             continue
+        if path == folder.previous:
+            checkpoints.link(path, folder.last)  # or the next save would leave the damaged one as previous
         folder.cut_metrics(state.step)
         progress, sums = Progress(**extra["progress"]), Sums(**extra["sums"])
         if progress.best_epoch * steps_per_epoch == state.step:

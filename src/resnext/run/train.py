@@ -17,7 +17,7 @@ from resnext.cost import Cost, count_cost
 from resnext.data.batches import Batch, Part, on_device, training_batches
 from resnext.data.decode import BadPicture
 from resnext.data.mixing import Mixing
-from resnext.data.pictures import Kept, Pictures, Splits
+from resnext.data.pictures import Kept, Pictures, Splits, fingerprint
 from resnext.data.resident import Cuts, resident_batches
 from resnext.data.sources import read_splits
 from resnext.engine import Classifier
@@ -34,6 +34,7 @@ from resnext.results import ResultLine, stamp
 from resnext.run.beginning import (
     Terms,
     begin,
+    check_decoder,
     check_processes,
     check_same_run,
     facts,
@@ -79,17 +80,19 @@ def train(order: Order) -> Generator[Event, None, Run]:
     """
     Every.parse(order.checkpoint_every)
     choose_loggers(order.log)
-    with join() as group:
+    with join() as group, contextlib.ExitStack() as held:
         machine = find_machine(order.device, group.local_rank)
         splits = read_splits(order.data)
+        splits = replace(splits, digest=fingerprint(splits))
         group.compare(facts(order, splits))
         folder: RunFolder = Onlooker(order.runs)
         choices: list[Choice] = []
         if group.leads:
             found = find_run(order)
+            folder, choices = (found, []) if found else (yield from begin(order, splits, machine, group.size))
+            held.enter_context(folder.lock())
             if found is not None:
                 check_same_run(found, order, splits)
-            folder, choices = (found, []) if found else (yield from begin(order, splits, machine, group.size))
         terms = Terms.loads(group.share(lambda: Terms.read(folder).dumps()))
         if not terms.finished:
             yield from _Training(order, group, machine, splits, folder, terms, tuple(choices)).attend()
@@ -110,7 +113,9 @@ class _Training:
 
     def __post_init__(self) -> None:
         self.recipe, self.contract = self.terms.recipe, self.terms.contract
-        check_processes(self.recipe, self.group.size)  # a run may go on with more than it began with
+        # A run may go on with more processes than it began with, or where less is installed.
+        check_processes(self.recipe, self.group.size)
+        check_decoder(self.recipe)
         self.splits = self.splits.without(self.terms.skipped)
         self.plan = build_plan(self.recipe, self.splits.train)
         self.workers = self.order.workers
@@ -124,7 +129,7 @@ class _Training:
     def attend(self) -> Generator[Event, None, None]:
         """Train while status.json says at every moment how the run stands."""
         folder = self.folder
-        with folder.lock(), StopRequest() as stop:
+        with StopRequest() as stop:
             self.group.on_loss = lambda why: folder.set_status("resumable", why)
             try:
                 folder.set_status("running")
@@ -273,7 +278,9 @@ class _Training:
         assert isinstance(network, Network)
         equalise(network, self.group)
         classifier = Classifier(network, self.contract, self.machine.device)
-        return evaluate_pictures(classifier, pictures, name, workers=self.workers or 0, group=self.group)
+        # What workers keep dies with them.
+        workers = 0 if isinstance(pictures, Kept) else self.workers or 0
+        return evaluate_pictures(classifier, pictures, name, workers=workers, group=self.group)
 
     def _cost(self) -> Cost:
         arch = Architecture.from_name(self.recipe.model or "", len(self.contract.classes))

@@ -62,7 +62,7 @@ def find_batch(task: Task) -> tuple[int, str]:
     fitting = [one for one in outcomes if one.memory_share <= MEMORY_SHARE]
     if not fitting:
         raise RecipeError(f"batch: not even {task.batches[0]} pictures can be trained here ({end})")
-    if task.device == "cpu":
+    if not any(one.memory_share for one in fitting):  # the device does not tell: the pace decides
         best = max(one.pictures_per_s for one in fitting)
         chosen = next(one for one in fitting if one.pictures_per_s >= PACE_SHARE * best)
         return chosen.batch, f"tried {_paces(outcomes)}"
@@ -108,7 +108,7 @@ def _trial(task: Task) -> None:
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)
             if device.type != "cpu":
-                torch.accelerator.synchronize()
+                torch.accelerator.synchronize(device)
             return time.perf_counter() - start
 
         step()

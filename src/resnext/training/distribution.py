@@ -108,7 +108,9 @@ class Together(Group):
         environment = os.environ
         self.rank, self.size = int(environment["RANK"]), int(environment["WORLD_SIZE"])
         self.local_rank = int(environment.get("LOCAL_RANK", environment.get("SLURM_LOCALID", 0)))
-        self.local_size = int(environment.get("LOCAL_WORLD_SIZE", 1))
+        self.local_size = int(
+            environment.get("LOCAL_WORLD_SIZE", environment.get("SLURM_NTASKS_PER_NODE", 1))
+        )
         self._shared = 0
         self._facts: list[dict[str, str]] = []
         self._store = self._connect(serve=True)
@@ -158,8 +160,6 @@ class Together(Group):
         self._store = PrefixStore(token, self._store)
         if problem := self.share(lambda: _differences(self._facts)):
             raise PeersDiffer(f"the processes were not started alike\n{problem}")
-        if torch.cuda.is_available():
-            torch.cuda.set_device(self.local_rank)
         dist.init_process_group(
             "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo",
             store=PrefixStore("group", self._store),

@@ -84,7 +84,7 @@ def _floats(network: nn.Module) -> list[Tensor]:
 
 @dataclass(frozen=True)
 class Step:
-    """One training step over a batch of `pictures`, of which this process had its part.
+    """One training step over a batch of `pictures`, of which this process had its part, `own` of them.
 
     `loss` and `correct` are scalars still on the device (reading them waits): what the part adds to the mean
     loss over the batch, and how many of it were right. Their sums over the processes are the batch's.
@@ -96,6 +96,7 @@ class Step:
     loss: Tensor
     correct: Tensor
     pictures: int
+    own: int
     lr: float
 
 
@@ -171,6 +172,7 @@ def fit(
             loss=loss,
             correct=correct,
             pictures=total,
+            own=len(targets),
             lr=lr,
         )
 

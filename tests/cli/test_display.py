@@ -1,0 +1,25 @@
+"""What is shown of training while it goes on."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+import torch
+
+from resnext.cli.display import LINE_EVERY_S, Display
+from resnext.data.batches import Plan
+from resnext.run import Stepped
+from resnext.training.loop import Step
+
+
+def test_a_process_shows_the_loss_of_its_part_as_that_of_a_whole_batch(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of 8 pictures this process had 2: their losses, 1 and 3, are eighths of the batch's mean."""
+    display, now = Display(), time.monotonic()
+    monkeypatch.setattr("time.monotonic", lambda: now + LINE_EVERY_S + 1)
+    step = Step(7, 0, False, loss=torch.tensor(4 / 8), correct=torch.tensor(1.0), pictures=8, own=2, lr=0.1)
+    display.show(Stepped(step, Plan(pictures=80, batch=8, epochs=1, seed=0), 0.0, 0.0))
+    display.close()
+    assert "step 7/10: loss 2.000  top-1 50 %" in capsys.readouterr().out
