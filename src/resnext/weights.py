@@ -202,6 +202,15 @@ def start_from(
     return network
 
 
+def weights_contract(path: Path) -> Contract | None:
+    """How the weights at `path` want their pictures, where they say. Raises `WeightsError`."""
+    _, about = read_tensors(weights_file(path))
+    try:
+        return Contract.from_json(about["contract"])
+    except (ContractError, KeyError, TypeError):
+        return None
+
+
 def network_name(path: Path) -> str | None:
     """Name of the network that the weights at `path` belong to, where they say. Raises `WeightsError`."""
     _, about = read_tensors(weights_file(path))

@@ -109,4 +109,4 @@ def test_compare_and_select(capsys: pytest.CaptureFixture[str], tmp_path: Path, 
     assert main(["compare", *runs, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["pictures"] == 4
     assert main(["compare", runs[0]]) == 2
-    assert "Give two runs" in capsys.readouterr().err
+    assert "two finished runs" in capsys.readouterr().err

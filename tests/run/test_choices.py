@@ -89,6 +89,16 @@ def test_the_fast_decoder_is_chosen_where_it_is_there(monkeypatch: pytest.Monkey
     assert chosen(500, 375, CPU).data.decoder == "exact"
 
 
+def test_weights_get_pictures_as_they_were_trained() -> None:
+    """Frozen layers would otherwise see others than they know."""
+    pictures = Arrays(np.zeros((90, 1, 1), np.uint8), np.arange(90) % 2, ("a", "b"))
+    splits = Splits("some", pictures, pictures)
+    scan = Scan({}, np.full(90, 32), (0.1, 0.1, 0.1), (0.05, 0.05, 0.05))
+    trained = build_contract(chosen(90, 32, CPU), splits, "0", None)
+    filled, _ = choose(named_recipe("small"), splits, scan, CPU, start=trained)
+    assert (filled.data.mean, filled.data.std) == (trained.mean, trained.std) == ((0.5, 0.4, 0.3), (0.2,) * 3)
+
+
 def test_what_is_said_stays() -> None:
     said = override(
         named_recipe("small"),

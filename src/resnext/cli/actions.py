@@ -15,6 +15,7 @@ from rich.table import Table
 from resnext import api
 from resnext.cli.display import Display, Progress
 from resnext.cli.tables import open_writer
+from resnext.cli.usage import UsageError
 from resnext.cli.verbs import (
     Demo,
     Evaluate,
@@ -28,7 +29,6 @@ from resnext.cli.verbs import (
 from resnext.data.decode import BadPicture
 from resnext.data.sources import read_split
 from resnext.recipe import RECIPES, named_recipe, override
-from resnext.run import RunError
 from resnext.training.distribution import leads
 
 
@@ -70,7 +70,7 @@ def _train(order: api.Order) -> Path:
 def evaluate(options: Evaluate) -> None:
     """Scores on the screen and as JSON."""
     if options.json is not None and not options.json.parent.is_dir():
-        raise RunError(f"--json {options.json}: there is no folder {options.json.parent}")
+        raise UsageError(f"--json {options.json}: there is no folder {options.json.parent}")
     progress = Progress("evaluating")
     try:
         evaluation = api.evaluate(
@@ -111,11 +111,11 @@ def evaluate(options: Evaluate) -> None:
 def predict(options: Predict) -> None:
     """One row a picture, as it comes; a table in a file on request."""
     if not options.pictures:
-        raise RunError("predict needs PICTURES: files, folders or globs")
+        raise UsageError("predict needs PICTURES: files, folders or globs")
     if options.top < 1:
-        raise RunError(f"--top {options.top}: must be at least 1")
+        raise UsageError(f"--top {options.top}: must be at least 1")
     if options.out is not None and not options.out.parent.is_dir():
-        raise RunError(f"--out {options.out}: there is no folder {options.out.parent}")
+        raise UsageError(f"--out {options.out}: there is no folder {options.out.parent}")
     classifier = api.load(options.model, options.device)
     bad: list[BadPicture] = []
     width = max(map(len, classifier.contract.classes))
@@ -142,9 +142,9 @@ def predict(options: Predict) -> None:
 def report(options: Report) -> None:
     """Where the page lies."""
     if not options.folders:
-        raise RunError("report needs RUN: one finished run folder, or several to compare")
+        raise UsageError("report needs RUN: one finished run folder, or several to compare")
     if options.out is not None and not options.out.parent.is_dir():
-        raise RunError(f"--out {options.out}: there is no folder {options.out.parent}")
+        raise UsageError(f"--out {options.out}: there is no folder {options.out.parent}")
     print(api.write_report([Path(folder) for folder in options.folders], options.out))
 
 

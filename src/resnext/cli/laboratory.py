@@ -14,10 +14,10 @@ from rich.table import Table
 from resnext import api
 from resnext.arch import Architecture
 from resnext.cli.display import Progress
+from resnext.cli.usage import UsageError
 from resnext.cli.verbs import Bench, Convert, Describe, Design
 from resnext.cost import Cost
 from resnext.results import append
-from resnext.run import RunError
 
 #: Cardinalities that `design --like` takes unless others are said: the paper's, and the next.
 LIKE = (1, 2, 4, 8, 16, 32, 64)
@@ -55,9 +55,9 @@ def design(options: Design) -> None:
     if options.latency_ms is not None:
         given.append("latency_ms")
     if not given and options.like is None:
-        raise RunError("design needs a budget: --like, --params, --macs, --activations or --latency-ms")
+        raise UsageError("design needs a budget: --like, --params, --macs, --activations or --latency-ms")
     if given and options.like is not None:
-        raise RunError(f"--like sets the budget; leave out --{given[0].replace('_', '-')}")
+        raise UsageError(f"--like sets the budget; leave out --{given[0].replace('_', '-')}")
     base = Architecture.from_name(options.like or options.base, options.classes)
     cardinalities = options.cardinality or (LIKE if options.like else None)
     space = api.Space(base, frozenset(options.vary), options.size_px, cardinalities)
@@ -76,7 +76,7 @@ def design(options: Design) -> None:
     clock = api.Clock(base, options.size_px, options.batch)
     if options.sample is not None:
         if budget.latency_ms is not None or budget.block_params is not None:
-            raise RunError("--sample draws under --params, --macs and --activations only")
+            raise UsageError("--sample draws under --params, --macs and --activations only")
         found = api.sample_networks(space, budget, options.sample, options.seed)
     else:
         found = api.design_networks(space, budget, options.limit, clock)
@@ -156,14 +156,14 @@ def _time(options: Bench, progress: Progress) -> api.Table:
     rounds = options.rounds
     if options.what == "data":
         if len(options.of) != 1:
-            raise RunError("bench data needs one DATA: a folder or table of pictures")
+            raise UsageError("bench data needs one DATA: a folder or table of pictures")
         return api.bench_data(
             options.of[0], size_px=options.size_px or 224, rounds=rounds, progress=progress.update
         )
     try:
         modes = api.modes_of(options.mode)
     except ValueError as error:
-        raise RunError(f"--mode: {error}") from None
+        raise UsageError(f"--mode: {error}") from None
     run = {"step": api.bench_step, "infer": api.bench_infer}[options.what]
     contenders = [api.contender(name) for name in options.of or ("resnet50", "resnext50_32x4d")]
     turns = api.Turns(options.batch, options.size_px, rounds, options.device)
@@ -180,12 +180,12 @@ def _costs(cost: Cost) -> tuple[str, str, str, str]:
 
 
 def _count(name: str, text: str | None) -> int | None:
-    """`25M`, `4.2G` or `25028904` as a number. Raises `RunError`."""
+    """`25M`, `4.2G` or `25028904` as a number. Raises `UsageError`."""
     if text is None:
         return None
     match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([kMG]?)", text)
     if match is None or float(match[1]) == 0:
-        raise RunError(f"--{name} {text}: say a number such as 25M, 4.2G or 25028904")
+        raise UsageError(f"--{name} {text}: say a number such as 25M, 4.2G or 25028904")
     return round(float(match[1]) * {"": 1, "k": 1e3, "M": 1e6, "G": 1e9}[match[2]])
 
 

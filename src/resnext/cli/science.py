@@ -13,15 +13,15 @@ from rich.table import Table
 
 from resnext import api
 from resnext.cli.display import LINE_EVERY_S, Progress
+from resnext.cli.usage import UsageError
 from resnext.cli.verbs import Compare, Experiments, Select
-from resnext.run import RunError
 from resnext.training.loop import Diverged
 
 
 def experiments(options: Experiments) -> None:
     """What there is; or run it; or where the page about it lies."""
     if options.seeds is not None and options.seeds < 1:
-        raise RunError(f"--seeds {options.seeds}: must be at least 1")
+        raise UsageError(f"--seeds {options.seeds}: must be at least 1")
     place = api.Place(options.results, options.data, options.runs, options.device, options.workers)
     chosen = api.find_experiments(options.names)
     {"list": _list, "run": _run, "report": _report}[options.what](options, place, chosen)
@@ -100,16 +100,18 @@ def _show(findings: api.Findings) -> None:
 
 def _report(options: Experiments, place: api.Place, chosen: Sequence[api.Experiment]) -> None:
     if options.names:
-        raise RunError("report writes about all experiments; leave out the names")
+        raise UsageError("report writes about all experiments; leave out the names")
     if options.out.suffix != ".md":
-        raise RunError(f"--out {options.out}: must end in .md; its plots go to a folder of that name")
+        raise UsageError(f"--out {options.out}: must end in .md; its plots go to a folder of that name")
     if not options.out.parent.is_dir():
-        raise RunError(f"--out {options.out}: there is no folder {options.out.parent}")
+        raise UsageError(f"--out {options.out}: there is no folder {options.out.parent}")
     print(api.write_results(chosen, place.results, options.out))
 
 
 def compare(options: Compare) -> None:
     """The difference, its interval, and how probable it would be by chance."""
+    if len(options.folders) < 2:
+        raise UsageError("compare needs RUN RUN: two finished runs, or runs of several seeds of two recipes")
     comparison = api.compare([Path(folder) for folder in options.folders])
     if options.json:
         print(json.dumps(asdict(comparison), indent=2))

@@ -12,8 +12,8 @@ from typing import Protocol
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from resnext.cli.usage import UsageError
 from resnext.engine import Prediction
-from resnext.recipe import RecipeError
 
 #: Rows of Parquet that wait in memory.
 GROUP = 4096
@@ -127,9 +127,9 @@ KINDS: dict[str, type[Csv] | type[JsonLines] | type[Parquet]] = {
 
 @contextmanager
 def open_writer(path: Path | None, classes: tuple[str, ...]) -> Iterator[Writer]:
-    """The writer for `path` by its suffix; rows written before an error are kept. Raises `RecipeError`."""
+    """The writer for `path` by its suffix; rows written before an error are kept. Raises `UsageError`."""
     if path is not None and path.suffix not in KINDS:
-        raise RecipeError(f"--out {path}: must end in {', '.join(KINDS)}")
+        raise UsageError(f"--out {path}: must end in {', '.join(KINDS)}")
     writer: Writer = Nowhere() if path is None else KINDS[path.suffix](path, classes)
     try:
         yield writer

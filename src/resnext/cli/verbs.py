@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 from tyro.conf import FlagCreatePairsOff, Positional, arg
@@ -301,49 +303,22 @@ class Demo:
     """Folder that the run folder lies in."""
 
 
-Verb = (
-    Train
-    | Evaluate
-    | Predict
-    | Report
-    | Index
-    | Recipes
-    | Models
-    | Describe
-    | Design
-    | Convert
-    | Bench
-    | Experiments
-    | Compare
-    | Select
-    | Demo
+#: In the order of the help; the verb is the class's name in small letters.
+VERBS: tuple[type, ...] = (
+    *(Train, Evaluate, Predict, Report, Index, Recipes, Models, Describe, Design, Convert, Bench),
+    *(Experiments, Compare, Select, Demo),
 )
 
 
-def parse(words: list[str], start: Recipe) -> Verb:
-    """The options in `words`; `start` is what train's settings begin with. Exits 2 on bad words."""
+def parse(words: list[str], start: Recipe) -> Any:
+    """The options in `words`, of one of `VERBS`; `start` is what train's settings begin with. Exits 2 on bad
+    words."""
     train = tyro.conf.subcommand("train", default=Train(data=tyro.MISSING, settings=start))
-    verbs = (
-        Annotated[Train, train]
-        | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
-        | Annotated[Predict, tyro.conf.subcommand("predict")]
-        | Annotated[Report, tyro.conf.subcommand("report")]
-        | Annotated[Index, tyro.conf.subcommand("index")]
-        | Annotated[Recipes, tyro.conf.subcommand("recipes")]
-        | Annotated[Models, tyro.conf.subcommand("models")]
-        | Annotated[Describe, tyro.conf.subcommand("describe")]
-        | Annotated[Design, tyro.conf.subcommand("design")]
-        | Annotated[Convert, tyro.conf.subcommand("convert")]
-        | Annotated[Bench, tyro.conf.subcommand("bench")]
-        | Annotated[Experiments, tyro.conf.subcommand("experiments")]
-        | Annotated[Compare, tyro.conf.subcommand("compare")]
-        | Annotated[Select, tyro.conf.subcommand("select")]
-        | Annotated[Demo, tyro.conf.subcommand("demo")]
-    )
-    verb: Verb = tyro.cli(
-        verbs,  # type: ignore[arg-type]
+    verbs: list[Any] = [Annotated[Train, train]]
+    verbs += [Annotated[verb, tyro.conf.subcommand(verb.__name__.lower())] for verb in VERBS[1:]]
+    return tyro.cli(
+        functools.reduce(operator.or_, verbs),
         prog="resnext",
         description="Aggregated residual networks: train, judge and use an image classifier.",
         args=words,
     )
-    return verb

@@ -23,7 +23,7 @@ from resnext.run.choices import Choice, build_contract, build_plan, choose
 from resnext.run.events import Looked
 from resnext.run.folder import RunError, RunFolder, taken
 from resnext.run.order import Order
-from resnext.weights import WeightsError, network_name, start_from, weights_digest
+from resnext.weights import WeightsError, network_name, start_from, weights_contract, weights_digest
 
 
 @dataclass(frozen=True)
@@ -187,7 +187,8 @@ def begin(
     recipe = order.recipe
     if order.weights is not None and recipe.model is None:
         recipe = set_field(recipe, "model", network_name(order.weights))
-    recipe, choices = choose(recipe, splits, scans["train"], machine, processes)
+    start = None if order.weights is None else weights_contract(order.weights)
+    recipe, choices = choose(recipe, splits, scans["train"], machine, processes, start)
     if isinstance(recipe.batch, int) and recipe.batch > len(splits.train):
         raise DataError(f"batch {recipe.batch} is larger than the {len(splits.train)} training pictures")
     check_processes(recipe, processes)

@@ -60,9 +60,15 @@ class Choice:
 
 
 def choose(
-    recipe: Recipe, splits: Splits, scan: Scan, machine: Machine, processes: int = 1
+    recipe: Recipe,
+    splits: Splits,
+    scan: Scan,
+    machine: Machine,
+    processes: int = 1,
+    start: Contract | None = None,
 ) -> tuple[Recipe, list[Choice]]:
-    """`recipe` with every open field filled, and the choices made, in order.
+    """`recipe` with every open field filled, and the choices made, in order; `start` is what the weights that
+    training starts from were trained by.
 
     Raises `RecipeError` where the batch is to be found by trial and none can be trained.
     """
@@ -100,6 +106,9 @@ def choose(
         "mirrored pictures stay in their class" if splits.mirrors else "mirrored digits are no digits"
     )
     fill("data.flip", 0.5 if splits.mirrors else 0.0, mirror_why)
+    if start is not None:
+        fill("data.mean", start.mean, "as the weights were trained")
+        fill("data.std", start.std, "as the weights were trained")
     fill("data.mean", scan.mean, "measured on train")
     fill("data.std", scan.std, "measured on train")
     networks = GPU_NETWORKS if machine.is_gpu else CPU_NETWORKS
