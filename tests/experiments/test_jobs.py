@@ -98,6 +98,29 @@ def test_an_interrupted_run_goes_on_and_ends_as_if_undisturbed(place: Place, tmp
     assert line["commit"] == undisturbed["commit"]
 
 
+def test_processes_share_the_jobs_that_they_are_all_given(tmp_path: Path) -> None:
+    """Of two generators that take turns, as two processes do, neither runs what the other has or had."""
+    shared = Place(tmp_path / "results", tmp_path, tmp_path / "runs", "cpu", 0)
+    both = jobs(shared)
+    one, other = run_jobs(both, shared), run_jobs(both, shared)
+    assert isinstance(begun := next(one), api.Begun)
+    events = list(other)  # meanwhile, all that is left
+    assert [event.job for event in events if isinstance(event, api.Begun)] == [both[1]]
+    assert begun.job == both[0]
+    assert [event.job for event in one if isinstance(event, api.Begun)] == []  # the other had done the rest
+    assert [line["arm"] for line in read_lines(shared.results / "miniature.jsonl")] == ["4x6d", "1x16d"]
+
+
+def test_nothing_is_timed_beside_a_training(tmp_path: Path) -> None:
+    shared = Place(tmp_path / "results", tmp_path, tmp_path / "runs", "cpu", 0)
+    training = run_jobs(jobs(shared), shared)
+    assert isinstance(next(training), api.Begun)
+    timing = jobs(shared, EXPERIMENTS["speed"])
+    assert list(run_jobs(timing, shared)) == []
+    training.close()
+    assert any(isinstance(event, api.Ended) for event in run_jobs(timing, shared))
+
+
 def test_findings_are_the_lines_figures(place: Place) -> None:
     (found,) = judge(CARDINALITY, "miniature", Ledger.read(place.results))
     lines = {line["arm"]: line for line in read_lines(place.results / "miniature.jsonl")}
@@ -220,7 +243,7 @@ def test_other_data_under_the_same_name_is_refused_before_it_trains(place: Place
     append(lines[0], elsewhere.results / "laptop.jsonl")
     with pytest.raises(DataError, match=r"digits: is another digits .*--results"):
         list(run_jobs(jobs(elsewhere, seeds=2)[:1], elsewhere))
-    assert not elsewhere.runs.exists()
+    assert [path.name for path in elsewhere.runs.iterdir()] == ["locks"]
 
 
 def test_what_cannot_be_timed_leaves_no_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

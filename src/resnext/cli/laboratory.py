@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -50,33 +51,11 @@ def describe(options: Describe) -> None:
 
 def design(options: Design) -> None:
     """A table of networks, each of which `train --model` takes."""
-    targets = {name: _count(name, getattr(options, name)) for name in ("params", "macs", "activations")}
-    given = [name for name, value in targets.items() if value is not None]
-    if options.latency_ms is not None:
-        given.append("latency_ms")
-    if not given and options.like is None:
-        raise UsageError("design needs a budget: --like, --params, --macs, --activations or --latency-ms")
-    if given and options.like is not None:
-        raise UsageError(f"--like sets the budget; leave out --{given[0].replace('_', '-')}")
-    base = Architecture.from_name(options.like or options.base, options.classes)
+    budget, base = _budget(options)
     cardinalities = options.cardinality or (LIKE if options.like else None)
     space = api.Space(base, frozenset(options.vary), options.size_px, cardinalities)
-    if options.like is not None:
-        block = api.Space(base, frozenset(), options.size_px).block_params[0]
-        budget = api.Budget(block_params=int(block))
-    else:
-        budget = api.Budget(
-            params=targets["params"],
-            macs=targets["macs"],
-            activations=targets["activations"],
-            latency_ms=options.latency_ms,
-            pictures=options.batch,
-            tolerance=options.tolerance,
-        )
     clock = api.Clock(base, options.size_px, options.batch)
     if options.sample is not None:
-        if budget.latency_ms is not None or budget.block_params is not None:
-            raise UsageError("--sample draws under --params, --macs and --activations only")
         found = api.sample_networks(space, budget, options.sample, options.seed)
     else:
         found = api.design_networks(space, budget, options.limit, clock)
@@ -94,23 +73,53 @@ def design(options: Design) -> None:
         rows = [{"name": d.arch.name, "deviation": d.deviation, "latency_ms": d.latency_ms} for d in found]
         print(json.dumps([r | asdict(d.cost) for r, d in zip(rows, found, strict=True)], indent=2))
         return
-    table = Table(box=None)
-    table.add_column("network", no_wrap=True, overflow="fold")
-    for head in ("parameters", "multiply-adds (M)", "activations (M)", "traffic (MB)", "off"):
-        table.add_column(head, justify="right")
-    timed = any(d.latency_ms is not None for d in found)
-    if timed:
-        table.add_column("ms", justify="right")
-    for d in found:
-        off = "" if options.sample is not None else f"{100 * d.deviation:.2f} %"
-        ms = [f"{d.latency_ms:.2f}"] if d.latency_ms is not None else []
-        table.add_row(d.arch.name, *_costs(d.cost), off, *ms)
-    _wide(table)
+    _show_designs(found, deviations=options.sample is None)
     if clock.drift > NOTABLE_DRIFT:
         change = f"{100 * clock.drift:.0f} %"
         print(
             f"the machine changed its pace by {change} meanwhile; times are as at the start", file=sys.stderr
         )
+
+
+def _budget(options: Design) -> tuple[api.Budget, Architecture]:
+    """What the networks may cost, and the one that says what does not vary. Raises `UsageError`."""
+    targets = {name: _count(name, getattr(options, name)) for name in ("params", "macs", "activations")}
+    given = [name for name, value in targets.items() if value is not None]
+    if options.latency_ms is not None:
+        given.append("latency_ms")
+    if not given and options.like is None:
+        raise UsageError("design needs a budget: --like, --params, --macs, --activations or --latency-ms")
+    if given and options.like is not None:
+        raise UsageError(f"--like sets the budget; leave out --{given[0].replace('_', '-')}")
+    if options.sample is not None and (options.like is not None or options.latency_ms is not None):
+        raise UsageError("--sample draws under --params, --macs and --activations only")
+    base = Architecture.from_name(options.like or options.base, options.classes)
+    if options.like is not None:
+        block = api.Space(base, frozenset(), options.size_px).block_params[0]
+        return api.Budget(block_params=int(block)), base
+    budget = api.Budget(
+        params=targets["params"],
+        macs=targets["macs"],
+        activations=targets["activations"],
+        latency_ms=options.latency_ms,
+        pictures=options.batch,
+        tolerance=options.tolerance,
+    )
+    return budget, base
+
+
+def _show_designs(found: Sequence[api.Design], deviations: bool) -> None:
+    table = Table(box=None)
+    table.add_column("network", no_wrap=True, overflow="fold")
+    for head in ("parameters", "multiply-adds (M)", "activations (M)", "traffic (MB)", "off"):
+        table.add_column(head, justify="right")
+    if any(d.latency_ms is not None for d in found):
+        table.add_column("ms", justify="right")
+    for d in found:
+        off = f"{100 * d.deviation:.2f} %" if deviations else ""
+        ms = [f"{d.latency_ms:.2f}"] if d.latency_ms is not None else []
+        table.add_row(d.arch.name, *_costs(d.cost), off, *ms)
+    _wide(table)
 
 
 def convert(options: Convert) -> None:

@@ -236,7 +236,8 @@ class Bench:
 class Experiments:
     """The claims of the paper and its review: list them, run what is missing, or write what came out.
 
-    Finished runs are found in the result lines by their recipe, and interrupted ones go on.
+    Finished runs are found in the result lines by their recipe, and interrupted ones go on. The same command
+    started twice, on two GPUs for example, shares the work.
     """
 
     what: Annotated[Positional[Literal["list", "run", "report"]], arg(metavar="list|run|report")] = "list"

@@ -82,6 +82,10 @@ class Training:
         arch = Architecture.from_name(self.arm.model, classes_of(self.arm.data))
         return 3.0 * count_cost(arch, size).macs * SETS[self.arm.data].pictures * epochs
 
+    def is_done(self, ledger: Ledger, _device: str) -> bool:
+        """Does its line stand in the ledger?"""
+        return self.recipe.seed in ledger.trainings(self.arm)
+
     def run(self, place: Place, ledger: Ledger) -> Generator[Moved, None, Line | None]:
         """Train, or go on; the result line, None where another process writes it. A network that diverges has
         a line that says so.
@@ -89,35 +93,20 @@ class Training:
         Raises `DataError` where the set is not the one of the lines in `ledger`.
         """
         data = _find_set(self.arm.data, place)
-        found = fingerprint(read_splits(data))
-        if found != (had := ledger.fingerprints.get(self.arm.data, found)):
-            raise DataError(
-                f"{data}: is another {self.arm.data} ({found}) than the one that the lines in "
-                f"{place.results} were made with ({had}): other pictures, or the same in other files. Give "
-                "that set with --data, or keep the lines of this one apart with --results"
-            )
+        digest = _check_set(self.arm.data, data, place, ledger)
+        order = Order(
+            data, self.recipe, self.name, place.runs, "auto", device=place.device, workers=place.workers
+        )
         about: Line = {"experiment": self.experiment, "arm": self.arm.name, "scale": self.scale}
         about |= {"set": self.arm.data, "planned": self.planned}
-        order = Order(
-            data,
-            self.recipe,
-            self.name,
-            place.runs,
-            "auto",
-            device=place.device,
-            workers=place.workers,
-        )
         try:
             run = yield from _train(order)
         except Diverged as error:
-            line = {
-                "kind": DIVERGED,
-                "seed": self.recipe.seed,
-                "recipe": asdict(self.recipe),
-                "why": str(error),
-            }
-            line |= {"data": {"name": self.arm.data, "fingerprint": found}}
-            return line | asdict(stamp(find_machine(place.device).name)) | about if leads() else None
+            if not leads():
+                return None
+            line: Line = {"kind": DIVERGED, "why": str(error), "seed": self.recipe.seed}
+            line |= {"recipe": asdict(self.recipe), "data": {"name": self.arm.data, "fingerprint": digest}}
+            return line | about | asdict(stamp(find_machine(place.device).name))
         if not run.leads:
             return None
         line = run.result | about
@@ -153,6 +142,10 @@ class Timing:
         archs = [Architecture.from_name(arm.model, classes_of(arm.data)) for arm in self.study.timed]
         once = sum(count_cost(arch, clock.size_px).macs for arch in archs)
         return 3.0 * once * clock.batch * (clock.rounds + 2)
+
+    def is_done(self, ledger: Ledger, device: str) -> bool:
+        """Does its line of this machine stand in the ledger?"""
+        return self.repeat in ledger.timings(self.study, device)
 
     def run(self, place: Place, _ledger: Ledger) -> Generator[Moved, None, Line | None]:
         """Time on one process; the result line, None for the others. Raises `CannotTime`."""
@@ -201,6 +194,20 @@ def _find_set(name: str, place: Place) -> str:
             raise RunError(f"{data}: the first process has not made it for {LONGEST_WAIT_S:.0f} s")
         time.sleep(LOOK_EVERY_S)
     return find_set(name, place.data, made)
+
+
+def _check_set(name: str, data: str, place: Place, ledger: Ledger) -> str:
+    """The fingerprint of the set called `name`, which lies at `data`. Raises `DataError` where the ledger has
+    lines of another."""
+    found = fingerprint(read_splits(data))
+    had = ledger.fingerprints.get(name, found)
+    if found != had:
+        raise DataError(
+            f"{data}: is another {name} ({found}) than the one that the lines in {place.results} were made "
+            f"with ({had}): other pictures, or the same in other files. Give that set with --data, or keep "
+            "the lines of this one apart with --results"
+        )
+    return found
 
 
 def _train(order: Order) -> Generator[Moved, None, Run]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from statistics import median
 
@@ -11,6 +12,8 @@ from resnext.experiments.ledger import Ledger, Line, figures, step_times
 from resnext.experiments.study import Experiment, Scale
 from resnext.machine import find_machine
 from resnext.results import ERROR, append
+from resnext.run.locks import hold
+from resnext.training.distribution import is_launched
 
 
 @dataclass(frozen=True)
@@ -45,13 +48,15 @@ class Ended:
 def missing_jobs(
     experiments: Sequence[Experiment], scale: Scale, seeds: int | None, ledger: Ledger, place: Place
 ) -> list[Job]:
-    """What has not been run, each thing once; of each arm as many runs as `count_planned` says."""
+    """What has not been run, each thing once; of each arm as many runs as `count_planned` says. What is timed
+    comes last, when others that share the jobs may have ended."""
     device = find_machine(place.device).name
-    jobs: dict[object, Job] = {}
+    jobs: dict[str, Job] = {}
     for experiment in experiments:
-        for job in _missing(experiment, scale, seeds, ledger, device):
-            jobs.setdefault(job.name, job)
-    return list(jobs.values())
+        for job in _planned_jobs(experiment, scale, seeds, ledger):
+            if not job.is_done(ledger, device):
+                jobs.setdefault(job.name, job)
+    return sorted(jobs.values(), key=lambda job: isinstance(job, Timing))
 
 
 def count_planned(experiment: Experiment, scale: Scale, seeds: int | None, ledger: Ledger) -> int:
@@ -61,40 +66,59 @@ def count_planned(experiment: Experiment, scale: Scale, seeds: int | None, ledge
     return seeds or max(ledger.plans(experiment.name, study), default=study.seeds)
 
 
-def _missing(
-    experiment: Experiment, scale: Scale, seeds: int | None, ledger: Ledger, device: str
-) -> Iterator[Job]:
-    """Seed by seed, so that what is cut off leaves pairs."""
+def _planned_jobs(experiment: Experiment, scale: Scale, seeds: int | None, ledger: Ledger) -> Iterator[Job]:
+    """All of them, seed by seed, so that what is cut off leaves pairs."""
     study = experiment.studies[scale]
     planned = count_planned(experiment, scale, seeds, ledger)
-    trained = {arm.name: ledger.trainings(arm) for arm in study.trained}
-    timed = ledger.timings(study, device)
     for seed in range(planned):
         for arm in study.trained:
-            if seed not in trained[arm.name]:
-                recipe = replace(arm.recipe, seed=seed)
-                yield Training(experiment.name, scale, arm, recipe, planned)
-        if study.timed and seed not in timed:
+            yield Training(experiment.name, scale, arm, replace(arm.recipe, seed=seed), planned)
+        if study.timed:
             yield Timing(experiment.name, scale, study, seed, planned)
 
 
 def run_jobs(jobs: Sequence[Job], place: Place) -> Iterator[Begun | Moved | Ended]:
     """Run `jobs` one after the other, and append the line of each to the results of its scale.
 
-    A network that diverges or cannot be timed ends its job, and the others go on. Raises what
-    `resnext.run.train` does otherwise; what was stopped goes on when it is run again.
+    Processes that are given the same jobs share them: what another one runs, or has run, is left to it, and
+    nothing is timed beside a training. A network that diverges or cannot be timed ends its job, and the
+    others go on. Raises what `resnext.run.train` does otherwise; what was stopped goes on when it is run
+    again.
     """
-    ledger = Ledger.read(place.results)
+    device = find_machine(place.device).name
     for number, job in enumerate(jobs, start=1):
-        yield Begun(job, number, len(jobs))
+        with _claimed(job, place) as is_ours:
+            ledger = Ledger.read(place.results)
+            if not is_ours or job.is_done(ledger, device):
+                continue
+            yield Begun(job, number, len(jobs))
+            try:
+                line = yield from job.run(place, ledger)
+            except CannotTime as error:
+                yield Ended(job, None, str(error))
+                continue
+            if line is not None:
+                append(line, place.results / f"{job.scale}.jsonl")
+            yield Ended(job, line, "" if line is None else line.get("why", ""))
+
+
+@contextmanager
+def _claimed(job: Job, place: Place) -> Iterator[bool]:
+    """Keep the job from other processes while entered; False where one of them has it, or where steps cannot
+    be timed because another one trains here. Processes that train together take the same job."""
+    if is_launched():
+        yield True
+        return
+    locks = place.runs / "locks"
+    locks.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as held:
         try:
-            line = yield from job.run(place, ledger)
-        except CannotTime as error:
-            yield Ended(job, None, str(error))
-            continue
-        if line is not None:
-            append(line, place.results / f"{job.scale}.jsonl")
-        yield Ended(job, line, "" if line is None else line.get("why", ""))
+            held.enter_context(hold(locks / job.name))
+            held.enter_context(hold(locks / "machine", "alone" if isinstance(job, Timing) else "together"))
+        except BlockingIOError:
+            yield False
+            return
+        yield True
 
 
 def tell_cost(jobs: Sequence[Job], ledger: Ledger, place: Place) -> str:

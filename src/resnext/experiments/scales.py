@@ -58,12 +58,16 @@ def gpu_tiny_few(model: str) -> Recipe:
 
 
 def laptop_cifar(model: str) -> Recipe:
-    """CIFAR-10 at 16 px in minutes on two CPU cores: two epochs of one-cycle SGD."""
+    """CIFAR-10 at 16 px in minutes on two CPU cores: two epochs of one-cycle SGD.
+
+    The batch is small for the sake of many steps: with 128 pictures the difference of a pair of runs deviated
+    by 1.65 points over five seeds, with 32 by 0.7 over three.
+    """
     return replace(
         small(),
         model=model,
         epochs=2,
-        batch=128,
+        batch=32,
         precision="float32",
         data=DataSettings(size_px=16, resize_px=16, train_px=16, crop="pad", pad_px=2, flip=0.5),
     )
@@ -75,12 +79,12 @@ def laptop_few(model: str) -> Recipe:
 
 
 def laptop_tiny(model: str) -> Recipe:
-    """Tiny ImageNet at 32 px in minutes on two CPU cores: six epochs of one-cycle SGD."""
+    """Tiny ImageNet at 32 px in minutes on two CPU cores: four epochs of one-cycle SGD."""
     return replace(
         small(),
         model=model,
-        epochs=6,
-        batch=128,
+        epochs=4,
+        batch=32,
         precision="float32",
         data=DataSettings(size_px=32, resize_px=32, train_px=32, crop="pad", pad_px=4, flip=0.5),
     )
@@ -88,7 +92,7 @@ def laptop_tiny(model: str) -> Recipe:
 
 def laptop_tiny_few(model: str) -> Recipe:
     """As `laptop_tiny` in as many steps, on a fifth of the classes."""
-    return replace(laptop_tiny(model), epochs=30)
+    return replace(laptop_tiny(model), epochs=20)
 
 
 def miniature(model: str) -> Recipe:
@@ -117,7 +121,7 @@ class Usual:
 USUAL: dict[Scale, Usual] = {
     "paper": Usual(paper_imagenet, "imagenet", 3, Turns(batch=32, size_px=224)),
     "gpu": Usual(gpu_cifar, "cifar10", 3, Turns(batch=128, size_px=32)),
-    "laptop": Usual(laptop_cifar, "cifar10", 5, Turns(batch=128, size_px=16), SHORT_RUNS),
+    "laptop": Usual(laptop_cifar, "cifar10", 5, Turns(batch=32, size_px=16, rounds=30), SHORT_RUNS),
     "miniature": Usual(miniature, "digits", 2, Turns(batch=64, size_px=8, rounds=3)),
 }
 
@@ -128,9 +132,16 @@ def usual(
     claims: tuple[Claim, ...],
     errors: Mapping[str, float] | None = None,
     seeds: int | None = None,
+    note: str = "",
 ) -> Study:
     """The networks `models`, by the names of their arms, as usual at `scale`; `errors` are the published ones
-    of their counterparts."""
+    of their counterparts, and `note` says what else is to be known."""
     one = USUAL[scale]
     clock = one.clock if any(claim.metric == STEP_RATIO for claim in claims) else None
-    return Study(arms(one.recipe, one.data, models, errors), claims, seeds or one.seeds, clock, one.note)
+    return Study(
+        arms(one.recipe, one.data, models, errors),
+        claims,
+        seeds or one.seeds,
+        clock,
+        f"{one.note} {note}".strip(),
+    )

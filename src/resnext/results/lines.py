@@ -101,7 +101,7 @@ def append(line: dict[str, Any], path: Path) -> None:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(line, ensure_ascii=False) + "\n"
-    with open(path, "ab+") as file:
+    with open(path, "ab+", buffering=0) as file:  # one write: lines of two processes do not mix
         file.seek(0)
         whole = file.read()
         if not whole.endswith(b"\n"):

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,16 +19,10 @@ from numpy.typing import NDArray
 from resnext.contract import Contract, ContractError
 from resnext.models import Network
 from resnext.recipe import Recipe, RecipeError
+from resnext.run.locks import hold
 from resnext.training import checkpoints
 from resnext.training.checkpoints import Snapshot
 from resnext.weights import write_hub_folder
-
-try:
-    import fcntl
-except ImportError:  # not on Windows, where nothing keeps two processes apart
-    fcntl = None  # type: ignore[assignment]
-#: Errors of file systems that cannot lock, such as Lustre mounted without it.
-NO_LOCKS = errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP
 
 
 class RunError(Exception):
@@ -99,18 +92,13 @@ class RunFolder:
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Keep other processes out of this run while entered. Raises `RunError` if one is in it."""
-        with open(self.path / "lock", "w") as file:
+        with ExitStack() as held:
             try:
-                if fcntl is not None:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                problem = held.enter_context(hold(self.path / "lock"))
             except BlockingIOError:
                 raise RunError(f"{self.path}: another process is training this run") from None
-            except OSError as error:
-                if error.errno not in NO_LOCKS:
-                    raise
-                self.log(
-                    f"warning: no locks on this file system ({error}); keep other processes out yourself"
-                )
+            if problem:
+                self.log(f"warning: {problem}; keep other processes out yourself")
             yield
 
     # Written once
