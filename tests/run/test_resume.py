@@ -23,6 +23,7 @@ from resnext import api
 from resnext.data.sources import STREAM_NOTE
 from resnext.recipe import RecipeError, named_recipe, override
 from resnext.run import Judged, RunError, Settled, Stepped, Stopped
+from resnext.run.evaluate import evaluate_pictures
 from resnext.run.saving import Every
 from resnext.run.stopping import StopRequest
 from resnext.training.loop import Diverged
@@ -80,7 +81,7 @@ def train_until(order: api.Order, step: int, number: int) -> None:
             os.kill(os.getpid(), number)
 
 
-@pytest.mark.parametrize("stops", [(1,), (6,), (7, 8), (5, 11, 17), tuple(range(1, STEPS))])
+@pytest.mark.parametrize("stops", [(1,), (6,), (7, 8), (5, 11, 17), (18,), tuple(range(1, STEPS + 1))])
 def test_stopping_on_request_at_any_step(
     stops: tuple[int, ...], data: str, whole: Path, tmp_path: Path
 ) -> None:
@@ -94,6 +95,31 @@ def test_stopping_on_request_at_any_step(
     api.train(data, RECIPE, name="x", runs=tmp_path, resume="must")
     assert_same(tmp_path / "x", whole)
     assert json.loads((tmp_path / "x" / "status.json").read_text())["state"] == "finished"
+
+
+def test_stopping_while_an_epoch_is_judged(
+    data: str, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The epoch is judged when the run goes on, and told once, even if that end is cut short too."""
+
+    def signalled(*words: Any, **more: Any) -> Any:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return evaluate_pictures(*words, **more)
+
+    def broken(*_: object) -> None:
+        raise OSError("the disk is on fire")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sys.modules["resnext.run.train"], "evaluate_pictures", signalled)
+        with pytest.raises(Stopped, match=f"SIGTERM at step 6 of {STEPS}"):
+            api.train(data, RECIPE, name="x", runs=tmp_path)
+    assert "val_loss" not in (tmp_path / "x" / "metrics.jsonl").read_text()
+    with monkeypatch.context() as patch:
+        patch.setattr("resnext.training.checkpoints.write", broken)
+        with pytest.raises(OSError, match="fire"):
+            api.train(data, RECIPE, name="x", runs=tmp_path, resume="must")
+    api.train(data, RECIPE, name="x", runs=tmp_path, resume="must")
+    assert_same(tmp_path / "x", whole)
 
 
 PROGRAM = """

@@ -187,9 +187,11 @@ class RunFolder:
                     break
         return records
 
-    def cut_metrics(self, step: int) -> None:
-        """Forget metrics after `step`: a resumed run writes them again."""
-        kept = [record for record in self.metrics() if record["step"] <= step]
+    def cut_metrics(self, step: int, epochs: int) -> None:
+        """Forget metrics after `step` and of more than so many epochs: a resumed run writes them again."""
+        kept = [
+            record for record in self.metrics() if record["step"] <= step and record.get("epoch", 0) <= epochs
+        ]
         self.write("metrics.jsonl", "".join(json.dumps(record) + "\n" for record in kept))
 
     def write_predictions(

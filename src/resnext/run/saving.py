@@ -148,8 +148,9 @@ def _restore(state: State, folder: RunFolder, steps_per_epoch: int) -> tuple[Pro
             continue
         if path == folder.previous:
             checkpoints.link(path, folder.last)  # or the next save would leave the damaged one as previous
-        folder.cut_metrics(state.step)
         progress, sums = Progress(**extra["progress"]), Sums(**extra["sums"])
+        ended, rest = divmod(state.step, steps_per_epoch)
+        folder.cut_metrics(state.step, ended - (rest == 0 and sums.pictures > 0))
         if progress.best_epoch * steps_per_epoch == state.step:
             checkpoints.link(path, folder.best)  # the run may have died before it could
         return progress, sums
@@ -157,5 +158,5 @@ def _restore(state: State, folder: RunFolder, steps_per_epoch: int) -> tuple[Pro
         raise RunError(
             "no checkpoint is whole:\n  " + "\n  ".join(damaged) + "\nStart again under another --name"
         )
-    folder.cut_metrics(0)
+    folder.cut_metrics(0, 0)
     return Progress(), Sums()

@@ -150,13 +150,12 @@ class Tally:
         read: list[list[float]] = self.group.add(torch.stack(numbers).cpu()).tolist()
         return read
 
-    def finish_epoch(self) -> Epoch:
-        """The epoch, whose last step has been added; what follows belongs to the next."""
-        self.flush()
-        last, sums, self.sums = self.last, self.sums, Sums()
+    def finish_epoch(self, step: int, steps_per_epoch: int) -> Epoch:
+        """The epoch, whose last step has been added and flushed; what follows belongs to the next."""
+        sums, self.sums = self.sums, Sums()
         return Epoch(
-            epoch=last.epoch + 1,
-            step=last.step,
+            epoch=step // steps_per_epoch,
+            step=step,
             loss=sums.loss / sums.pictures,
             top1_error=100 * (1 - sums.correct / sums.pictures),
             pictures=sums.pictures,
@@ -178,11 +177,10 @@ class Tally:
             self.sums.correct += int(correct)
             self.sums.pictures += step.pictures
             lines.append({"step": step.step, "loss": loss, "lr": step.lr})
-            self.last = step
         if lines:
             self.folder.add_metrics(lines)
             loss = sum(line["loss"] for line in lines) / len(lines)
-            self.loggers.log(self.last.step, {"loss": loss, "lr": self.last.lr})
+            self.loggers.log(step.step, {"loss": loss, "lr": step.lr})
         self.waiting.clear()
         now = time.perf_counter()
         self.sums.seconds += now - self.since

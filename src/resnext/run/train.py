@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 
@@ -164,34 +164,70 @@ class _Training:
             contextlib.closing(Saver(state, folder, Every.parse(self.order.checkpoint_every))) as saver,
         ):
             tally = Tally(folder, sums, supply, loggers, group)
-            patience = self.recipe.training.patience
+            judging = partial(self._end_epoch, state, progress, tally, loggers, saver, stop)
+            if sums.pictures and state.step % plan.steps_per_epoch == 0:
+                yield from judging()  # the run was stopped before it
+            patience = self.recipe.training.patience or math.inf
             steps = self._steps(state, supply, forward)
-            for step in steps if progress.since_best < (patience or math.inf) else ():
+            for step in steps if progress.since_best < patience else ():
                 tally.add(step)
                 yield Stepped(step, plan, supply.data_s, supply.transfer_s)
                 stopping, due = group.agree(stop.reason is not None, saver.is_due())
+                if stopping:
+                    saver.save(progress, tally)
+                    raise self._stopped(stop, state)
                 if step.ends_epoch:
-                    epoch = tally.finish_epoch()
-                    start = time.perf_counter()
-                    val = self._judge(state, self.splits.val, "val").scores
-                    progress.evaluation_s += time.perf_counter() - start
-                    is_best = progress.add(epoch, val)
-                    folder.add_metrics([epoch.line(val)])
-                    loggers.log(step.step, epoch.line(val))
-                    folder.log(f"{epoch.text(plan.epochs, val)}{', best so far' if is_best else ''}")
-                    saver.save(progress, tally, is_best)
-                    yield Judged(epoch, plan.epochs, val, is_best)
-                    if patience and progress.since_best >= patience:
+                    yield from judging()
+                    if progress.since_best >= patience:
                         folder.log(f"ending early: no better epoch than {progress.best_epoch} for {patience}")
                         break
-                elif stopping or due:
+                elif due:
                     saver.save(progress, tally)
-                if stopping and step.step < plan.steps:
-                    raise Stopped(
-                        f"{stop.reason or 'another process'} at step {step.step} of {plan.steps}; "
-                        f"the same command with --name {self.terms.path.name} --resume auto goes on"
-                    )
         yield self._finish(state, progress, saver)
+
+    def _end_epoch(
+        self,
+        state: State,
+        progress: Progress,
+        tally: Tally,
+        loggers: Loggers,
+        saver: Saver,
+        stop: StopRequest,
+    ) -> Generator[Event, None, None]:
+        """Judge the network after an epoch, and save.
+
+        A process alone looks up for a request to stop meanwhile; an epoch that was not judged is when the run
+        goes on.
+        """
+        plan, folder = self.plan, self.folder
+
+        def look_up(*_: int) -> None:
+            if stop.reason is not None and self.group.size == 1:
+                raise self._stopped(stop, state)
+
+        tally.flush()
+        start = time.perf_counter()
+        try:
+            val = self._judge(state, self.splits.val, "val", look_up).scores
+        except Stopped:
+            tally.resume_clock()
+            saver.save(progress, tally)
+            raise
+        progress.evaluation_s += time.perf_counter() - start
+        tally.resume_clock()
+        epoch = tally.finish_epoch(state.step, plan.steps_per_epoch)
+        is_best = progress.add(epoch, val)
+        folder.add_metrics([epoch.line(val)])
+        loggers.log(state.step, epoch.line(val))
+        folder.log(f"{epoch.text(plan.epochs, val)}{', best so far' if is_best else ''}")
+        saver.save(progress, tally, is_best)
+        yield Judged(epoch, plan.epochs, val, is_best)
+
+    def _stopped(self, stop: StopRequest, state: State) -> Stopped:
+        return Stopped(
+            f"{stop.reason or 'another process'} at step {state.step} of {self.plan.steps}; "
+            f"the same command with --name {self.terms.path.name} --resume auto goes on"
+        )
 
     def _state(self) -> State:
         """The run as it was before its first step."""
@@ -272,7 +308,13 @@ class _Training:
             forward=forward,
         )
 
-    def _judge(self, state: State, pictures: Pictures, name: str) -> Evaluation:
+    def _judge(
+        self,
+        state: State,
+        pictures: Pictures,
+        name: str,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Evaluation:
         """Evaluate the leader's network on all processes: the statistics of its batch norms count."""
         network = state.judged
         assert isinstance(network, Network)
@@ -280,7 +322,9 @@ class _Training:
         classifier = Classifier(network, self.contract, self.machine.device)
         # What workers keep dies with them.
         workers = 0 if isinstance(pictures, Kept) else self.workers or 0
-        return evaluate_pictures(classifier, pictures, name, workers=workers, group=self.group)
+        return evaluate_pictures(
+            classifier, pictures, name, workers=workers, progress=progress, group=self.group
+        )
 
     def _cost(self) -> Cost:
         arch = Architecture.from_name(self.recipe.model or "", len(self.contract.classes))
