@@ -32,11 +32,13 @@ def test_published_counts(row: dict[str, Any]) -> None:
 def test_counts_are_those_of_a_real_pass() -> None:
     """By hand for one block's worth: every convolution's outputs times its inputs per output."""
     arch = Architecture.from_name("resnext11_4x4d+template=16", 7)
-    network, macs, activations = create(arch).eval(), 0, 0
+    network, macs, activations, values = create(arch).eval(), 0, 0, 0
 
     def count(module: torch.nn.Module, inputs: Any, output: torch.Tensor) -> None:
-        nonlocal macs, activations
+        nonlocal macs, activations, values
         weight = module.weight
+        weights = sum(p.numel() for p in module.parameters())
+        values += inputs[0].numel() + output.numel() + weights
         macs += output.numel() * weight[0].numel()  # type: ignore[operator,index,union-attr]
         activations += output.numel() if weight.dim() == 4 else 0  # type: ignore[operator,union-attr]
 
@@ -46,7 +48,7 @@ def test_counts_are_those_of_a_real_pass() -> None:
     with torch.no_grad():
         network(torch.zeros(1, 3, 20, 20))
     cost = count_cost(arch, 20)
-    assert (cost.macs, cost.activations) == (macs, activations)
+    assert (cost.macs, cost.activations, cost.bytes) == (macs, activations, 4 * values)
     assert cost.params == sum(p.numel() for p in network.parameters())
 
 

@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 import torch
+from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from resnext.arch import Architecture
 from resnext.models import create
 from resnext.models.blocks import Block
-from resnext.roofline import Kernel, Limits, by_kind, training_step
+from resnext.roofline import Kernel, Limits, answer, by_kind, training_step
 
 NAMES = ["resnet20+transform=basic+template=16", "resnext11_4x4d+template=16", "resnext26_2x8d+template=32"]
 
@@ -88,3 +89,34 @@ def test_each_kernel_waits_for_its_bytes_or_for_its_operations() -> None:
     limits = Limits(bytes_per_s=100, flops_per_s=1000)
     busy, wide = Kernel("3x3 convolution", "forward", 5000, 10), Kernel("norm", "forward", 0, 300)
     assert limits.seconds([busy, wide]) == 5 + 3
+
+
+@pytest.mark.parametrize("transform", ["concatenated", "multi_resolution"])
+def test_joining_and_parting_paths(transform: str) -> None:
+    """Forward, what is joined is read and written once, and parting it is only another name for it."""
+    name = f"resnext11_4x4d+template=16+transform={transform}"
+    network = create(Architecture.from_name(name, 10))
+    joined = 0
+
+    class Joins(TorchFunctionMode):
+        def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            nonlocal joined
+            output = function(*args, **(kwargs or {}))
+            if function is torch.cat:
+                joined += output.numel()
+            return output
+
+    with Joins():
+        network(torch.zeros(4, 3, 64, 64))
+    assert joined > 0
+    kernels = training_step(Architecture.from_name(name, 10), 4, 64)
+    own = sum(k.bytes for k in kernels if k.kind == "joining" and k.phase == "forward")
+    assert own == 4 * 2 * joined
+    assert not any(k.kind.startswith("split") for k in kernels)
+
+
+def test_an_answer_is_the_forward_half_without_statistics() -> None:
+    arch = Architecture.from_name("resnext11_4x4d+template=16", 10)
+    forward = [k for k in training_step(arch, 2, 32) if k.phase == "forward"]
+    assert sum(k.flops for k in answer(arch, 2, 32)) == sum(k.flops for k in forward)
+    assert answer(Architecture.from_name("resnet20+template=16", 10), 1, 32)  # a last map of one value

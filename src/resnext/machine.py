@@ -47,6 +47,8 @@ def find_machine(device: str | None = None, number: int = 0) -> Machine:
         raise DeviceError(f"--device {device}: cannot be used here ({reason})") from None
     if chosen.type == "cuda":
         torch.cuda.set_device(chosen)
+        # Products round as convolutions do: by default only these use TensorFloat-32.
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32
         bfloat16 = torch.cuda.get_device_capability(chosen) >= (8, 0)
         return Machine(chosen, torch.cuda.get_device_name(chosen), bfloat16)
     if chosen.type == "cpu":

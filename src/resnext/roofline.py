@@ -23,18 +23,17 @@ UPDATE_BYTES = 20
 #: Operations that only name memory, or are too small to count.
 _NAMING = (
     "detach view t transpose permute expand empty ones_like zeros_like new_zeros new_empty_strided "
-    "empty_strided empty_like unsqueeze squeeze alias _unsafe_view select"
+    "empty_strided empty_like unsqueeze squeeze alias _unsafe_view select split split_with_sizes slice"
 ).split()
-_HEAVY = {"convolution", "convolution_backward", "addmm", "mm"}
-_HEAVY |= {"max_pool2d_with_indices", "max_pool2d_with_indices_backward"}
+_POOLING = {"max_pool2d_with_indices", "max_pool2d_with_indices_backward"}
 
 Passes = Literal["eager", "fused"]
 
 
 @dataclass(frozen=True)
 class Kernel:
-    """One kernel of a step: `kind` such as "1x1 convolution", "norm" or "pointwise"; `flops` are twice the
-    multiply-adds of convolutions and products, 0 elsewhere."""
+    """One kernel of a step: `kind` such as "1x1 convolution", "norm", "joining" or "pointwise"; `flops` are
+    twice the multiply-adds of convolutions and products, 0 elsewhere."""
 
     kind: str
     phase: Literal["forward", "backward", "update"]
@@ -95,6 +94,20 @@ def training_step(
     return (*kernels, Kernel("update", "update", 0, UPDATE_BYTES * params))
 
 
+def answer(
+    arch: Architecture, batch: int, size_px: int | None = None, value_bytes: int = 4
+) -> tuple[Kernel, ...]:
+    """The kernels of one answer to `batch` pictures, as executed eagerly."""
+    with torch.device("meta"):
+        network = Network(arch).eval()
+        side = size_px or USUAL_PX[arch.stem]
+        pictures = torch.empty(batch, arch.in_channels, side, side)
+    recorder = _Recorder()
+    with torch.no_grad(), recorder:
+        network(pictures)
+    return tuple(_one_by_one(recorder.operations, value_bytes))
+
+
 class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Writes down what is executed; keeps all tensors, so that no two share a storage by chance."""
 
@@ -138,13 +151,16 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             add("norm", [args[0]], outputs[:1])
         elif name == "native_batch_norm_backward":
             add("norm", [args[0], args[1]], outputs[:1])
+        elif name == "cat":
+            add("joining", list(args), outputs)
         else:
-            add("pooling" if name in _HEAVY else "pointwise", list(args), outputs)
+            add("pooling" if name in _POOLING else "pointwise", list(args), outputs)
 
 
 def _values(arguments: list[Any]) -> list[tuple[int, int]]:
-    """(storage, size) of the tensors in `arguments`."""
-    return [(t.untyped_storage()._cdata, _size(t)) for t in arguments if isinstance(t, Tensor)]
+    """(storage, size) of the tensors in `arguments`, and in lists among them."""
+    flat = [t for one in arguments for t in (one if isinstance(one, list | tuple) else [one])]
+    return [(t.untyped_storage()._cdata, _size(t)) for t in flat if isinstance(t, Tensor)]
 
 
 def _size(tensor: Tensor) -> int:

@@ -64,18 +64,20 @@ def interleave(
 ) -> dict[str, Timing]:
     """Time `calls` in turns, `rounds` times each after one call that does not count.
 
-    What slows the machine down for a while then slows all of them down. `finish` waits for the end of what a
+    What slows the machine down for a while then slows all of them down; each round begins one further on, so
+    that none has a place of its own. `finish` waits for the end of what a
     call has started, on a GPU; `progress` is told the turns done and all.
     """
     finish = finish or (lambda: None)
     seconds: dict[str, list[float]] = {name: [] for name in calls}
+    names = list(calls)
     for call in calls.values():
         call()
     for number in range(rounds):
-        for name, call in calls.items():
+        for name in (*names[number % len(names) :], *names[: number % len(names)]):
             finish()
             start = time.perf_counter()
-            call()
+            calls[name]()
             finish()
             seconds[name].append(time.perf_counter() - start)
         if progress is not None:

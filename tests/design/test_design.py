@@ -178,5 +178,10 @@ def test_every_block_is_drawn(transform: str) -> None:
             "(b) concatenated",
             "(c) grouped",
         ]
-    assert texts.count("+") >= 1
-    assert "256-d out" in texts
+    forms = 3 if transform in FORMS else 1
+    assert texts.count("+") == forms + (transform in FORMS)  # the shortcut of each, and the paths of (a)
+    assert texts.count("256-d out") == forms
+    bare = ElementTree.fromstring(draw_block(replace(arch, shortcut="none")))
+    texts = [element.text for element in bare.iter("{http://www.w3.org/2000/svg}text")]
+    assert texts.count("+") == (transform in FORMS)
+    assert texts.count("256-d out") == forms

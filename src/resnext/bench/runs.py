@@ -20,8 +20,9 @@ from resnext.data.pictures import Pictures
 from resnext.data.preprocess import normalise
 from resnext.data.sources import read_splits
 from resnext.machine import Machine, find_machine
-from resnext.roofline import Kernel, Limits, training_step
+from resnext.roofline import Kernel, Limits, answer, training_step
 from resnext.timing import Timing, interleave, limit_calls
+from resnext.training.compiling import in_a_line
 
 Sample = Callable[[Pictures, int, Generator], Any]
 Progress = Callable[[int, int], None]
@@ -30,6 +31,10 @@ Progress = Callable[[int, int], None]
 VALUE_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 #: ImageNet's, so that the sums are those of training.
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+class BenchError(ValueError):
+    """Networks that cannot be timed side by side as asked."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +65,7 @@ def bench_step(
     """Time training steps of every contender in every mode.
 
     The limit is that of a step whose passes between convolutions are fused. Ratios are to the first row.
-    Raises `DeviceError`.
+    Raises `BenchError` or `DeviceError`.
     """
     return _bench(Work("step", step_call, _step_kernels), contenders, modes, turns or Turns(), progress)
 
@@ -85,7 +90,7 @@ def _bench(
 ) -> Table:
     batch, rounds = turns.batch, turns.rounds
     machine = find_machine(turns.device)
-    side = turns.size_px or max(USUAL_PX[one.arch.stem] for one in contenders if one.arch is not None)
+    side = turns.size_px or _usual_side(contenders)
     calls: dict[str, Callable[[], object]] = {}
     failed: dict[str, str] = {}
     about: dict[str, tuple[Contender, Mode]] = {}
@@ -97,7 +102,7 @@ def _bench(
                 calls[what] = work.call(one.make(), pictures, mode)
                 calls[what]()
             except Exception as error:  # compilers and backends raise whatever they like
-                failed[what] = f"{type(error).__name__}: {str(error).splitlines()[0]}"
+                failed[what] = in_a_line(error)
                 calls.pop(what, None)
             about[what] = one, mode
     precisions = sorted({mode.precision for mode in modes})
@@ -110,8 +115,18 @@ def _bench(
         if one.arch is not None and what in calls
     }
     rows = rows_of(timings, batch, floors) if timings else ()
-    settings = {"batch": batch, "size_px": side, "rounds": rounds, "threads": torch.get_num_threads()}
+    settings: dict[str, Any] = {"batch": batch, "size_px": side, "rounds": rounds, "order": "rotated"}
+    settings["threads"] = torch.get_num_threads()
     return Table(work.name, settings, rows, limits, failed, machine.name)
+
+
+def _usual_side(contenders: Sequence[Contender]) -> int:
+    """That of the stems of all. Raises `BenchError`."""
+    sides = {USUAL_PX[one.arch.stem] for one in contenders if one.arch is not None}
+    if len(sides) != 1:
+        told = "networks for pictures of different sizes" if sides else "networks that say no size"
+        raise BenchError(f"{told} are timed at one: say which with --size-px")
+    return sides.pop()
 
 
 def _step_kernels(arch: Architecture, batch: int, size_px: int, value_bytes: int) -> Iterable[Kernel]:
@@ -119,8 +134,7 @@ def _step_kernels(arch: Architecture, batch: int, size_px: int, value_bytes: int
 
 
 def _answer_kernels(arch: Architecture, batch: int, size_px: int, value_bytes: int) -> Iterable[Kernel]:
-    kernels = training_step(arch, batch, size_px, "fused", value_bytes)
-    return [kernel for kernel in kernels if kernel.phase == "forward" and kernel.flops]
+    return [kernel for kernel in answer(arch, batch, size_px, value_bytes) if kernel.flops]
 
 
 def _timed(
@@ -138,7 +152,7 @@ def _timed(
         finish=torch.accelerator.synchronize if machine.is_gpu else None,
         progress=progress,
     )
-    limits = {name: amount / timed.pop(name).median_s for name, (_, amount) in most.items()}
+    limits = {name: amount / min(timed.pop(name).seconds) for name, (_, amount) in most.items()}
     return timed, limits
 
 

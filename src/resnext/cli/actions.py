@@ -15,7 +15,7 @@ from rich.table import Table
 from resnext import api
 from resnext.cli.display import Display, Progress
 from resnext.cli.tables import open_writer
-from resnext.cli.usage import UsageError
+from resnext.cli.usage import UsageError, check_positive
 from resnext.cli.verbs import (
     Demo,
     Evaluate,
@@ -112,8 +112,7 @@ def predict(options: Predict) -> None:
     """One row a picture, as it comes; a table in a file on request."""
     if not options.pictures:
         raise UsageError("predict needs PICTURES: files, folders or globs")
-    if options.top < 1:
-        raise UsageError(f"--top {options.top}: must be at least 1")
+    check_positive(options, "top")
     if options.out is not None and not options.out.parent.is_dir():
         raise UsageError(f"--out {options.out}: there is no folder {options.out.parent}")
     classifier = api.load(options.model, options.device)

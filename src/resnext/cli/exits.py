@@ -6,6 +6,7 @@ import torch
 
 from resnext.api import DesignError, ExperimentError
 from resnext.arch import ArchitectureError
+from resnext.bench import BenchError
 from resnext.cli.usage import UsageError
 from resnext.contract import ContractError
 from resnext.data.decode import DataError
@@ -24,6 +25,7 @@ from resnext.weights import WeightsError
 
 EXIT_CODES: dict[type[Exception], int] = {
     UsageError: 2,
+    BenchError: 2,
     ArchitectureError: 2,
     RecipeError: 2,
     ExperimentError: 2,

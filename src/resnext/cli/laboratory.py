@@ -6,7 +6,7 @@ import json
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -15,7 +15,7 @@ from rich.table import Table
 from resnext import api
 from resnext.arch import Architecture
 from resnext.cli.display import Progress
-from resnext.cli.usage import UsageError
+from resnext.cli.usage import UsageError, check_positive
 from resnext.cli.verbs import Bench, Convert, Describe, Design
 from resnext.cost import Cost
 from resnext.results import append
@@ -28,6 +28,7 @@ NOTABLE_DRIFT = 0.1
 
 def describe(options: Describe) -> None:
     """The table; the drawing of the block in a file."""
+    check_positive(options, "classes", "size_px")
     description = api.describe(options.model, options.classes, options.size_px)
     if options.figure is not None:
         options.figure.write_text(api.draw_block(Architecture.from_name(options.model)), encoding="utf-8")
@@ -51,6 +52,7 @@ def describe(options: Describe) -> None:
 
 def design(options: Design) -> None:
     """A table of networks, each of which `train --model` takes."""
+    check_positive(options, "classes", "size_px", "batch", "limit", "sample")
     budget, base = _budget(options)
     cardinalities = options.cardinality or (LIKE if options.like else None)
     space = api.Space(base, frozenset(options.vary), options.size_px, cardinalities)
@@ -94,6 +96,8 @@ def _budget(options: Design) -> tuple[api.Budget, Architecture]:
     if options.sample is not None and (options.like is not None or options.latency_ms is not None):
         raise UsageError("--sample draws under --params, --macs and --activations only")
     base = Architecture.from_name(options.like or options.base, options.classes)
+    for cardinality in options.cardinality:
+        replace(base, cardinality=cardinality)  # raises for one that such a network cannot have
     if options.like is not None:
         block = api.Space(base, frozenset(), options.size_px).block_params[0]
         return api.Budget(block_params=int(block)), base
@@ -129,6 +133,7 @@ def convert(options: Convert) -> None:
 
 def bench(options: Bench) -> None:
     """A row for each thing timed, with its ratio to the first; the result line on request."""
+    check_positive(options, "batch", "size_px", "rounds")
     progress = Progress("timing")
     try:
         table = _time(options, progress)

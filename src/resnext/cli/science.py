@@ -13,15 +13,14 @@ from rich.table import Table
 
 from resnext import api
 from resnext.cli.display import LINE_EVERY_S, Progress
-from resnext.cli.usage import UsageError
+from resnext.cli.usage import UsageError, check_positive
 from resnext.cli.verbs import Compare, Experiments, Select
 from resnext.training.loop import Diverged
 
 
 def experiments(options: Experiments) -> None:
     """What there is; or run it; or where the page about it lies."""
-    if options.seeds is not None and options.seeds < 1:
-        raise UsageError(f"--seeds {options.seeds}: must be at least 1")
+    check_positive(options, "seeds")
     place = api.Place(options.results, options.data, options.runs, options.device, options.workers)
     chosen = api.find_experiments(options.names)
     {"list": _list, "run": _run, "report": _report}[options.what](options, place, chosen)

@@ -59,7 +59,8 @@ def draw_block(arch: Architecture) -> str:
         middle = left + (width - 50) / 2
         title = f"{LETTERS.get(form, '')} {form.replace('_', ' ')}".strip()
         canvas.text(middle, 24, title, size=14, weight="bold")
-        depth = max(depth, _draw(canvas, form, stage, lanes, middle, left + width - 40))
+        right = None if arch.shortcut == "none" else left + width - 40
+        depth = max(depth, _draw(canvas, form, stage, lanes, middle, right))
         left += width
     height = depth + 40
     return (
@@ -98,9 +99,10 @@ def _draw(
     stage: StageTemplate,
     lanes: list[int | None],
     middle: float,
-    right: float,
+    right: float | None,
 ) -> float:
-    """One form, from its input to its output; returns the depth that was reached."""
+    """One form, from its input to its output, with its shortcut at `right` if it has one; returns the depth
+    that was reached."""
     out, d, inner = stage.out_channels, stage.path_width, stage.inner_channels
     top = 64.0
     canvas.text(middle, top - 10, f"{out}-d in")
@@ -138,10 +140,12 @@ def _draw(
             canvas.line((middle, end), (middle, end + GAP))
             canvas.box(middle, end + GAP, text, width=_chain_width(form, stage))
             end += GAP + BOX_HEIGHT
-    join = end + GAP + 9
-    canvas.line((middle, end), (middle, join - 9))
-    canvas.line((middle, fork), (right, fork), (right, join), (middle + 9, join))
-    canvas.plus(middle, join)
-    canvas.line((middle, join + 9), (middle, join + 9 + GAP))
-    canvas.text(middle, join + GAP + 26, f"{out}-d out")
-    return join + GAP + 26
+    if right is not None:
+        join = end + GAP + 9
+        canvas.line((middle, end), (middle, join - 9))
+        canvas.line((middle, fork), (right, fork), (right, join), (middle + 9, join))
+        canvas.plus(middle, join)
+        end = join + 9
+    canvas.line((middle, end), (middle, end + GAP))
+    canvas.text(middle, end + GAP + 17, f"{out}-d out")
+    return end + GAP + 17

@@ -140,7 +140,7 @@ def check_order(order: Order, splits: Splits, processes: int) -> None:
     arch = Architecture.from_name(model, len(splits.classes))
     if order.weights is None:
         with torch.device("meta"):
-            network = create(arch)
+            network = Network(arch)
     else:
         network = start_from(arch, splits.classes, order.weights, recipe.seed, order.new_head)
     _check_start(recipe, network, order.weights is not None)
@@ -233,6 +233,9 @@ def _check_start(recipe: Recipe, network: Network, from_weights: bool) -> None:
     training, parts = recipe.training, len(network.parts())
     if training.frozen >= parts:
         raise RecipeError(f"training.frozen: {training.frozen} leaves nothing to learn in {parts} parts")
+    if network.arch.shortcut == "none" and (training.zero_init or training.drop_path):
+        name = "zero_init" if training.zero_init else "drop_path"
+        raise RecipeError(f"training.{name}: a block without a shortcut would put out nothing at all")
     if from_weights and training.zero_init:
         raise RecipeError("training.zero_init: has no effect with --weights, which hold these scales")
     if not from_weights and (training.frozen or training.layer_decay < 1):

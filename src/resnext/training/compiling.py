@@ -11,6 +11,11 @@ LAYOUT = {"force_layout_optimization": True}
 OPTIONS: dict[str, dict[str, bool]] = {"on": LAYOUT, "graphs": LAYOUT | {"triton.cudagraphs": True}}
 
 
+def in_a_line(error: BaseException) -> str:
+    """The kind of `error`, and the first line of what it says, if it says anything."""
+    return ": ".join([type(error).__name__, *str(error).strip().splitlines()[:1]])
+
+
 def compile_network(
     network: nn.Module, pictures: Tensor, how: str, precision: torch.dtype
 ) -> tuple[nn.Module, str | None]:
@@ -27,7 +32,7 @@ def compile_network(
             logits = compiled(pictures)
         logits.float().sum().backward()
     except Exception as error:  # compilers and backends raise whatever they like
-        compiled, why = network, f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
+        compiled, why = network, in_a_line(error)
     network.zero_grad(set_to_none=True)
     with torch.no_grad():
         for buffer, before in buffers:
