@@ -2,8 +2,8 @@
 
 The plain loop is what tutorials write: a `DataLoader` of torchvision's transforms on Pillow pictures, the
 network as torch makes it, SGD. Ours is `resnext train` with the recipe `small`, its records and
-average included. Both train the same network with batches of 128, a few steps in turns, without workers; that ours
-decodes all pictures once before is not counted.
+average included. Both train the same network with batches of 128, a few steps in turns, without workers;
+that ours decodes all pictures once before is not counted.
 `make test` puts torchvision into .oracle. A line of results goes to results/bench.jsonl; run it with nothing
 else on the machine.
 """

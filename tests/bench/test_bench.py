@@ -14,7 +14,7 @@ from resnext.bench import Contender, Mode, Turns, bench_data, bench_infer, bench
 from resnext.bench.table import rows_of
 from resnext.cli import main
 from resnext.roofline import Limits, training_step
-from resnext.timing import Timing
+from resnext.timing import Timing, interleave
 
 NAMES = ["resnet11+template=8", "resnext11_2x4d+template=8"]
 
@@ -28,6 +28,12 @@ def test_modes_are_all_that_the_words_allow() -> None:
     assert len(modes_of("eager compiled float32 bfloat16 channels-last contiguous".split())) == 8
     with pytest.raises(ValueError, match="'int8' is no mode"):
         modes_of(["int8"])
+
+
+def test_nobody_has_a_place_of_its_own_in_the_rounds() -> None:
+    called: list[str] = []
+    interleave({name: lambda name=name: called.append(name) for name in "abc"}, 4)  # type: ignore[misc]
+    assert "".join(called) == "abc" + "abc" + "bca" + "cab" + "abc"
 
 
 def test_ratios_are_round_by_round() -> None:

@@ -18,6 +18,7 @@ from resnext.run.beginning import check_processes
 from resnext.weights import WeightsError
 
 RECIPE = override(named_recipe("small"), model="resnet11+template=8", epochs=1, batch=4)
+BARE = override(RECIPE, model="resnet11+template=8+shortcut=none")
 
 
 def test_every_process_has_a_picture_of_each_step() -> None:
@@ -32,6 +33,8 @@ def test_every_process_has_a_picture_of_each_step() -> None:
         ({"name": "taken"}, "a run of this name is there"),
         ({"recipe": override(RECIPE, model="resnext50_32x4x")}, "resnext50_32x4d"),
         ({"recipe": override(RECIPE, training__frozen=2)}, "give --weights"),
+        ({"recipe": override(BARE, training__zero_init=True)}, "zero_init: a block without a shortcut"),
+        ({"recipe": override(BARE, training__drop_path=0.1)}, "drop_path: a block without a shortcut"),
         ({"recipe": override(RECIPE, data__decoder="fast")}, "simplejpeg"),
         ({"weights": Path("nowhere.safetensors")}, "nowhere.safetensors"),
     ],
