@@ -138,7 +138,7 @@ def small() -> Recipe:
     """From scratch on little data: the default.
 
     One-cycle SGD with label smoothing and an average over the last tenth; size, network and length
-    follow the data. Cost and score: `digits` reaches 98.5 % in under 3 minutes on two CPU cores.
+    follow the data. Cost and score: `digits` reaches 99.4 to 100 % in 71 to 79 s on two CPU cores.
     """
     return Recipe(
         training=TrainingSettings(lr=0.4, warmup=0.25, decays="kernels", label_smoothing=0.1, averaging=0.1)
@@ -183,8 +183,8 @@ def finetune() -> Recipe:
     """From weights that were trained on something else; needs --weights, and mostly --new-head.
 
     A tenth of the rate of `small`, less of it for each part further from the head (the factor 0.7 is
-    ours; the idea is that of Howard and Ruder 2018). Cost and score: those of `small` at a third of its
-    epochs or better; it should beat `small` wherever pictures are few.
+    ours; the idea is that of Howard and Ruder 2018). Cost and score: with 100 pictures of each of two
+    classes an error of 15.8 to 18.8 %, where `small` with three times the epochs had 20.8 to 23.5 %.
     """
     return Recipe(
         training=TrainingSettings(

@@ -24,12 +24,12 @@ PAPER = "paper"
 PLOT = re.compile(r"\w+-(paper|gpu|laptop|miniature)(-\d+)?-(cardinality|curves|bars|cost|time)\.svg")
 INTRODUCTION = """# Results
 
-Every claim of the paper (Xie et al. 2017, arXiv 1611.05431) and its review, what was published, and what came
-out here. `resnext experiments report` writes this page from the lines in `results/experiments`, and a test
+Every claim of the paper (Xie et al. 2017, arXiv 1611.05431) and of a review of it, what was published, and what
+came out here. `resnext experiments report` writes this page from the lines in `results/experiments`, and a test
 compares.
 
-`laptop` is two CPU cores and minutes a run: networks of 20 to 44 layers, pictures of 16 or 32 px, few epochs.
-That shows whether an effect is there at that size and length, and how large; it does not repeat ImageNet, and
+`laptop` is two CPU cores and minutes a run: networks of 20 to 44 layers are trained on pictures of 16 or 32 px for
+few epochs (`speed` times the paper's own networks at 224 px). That shows whether an effect is there at that size and length, and how large; it does not repeat ImageNet, and
 what does not show there may well show at the paper's. `paper` and `gpu` scale are ready to run; where no line
 of theirs stands, they were not run. What is called published is of the networks of whoever published it, at
 their scale, whatever stands beside it.
@@ -63,7 +63,7 @@ def page(
     found: Sequence[Sequence[Findings]], review: Sequence[Statement], folder: str
 ) -> tuple[str, dict[str, str]]:
     """The page, and the plots by name that it shows from `folder` beside it."""
-    parts = [INTRODUCTION, "## The review, claim by claim", _review(found, review)]
+    parts = [INTRODUCTION, "## What the review says, claim by claim", _review(found, review)]
     plots: dict[str, str] = {}
     for one in found:
         parts += [f"## {one[0].claim}", f"`{one[0].experiment}`. Source: {one[0].source}."]
@@ -95,7 +95,7 @@ def _answer(statement: Statement, found: Sequence[Findings] | None) -> tuple[str
         ]
         return "counted: " + "; ".join(figures), f"`resnext models {statement.models[-1]}`"
     if statement.experiment is None:
-        return "", "history"
+        return "", "no experiment"
     if found is None:
         return "", f"`resnext experiments run {statement.experiment}`"
     run = [one for one in found if one.is_run and one.scale != MINIATURE]

@@ -100,7 +100,7 @@ class Findings:
 class Statement:
     """A sentence of the review and what is `known` of it, by its source.
 
-    It is answered by the claims of an `experiment`, or by counting `models`; else it is history.
+    It is answered by the claims of an `experiment`, or by counting `models`; else there is nothing to try.
     """
 
     said: str
