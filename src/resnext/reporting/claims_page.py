@@ -24,22 +24,23 @@ PAPER = "paper"
 PLOT = re.compile(r"\w+-(paper|gpu|laptop|miniature)(-\d+)?-(cardinality|curves|bars|cost|time)\.svg")
 INTRODUCTION = """# Results
 
-Every claim of the paper (Xie et al. 2017, arXiv 1611.05431) and of a review of it, what was published, and what
-came out here. `resnext experiments report` writes this page from the lines in `results/experiments`, and a test
-compares.
+Every claim of the paper (Xie et al. 2017, arXiv 1611.05431) and of a review of it, what was published, and
+what came out here. `resnext experiments report` writes this page from the lines in `results/experiments`,
+and a test compares.
 
-`laptop` is two CPU cores and minutes a run: networks of 20 to 44 layers are trained on pictures of 16 or 32 px for
-few epochs (`speed` times the paper's own networks at 224 px). That shows whether an effect is there at that size and length, and how large; it does not repeat ImageNet, and
-what does not show there may well show at the paper's. `paper` and `gpu` scale are ready to run; where no line
-of theirs stands, they were not run. What is called published is of the networks of whoever published it, at
-their scale, whatever stands beside it.
+`laptop` is two CPU cores and minutes a run: networks of 20 to 44 layers are trained on pictures of 16 or 32
+px for few epochs (`speed` times the paper's own networks at 224 px). That shows whether an effect is there
+at that size and length, and how large; it does not repeat ImageNet, and what does not show there may well
+show at the paper's. `paper` and `gpu` scale are ready to run; where no line of theirs stands, they were not
+run. What is called published is of the networks of whoever published it, at their scale, whatever stands
+beside it.
 
-Errors are top-1 errors. A verdict is *holds*, *reversed* or *not resolved*, of our claim as it stands, by the
-95 % interval of the mean over seeds (Student's t). Runs of one seed are a pair: they see the same pictures in
-the same order, augmented alike. The number of seeds was fixed before the first of the runs that count, and
-before that many there is no verdict. Each verdict stands for itself: of so many claims one in twenty or forty
-would come out wrong by chance. Times are of one machine and, as a rule, of one session: their intervals say
-how repeats there differ, nothing of other machines."""
+Errors are top-1 errors. A verdict is *holds*, *reversed* or *not resolved*, of our claim as it stands, by
+the 95 % interval of the mean over seeds (Student's t). Runs of one seed are a pair: they see the same
+pictures in the same order, augmented alike. The number of seeds was fixed before the first of the runs that
+count, and before that many there is no verdict. Each verdict stands for itself: of so many claims one in
+twenty or forty would come out wrong by chance. Times are of one machine and, as a rule, of one session:
+their intervals say how repeats there differ, nothing of other machines."""
 
 
 def write_findings(found: Sequence[Sequence[Findings]], review: Sequence[Statement], out: Path) -> Path:
