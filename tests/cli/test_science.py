@@ -12,6 +12,7 @@ from resnext import api
 from resnext.cli import main
 from resnext.experiments import EXPERIMENTS
 from resnext.recipe import named_recipe, override
+from resnext.run.locks import hold
 
 
 def words(where: Path, *more: str) -> list[str]:
@@ -61,6 +62,14 @@ def test_run_and_report(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> N
     line = json.loads((tmp_path / "results" / "miniature.jsonl").read_text().splitlines()[0])
     assert f"{line['metrics']['test']['top1_error']:.2f}, n = 1" in page
     assert "Not run: `resnext experiments run cardinality --scale paper`" in page
+
+
+def test_what_another_process_has_is_left_to_it(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    locks = tmp_path / "runs" / "locks"
+    locks.mkdir(parents=True)
+    with hold(locks / "machine"):  # as if something were timed
+        assert main(words(tmp_path, "run", "cardinality", "--scale", "miniature", "--seeds", "1")) == 0
+    assert "2 left: another process" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,10 @@ def _run(options: Experiments, place: api.Place, chosen: Sequence[api.Experiment
         print(*(f"    {job.text}" for job in jobs), sep="\n")
         return
     failed = _watch(api.run_jobs(jobs, place))
+    ledger = api.Ledger.read(place.results)
+    left = len(api.missing_jobs(chosen, options.scale, options.seeds, ledger, place)) - len(failed)
+    if left > 0:
+        print(f"{left} left: another process runs them, or trains while they would be timed; try again later")
     for findings in api.judge_experiments(chosen, options.scale, place.results):
         _show(findings)
     if failed:
