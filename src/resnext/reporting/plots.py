@@ -70,7 +70,7 @@ def curves(findings: Findings) -> Figure | None:
     own = [arm for arm in findings.arms if len(arm.curve) > 1]
     if not own:
         return None
-    figure = Figure(figsize=(6, 3.6))
+    figure = Figure(figsize=(7.5, 3.6))
     ax = figure.subplots()
     for arm, colour in zip(own, COLOURS * 2, strict=False):
         epochs = [point["epoch"] for point in arm.curve]
@@ -80,7 +80,7 @@ def curves(findings: Findings) -> Figure | None:
         ax.plot(epochs, train, color=colour, marker=marker, linestyle="--", label=f"{arm.name}, train")
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     _label(ax, "epoch", "error, %", "")
-    ax.legend(fontsize=8, handlelength=3)
+    figure.legend(loc="outside right upper", fontsize=8, handlelength=3)
     return figure
 
 
