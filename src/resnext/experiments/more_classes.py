@@ -6,7 +6,7 @@ paper's classes was never published, so theirs cannot be met exactly. Small, 40 
 ImageNet.
 
 Command  resnext experiments run more_classes --scale laptop
-Cost     laptop: 20 runs of 5 minutes on two CPU cores; gpu: 12 runs of half an hour; paper: 3 runs of each of
+Cost     laptop: 12 runs of 5 minutes on two CPU cores; gpu: 12 runs of half an hour; paper: 3 runs of each of
          4 networks, 2 to 6 days each on the 8 GPUs of 2016, besides `cardinality`
 """
 
