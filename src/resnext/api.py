@@ -64,6 +64,7 @@ from resnext.experiments import (
     missing_jobs,
     run_jobs,
     tell_cost,
+    write_plans,
 )
 from resnext.machine import default_workers, find_machine
 from resnext.recipe import Recipe, named_recipe, override
@@ -140,6 +141,7 @@ __all__ = [
     "train",
     "train_events",
     "write_design_plot",
+    "write_plans",
     "write_report",
     "write_results",
 ]
@@ -370,8 +372,10 @@ def run_experiments(
     `seeds` runs of each arm instead of those that are planned; `place` says where sets, runs and result lines
     lie. Raises `ExperimentError`, `DataError` and what `resnext.run.train` does.
     """
-    place = place or Place()
-    jobs = missing_jobs(find_experiments(names), scale, seeds, Ledger.read(place.results), place)
+    place, chosen = place or Place(), find_experiments(names)
+    ledger = Ledger.read(place.results)
+    jobs = missing_jobs(chosen, scale, seeds, ledger, place)
+    write_plans(chosen, scale, seeds, ledger, place)
     yield from run_jobs(jobs, place)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,6 +61,11 @@ def find_machine(device: str | None = None, number: int = 0) -> Machine:
     return Machine(chosen, chosen.type, False)
 
 
+def device_name(name: str, processes: int) -> str:
+    """A machine's name for people, and how many processes share it or others like it."""
+    return name if processes == 1 else f"{name}, {processes} processes"
+
+
 def cpu_name() -> str:
     """The processor's name and the cores that this process may use."""
     name = platform.processor() or platform.machine()
@@ -66,6 +73,18 @@ def cpu_name() -> str:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         name = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), name)
     return f"{name}, {count_cores()} cores"
+
+
+@contextmanager
+def all_cores() -> Iterator[None]:
+    """While entered, compute on all cores that this process may use, even if OMP_NUM_THREADS says fewer."""
+    before = torch.get_num_threads()
+    if "OMP_NUM_THREADS" in os.environ:
+        torch.set_num_threads(max(before, count_cores()))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def count_cores() -> int:

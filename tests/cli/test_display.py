@@ -9,7 +9,7 @@ import torch
 
 from resnext.cli.display import LINE_EVERY_S, Display
 from resnext.data.batches import Plan
-from resnext.run import Stepped
+from resnext.run import Decoded, Stepped
 from resnext.training.loop import Step
 
 
@@ -23,3 +23,22 @@ def test_a_process_shows_the_loss_of_its_part_as_that_of_a_whole_batch(
     display.show(Stepped(step, Plan(pictures=80, batch=8, epochs=1, seed=0), 0.0, 0.0))
     display.close()
     assert "step 7/10: loss 2.000  top-1 50 %" in capsys.readouterr().out
+
+
+def test_the_pace_of_the_first_steps_is_told_without_the_decoding_before_them(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    display, clock = Display(), [time.monotonic()]
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    for done in (500, 1000):
+        clock[0] += LINE_EVERY_S
+        display.show(Decoded(done, 1000, clock[0]))
+    plan, decoded = Plan(pictures=80, batch=8, epochs=1, seed=0), clock[0]
+    clock[0] += LINE_EVERY_S
+    step = Step(1, 0, False, loss=torch.tensor(1.0), correct=torch.tensor(1.0), pictures=30, own=30, lr=0.1)
+    display.show(Stepped(step, plan, decoded, 0.0))
+    display.close()
+    said = capsys.readouterr().out
+    assert "decoded 500 of 1,000 pictures" in said
+    assert " 2 pictures/s" in said  # 30 in 15 s
+    assert "0 % waiting" in said

@@ -59,7 +59,8 @@ def test_run_and_report(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> N
     plot = tmp_path / "page" / "training_error-miniature-curves.svg"
     assert f"(page/{plot.name})" in page
     assert plot.read_text().startswith("<?xml")
-    line = json.loads((tmp_path / "results" / "miniature.jsonl").read_text().splitlines()[0])
+    plan, line, _ = map(json.loads, (tmp_path / "results" / "miniature.jsonl").read_text().splitlines())
+    assert (plan["kind"], plan["planned"]) == ("plan", 1)
     assert f"{line['metrics']['test']['top1_error']:.2f}, n = 1" in page
     assert "Not run: `resnext experiments run cardinality --scale paper`" in page
 

@@ -12,7 +12,7 @@ from resnext.contract import Resize
 from resnext.data.augment import Augmentation, ColourJitter, Erasing, Flip, PadCrop, ResizedCrop, Step
 from resnext.data.batches import Part, Plan, training_batches
 from resnext.data.pictures import Arrays
-from resnext.data.resident import Cuts, resident_batches
+from resnext.data.resident import Cuts, Resident
 
 FILL = (120, 7, 200)
 
@@ -44,7 +44,9 @@ def test_the_same_pictures(
     cuts = Cuts.of(augmentation)
     assert cuts is not None
     part = Part(range(1, 4), before=True)
-    ours = resident_batches(pictures, cuts, torch.device("cpu"), plan, first_step, part)
+    resident = Resident(pictures, cuts, torch.device("cpu"))
+    assert list(resident.read()) == [0, 12]
+    ours = resident.batches(plan, first_step, part)
     theirs = training_batches(pictures, augmentation, plan, first_step, 0, part)
     count = 0
     for own, one in zip(ours, theirs, strict=True):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,10 +17,12 @@ import pytest
 
 from resnext import api
 from resnext.data.decode import DataError
+from resnext.data.sources import read_splits
 from resnext.experiments import EXPERIMENTS, Ledger, Place, judge, run_jobs
-from resnext.experiments.jobs import Training, add_shown_error
+from resnext.experiments.jobs import Training, _find_set, add_shown_error
 from resnext.experiments.ledger import step_times
 from resnext.results import append, read_lines
+from resnext.run.locks import hold
 
 CARDINALITY, SHARING = EXPERIMENTS["cardinality"], EXPERIMENTS["training_error"]
 
@@ -171,6 +175,51 @@ def test_more_runs_after_a_look_widen_the_interval(place: Place) -> None:
     assert once.findings[0].verdict == "holds"
 
 
+def test_plans_of_an_experiment_that_shares_all_its_runs_are_written_and_count(
+    place: Place, tmp_path: Path
+) -> None:
+    lines, shared = (
+        read_lines(place.results / "miniature.jsonl"),
+        Place(tmp_path, runs=tmp_path, device="cpu"),
+    )
+    errors = {"1x16d": [30.0, 31.0, 30.5, 30.2], "4x6d": [29.0, 30.2, 29.0, 29.1]}
+    for line in with_seeds(lines, errors, [4, 4, 4, 4]):
+        append(line, tmp_path / "miniature.jsonl")
+    for _ in range(2):  # the second time they stand there
+        api.write_plans([CARDINALITY, SHARING], "miniature", 4, Ledger.read(tmp_path), shared)
+    plans = [line for line in read_lines(tmp_path / "miniature.jsonl") if line["kind"] == "plan"]
+    # Its own number comes first: with as many runs done for another experiment, it could be looked at.
+    assert [(line["experiment"], line["planned"]) for line in plans] == [(SHARING.name, 2), (SHARING.name, 4)]
+    (found,) = judge(SHARING, "miniature", Ledger.read(tmp_path))
+    assert (found.planned, found.looks, len(found.findings[0].values)) == (4, 2, 4)
+
+
+def test_a_look_at_another_recipe_counts(place: Place) -> None:
+    studies = {"miniature": replace(CARDINALITY.studies["miniature"], looks_before=1)}
+    ledger = Ledger.read(place.results)
+    found = [
+        judge(one, "miniature", ledger)[0] for one in (CARDINALITY, replace(CARDINALITY, studies=studies))
+    ]
+    assert [one.looks for one in found] == [1, 2]
+    assert [one.confidence for one in found] == [0.95, 0.975]
+
+
+def test_a_set_that_another_process_makes_is_waited_for(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("resnext.experiments.jobs.LOOK_EVERY_S", 0.01)
+    elsewhere, made = replace(place, runs=tmp_path), tmp_path / "sets"
+    made.mkdir()
+    with ThreadPoolExecutor() as pool:
+        with hold(made / "digits-5.lock"):
+            waiting = [pool.submit(_find_set, "digits-5", elsewhere) for _ in range(2)]
+            time.sleep(0.1)
+            assert not any(one.done() for one in waiting)
+        found = {one.result() for one in waiting}
+    assert len(found) == 1
+    assert len(read_splits(found.pop()).classes) == 5
+
+
 def test_steps_are_timed_in_turns_and_found_by_machine(tmp_path: Path) -> None:
     speed, place = EXPERIMENTS["speed"], Place(tmp_path, runs=tmp_path, device="cpu")
     (job,) = jobs(place, speed)
@@ -221,7 +270,7 @@ def test_a_network_that_diverges_leaves_a_line_and_its_seed_out(place: Place, tm
     (found,) = judge(CARDINALITY, "miniature", ledger)
     assert found.diverged == ("1x16d, seed 0",)
     assert found.findings[0].values == (0.5,)
-    assert found.findings[0].verdict == "not finished"
+    assert found.findings[0].verdict == "diverged"
 
 
 def test_a_seed_that_is_missing_leaves_the_others_to_count(place: Place) -> None:

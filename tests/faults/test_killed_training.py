@@ -35,7 +35,7 @@ def progress(run: Path) -> int:
 
 
 def test_killed_at_random_moments(full: bool, record: Callable[..., None], tmp_path: Path) -> None:
-    kills, epochs = (100, 24) if full else (2, 2)
+    kills, epochs = (100, 24) if full else (1, 2)
     assert start(tmp_path, "whole", epochs).wait() == 0
     lines = progress(tmp_path / "whole")
     draw, done, finished, places = random.Random(0), 0, False, []

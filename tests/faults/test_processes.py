@@ -250,6 +250,28 @@ def test_a_killed_worker_changes_nothing(
     record("worker killed", kills=len(kills), processes=2, equal=True)
 
 
+AFTER = """
+import sys
+from pathlib import Path
+import resnext
+from resnext.training.loop import Diverged
+options = {"model": "resnext11_2x4d+template=8", "epochs": 1, "batch": 96, "runs": Path(sys.argv[1])}
+try:
+    resnext.train("digits", name="wild", training__lr=1e9, **options)
+except Diverged:
+    resnext.train("digits", name="tame", **options)
+"""
+
+
+def test_after_a_network_diverged_its_processes_train_another_together(tmp_path: Path) -> None:
+    (tmp_path / "after.py").write_text(AFTER)
+    ends(launch(2, [str(tmp_path / "after.py"), str(tmp_path / "runs")]), 0)
+    states = [json.loads((tmp_path / "runs" / name / "status.json").read_text()) for name in ("wild", "tame")]
+    assert [state["state"] for state in states] == ["failed", "finished"]
+    line = json.loads((tmp_path / "runs" / "tame" / "result.json").read_text())
+    assert line["device"].endswith(", 2 processes")
+
+
 def test_processes_that_were_not_started_alike_are_named(tmp_path: Path) -> None:
     started = by_hand((0, 1), 2, lambda rank: train(tmp_path, "x", "--epochs", str(1 + rank)))
     for process in started.values():

@@ -22,7 +22,7 @@ from safetensors.torch import load_file
 from resnext import api
 from resnext.data.sources import STREAM_NOTE
 from resnext.recipe import RecipeError, named_recipe, override
-from resnext.run import Judged, RunError, Settled, Stepped, Stopped
+from resnext.run import Decoded, Judged, RunError, Settled, Stepped, Stopped, judging
 from resnext.run.evaluate import evaluate_pictures
 from resnext.run.saving import Every
 from resnext.run.stopping import StopRequest
@@ -97,6 +97,24 @@ def test_stopping_on_request_at_any_step(
     assert json.loads((tmp_path / "x" / "status.json").read_text())["state"] == "finished"
 
 
+def test_stopping_while_pictures_are_decoded(data: str, whole: Path, tmp_path: Path) -> None:
+    order = api.Order(data, RECIPE, "x", tmp_path, "auto")
+
+    def train_until_decoding() -> None:
+        for event in api.train_events(order):
+            if isinstance(event, Decoded):
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(Stopped, match=f"SIGTERM at step 0 of {STEPS}"):
+        train_until_decoding()
+    with pytest.raises(Stopped):
+        train_until(order, 3, signal.SIGTERM)
+    with pytest.raises(Stopped, match=f"SIGTERM at step 3 of {STEPS}"):
+        train_until_decoding()
+    api.train(data, RECIPE, name="x", runs=tmp_path, resume="must")
+    assert_same(tmp_path / "x", whole)
+
+
 def test_stopping_while_an_epoch_is_judged(
     data: str, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -110,7 +128,7 @@ def test_stopping_while_an_epoch_is_judged(
         raise OSError("the disk is on fire")
 
     with monkeypatch.context() as patch:
-        patch.setattr(sys.modules["resnext.run.train"], "evaluate_pictures", signalled)
+        patch.setattr(judging, "evaluate_pictures", signalled)
         with pytest.raises(Stopped, match=f"SIGTERM at step 6 of {STEPS}"):
             api.train(data, RECIPE, name="x", runs=tmp_path)
     assert "val_loss" not in (tmp_path / "x" / "metrics.jsonl").read_text()
@@ -215,7 +233,7 @@ def test_killed_without_warning(data: str, whole: Path, tmp_path: Path) -> None:
     (tmp_path / "recipe.toml").write_text(RECIPE.to_toml())
     words = [sys.executable, "-c", PROGRAM, data, str(tmp_path / "recipe.toml"), str(tmp_path)]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    for at in (3, 10, 18):
+    for at in (3, 18):
         code = subprocess.run([*words, str(at)], env=environment, check=False).returncode
         assert code == -signal.SIGKILL
     api.train(data, RECIPE, name="x", runs=tmp_path, resume="must")

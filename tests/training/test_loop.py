@@ -55,6 +55,25 @@ def test_it_learns_and_tells() -> None:
     assert records[-1].loss < records[0].loss
 
 
+class Whole(nn.Module):
+    """A network that, other than a sequence, has no length; nor has it one compiled."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = network()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.body(x)  # type: ignore[no-any-return]
+
+
+def test_a_compiled_network_takes_the_same_steps() -> None:
+    plain, state = State(Whole(), SETTINGS), State(Whole(), SETTINGS)
+    forward = torch.compile(state.network, backend="eager")
+    steps = fit(state, islice(batches(), 4), SETTINGS, PER_EPOCH, STEPS, forward=forward)
+    expected = fit(plain, islice(batches(), 4), SETTINGS, PER_EPOCH, STEPS)
+    assert [step.loss.item() for step in steps] == [step.loss.item() for step in expected]
+
+
 @pytest.mark.parametrize("optimiser", ["sgd", "adamw"])
 def test_steps_are_those_of_plain_torch(optimiser: str) -> None:
     settings = replace(SETTINGS, optimiser=optimiser, schedule="cosine")  # type: ignore[arg-type]

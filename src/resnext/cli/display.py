@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, SpinnerColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from resnext.run import Event, Finished, Judged, Looked, Settled, Stepped
+from resnext.run import Decoded, Event, Finished, Judged, Looked, Settled, Stepped
 from resnext.run.tally import waited
 from resnext.training.loop import Step
 
@@ -63,6 +63,8 @@ class Display:
                 self._print(event.text())
                 self.progress = Progress("training")
                 self.looked_at = time.monotonic()
+            case Decoded(done, total, data_s):
+                self._decoded(done, total, data_s)
             case Stepped(step, plan, data_s, transfer_s):
                 self.pictures += step.pictures
                 now, live = time.monotonic(), self.progress.console.is_terminal
@@ -82,6 +84,15 @@ class Display:
 
     def close(self) -> None:
         self.progress.close()
+
+    def _decoded(self, done: int, total: int, data_s: float) -> None:
+        now = time.monotonic()
+        self.progress.update(done, total, "pictures decoded")
+        if done == total:
+            self.looked_at, self.waited = now, (data_s, 0.0)  # the pace of the first steps is theirs alone
+        elif not self.progress.console.is_terminal and now - self.looked_at >= LINE_EVERY_S:
+            self.looked_at = now
+            self._print(f"decoded {done:,} of {total:,} pictures")
 
     def _values(self, step: Step, now: float, data_s: float, transfer_s: float) -> str:
         """Loss and top-1 of this process's part of the batch, and the pace of all since the last look (on a

@@ -49,19 +49,22 @@ def _run(options: Experiments, place: api.Place, chosen: Sequence[api.Experiment
     if options.dry_run:
         print(*(f"    {job.text}" for job in jobs), sep="\n")
         return
+    api.write_plans(chosen, options.scale, options.seeds, ledger, place)
     failed = _watch(api.run_jobs(jobs, place))
     ledger = api.Ledger.read(place.results)
-    left = len(api.missing_jobs(chosen, options.scale, options.seeds, ledger, place)) - len(failed)
+    left = len(api.missing_jobs(chosen, options.scale, options.seeds, ledger, place))
+    left -= sum(one.line is None for one in failed)  # those that diverged have a line
     if left > 0:
         print(f"{left} left: another process runs them, or trains while they would be timed; try again later")
     for findings in api.judge_experiments(chosen, options.scale, place.results):
         _show(findings)
     if failed:
-        raise Diverged(f"{len(failed)} came to nothing, the first: {failed[0]}")
+        first = f"{failed[0].job.text}: {failed[0].why}"
+        raise Diverged(f"{len(failed)} came to nothing, the first: {first}")
 
 
-def _watch(events: Iterator[api.Begun | api.Moved | api.Ended]) -> list[str]:
-    """Show `events`; which jobs came to nothing, and why."""
+def _watch(events: Iterator[api.Begun | api.Moved | api.Ended]) -> list[api.Ended]:
+    """Show `events`; the ends of jobs that came to nothing."""
     failed = []
     progress, last = Progress("running"), time.monotonic()
     try:
@@ -76,11 +79,11 @@ def _watch(events: Iterator[api.Begun | api.Moved | api.Ended]) -> list[str]:
                     if not progress.console.is_terminal and time.monotonic() - last >= LINE_EVERY_S:
                         print(f"    {done}/{total}", flush=True)
                         last = time.monotonic()
-                case api.Ended(job, _, why):
+                case api.Ended():
                     progress.close()
                     print(f"    {event.text()}", flush=True)
-                    if why:
-                        failed.append(f"{job.text}: {why}")
+                    if event.why:
+                        failed.append(event)
     finally:
         progress.close()
     return failed

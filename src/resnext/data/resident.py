@@ -18,6 +18,9 @@ from resnext.data.batches import Batch, Part, Plan
 from resnext.data.pictures import Pictures
 from resnext.data.preprocess import resize_and_crop
 
+#: Pictures decoded between two reports of progress.
+TELL_EVERY = 500
+
 
 @dataclass(frozen=True)
 class Cuts:
@@ -44,42 +47,37 @@ class Cuts:
         return 3 * pictures * (self.crop.resize.crop_px + 2 * self.crop.pad_px) ** 2
 
 
-def resident_batches(
-    pictures: Pictures,
-    cuts: Cuts,
-    device: torch.device,
-    plan: Plan,
-    first_step: int,
-    part: Part | None = None,
-) -> Iterator[Batch]:
-    """As `training_batches`, in uint8 on `device`; before the first, all pictures are read.
-
-    Raises `BadPicture`.
-    """
-    resident = Resident(pictures, cuts, device)
-    part = part or Part()
-    for samples in plan.samples(first_step):
-        yield resident.batch(plan.seed, part.of(samples))
-
-
 class Resident:
-    """`pictures` on `device`, each with its margin: uint8 (N, side, side, 3)."""
+    """`pictures` on `device`, each with its margin: uint8 (N, side, side, 3), once they have been read."""
 
     def __init__(self, pictures: Pictures, cuts: Cuts, device: torch.device) -> None:
-        crop, side = cuts.crop, cuts.crop.resize.crop_px
-        whole, inner = side + 2 * crop.pad_px, slice(crop.pad_px, crop.pad_px + side)
-        stored = np.empty((len(pictures), whole, whole, 3), np.uint8)
-        stored[:] = crop.fill
-        for index in range(len(pictures)):
-            stored[index, inner, inner] = np.asarray(resize_and_crop(pictures.open(index), crop.resize))
-        self.cuts, self.device = cuts, device
-        self.stored = torch.from_numpy(stored).to(device)
-        self.labels = torch.from_numpy(np.array(pictures.labels)).to(
-            device
-        )  # those of an index are read-only
-        self.place = torch.arange(crop.size_px, device=device)
+        self.pictures, self.cuts, self.device = pictures, cuts, device
+        self.stored = torch.empty(0)
+        # A copy: the labels of an index are read-only.
+        self.labels = torch.from_numpy(np.array(pictures.labels)).to(device)
+        self.place = torch.arange(cuts.crop.size_px, device=device)
         erased = (0, 0, 0) if cuts.erasing is None else cuts.erasing.fill
         self.erased = torch.tensor(erased, dtype=torch.uint8, device=device)
+
+    def read(self) -> Iterator[int]:
+        """Decode all pictures, and tell how many have been. Raises `BadPicture`."""
+        crop, side = self.cuts.crop, self.cuts.crop.resize.crop_px
+        whole, inner = side + 2 * crop.pad_px, slice(crop.pad_px, crop.pad_px + side)
+        stored = np.empty((len(self.pictures), whole, whole, 3), np.uint8)
+        stored[:] = crop.fill
+        for index in range(len(self.pictures)):
+            if index % TELL_EVERY == 0:
+                yield index
+            picture = resize_and_crop(self.pictures.open(index), crop.resize)
+            stored[index, inner, inner] = np.asarray(picture)
+        self.stored = torch.from_numpy(stored).to(self.device)
+        yield len(self.pictures)
+
+    def batches(self, plan: Plan, first_step: int, part: Part | None = None) -> Iterator[Batch]:
+        """As `training_batches`, in uint8 on the device."""
+        part = part or Part()
+        for samples in plan.samples(first_step):
+            yield self.batch(plan.seed, part.of(samples))
 
     def batch(self, seed: int, samples: list[tuple[int, int]]) -> Batch:
         """One batch of the (epoch, index) pairs `samples`."""

@@ -21,7 +21,15 @@ from resnext.experiments.jobs import Job, Moved, Place
 from resnext.experiments.judging import judge
 from resnext.experiments.ledger import Ledger
 from resnext.experiments.review import REVIEW
-from resnext.experiments.running import Begun, Ended, count_planned, missing_jobs, run_jobs, tell_cost
+from resnext.experiments.running import (
+    Begun,
+    Ended,
+    count_planned,
+    missing_jobs,
+    run_jobs,
+    tell_cost,
+    write_plans,
+)
 from resnext.experiments.study import SCALES, Experiment, ExperimentError, Scale, Study
 
 #: In the order of the paper.
@@ -73,4 +81,5 @@ __all__ = [
     "missing_jobs",
     "run_jobs",
     "tell_cost",
+    "write_plans",
 ]

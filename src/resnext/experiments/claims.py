@@ -6,6 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from resnext.results import ERROR, METRICS, STEP_RATIO, Finding, Interval, Verdict, interval, runs_to_resolve
 
@@ -19,6 +20,8 @@ class Claim(ABC):
     metric: str
     unit: str
     published: float | None
+    #: Probability that one end of the interval shows what it should, with as many runs as would tell.
+    power: ClassVar[float] = 0.8
 
     @property
     @abstractmethod
@@ -48,20 +51,26 @@ class Claim(ABC):
         planned: int = 1,
         confidence: float = 0.95,
         confidence_next: float | None = None,
+        lost: int = 0,
     ) -> Finding:
-        """Judge by each seed's metrics of the arms, once there are as many as `planned`.
+        """Judge by each seed's metrics of the arms, once there are as many as `planned`, or never where some
+        are `lost` because a network diverged.
 
         `paper` has the published metrics. `confidence_next` would be that of another look.
         """
         published = self.figure(paper) if set(self.arms) <= set(paper) else self.published
         values = tuple(self.figure(seed) for seed in seeds)
+        unfinished: Verdict = "diverged" if lost and len(values) + lost >= planned else "not finished"
         if not values:
-            return Finding(self.text, self.metric, self.unit, published, (), None, "not run")
+            verdict: Verdict = "not run" if unfinished == "not finished" else unfinished
+            return Finding(self.text, self.metric, self.unit, published, (), None, verdict)
         ours = self.interval(values, confidence)
-        verdict: Verdict = self.verdict(ours) if len(values) >= planned else "not finished"
+        verdict = self.verdict(ours) if len(values) >= planned else unfinished
         needed = None
         if verdict == "not resolved":
-            needed = runs_to_resolve(self.distance(ours), ours.deviation, confidence_next or confidence)
+            needed = runs_to_resolve(
+                self.distance(ours), ours.deviation, confidence_next or confidence, self.power
+            )
         return Finding(self.text, self.metric, self.unit, published, values, ours, verdict, needed)
 
 
@@ -120,6 +129,8 @@ def hurts_more(text: str, one: tuple[str, str], other: tuple[str, str], metric: 
 @dataclass(frozen=True)
 class Alike(Claim):
     """Two arms differ by less than `margin`: it holds only where the whole interval does."""
+
+    power = 0.9  # where the two are equal, either end may fall outside
 
     first: str
     second: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import time
 from collections.abc import Generator
@@ -20,11 +21,12 @@ from resnext.data.sources import read_splits
 from resnext.experiments.ledger import DIVERGED, Ledger, Line
 from resnext.experiments.sets import SETS, classes_of, find_set, where_is
 from resnext.experiments.study import Scale, Study, Trained
-from resnext.machine import find_machine
+from resnext.machine import all_cores, find_machine
 from resnext.recipe import Recipe
 from resnext.results import SHOWN_ERROR, stamp
 from resnext.run import Order, Run, RunError, Settled, Stepped, Stopped, train
-from resnext.training.distribution import leads
+from resnext.run.locks import hold
+from resnext.training.distribution import leads, local_rank
 from resnext.training.loop import Diverged
 
 #: Seconds after which a process that waits for another to make a set gives up, and between its looks.
@@ -106,7 +108,7 @@ class Training:
                 return None
             line: Line = {"kind": DIVERGED, "why": str(error), "seed": self.recipe.seed}
             line |= {"recipe": asdict(self.recipe), "data": {"name": self.arm.data, "fingerprint": digest}}
-            return line | about | asdict(stamp(find_machine(place.device).name))
+            return line | about | asdict(stamp(find_machine(place.device, local_rank()).name))
         if not run.leads:
             return None
         line = run.result | about
@@ -157,7 +159,8 @@ class Timing:
         mode = Mode(precision=self.study.timed[0].recipe.precision or "float32")
         turns = replace(clock, device=place.device)
         yield Moved(0, clock.rounds)
-        table = bench_step(contenders, [mode], turns)
+        with all_cores():
+            table = bench_step(contenders, [mode], turns)
         for what, why in table.failed.items():
             raise CannotTime(f"{self.experiment}: a step of {what} cannot be timed here ({why})")
         line = table.to_line() | {"experiment": self.experiment, "scale": self.scale}
@@ -186,14 +189,19 @@ def add_shown_error(line: Line, split: str, predictions: Path) -> None:
 
 
 def _find_set(name: str, place: Place) -> str:
-    """The set as DATA. Of several processes one makes it, if it has to be made, and the others wait."""
+    """The set as DATA. Of several processes, started together or not, one makes it if it has to be made, and
+    the others wait."""
     made, start = place.runs / "sets", time.monotonic()
     data = where_is(name, place.data, made)
-    while not leads() and data.startswith(str(made)) and not Path(data).exists():
+    while data.startswith(str(made)) and not Path(data).exists():
+        if leads():
+            made.mkdir(parents=True, exist_ok=True)
+            with contextlib.suppress(BlockingIOError), hold(made / f"{name}.lock"):
+                return find_set(name, place.data, made)
         if time.monotonic() - start > LONGEST_WAIT_S:
-            raise RunError(f"{data}: the first process has not made it for {LONGEST_WAIT_S:.0f} s")
+            raise RunError(f"{data}: another process has not made it for {LONGEST_WAIT_S:.0f} s")
         time.sleep(LOOK_EVERY_S)
-    return find_set(name, place.data, made)
+    return data
 
 
 def _check_set(name: str, data: str, place: Place, ledger: Ledger) -> str:

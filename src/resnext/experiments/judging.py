@@ -25,8 +25,9 @@ def judge(experiment: Experiment, scale: Scale, ledger: Ledger) -> list[Findings
     machine that steps were timed on.
 
     A seed counts for a claim if all its arms have it, and if it was planned; arms are shown by the seeds that
-    all have. Each time that another number of runs was planned after looking, intervals are widened to half
-    the chance of an error (as Bonferroni has it), so that no number of looks comes to more than twice it.
+    all have. Each time that another number of runs was planned after looking, or the whole by another recipe,
+    intervals are widened to half the chance of an error (as Bonferroni has it), so that no number of looks
+    comes to more than twice it.
     """
     study = experiment.studies[scale]
     devices: list[str | None] = [*ledger.devices(study)]
@@ -41,8 +42,8 @@ def judge(experiment: Experiment, scale: Scale, ledger: Ledger) -> list[Findings
 def _judge(
     experiment: Experiment, scale: Scale, study: Study, ledger: Ledger, device: str | None
 ) -> Findings:
-    plans = ledger.plans(experiment.name, study) or {study.seeds}
-    planned, looks = max(plans), len(plans)
+    plans = ledger.plans(experiment.name, scale, study) or {study.seeds}
+    planned, looks = max(plans), len(plans) + study.looks_before
     confidence, confidence_next = (1 - (1 - CONFIDENCE) / 2**n for n in (looks - 1, looks))
     trainings = {arm.name: _first(ledger.trainings(arm), planned) for arm in study.trained}
     timings = _first(ledger.timings(study, device), planned) if device is not None else {}
@@ -69,7 +70,9 @@ def _judge(
             for seed in range(planned)
             if all(claim.metric in seeds.get(seed, {}) for seeds in of)
         ]
-        findings.append(claim.find(paper, pairs, planned, confidence, confidence_next))
+        lost = sum(any(_diverged(trainings.get(a, {}), seed) for a in claim.arms) for seed in range(planned))
+        findings.append(claim.find(paper, pairs, planned, confidence, confidence_next, lost))
+    prints = ledger.fingerprints
     lines = [*chain.from_iterable(own.values() for own in trainings.values()), *timings.values()]
     trained = [line for line in lines if line["kind"] == "train"]
     optimistic = any("test" not in line["metrics"] for line in trained)
@@ -78,7 +81,8 @@ def _judge(
         claim=experiment.claim,
         source=experiment.source,
         scale=scale,
-        setting=_setting(study, ledger),
+        setting=_setting(study),
+        sets=tuple(f"{name} {prints[name]}" for name in _sets(study) if name in prints),
         note=" ".join([note for note in (study.note, OPTIMISTIC * optimistic) if note]),
         planned=planned,
         looks=looks,
@@ -87,10 +91,7 @@ def _judge(
         arms=tuple(arms),
         findings=tuple(findings),
         diverged=tuple(
-            f"{name}, seed {seed}"
-            for name, own in trainings.items()
-            for seed, line in own.items()
-            if line["kind"] == DIVERGED
+            f"{name}, seed {seed}" for name, own in trainings.items() for seed in own if _diverged(own, seed)
         ),
         devices=tuple(dict.fromkeys(line["device"] for line in lines)),
         commits=tuple(dict.fromkeys(_commit(line) for line in lines)),
@@ -101,6 +102,10 @@ def _judge(
 def _first(lines: Mapping[int, Line], planned: int) -> dict[int, Line]:
     """Those of the planned seeds, in their order."""
     return {seed: lines[seed] for seed in range(planned) if seed in lines}
+
+
+def _diverged(lines: Mapping[int, Line], seed: int) -> bool:
+    return seed in lines and lines[seed]["kind"] == DIVERGED
 
 
 def _metrics(
@@ -147,13 +152,16 @@ def _commit(line: Line) -> str:
     return "unknown" if commit is None else commit[:7] + (" changed" if line["dirty"] else "")
 
 
-def _setting(study: Study, ledger: Ledger) -> str:
+def _sets(study: Study) -> list[str]:
+    return list(dict.fromkeys(arm.data for arm in study.trained))
+
+
+def _setting(study: Study) -> str:
     """What all arms share, for people."""
     words = []
-    for data in dict.fromkeys(arm.data for arm in study.trained):
+    for data in _sets(study):
         recipe = next(arm.recipe for arm in study.trained if arm.data == data)
-        name = f"{data} ({ledger.fingerprints[data]})" if data in ledger.fingerprints else data
-        words.append(f"{name} at {recipe.data.size_px} px, {recipe.epochs} epochs of batch {recipe.batch}")
+        words.append(f"{data} at {recipe.data.size_px} px, {recipe.epochs} epochs of batch {recipe.batch}")
     if study.clock is not None:
         clock = study.clock
         words.append(

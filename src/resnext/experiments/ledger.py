@@ -15,6 +15,8 @@ from resnext.timing import Timing
 Line = dict[str, Any]
 #: The kind of a line that says that a training came to nothing, and in `why`, for what reason.
 DIVERGED = "diverged"
+#: The kind of a line that says how many runs of each arm are planned.
+PLAN = "plan"
 
 
 class Ledger:
@@ -23,11 +25,15 @@ class Ledger:
     def __init__(self, lines: Iterable[Line]) -> None:
         self.trained: dict[tuple[str, str], list[Line]] = {}
         self.timed: list[Line] = []
+        self.planned: dict[tuple[str, str], set[int]] = {}
         self.fingerprints: dict[str, str] = {}
         for line in lines:
             if "scale" not in line:
                 continue  # of something else
-            if line["kind"] in ("train", DIVERGED):
+            self.planned.setdefault((line["experiment"], line["scale"]), set())
+            if line["kind"] == PLAN:
+                self.planned[line["experiment"], line["scale"]].add(line["planned"])
+            elif line["kind"] in ("train", DIVERGED):
                 # Lines on other data under the same name, put together by hand, are no pairs of these.
                 own = self.fingerprints.setdefault(line["set"], line["data"]["fingerprint"])
                 if line["data"]["fingerprint"] == own:
@@ -55,7 +61,9 @@ class Ledger:
         found: dict[int, Line] = {}
         if study.clock is None:
             return found
-        wanted = {"batch": study.clock.batch, "size_px": study.clock.size_px, "rounds": study.clock.rounds}
+        clock = study.clock
+        wanted: Line = {"batch": clock.batch, "size_px": clock.size_px, "rounds": clock.rounds}
+        wanted["order"] = "rotated"  # in one order for all rounds, a network may always follow what slows it
         models = {arm.model for arm in study.timed}
         for line in self.timed:
             same = line["device"] == device and wanted.items() <= line["settings"].items()
@@ -68,11 +76,13 @@ class Ledger:
         devices = dict.fromkeys(line["device"] for line in self.timed)
         return [device for device in devices if self.timings(study, device)]
 
-    def plans(self, experiment: str, study: Study) -> set[int]:
-        """How many runs of each arm were planned, whenever some were run for `experiment` itself."""
+    def plans(self, experiment: str, scale: str, study: Study) -> set[int]:
+        """How many runs of each arm were planned of `experiment`, whenever it was run: told by lines of their
+        own, and by those of its runs, which may be another experiment's too."""
         lines = [line for arm in study.trained for line in self.trainings(arm).values()]
         lines += [line for device in self.devices(study) for line in self.timings(study, device).values()]
-        return {line["planned"] for line in lines if line["experiment"] == experiment}
+        told = self.planned.get((experiment, scale), set())
+        return told | {line["planned"] for line in lines if line["experiment"] == experiment}
 
 
 def _follows(had: Mapping[str, Any], asked: Recipe) -> bool:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from statistics import median
 
 from resnext.experiments.jobs import CannotTime, Job, Moved, Place, Timing, Training
-from resnext.experiments.ledger import Ledger, Line, figures, step_times
+from resnext.experiments.ledger import PLAN, Ledger, Line, figures, step_times
 from resnext.experiments.study import Experiment, Scale
-from resnext.machine import find_machine
-from resnext.results import ERROR, append
+from resnext.machine import device_name, find_machine
+from resnext.results import ERROR, append, stamp
 from resnext.run.locks import hold
-from resnext.training.distribution import is_launched
+from resnext.training.distribution import count_processes, is_launched, leads, local_rank
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def missing_jobs(
 ) -> list[Job]:
     """What has not been run, each thing once; of each arm as many runs as `count_planned` says. What is timed
     comes last, when others that share the jobs may have ended."""
-    device = find_machine(place.device).name
+    device = _device(place)
     jobs: dict[str, Job] = {}
     for experiment in experiments:
         for job in _planned_jobs(experiment, scale, seeds, ledger):
@@ -63,7 +63,29 @@ def count_planned(experiment: Experiment, scale: Scale, seeds: int | None, ledge
     """How many runs of each arm are to be: `seeds`, or as many as were last planned, or as the experiment
     says."""
     study = experiment.studies[scale]
-    return seeds or max(ledger.plans(experiment.name, study), default=study.seeds)
+    return seeds or max(ledger.plans(experiment.name, scale, study), default=study.seeds)
+
+
+def write_plans(
+    experiments: Sequence[Experiment], scale: Scale, seeds: int | None, ledger: Ledger, place: Place
+) -> None:
+    """Write down how many runs of each arm `count_planned` says, before the first of them, where that is not
+    told yet: the lines of runs alone tell it of the experiment that they were run for, and others share them.
+
+    If another number than the experiment's own comes first, and as many as that have been run for others, the
+    outcome could be looked at: that plan is written too, and counts as a look.
+    """
+    if not leads():
+        return
+    for one in experiments:
+        planned, own = count_planned(one, scale, seeds, ledger), one.studies[scale].seeds
+        had = ledger.plans(one.name, scale, one.studies[scale])
+        shown = not had and not missing_jobs([one], scale, own, ledger, place)
+        for number in sorted({planned, own} if shown else {planned}):
+            if number not in had:
+                line: Line = {"kind": PLAN, "experiment": one.name, "scale": scale, "planned": number}
+                line |= asdict(stamp(_device(place)))
+                append(line, place.results / f"{scale}.jsonl")
 
 
 def _planned_jobs(experiment: Experiment, scale: Scale, seeds: int | None, ledger: Ledger) -> Iterator[Job]:
@@ -85,7 +107,7 @@ def run_jobs(jobs: Sequence[Job], place: Place) -> Iterator[Begun | Moved | Ende
     others go on. Raises what `resnext.run.train` does otherwise; what was stopped goes on when it is run
     again.
     """
-    device = find_machine(place.device).name
+    device = _device(place)
     for number, job in enumerate(jobs, start=1):
         with _claimed(job, place) as is_ours:
             ledger = Ledger.read(place.results)
@@ -126,7 +148,7 @@ def tell_cost(jobs: Sequence[Job], ledger: Ledger, place: Place) -> str:
     any."""
     if not jobs:
         return "everything has been run"
-    device, scale = find_machine(place.device).name, jobs[0].scale
+    device, scale = device_name(_device(place), count_processes()), jobs[0].scale
     macs = sum(job.macs for job in jobs)
     words = f"{len(jobs)} to run: {macs / 1e12:,.1f} T multiply-adds"
     own = [
@@ -142,6 +164,10 @@ def tell_cost(jobs: Sequence[Job], ledger: Ledger, place: Place) -> str:
         return f"{words}; how long that takes here, the first run will tell"
     pace = median(_macs(line) / line["seconds"] for line in own)
     return f"{words}, about {macs / pace / 3600:.1f} h at the pace of earlier runs on this machine"
+
+
+def _device(place: Place) -> str:
+    return find_machine(place.device, local_rank()).name
 
 
 def _macs(line: Line) -> float:

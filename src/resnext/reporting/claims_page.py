@@ -14,8 +14,6 @@ from resnext.results import METRICS, STEP_S, Arm, Finding, Findings, Statement
 
 #: Scale that most people can run.
 USUAL = "laptop"
-#: Verdicts that decide.
-DECIDED = "holds", "reversed"
 #: Scale whose figures show nothing but that everything runs.
 MINIATURE = "miniature"
 #: Where the networks are those of the paper, and so are the published figures.
@@ -38,9 +36,12 @@ beside it.
 Errors are top-1 errors. A verdict is *holds*, *reversed* or *not resolved*, of our claim as it stands, by
 the 95 % interval of the mean over seeds (Student's t). Runs of one seed are a pair: they see the same
 pictures in the same order, augmented alike. The number of seeds was fixed before the first of the runs that
-count, and before that many there is no verdict. Each verdict stands for itself: of so many claims one in
-twenty or forty would come out wrong by chance. Times are of one machine and, as a rule, of one session:
-their intervals say how repeats there differ, nothing of other machines."""
+count, and before that many there is no verdict; where that was planned anew after a look, the intervals are
+wider for it. They say how runs differ that begin otherwise, judged by the same pictures: what other pictures
+would show is not in them. Each verdict stands for itself: of so many claims one in twenty or forty would come
+out wrong by chance, and experiments share runs, above all those of the ResNet and of the ResNeXt that they
+start from. Times are of one machine and, as a rule, of one session: their intervals say how repeats there
+differ, nothing of other machines."""
 
 
 def write_findings(found: Sequence[Sequence[Findings]], review: Sequence[Statement], out: Path) -> Path:
@@ -99,13 +100,18 @@ def _answer(statement: Statement, found: Sequence[Findings] | None) -> tuple[str
         return "", "no experiment"
     if found is None:
         return "", f"`resnext experiments run {statement.experiment}`"
-    run = [one for one in found if one.is_run and one.scale != MINIATURE]
-    run.sort(key=lambda one: not any(finding.verdict in DECIDED for finding in one.findings))
-    if run:
-        told = [f"{f.claim}: {_figure(f)}: **{f.verdict}**" for f in run[0].findings]
-        return f"{run[0].scale}: {'<br>'.join(told)}", f"`{run[0].command}`"
+    if run := [one for one in found if one.is_run and one.scale != MINIATURE]:
+        told = [
+            "<br>".join([f"{one.scale}, {one.setting}:", *(_told(finding) for finding in one.findings)])
+            for one in run
+        ]
+        return "<br>".join(told), "<br>".join(dict.fromkeys(f"`{one.command}`" for one in run))
     usual = next((one for one in found if one.scale == USUAL), found[0])
     return "not run", f"`{usual.command}`"
+
+
+def _told(finding: Finding) -> str:
+    return f"{finding.claim}: {_figure(finding)}: **{finding.verdict}**"
 
 
 def _experiment(findings: Findings) -> list[str]:
@@ -114,21 +120,22 @@ def _experiment(findings: Findings) -> list[str]:
     about = f"### {one.scale}: {one.setting}"
     made = [f"{one.planned} runs of each planned"]
     if one.looks > 1:
-        made.append(f"planned {one.looks} times, so intervals of {100 * one.confidence:.3g} %")
+        made.append(f"planned {one.looks} times, so intervals of {100 * one.confidence:.4g} %")
     if one.diverged:
         made.append(f"diverged: {' and '.join(one.diverged)}")
     if one.seconds >= 360:
         made.append(f"{one.seconds / 3600:.1f} h of training")
-    made += [*one.devices, f"commit {', '.join(one.commits)}"]
-    claims = [("claim", "published", "ours", "verdict")]
+    made += [*one.sets, *one.devices, f"commit {', '.join(one.commits)}"]
+    published = "published" if one.scale == PAPER else "published, of other networks"
+    claims = [("claim", published, "ours", "verdict")]
     for finding in one.findings:
         verdict = f"**{finding.verdict}**"
         if finding.needed is not None:
             verdict += f"; `--seeds {finding.needed}` would tell in 4 of 5 cases, were this the true figure"
         if finding.verdict == "not finished":
             verdict += f": {len(finding.values)} of {one.planned} runs"
-        published = "" if finding.paper is None else _number(finding.paper, finding.unit)
-        claims.append((finding.claim, published, _figure(finding), verdict))
+        known = "" if finding.paper is None else _number(finding.paper, finding.unit)
+        claims.append((finding.claim, known, _figure(finding), verdict))
     told = f"`{one.command}`; {'; '.join(made)}." + f" {one.note}" * bool(one.note)
     return [about, told, _table(claims), _arms(one)]
 

@@ -16,7 +16,7 @@ METRICS = {
     "step_ratio": "time of a step over the first arm's",
 }
 ERROR, TRAINING_ERROR, SHOWN_ERROR, STEP_S, STEP_RATIO = METRICS
-Verdict = Literal["holds", "reversed", "not resolved", "not finished", "not run"]
+Verdict = Literal["holds", "reversed", "not resolved", "not finished", "not run", "diverged"]
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,9 @@ class Arm:
 class Finding:
     """A claim, what was published and what came out: `ours` in `unit`, None where nothing was run.
 
-    `values` are those of the seeds; where they are fewer than planned the verdict is "not finished". `needed`
-    are the runs that would probably resolve it, if they were planned now.
+    `values` are those of the seeds; where they are fewer than planned the verdict is "not finished", or
+    "diverged" where it will stay so because some networks did. `needed` are the runs that would probably
+    resolve it, if they were planned now.
     """
 
     claim: str
@@ -56,7 +57,8 @@ class Finding:
 
 @dataclass(frozen=True)
 class Findings:
-    """One experiment at one scale, which can show what `note` says; `drawings` are the plots of it.
+    """One experiment at one scale, which can show what `note` says; `drawings` are the plots of it, `sets`
+    what was trained on, each with its fingerprint.
 
     `planned` runs were fixed before the first; intervals have the `confidence` that is left after `looks`,
     the times that a number was planned. `diverged` are the runs that came to nothing.
@@ -78,6 +80,7 @@ class Findings:
     devices: tuple[str, ...] = ()
     commits: tuple[str, ...] = ()
     seconds: float = 0.0
+    sets: tuple[str, ...] = ()
 
     @property
     def is_run(self) -> bool:

@@ -2,7 +2,7 @@
 
 from resnext.run.beginning import look
 from resnext.run.evaluate import Evaluation, OnBad, evaluate_pictures
-from resnext.run.events import Event, Finished, Judged, Looked, Settled, Stepped
+from resnext.run.events import Decoded, Event, Finished, Judged, Looked, Settled, Stepped
 from resnext.run.folder import RunError, RunFolder
 from resnext.run.loggers import LoggerMissing
 from resnext.run.order import Order, Run
@@ -10,6 +10,7 @@ from resnext.run.stopping import Stopped
 from resnext.run.train import train
 
 __all__ = [
+    "Decoded",
     "Evaluation",
     "Event",
     "Finished",

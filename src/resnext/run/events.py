@@ -67,6 +67,15 @@ def show(value: object) -> str:
 
 
 @dataclass(frozen=True)
+class Decoded:
+    """`done` of `total` small pictures have been decoded, in `data_s`, to be kept while training goes on."""
+
+    done: int
+    total: int
+    data_s: float
+
+
+@dataclass(frozen=True)
 class Stepped:
     """One training step is done. So far this process has waited `data_s` for pictures to be read and decoded,
     and `transfer_s` for their way to the device."""
@@ -120,4 +129,4 @@ class Finished:
         return "\n".join(lines)
 
 
-Event = Looked | Settled | Stepped | Judged | Finished
+Event = Looked | Settled | Decoded | Stepped | Judged | Finished

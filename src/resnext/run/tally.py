@@ -16,6 +16,7 @@ from resnext.training.distribution import Group
 from resnext.training.loop import Step
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 #: Steps whose losses are read, and written, together.
 FLUSH_EVERY = 20
@@ -100,14 +101,20 @@ class Supply(Iterator[T]):
     def __init__(self, batches: Iterator[T], deliver: Callable[[Iterator[T]], Iterator[T]]) -> None:
         self._read = Timed(batches)
         self._delivered = Timed(deliver(self._read))
+        self._prepared: Timed[Any] = Timed(iter(()))
         self._taken = 0.0, 0.0
+
+    def prepared(self, reading: Iterator[R]) -> Iterator[R]:
+        """`reading`, which comes before the batches: it counts as waiting for them."""
+        self._prepared = prepared = Timed(reading)
+        return prepared
 
     def __next__(self) -> T:
         return next(self._delivered)
 
     @property
     def data_s(self) -> float:
-        return self._read.seconds
+        return self._prepared.seconds + self._read.seconds
 
     @property
     def transfer_s(self) -> float:

@@ -5,22 +5,19 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Callable, Generator, Iterator
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
 from torch import nn
 
-from resnext.arch import Architecture
-from resnext.cost import Cost, count_cost
 from resnext.data.batches import Batch, Part, on_device, training_batches
 from resnext.data.decode import BadPicture
 from resnext.data.mixing import Mixing
-from resnext.data.pictures import Kept, Pictures, Splits, fingerprint
-from resnext.data.resident import Cuts, resident_batches
+from resnext.data.pictures import Kept, Splits, fingerprint
+from resnext.data.resident import Cuts, Resident
 from resnext.data.sources import read_splits
-from resnext.engine import Classifier
 from resnext.machine import (
     DeviceError,
     Machine,
@@ -29,8 +26,6 @@ from resnext.machine import (
     room_for_pictures,
     room_on_device,
 )
-from resnext.models import Network
-from resnext.results import ResultLine, stamp
 from resnext.run.beginning import (
     Terms,
     begin,
@@ -41,7 +36,6 @@ from resnext.run.beginning import (
     find_run,
     first_network,
 )
-from resnext.run.card import model_card
 from resnext.run.choices import (
     Choice,
     build_augmentation,
@@ -49,15 +43,14 @@ from resnext.run.choices import (
     build_plan,
     class_weights,
 )
-from resnext.run.evaluate import Evaluation, evaluate_pictures
-from resnext.run.events import Event, Finished, Judged, Settled, Stepped
+from resnext.run.events import Decoded, Event, Judged, Settled, Stepped
 from resnext.run.folder import Onlooker, RunFolder
+from resnext.run.judging import Judge
 from resnext.run.loggers import Loggers, choose_loggers
 from resnext.run.order import Order, Run
-from resnext.run.saving import Every, Progress, Saver, equalise, restore, spread
+from resnext.run.saving import Every, Progress, Saver, restore
 from resnext.run.stopping import Stopped, StopRequest
 from resnext.run.tally import Supply, Tally
-from resnext.training import checkpoints
 from resnext.training.compiling import compile_network
 from resnext.training.distribution import Group, join
 from resnext.training.loop import State, Step, fit, torch_precision
@@ -65,8 +58,6 @@ from resnext.training.pulse import PeerLost
 
 #: Networks for pictures up to this side compute so little that decoding them each epoch would be felt.
 KEPT_UP_TO_PX = 64
-#: Points of the learning curve that a result line keeps.
-CURVE_POINTS = 100
 
 
 def train(order: Order) -> Generator[Event, None, Run]:
@@ -118,13 +109,13 @@ class _Training:
         check_decoder(self.recipe)
         self.splits = self.splits.without(self.terms.skipped)
         self.plan = build_plan(self.recipe, self.splits.train)
-        self.workers = self.order.workers
-        if self.workers is None:
-            side_px = self.contract.input.height_px
-            self.workers = default_workers(self.machine, side_px, self.group.local_size)
-        if self.contract.input.height_px <= KEPT_UP_TO_PX:
+        side_px, asked = self.contract.input.height_px, self.order.workers
+        usual = default_workers(self.machine, side_px, self.group.local_size)
+        self.workers = usual if asked is None else asked
+        if side_px <= KEPT_UP_TO_PX:
             room = room_for_pictures(self.group.local_size * max(1, self.workers)) // 2
             self.splits = replace(self.splits, val=Kept(self.splits.val, room))
+        self.judge = Judge(self.group, self.machine, self.splits, self.folder, self.terms, self.workers)
 
     def attend(self) -> Generator[Event, None, None]:
         """Train while status.json says at every moment how the run stands."""
@@ -157,7 +148,8 @@ class _Training:
         yield settled
 
         to_device = partial(on_device, contract=self.contract, device=self.machine.device)
-        supply = Supply(self._batches(state.step), to_device)
+        resident = self._resident()
+        supply = Supply(self._batches(resident, state.step), to_device)
         names = choose_loggers(self.order.log) if group.leads else ()
         with (
             contextlib.closing(Loggers(names, folder, self.recipe, state.step)) as loggers,
@@ -168,8 +160,13 @@ class _Training:
             if sums.pictures and state.step % plan.steps_per_epoch == 0:
                 yield from judging()  # the run was stopped before it
             patience = self.recipe.training.patience or math.inf
-            steps = self._steps(state, supply, forward)
-            for step in steps if progress.since_best < patience else ():
+            ended = state.step == plan.steps or progress.since_best >= patience
+            if resident is not None and not ended:
+                for done in supply.prepared(resident.read()):
+                    yield Decoded(done, len(self.splits.train), supply.data_s)
+                    if stop.reason is not None and group.size == 1:
+                        raise self._stopped(stop, state)
+            for step in () if ended else self._steps(state, supply, forward):
                 tally.add(step)
                 yield Stepped(step, plan, supply.data_s, supply.transfer_s)
                 stopping, due = group.agree(stop.reason is not None, saver.is_due())
@@ -183,7 +180,7 @@ class _Training:
                         break
                 elif due:
                     saver.save(progress, tally)
-        yield self._finish(state, progress, saver)
+        yield self.judge.finish(state, progress, saver)
 
     def _end_epoch(
         self,
@@ -208,7 +205,7 @@ class _Training:
         tally.flush()
         start = time.perf_counter()
         try:
-            val = self._judge(state, self.splits.val, "val", look_up).scores
+            val = self.judge.evaluate(state, "val", self.splits.val, look_up).scores
         except Stopped:
             tally.resume_clock()
             saver.save(progress, tally)
@@ -264,8 +261,8 @@ class _Training:
             skipped=tuple(BadPicture(*bad) for bad in self.terms.bad),
             counts={name: len(pictures) for name, pictures in self.splits.items()},
             classes=len(self.contract.classes),
-            cost=self._cost(),
-            device=self._device(),
+            cost=self.judge.cost(),
+            device=self.judge.device(),
             plan=self.plan,
             first_step=state.step,
         )
@@ -275,21 +272,29 @@ class _Training:
             return (*self.splits.notes, "training.batch_norm: one process has nothing to synchronise with")
         return tuple(self.splits.notes)
 
-    def _batches(self, first_step: int) -> Iterator[Batch]:
+    def _resident(self) -> Resident | None:
+        """The training pictures, where they are small and few enough to live on the device."""
+        train = self.splits.train
+        cuts = Cuts.of(build_augmentation(self.recipe, self.contract))
+        if cuts is None or train.window is not None or self.contract.input.height_px > KEPT_UP_TO_PX:
+            return None
+        room = room_on_device(self.machine, self.group.local_size) // 2
+        return Resident(train, cuts, self.machine.device) if cuts.bytes(len(train)) <= room else None
+
+    def _batches(self, resident: Resident | None, first_step: int) -> Iterator[Batch]:
         """This process's part of each batch from `first_step` on."""
         mixes = build_mixing(self.recipe, len(self.contract.classes)) is not None
         part = Part()
         if self.group.size > 1:
             part = Part(self.group.rows(self.plan.batch), before=mixes)
+        if resident is not None:
+            return resident.batches(self.plan, first_step, part)
         augmentation = build_augmentation(self.recipe, self.contract)
-        train, machine, processes = self.splits.train, self.machine, self.group.local_size
+        train = self.splits.train
         if self.contract.input.height_px <= KEPT_UP_TO_PX and train.window is None:
-            cuts = Cuts.of(augmentation)
-            if cuts is not None and cuts.bytes(len(train)) <= room_on_device(machine, processes) // 2:
-                return resident_batches(train, cuts, machine.device, self.plan, first_step, part)
-            train = Kept(train, room_for_pictures(processes * max(1, self.workers or 0)) // 2)
-        pin = machine.device.type == "cuda"
-        return training_batches(train, augmentation, self.plan, first_step, self.workers or 0, part, pin)
+            train = Kept(train, room_for_pictures(self.group.local_size * max(1, self.workers)) // 2)
+        pin = self.machine.device.type == "cuda"
+        return training_batches(train, augmentation, self.plan, first_step, self.workers, part, pin)
 
     def _steps(self, state: State, batches: Iterator[Batch], forward: nn.Module) -> Iterator[Step]:
         mixing = build_mixing(self.recipe, len(self.contract.classes))
@@ -306,94 +311,6 @@ class _Training:
             group=self.group,
             batch=self.plan.batch,
             forward=forward,
-        )
-
-    def _judge(
-        self,
-        state: State,
-        pictures: Pictures,
-        name: str,
-        progress: Callable[[int, int], None] | None = None,
-    ) -> Evaluation:
-        """Evaluate the leader's network on all processes: the statistics of its batch norms count."""
-        network = state.judged
-        assert isinstance(network, Network)
-        equalise(network, self.group)
-        classifier = Classifier(network, self.contract, self.machine.device)
-        # What workers keep dies with them.
-        workers = 0 if isinstance(pictures, Kept) else self.workers or 0
-        return evaluate_pictures(
-            classifier, pictures, name, workers=workers, progress=progress, group=self.group
-        )
-
-    def _cost(self) -> Cost:
-        arch = Architecture.from_name(self.recipe.model or "", len(self.contract.classes))
-        return count_cost(arch, self.contract.input.height_px)
-
-    def _device(self) -> str:
-        size = self.group.size
-        return self.machine.name if size == 1 else f"{self.machine.name}, {size} processes"
-
-    def _finish(self, state: State, progress: Progress, saver: Saver) -> Finished:
-        """Judge the best epoch's network on all splits but `train`, and write what the run leaves."""
-        folder, recipe, contract = self.folder, self.recipe, self.contract
-        if self.group.leads:
-            checkpoints.load(state, folder.best)
-        spread(state, self.group, {})
-        evaluations = tuple(
-            self._judge(state, pictures, name) for name, pictures in self.splits.items() if name != "train"
-        )
-        for evaluation in evaluations:
-            folder.write_predictions(
-                evaluation.split, evaluation.keys, evaluation.labels, evaluation.probabilities
-            )
-        network = state.judged
-        assert isinstance(network, Network)
-        folder.write_model(network, contract, model_card(recipe, contract, evaluations))
-        line = self._result_line(evaluations, progress)
-        folder.write_json("result.json", line.to_json())
-        folder.set_status("finished")
-        finished = Finished(
-            self.terms.path,
-            progress.best_epoch,
-            evaluations,
-            progress.seconds,
-            progress.data_s,
-            saver.writer.jobs,
-            saver.standstill_s,
-        )
-        folder.log(finished.text())
-        return finished
-
-    def _result_line(self, evaluations: tuple[Evaluation, ...], progress: Progress) -> ResultLine:
-        epochs = [record for record in self.folder.metrics() if "val_loss" in record]
-        every = -(-len(epochs) // CURVE_POINTS) or 1
-        metrics = {
-            evaluation.split: {
-                "top1_error": evaluation.scores.top1_error,
-                "top5_error": evaluation.scores.top5_error,
-                "loss": evaluation.scores.loss,
-                "count": evaluation.scores.count,
-            }
-            for evaluation in evaluations
-        }
-        return ResultLine(
-            kind="train",
-            seed=self.recipe.seed,
-            recipe=asdict(self.recipe),
-            data={"name": self.terms.about["name"], "fingerprint": self.terms.about["fingerprint"]},
-            metrics=metrics | {"best_epoch": progress.best_epoch},
-            curve=epochs[::-1][::every][::-1],  # the last epoch is always a point
-            cost=asdict(self._cost()),
-            seconds=progress.seconds,
-            pictures_per_s=progress.pictures / progress.seconds if progress.seconds else 0.0,
-            waits={
-                "data_s": progress.data_s,
-                "transfer_s": progress.transfer_s,
-                "compute_s": progress.seconds - progress.data_s - progress.transfer_s,
-                "evaluation_s": progress.evaluation_s,
-            },
-            stamp=stamp(self._device()),
         )
 
 

@@ -38,6 +38,10 @@ class PeersDiffer(Exception):
     """The processes were not started alike; the message names what differs and where."""
 
 
+class EndsAlike(Exception):
+    """What all processes of a group come to at once: they can go on together with something else."""
+
+
 class Group:
     """One process by itself. `leads` is true of the one process that writes and speaks."""
 
@@ -107,7 +111,7 @@ class Together(Group):
     def __init__(self) -> None:
         environment = os.environ
         self.rank, self.size = int(environment["RANK"]), int(environment["WORLD_SIZE"])
-        self.local_rank = int(environment.get("LOCAL_RANK", environment.get("SLURM_LOCALID", 0)))
+        self.local_rank = local_rank()
         self.local_size = int(
             environment.get("LOCAL_WORLD_SIZE", environment.get("SLURM_NTASKS_PER_NODE", 1))
         )
@@ -123,13 +127,14 @@ class Together(Group):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is not None:
+        ends_alike = error is None or isinstance(error, EndsAlike)
+        if not ends_alike:
             with contextlib.suppress(RuntimeError):
                 self._store.set(f"ended/{self.rank}", f"{type(error).__name__}: {error}")
         elif dist.is_initialized():
             self.agree()  # the leader's store is everybody's: nobody leaves before the others are done
         self._pulse.stop()
-        if error is None and dist.is_initialized():
+        if ends_alike and dist.is_initialized():
             dist.destroy_process_group()
 
     # Before the first step: through the store, so that who is missing can be named
@@ -300,7 +305,17 @@ def join() -> Group:
 
 def is_launched() -> bool:
     """Has a launcher started this process together with others?"""
-    return int(os.environ.get("WORLD_SIZE", 1)) > 1
+    return count_processes() > 1
+
+
+def count_processes() -> int:
+    """How many processes a launcher has started together, this one among them."""
+    return int(os.environ.get("WORLD_SIZE", 1))
+
+
+def local_rank() -> int:
+    """This process's number among those that were started together on its machine."""
+    return int(os.environ.get("LOCAL_RANK", os.environ.get("SLURM_LOCALID", 0))) if is_launched() else 0
 
 
 def leads() -> bool:

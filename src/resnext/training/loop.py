@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from resnext.training.distribution import Group
+from resnext.training.distribution import EndsAlike, Group
 from resnext.training.optimisers import build_optimiser, peak_lr
 from resnext.training.schedules import lr_factor
 from resnext.training.settings import TrainingSettings
@@ -23,7 +23,7 @@ from resnext.training.settings import TrainingSettings
 CHECK_EVERY = 20
 
 
-class Diverged(ArithmeticError):
+class Diverged(EndsAlike, ArithmeticError):
     """The loss stopped being finite."""
 
 
@@ -127,7 +127,7 @@ def fit(
     before a state with a loss that is not finite is yielded as the end of an epoch.
     """
     group = group or Group()
-    network = group.wrap(forward or state.network)
+    network = group.wrap(state.network if forward is None else forward)  # a compiled one has no truth value
     unseen = []
     for pictures, targets in batches:
         state.train_mode()
