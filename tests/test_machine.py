@@ -5,6 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
+
+import pytest
+
+from resnext import machine
 
 PROGRAM = """
 import torch
@@ -19,3 +24,15 @@ assert torch.get_num_threads() == alone == 1, alone
 def test_all_cores_are_used_whatever_the_environment_says_and_only_meanwhile() -> None:
     environment = os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     subprocess.run([sys.executable, "-c", PROGRAM], env=environment, check=True)
+
+
+def test_what_a_container_may_use_is_all_the_memory_there_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limit = tmp_path / "memory.max"
+    monkeypatch.setattr(machine, "CONTAINER_LIMITS", (tmp_path / "none", limit))
+    limit.write_text("max\n")
+    unlimited = machine.room_for_pictures(1)
+    limit.write_text(f"{64 << 20}\n")
+    assert machine.room_for_pictures(2) == 4 << 20
+    assert unlimited > 4 << 20

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+
+#: Where Linux says how many bytes of memory a container may use (control groups of versions 2 and 1).
+CONTAINER_LIMITS = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
 class DeviceError(Exception):
@@ -94,10 +97,13 @@ def count_cores() -> int:
 
 def room_for_pictures(processes: int) -> int:
     """Bytes that each of so many processes on this machine may keep decoded pictures in: an eighth of the
-    memory among them (as if it were 8 GiB where the system does not tell)."""
+    memory, or of what their container may use, among them (as of 8 GiB where the system does not tell)."""
     memory = 8 << 30
     if hasattr(os, "sysconf"):
         memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    for limit in CONTAINER_LIMITS:
+        with suppress(OSError, ValueError):  # there is no such file, or it says "max"
+            memory = min(memory, int(limit.read_text()))
     return memory // 8 // processes
 
 

@@ -55,6 +55,19 @@ def test_exif_orientation_is_undone(orientation: int, kind: str) -> None:
     assert np.array_equal(decoded(data), COLOUR)
 
 
+def test_a_picture_whose_metadata_is_damaged_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = encoded(Image.fromarray(COLOUR), "PNG", exif=exif)
+    assert not np.array_equal(decoded(data), COLOUR)
+
+    def broken(self: Image.Image) -> Image.Exif:
+        raise ValueError("not a TIFF directory")
+
+    monkeypatch.setattr(Image.Image, "getexif", broken)
+    assert np.array_equal(decoded(data), COLOUR)
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_a_camera_s_jpeg_is_upright(orientation: int) -> None:
     """Pillow's own list of what undoes each orientation."""

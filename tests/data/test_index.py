@@ -95,6 +95,18 @@ def test_what_cannot_be_read_is_remembered(folder: Path, tmp_path: Path) -> None
             api.train(data, runs=tmp_path, model="resnext11_2x4d+template=8")
 
 
+def test_what_cannot_be_read_may_have_any_name(folder: Path, tmp_path: Path) -> None:
+    """A name in another encoding is no text for JSON, and must not end what has looked at all pictures."""
+    (folder / "cat" / os.fsdecode(b"caf\xe9.png")).write_bytes(b"no picture")
+    index = api.index_pictures(folder, tmp_path / "pets.index")
+    small = {"model": "resnext11_2x4d+template=8", "epochs": 1, "batch": 8, "on_bad": "skip"}
+    for name, data in (("folder", folder), ("index", index)):
+        run = api.train(data, runs=tmp_path, name=name, **small)
+        skipped = json.loads((run.folder / "data.json").read_text())["skipped"]
+        (key,) = [key for split in skipped.values() for key, _ in split.values()]
+        assert key.endswith(r"cat/caf\udce9.png")
+
+
 def test_what_is_refused(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"must end in \.index"):
         api.index_pictures(folder, tmp_path / "pets")

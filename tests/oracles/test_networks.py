@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 import torch
 
-from resnext.arch import Architecture
+from resnext.arch import KNOWN_NAMES, Architecture
 from resnext.models import Network, create
+from resnext.run.card import TIMM_NAMES
 
 GOLDEN = Path(__file__).parents[3] / "shared" / "golden"
 
@@ -101,6 +102,12 @@ def test_kept_outputs_of_torchvision(name: str, monkeypatch: pytest.MonkeyPatch)
     network.load_state_dict(state)
     logits = network(torch.from_numpy(fill.pictures()))
     assert _distance(logits, torch.from_numpy(np.load(GOLDEN / f"{name}.npy"))) < 1e-4
+
+
+def test_the_card_names_timm_where_it_builds_the_network(timm: Any) -> None:
+    assert set(TIMM_NAMES) <= set(timm.list_models())
+    names = [name for name in KNOWN_NAMES if name in timm.list_models()]
+    assert set(names) == set(TIMM_NAMES)
 
 
 def test_the_multi_resolution_block_is_res2net_s(timm: Any) -> None:

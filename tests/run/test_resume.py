@@ -225,6 +225,8 @@ def test_a_run_without_progress_ends_early(data: str, tmp_path: Path) -> None:
     assert lines == list(range(1, best + 3))
     assert len(lines) < 9
     assert "ending early" in (tmp_path / "x" / "log.txt").read_text()
+    with pytest.raises(RunError, match=f"ended early, after epoch {best + 2} of .*--weights"):
+        api.train(data, override(order.recipe, epochs=500), name="x", runs=tmp_path, resume="must")
     (tmp_path / "x" / "result.json").unlink()  # as if it had died before its end
     assert [e for e in api.train_events(replace(order, resume="must")) if isinstance(e, Stepped)] == []
 

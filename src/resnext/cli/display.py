@@ -52,7 +52,7 @@ class Display:
         self.finished = False
         self.looked_at = time.monotonic()
         self.pictures = 0
-        self.waited = 0.0, 0.0
+        self.waited = self.waited_now = 0.0, 0.0
 
     def show(self, event: Event) -> None:
         match event:
@@ -67,16 +67,16 @@ class Display:
                 self._decoded(done, total, data_s)
             case Stepped(step, plan, data_s, transfer_s):
                 self.pictures += step.pictures
+                self.waited_now = data_s, transfer_s
                 now, live = time.monotonic(), self.progress.console.is_terminal
                 if now - self.looked_at >= (LOOK_EVERY_S if live else LINE_EVERY_S):
-                    values = self._values(step, now, data_s, transfer_s)
+                    values = self._values(step, now)
                     self.progress.update(step.step, plan.steps, values)
                     if not live:
                         self._print(f"step {step.step}/{plan.steps}: {values}")
             case Judged(epoch, epochs, val, is_best):
                 self._print(epoch.text(epochs, val) + (" *" if is_best else ""))
-                self.looked_at = time.monotonic()
-                self.pictures = 0
+                self._look(time.monotonic())
             case Finished():
                 self.progress.close()
                 self.finished = True
@@ -88,21 +88,27 @@ class Display:
     def _decoded(self, done: int, total: int, data_s: float) -> None:
         now = time.monotonic()
         self.progress.update(done, total, "pictures decoded")
+        self.waited_now = data_s, 0.0
         if done == total:
-            self.looked_at, self.waited = now, (data_s, 0.0)  # the pace of the first steps is theirs alone
+            self._look(now)  # the pace of the first steps is theirs alone
         elif not self.progress.console.is_terminal and now - self.looked_at >= LINE_EVERY_S:
             self.looked_at = now
             self._print(f"decoded {done:,} of {total:,} pictures")
 
-    def _values(self, step: Step, now: float, data_s: float, transfer_s: float) -> str:
+    def _look(self, now: float) -> None:
+        """Count from here on."""
+        self.looked_at, self.pictures, self.waited = now, 0, self.waited_now
+
+    def _values(self, step: Step, now: float) -> str:
         """Loss and top-1 of this process's part of the batch, and the pace of all since the last look (on a
         GPU this waits)."""
         seconds = now - self.looked_at
         pace = self.pictures / seconds
-        shares = (data_s - self.waited[0]) / seconds, (transfer_s - self.waited[1]) / seconds
-        self.looked_at, self.pictures, self.waited = now, 0, (data_s, transfer_s)
+        data_s, transfer_s = (a - b for a, b in zip(self.waited_now, self.waited, strict=True))
+        self._look(now)
         loss, top1 = step.loss.item() * step.pictures / step.own, 100 * int(step.correct) / step.own
-        return f"loss {loss:.3f}  top-1 {top1:.0f} %  {pace:,.0f} pictures/s  {waited(*shares)}"
+        shares = waited(data_s / seconds, transfer_s / seconds)
+        return f"loss {loss:.3f}  top-1 {top1:.0f} %  {pace:,.0f} pictures/s  {shares}"
 
     def _print(self, text: str) -> None:
         console = (

@@ -12,10 +12,12 @@ from pathlib import Path
 from resnext.cli.verbs import parse
 from resnext.recipe import Recipe, RecipeError, named_recipe
 
-DONE, USAGE, MISSING, INTERRUPTED = 0, 2, 5, 130
+DONE, USAGE, MISSING, LEFT, INTERRUPTED = 0, 2, 5, 75, 130
 NO_ROOM_OR_RIGHT = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EFBIG)
 #: Verbs that several processes may carry out together.
 TOGETHER = ("train", "evaluate", "experiments")
+#: Verbs whose work is left unfinished, to be gone on with, when nobody reads what they say.
+RESUMABLE = ("train", "experiments")
 WRONG_PLACE = (errno.ENOENT, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG)
 
 
@@ -28,7 +30,7 @@ def main(words: list[str] | None = None) -> int:
         return _fail("interrupted", INTERRUPTED)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has gone: say no more
-        return DONE
+        return LEFT if words[0] in RESUMABLE else DONE
 
 
 def _run(words: list[str]) -> int:
@@ -61,7 +63,8 @@ def _run(words: list[str]) -> int:
         raise
     except Exception as error:
         if exits.is_out_of_memory(error):
-            return _fail("out of memory; try a smaller --batch, --data.size-px or --model", MISSING)
+            less = "a smaller --batch, --data.size-px or --model" if verb == "train" else "--device cpu"
+            return _fail(f"out of memory; try {less}", MISSING)
         for kind, code in exits.EXIT_CODES.items():
             if isinstance(error, kind):
                 return _fail(error, code)

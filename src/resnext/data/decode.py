@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL.Image import Transpose
 
 #: File names that count as pictures in a folder, in lower case.
 SUFFIXES = frozenset(
-    ".jpg .jpeg .jpe .png .webp .bmp .dib .gif .tif .tiff .ppm .pgm .pbm .pnm .avif .jp2 .tga".split()
+    ".jpg .jpeg .jpe .jfif .png .webp .bmp .dib .gif .tif .tiff .ppm .pgm .pbm .pnm .avif .jp2 .tga".split()
 )
+
+#: How a picture of each of EXIF's orientations is turned upright.
+UPRIGHT = {
+    2: Transpose.FLIP_LEFT_RIGHT,
+    3: Transpose.ROTATE_180,
+    4: Transpose.FLIP_TOP_BOTTOM,
+    5: Transpose.TRANSPOSE,
+    6: Transpose.ROTATE_270,
+    7: Transpose.TRANSVERSE,
+    8: Transpose.ROTATE_90,
+}
 
 
 class DataError(Exception):
@@ -22,12 +35,17 @@ class BadPicture(DataError):
     """One picture that cannot be read."""
 
     def __init__(self, key: str, reason: str) -> None:
-        super().__init__(key, reason)  # both: the error travels between processes
-        self.key = key
-        self.reason = reason
+        # Both, since the error travels between processes; as text that any file takes.
+        self.key, self.reason = readable(key), readable(reason)
+        super().__init__(self.key, self.reason)
 
     def __str__(self) -> str:
-        return f"{self.key}: {self.reason}".encode("utf-8", "backslashreplace").decode()
+        return f"{self.key}: {self.reason}"
+
+
+def readable(text: str) -> str:
+    """`text` as any file takes it: bytes of file names that are not UTF-8 are spelt out."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def decode(source: bytes | str | Path | Image.Image, key: str) -> Image.Image:
@@ -58,7 +76,9 @@ def decode(source: bytes | str | Path | Image.Image, key: str) -> Image.Image:
 
 def to_rgb(image: Image.Image) -> Image.Image:
     """`image` upright, as mode RGB."""
-    image = ImageOps.exif_transpose(image)
+    image.load()  # some formats are turned by their own decoder, and say then that nothing is left to do
+    if (turn := UPRIGHT.get(orientation(image))) is not None:
+        image = image.transpose(turn)
     if image.mode.startswith("I") or image.mode == "F":
         image = _from_wide(image)
     if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "RGBa", "La"):
@@ -66,6 +86,13 @@ def to_rgb(image: Image.Image) -> Image.Image:
         white = Image.new("RGBA", image.size, "white")
         return Image.alpha_composite(white, image).convert("RGB")
     return image.convert("RGB")
+
+
+def orientation(image: Image.Image) -> int:
+    """EXIF's: 1 where it says nothing, or what cannot be understood."""
+    with contextlib.suppress(Exception):  # damaged metadata make no damaged picture
+        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+    return 1
 
 
 def _from_wide(image: Image.Image) -> Image.Image:

@@ -19,11 +19,11 @@ import torch
 import torch.nn.functional as F
 from numpy.random import Generator
 from numpy.typing import NDArray
-from PIL import ExifTags, Image
+from PIL import Image
 from torch import Tensor
 
 from resnext.data.augment import Augmentation, Flip, ResizedCrop
-from resnext.data.decode import decode
+from resnext.data.decode import decode, orientation
 from resnext.data.pictures import Pictures
 from resnext.data.preprocess import to_tensor
 
@@ -162,7 +162,7 @@ def _orientation(stored: bytes) -> int:
     if not _has_metadata(stored):
         return 1
     with Image.open(io.BytesIO(stored)) as image:
-        found = image.getexif().get(ExifTags.Base.Orientation, 1)
+        found = orientation(image)
     return found if found in UPRIGHT else 1
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from resnext.data.decode import SUFFIXES, DataError
-from resnext.data.pictures import Files, Pictures, readable
+from resnext.data.decode import SUFFIXES, DataError, readable
+from resnext.data.pictures import Files, Pictures
 
 
 def read_folder(root: Path) -> Pictures:

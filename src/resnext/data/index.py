@@ -99,7 +99,7 @@ def write_index(splits: Splits, scans: Mapping[str, Scan], folder: Path) -> None
         known = {"bad": bad, "mean": scan.mean, "std": scan.std}
         facts["splits"][name] = {"root": str(root.resolve()), "count": len(pictures), "known": known}
     facts |= {"mirrors": splits.mirrors, "notes": splits.notes, "fingerprint": fingerprint(splits)}
-    (aside / FACTS).write_text(json.dumps(facts, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    (aside / FACTS).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     os.replace(aside, folder)
 
 

@@ -278,11 +278,6 @@ def align(pictures: Pictures, classes: tuple[str, ...], where: str) -> Pictures:
     return aligned
 
 
-def readable(key: str) -> str:
-    """`key` as text that any file takes: bytes of file names that are not UTF-8 are spelt out."""
-    return key.encode("utf-8", "backslashreplace").decode()
-
-
 def hold_out(labels: Labels, count: int, seed: int) -> tuple[Labels, Labels]:
     """Indices (kept, held out): `count` held out, each class in its share to within one picture.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -11,10 +10,12 @@ from numpy.typing import NDArray
 
 from resnext.data.decode import BadPicture
 from resnext.data.pictures import Pictures, Scan
+from resnext.machine import count_cores
 
 #: Pictures that the colour statistics are taken from: enough for three digits.
 COLOUR_SAMPLE = 2000
-
+#: What the 256 levels of a channel mean.
+LEVELS = np.arange(256) / 255
 
 #: Pictures that one task looks at: enough that the tasks of millions fit in memory.
 CHUNK = 64
@@ -44,13 +45,14 @@ def scan(pictures: Pictures) -> Generator[int, None, Scan]:
                 continue
             shorter[index] = min(image.size)
             if index % stride == 0:
-                values = np.asarray(image, dtype=np.float64).reshape(-1, 3) / 255
-                moments.append(np.stack([values.mean(0), (values**2).mean(0)]))
+                # By how often each level occurs: the pixels as numbers would take many times their memory.
+                counts = np.array(image.histogram(), np.float64).reshape(3, 256)
+                moments.append(np.stack([counts @ LEVELS, counts @ LEVELS**2]) / counts[0].sum())
         return moments
 
     chunks = [range(len(pictures))[at : at + CHUNK] for at in range(0, len(pictures), CHUNK)]
     moments: list[NDArray[np.float64]] = []
-    with ThreadPoolExecutor(min(os.cpu_count() or 1, MOST_THREADS)) as threads:
+    with ThreadPoolExecutor(min(count_cores(), MOST_THREADS)) as threads:
         for chunk, some in zip(chunks, threads.map(look, chunks), strict=True):
             moments += some
             yield chunk.stop

@@ -17,8 +17,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from resnext.data.decode import DataError
-from resnext.data.pictures import Pictures, readable
+from resnext.data.decode import DataError, readable
+from resnext.data.pictures import Pictures
 from resnext.data.sources import read_parts
 
 #: Pictures that are held in memory at once.

@@ -14,8 +14,8 @@ from PIL import Image
 
 from resnext.contract import Contract
 from resnext.data.batches import Crops, evaluation_batches, on_device
-from resnext.data.decode import BadPicture
-from resnext.data.pictures import Loose, Pictures, readable
+from resnext.data.decode import BadPicture, readable
+from resnext.data.pictures import Loose, Pictures
 from resnext.models import Network
 from resnext.weights import read_weights
 
@@ -69,8 +69,10 @@ class Classifier:
         views: Views = "one",
         share: tuple[int, int] = (0, 1),
     ) -> Iterator[Answers]:
-        """Answers for all `pictures` in order, batch after batch, at constant memory; `share` (rank, size)
-        leaves every size-th batch to this process."""
+        """Answers for all `pictures` in order, `batch` crops at a time, at constant memory.
+
+        `share` (rank, size) leaves every size-th batch to this process.
+        """
         if workers < 0:
             raise ModelError(f"--workers {workers}: must be at least 0")
         calibration, classes = self.contract.calibration, len(self.contract.classes)
@@ -78,6 +80,7 @@ class Classifier:
         if views not in CROPS_OF_VIEWS:
             raise ModelError(f"--views {views}: must be one of {', '.join(CROPS_OF_VIEWS)}")
         crops = CROPS_OF_VIEWS[views]
+        batch = max(1, batch // 5) if crops == "five" else batch
         batches = evaluation_batches(pictures, self.contract.resize, batch, workers, crops, share)
         for data in on_device(batches, self.contract, self.device):
             if len(data.indices):

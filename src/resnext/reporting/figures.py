@@ -85,7 +85,7 @@ def designs(
 
 
 def val_errors(runs: dict[str, Sequence[dict[str, float]]]) -> str:
-    """Top-1 error on val against the share of the run, one line a run."""
+    """Top-1 error on val after each epoch, one line a run."""
     with rc_context(STYLE):
         figure = Figure(figsize=(9, 3.4))
         ax = figure.subplots()

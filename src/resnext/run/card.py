@@ -6,6 +6,12 @@ from resnext.contract import Contract
 from resnext.recipe import Recipe
 from resnext.run.evaluate import Evaluation
 
+#: Networks that timm builds by the same names.
+TIMM_NAMES = (
+    "resnet18 resnet26 resnet34 resnet50 resnet101 resnet152 resnet200 resnext50_32x4d resnext101_32x4d "
+    "resnext101_32x8d resnext101_32x16d resnext101_64x4d"
+).split()
+
 
 def model_card(recipe: Recipe, contract: Contract, evaluations: tuple[Evaluation, ...]) -> str:
     """Markdown with the front matter that model hubs read."""
@@ -20,7 +26,7 @@ def model_card(recipe: Recipe, contract: Contract, evaluations: tuple[Evaluation
             f"| {scores.loss:.4f} |"
         )
     return f"""---
-library_name: timm
+library_name: {"timm" if recipe.model in TIMM_NAMES else "resnext"}
 pipeline_tag: image-classification
 tags:
 - image-classification

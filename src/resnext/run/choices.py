@@ -34,6 +34,8 @@ from resnext.run.trial import Task, find_batch
 #: Sides that networks are chosen for; on a CPU the last is left out.
 SIZES_PX = (16, 32, 64, 128, 224)
 LARGEST_ON_CPU_PX = 128
+#: Networks for pictures up to this side compute so little that decoding them each epoch would be felt.
+KEPT_UP_TO_PX = 64
 #: Up to this side pictures are objects already cut out, and cropping parts of them would hurt.
 PAD_CROP_UP_TO_PX = 40
 #: By the largest side they are meant for: networks that a CPU trains in minutes to hours, and a GPU's.
@@ -100,10 +102,12 @@ def choose(
     if recipe.data.crop == "pad":
         fill("data.pad_px", size // 8, "an eighth of the side")
     else:
-        decoder, why = _decoder(recipe)
+        decoder, why = _decoder(recipe, size)
         fill("data.decoder", decoder, why)
     mirror_why = (
-        "mirrored pictures stay in their class" if splits.mirrors else "mirrored digits are no digits"
+        "assumed: mirrored pictures stay in their class; if not, --data.flip 0"
+        if splits.mirrors
+        else "mirrored digits are no digits"
     )
     fill("data.flip", 0.5 if splits.mirrors else 0.0, mirror_why)
     if start is not None:
@@ -135,7 +139,9 @@ def _size(median_px: int, machine: Machine) -> int:
     return next((size for size in sizes if size >= 0.8 * median_px), sizes[-1])
 
 
-def _decoder(recipe: Recipe) -> tuple[str, str]:
+def _decoder(recipe: Recipe, size_px: int) -> tuple[str, str]:
+    if size_px <= KEPT_UP_TO_PX:
+        return "exact", "small pictures are decoded once and kept"
     if recipe.data.interpolation not in fast.FILTERS:
         return "exact", f"no other has the filter {recipe.data.interpolation}"
     if not fast.is_installed():

@@ -9,8 +9,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from resnext.data.decode import BadPicture, DataError
-from resnext.data.pictures import Pictures, readable
+from resnext.data.decode import BadPicture, DataError, readable
+from resnext.data.pictures import Pictures
 from resnext.engine import Classifier, Views
 from resnext.metrics import Scores, score
 from resnext.training.distribution import Group

@@ -106,7 +106,8 @@ class RunFolder:
     def write(self, name: str, text: str) -> None:
         """Write the file `name`: aside, then renamed."""
         aside = self.path / f"{name}.part"
-        with open(aside, "w", encoding="utf-8") as file:
+        # A path that is not UTF-8 is spelt out, which JSON reads as the same path.
+        with open(aside, "w", encoding="utf-8", errors="backslashreplace") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
@@ -173,7 +174,7 @@ class RunFolder:
     def sync_metrics(self) -> None:
         """Flush metrics.jsonl to the disk: no checkpoint may be newer than what is told of it."""
         if (self.path / "metrics.jsonl").exists():
-            with open(self.path / "metrics.jsonl", "rb") as file:
+            with open(self.path / "metrics.jsonl", "r+b") as file:
                 os.fsync(file.fileno())
 
     def metrics(self) -> list[dict[str, Any]]:

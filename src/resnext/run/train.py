@@ -37,6 +37,7 @@ from resnext.run.beginning import (
     first_network,
 )
 from resnext.run.choices import (
+    KEPT_UP_TO_PX,
     Choice,
     build_augmentation,
     build_mixing,
@@ -55,9 +56,6 @@ from resnext.training.compiling import compile_network
 from resnext.training.distribution import Group, join
 from resnext.training.loop import State, Step, fit, torch_precision
 from resnext.training.pulse import PeerLost
-
-#: Networks for pictures up to this side compute so little that decoding them each epoch would be felt.
-KEPT_UP_TO_PX = 64
 
 
 def train(order: Order) -> Generator[Event, None, Run]:
@@ -291,7 +289,8 @@ class _Training:
             return resident.batches(self.plan, first_step, part)
         augmentation = build_augmentation(self.recipe, self.contract)
         train = self.splits.train
-        if self.contract.input.height_px <= KEPT_UP_TO_PX and train.window is None:
+        kept = self.contract.input.height_px <= KEPT_UP_TO_PX and self.recipe.data.decoder != "fast"
+        if kept and train.window is None:
             train = Kept(train, room_for_pictures(self.group.local_size * max(1, self.workers)) // 2)
         pin = self.machine.device.type == "cuda"
         return training_batches(train, augmentation, self.plan, first_step, self.workers, part, pin)
