@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 
 import numpy as np
 import pytest
@@ -51,6 +52,10 @@ def test_scores_are_those_of_scikit_learn(seed: int, count: int, pictures: int) 
     answers = rows.argmax(1)
     scores = score(rows, labels, tuple(map(str, every)))
     assert scores.top1_error == pytest.approx(100 * (1 - metrics.accuracy_score(labels, answers)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of answers that nothing shows
+        balanced = metrics.balanced_accuracy_score(labels, answers)
+    assert scores.balanced_error == pytest.approx(100 * (1 - balanced), abs=1e-9)
     assert (scores.top5_error is None) == (count <= 5)
     if scores.top5_error is not None:
         order = np.argsort(-rows, axis=1)[:, :5]

@@ -25,12 +25,14 @@ class ClassScores:
 class Scores:
     """Over `count` pictures: errors in percent, mean negative log likelihood, and scores per class.
 
-    `top5_error` is None where there are five classes or fewer. Classes that no picture shows stand
+    `balanced_error` is the mean of the classes' errors, over those that pictures show (100 less balanced
+    accuracy). `top5_error` is None where there are five classes or fewer. Classes that no picture shows stand
     in `classes` with count 0.
     """
 
     count: int
     top1_error: float
+    balanced_error: float
     top5_error: float | None
     loss: float
     classes: tuple[ClassScores, ...]
@@ -51,6 +53,7 @@ def score(probabilities: NDArray[np.float32], labels: NDArray[np.int64], classes
     return Scores(
         count=len(labels),
         top1_error=100 * float(np.mean(answers != labels)),
+        balanced_error=100 * (1 - float(values[1][values[3] > 0].mean())),
         top5_error=_top5_error(wide, labels, every) if len(classes) > 5 else None,
         loss=float(log_loss(labels, wide, labels=every)),
         classes=tuple(ClassScores(name, p, r, f1, int(count)) for name, p, r, f1, count in rows),

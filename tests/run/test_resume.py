@@ -231,6 +231,20 @@ def test_a_run_without_progress_ends_early(data: str, tmp_path: Path) -> None:
     assert [e for e in api.train_events(replace(order, resume="must")) if isinstance(e, Stepped)] == []
 
 
+@pytest.mark.parametrize(("balance", "chooses"), [("none", "top1"), ("sampler", "balanced")])
+def test_the_best_epoch_is_that_of_what_was_asked_for(
+    balance: str, chooses: str, tmp_path: Path, make_folder: Any
+) -> None:
+    make_folder(tmp_path / "data" / "train", {"a": 24, "b": 4}, size=(6, 5))
+    make_folder(tmp_path / "data" / "val", {"a": 12, "b": 2}, size=(6, 5))
+    recipe = override(RECIPE, data__balance=balance, epochs=4)
+    run = api.train(tmp_path / "data", recipe, name="x", runs=tmp_path)
+    epochs = [line for line in outcome(run.folder)[0]["lines"] if "val_loss" in line]
+    best = min(epochs, key=lambda line: (line[f"val_{chooses}_error"], line["val_loss"], -line["epoch"]))
+    assert run.result["metrics"]["best_epoch"] == best["epoch"]
+    assert run.result["metrics"]["val"][f"{chooses}_error"] == best[f"val_{chooses}_error"]
+
+
 def test_killed_without_warning(data: str, whole: Path, tmp_path: Path) -> None:
     (tmp_path / "recipe.toml").write_text(RECIPE.to_toml())
     words = [sys.executable, "-c", PROGRAM, data, str(tmp_path / "recipe.toml"), str(tmp_path)]

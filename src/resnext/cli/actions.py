@@ -95,6 +95,9 @@ def evaluate(options: Evaluate) -> None:
     console.print(f"top-1 {100 - scores.top1_error:.2f} %  (error {scores.top1_error:.2f} %)")
     if scores.top5_error is not None:
         console.print(f"top-5 {100 - scores.top5_error:.2f} %  (error {scores.top5_error:.2f} %)")
+    if len({row.count for row in scores.classes if row.count}) > 1:
+        mean = 100 - scores.balanced_error
+        console.print(f"mean  {mean:.2f} %  (of the classes' recalls: balanced accuracy)")
     console.print(f"loss  {scores.loss:.4f}")
     table = Table("class", box=None)
     for head in ("pictures", "precision", "recall", "F1"):

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from resnext.data.decode import BadPicture
 from resnext.data.pictures import Pictures, Scan
-from resnext.machine import count_cores
 
 #: Pictures that the colour statistics are taken from: enough for three digits.
 COLOUR_SAMPLE = 2000
@@ -23,8 +22,8 @@ CHUNK = 64
 MOST_THREADS = 32
 
 
-def scan(pictures: Pictures) -> Generator[int, None, Scan]:
-    """Decode all `pictures` once, on all cores; yields how many are done, returns the scan.
+def scan(pictures: Pictures, threads: int = 1) -> Generator[int, None, Scan]:
+    """Decode all `pictures` once, on so many `threads`; yields how many are done, returns the scan.
 
     The colours are taken from up to `COLOUR_SAMPLE` pictures, which count equally whatever their size.
     """
@@ -52,8 +51,8 @@ def scan(pictures: Pictures) -> Generator[int, None, Scan]:
 
     chunks = [range(len(pictures))[at : at + CHUNK] for at in range(0, len(pictures), CHUNK)]
     moments: list[NDArray[np.float64]] = []
-    with ThreadPoolExecutor(min(count_cores(), MOST_THREADS)) as threads:
-        for chunk, some in zip(chunks, threads.map(look, chunks), strict=True):
+    with ThreadPoolExecutor(min(threads, MOST_THREADS)) as pool:
+        for chunk, some in zip(chunks, pool.map(look, chunks), strict=True):
             moments += some
             yield chunk.stop
     first, second = np.mean(moments, axis=0) if moments else np.zeros((2, 3))

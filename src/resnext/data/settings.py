@@ -52,4 +52,5 @@ class DataSettings:
     cutmix: float = 0.0
     """Alpha of CutMix; 0 is off."""
     balance: Literal["none", "sampler", "weights"] = "none"
-    """Against classes of unequal size: draw all equally often, or let rare ones weigh more in the loss."""
+    """Against classes of unequal size: draw all equally often, or let rare ones weigh more in the loss. The
+    best epoch is then that of the lowest mean error of the classes."""

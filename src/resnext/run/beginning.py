@@ -15,7 +15,7 @@ from resnext.data import fast
 from resnext.data.decode import BadPicture, DataError
 from resnext.data.pictures import Scan, Splits, fingerprint
 from resnext.data.scan import scan
-from resnext.machine import Machine
+from resnext.machine import Machine, count_cores
 from resnext.models import Network, create
 from resnext.recipe import Recipe, RecipeError, dotted_names, get_field, set_field
 from resnext.results import stamp
@@ -165,7 +165,7 @@ def look(splits: Splits) -> Generator[Looked, None, dict[str, Scan]]:
     total = sum(len(pictures) for _, pictures in splits.items())
     done = 0
     for name, pictures in splits.items():
-        looking = scan(pictures)
+        looking = scan(pictures, count_cores())
         while name not in scans:
             try:
                 yield Looked(done + next(looking), total)

@@ -101,6 +101,7 @@ class Judge:
         metrics = {
             evaluation.split: {
                 "top1_error": evaluation.scores.top1_error,
+                "balanced_error": evaluation.scores.balanced_error,
                 "top5_error": evaluation.scores.top5_error,
                 "loss": evaluation.scores.loss,
                 "count": evaluation.scores.count,

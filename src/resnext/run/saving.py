@@ -10,7 +10,6 @@ from typing import Any
 
 from torch import nn
 
-from resnext.metrics import Scores
 from resnext.run.folder import RunError, RunFolder
 from resnext.run.tally import Epoch, Sums, Tally
 from resnext.training import checkpoints
@@ -41,7 +40,7 @@ class Progress:
     """What a run has reached so far: part of the checkpoint."""
 
     best_epoch: int = 0
-    best_top1_error: float = 100.0
+    best_error: float = 100.0
     best_loss: float = 0.0
     seconds: float = 0.0
     pictures: int = 0
@@ -54,15 +53,18 @@ class Progress:
     evaluation_s: float = 0.0
     """Seconds that judging on `val` took, besides."""
 
-    def add(self, epoch: Epoch, val: Scores) -> bool:
-        """Count an epoch in; is it the best? Of equal errors the lower loss is, of equal losses the later."""
+    def add(self, epoch: Epoch, error: float, loss: float) -> bool:
+        """Count an epoch in, with its `error` and `loss` on val; is it the best?
+
+        Of equal errors the lower loss is, of equal losses the later.
+        """
         self.seconds += epoch.seconds
         self.pictures += epoch.pictures
         self.data_s += epoch.data_s
         self.transfer_s += epoch.transfer_s
-        better = (val.top1_error, val.loss) <= (self.best_top1_error, self.best_loss)
+        better = (error, loss) <= (self.best_error, self.best_loss)
         if self.best_epoch == 0 or better:
-            self.best_epoch, self.best_top1_error, self.best_loss = epoch.epoch, val.top1_error, val.loss
+            self.best_epoch, self.best_error, self.best_loss = epoch.epoch, error, loss
         self.since_best = epoch.epoch - self.best_epoch
         return self.since_best == 0
 

@@ -44,6 +44,7 @@ class Epoch:
             "train_top1_error": self.top1_error,
             "val_loss": val.loss,
             "val_top1_error": val.top1_error,
+            "val_balanced_error": val.balanced_error,
             "seconds": round(self.seconds, 3),
             "data_s": round(self.data_s, 3),
             "transfer_s": round(self.transfer_s, 3),

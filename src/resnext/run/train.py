@@ -211,7 +211,8 @@ class _Training:
         progress.evaluation_s += time.perf_counter() - start
         tally.resume_clock()
         epoch = tally.finish_epoch(state.step, plan.steps_per_epoch)
-        is_best = progress.add(epoch, val)
+        balanced = self.recipe.data.balance != "none"
+        is_best = progress.add(epoch, val.balanced_error if balanced else val.top1_error, val.loss)
         folder.add_metrics([epoch.line(val)])
         loggers.log(state.step, epoch.line(val))
         folder.log(f"{epoch.text(plan.epochs, val)}{', best so far' if is_best else ''}")

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from resnext.training.loop import State
 
-SCHEMA = 1
+SCHEMA = 2
 #: Stands in the header until the checksum is known.
 BLANK = b"?" * 64
 
