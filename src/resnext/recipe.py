@@ -198,9 +198,10 @@ def imagenet() -> Recipe:
 
     ResNeXt-50 32x4d, 100 epochs, batch 256, the rate 0.1 divided by 10 after 30, 60 and 90 epochs,
     decay 1e-4 of every parameter, crops of 8 to 100 % of the area, jitter and lighting of the colours.
-    Theirs draw the aspect of a crop evenly where ours do its logarithm, and norm by the 32 pictures of each of
-    8 GPUs; fewer processes norm by more. Published single-crop error of val: 22.2 % (table 3). Cost: 3.2e18
-    floating-point operations, a day on one recent GPU; the paper's 101-layer network took 10 days on 8 M40.
+    Theirs draw the aspect of a crop evenly where ours do its logarithm, and their batch norms saw the 32
+    pictures of each of 8 GPUs; on fewer they see more. Published single-crop error of val: 22.2 % (table 3).
+    Cost: 3.2e18 floating-point operations, a day on one recent GPU; the paper's 101-layer network took 10
+    days on 8 M40.
     """
     return Recipe(
         model="resnext50_32x4d",
