@@ -50,8 +50,8 @@ SETS: dict[str, KnownSet | PartOf] = {
     "tiny-imagenet": KnownSet(
         50_000,
         200,
-        "Tiny ImageNet (250 pictures a class to train on, as in our lines): train.parquet and val.parquet, or "
-        "folders train/, val/",
+        "Tiny ImageNet (250 pictures a class to train on, as our lines had): train.parquet and val.parquet, "
+        "or folders train/, val/",
     ),
     "tiny-imagenet-40": PartOf("tiny-imagenet", 9_000, 40),
     "tiny-imagenet-200": PartOf("tiny-imagenet", 45_000, 40, others=160),
