@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -248,6 +249,17 @@ def test_splits_are_not_made_of_pictures_that_may_have_been_trained_on(
         read_split(str(tmp_path), splits.classes, "test", fingerprint(splits))
     assert read_split(str(tmp_path), splits.classes, None, fingerprint(splits))[0] == "all"
     assert len(read_split(str(tmp_path), splits.classes, "test", None)[1]) == 4  # nothing was
+
+
+def test_a_class_that_is_called_like_a_split_is_told_of(tmp_path: Path, make_folder: Any) -> None:
+    make_folder(tmp_path, {"bus": 6, "car": 6, "train": 6})
+    with pytest.raises(DataError, match=r"train: has 6 pictures but no class folders.*a class, as bus is\?"):
+        read_splits(str(tmp_path))
+    shutil.rmtree(tmp_path / "train")
+    make_folder(tmp_path / "train", {"electric": 6, "steam": 6})
+    splits = read_splits(str(tmp_path))
+    assert splits.classes == ("electric", "steam")
+    assert "left out, since its name is of no split, what lies in bus, car" in splits.notes
 
 
 @pytest.mark.parametrize("names", [("Training", "Testing"), ("TRAIN", "Test"), ("train", "testing")])

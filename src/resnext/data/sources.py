@@ -38,6 +38,9 @@ def read_splits(data: str) -> Splits:
         return read_index(Path(data))
     parts = read_parts(data)
     notes = [STREAM_NOTE] if any(part.window for part in parts.values()) else []
+    if None not in parts and (others := _beside_splits(Path(data))):
+        names = f"{', '.join(others[:5])}{'...' * (len(others) > 5)}"
+        notes.append(f"left out, since its name is of no split, what lies in {names}")
     if None in parts:
         whole = parts[None]
         _check_classes(whole, data, least=3)
@@ -124,10 +127,33 @@ def read_parts(data: str) -> dict[str | None, Pictures]:
         if len({p.name.split("-0")[0] for p in found}) > 1:
             raise DataError(f"{data}: {' and '.join(p.name for p in found)} are all {split}; keep one")
         if found:
-            parts[split] = read_folder(found[0]) if found[0].is_dir() else read_shards(found)
+            parts[split] = _read_split(found)
     if parts:
         return parts
     return {None: read_folder(path)}
+
+
+def _read_split(found: list[Path]) -> Pictures:
+    if not found[0].is_dir():
+        return read_shards(found)
+    try:
+        return read_folder(found[0])
+    except DataError as error:
+        name = found[0].name
+        if others := _beside_splits(found[0].parent):
+            raise DataError(
+                f"{error}. Is it a class, as {others[0]} is? By its name it is taken for a split: call it "
+                f"{name}s, or any other name"
+            ) from None
+        raise
+
+
+def _beside_splits(folder: Path) -> list[str]:
+    """Names of the folders in `folder` that hold pictures and are no splits."""
+    splits = {name for names in SPLIT_NAMES.values() for name in names}
+    folders = [path for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
+    others = [path for path in folders if path.name.lower() not in splits and not path.name.startswith(".")]
+    return sorted(p.name for p in others if any(f.suffix.lower() in SUFFIXES for f in p.iterdir()))
 
 
 def _find_split(folder: Path, name: str) -> list[Path]:
