@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -388,3 +389,19 @@ def test_recipes_are_listed_and_can_be_given_back(tmp_path: Path, capsys: pytest
         assert f"\n{name}\n" in "\n" + text
         assert run("recipes", name) == 0
         assert Recipe.from_toml(capsys.readouterr().out) == named_recipe(name)
+
+
+@pytest.mark.parametrize(("verb", "code"), [("models", 0), ("train", 75)])
+def test_output_that_nobody_reads(
+    verb: str, code: int, colours: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in `resnext models | head -1`: no error; but a run that was left so can be gone on with."""
+    words = {"models": [], "train": [colours, "--runs", tmp_path, "--name", "x", *QUICK]}
+    ours, theirs = os.pipe()
+    os.close(ours)
+    with monkeypatch.context() as patch, open(theirs, "w") as closed:
+        patch.setattr(sys, "stdout", closed)
+        assert run(verb, *words[verb]) == code
+    if verb == "train":
+        assert json.loads((tmp_path / "x" / "status.json").read_text())["state"] == "resumable"
+        assert run("train", colours, "--runs", tmp_path, "--name", "x", "--resume", "must", *QUICK) == 0

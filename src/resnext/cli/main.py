@@ -55,6 +55,8 @@ def _run(words: list[str]) -> int:
         return DONE
     except BrokenPipeError:
         raise
+    except SystemExit:  # rich's own way out of a broken pipe
+        raise BrokenPipeError from None
     except OSError as error:
         if error.errno in NO_ROOM_OR_RIGHT or error.errno is None:
             return _fail(_told(error), MISSING)
