@@ -260,6 +260,12 @@ def test_a_class_that_is_called_like_a_split_is_told_of(tmp_path: Path, make_fol
     splits = read_splits(str(tmp_path))
     assert splits.classes == ("electric", "steam")
     assert "left out, since its name is of no split, what lies in bus, car" in splits.notes
+    rows = [f"bus/{i}.png,{'ab'[i % 2]}" for i in range(6)]
+    (tmp_path / "tables").mkdir()
+    shutil.move(tmp_path / "bus", tmp_path / "tables" / "bus")
+    for name in ("train", "val"):
+        (tmp_path / "tables" / f"{name}.csv").write_text("\n".join(["path,label", *rows]))
+    assert read_splits(str(tmp_path / "tables")).notes == ()  # here they are the pictures
 
 
 @pytest.mark.parametrize("names", [("Training", "Testing"), ("TRAIN", "Test"), ("train", "testing")])

@@ -192,10 +192,16 @@ def test_plans_of_an_experiment_that_shares_all_its_runs_are_written_and_count(
     assert [(line["experiment"], line["planned"]) for line in plans] == [(SHARING.name, 2), (SHARING.name, 4)]
     (found,) = judge(SHARING, "miniature", Ledger.read(tmp_path))
     assert (found.planned, found.looks, len(found.findings[0].values)) == (4, 2, 4)
+    longer = tuple(
+        replace(arm, recipe=replace(arm.recipe, epochs=3)) for arm in SHARING.studies["miniature"].arms
+    )
+    anew = replace(SHARING.studies["miniature"], arms=longer)
+    assert Ledger.read(tmp_path).plans(SHARING.name, anew) == set()  # plans are of one recipe
 
 
 def test_a_look_at_another_recipe_counts(place: Place) -> None:
-    studies = {"miniature": replace(CARDINALITY.studies["miniature"], looks_before=1)}
+    looked = replace(CARDINALITY.studies["miniature"], looks_before=1)
+    studies = {**CARDINALITY.studies, "miniature": looked}
     ledger = Ledger.read(place.results)
     found = [
         judge(one, "miniature", ledger)[0] for one in (CARDINALITY, replace(CARDINALITY, studies=studies))

@@ -89,6 +89,8 @@ def evaluate(options: Evaluate) -> None:
     if str(options.json) == "-":
         print(text)
         return
+    if options.json is not None and leads():
+        options.json.write_text(text + "\n", encoding="utf-8")
     scores = evaluation.scores
     console = Console(highlight=False)
     console.print(f"{scores.count:,} pictures of {evaluation.split}")
@@ -107,8 +109,6 @@ def evaluate(options: Evaluate) -> None:
         table.add_row(row.name, f"{row.count:,}", *values)
     console.print(table)
     _list_bad(evaluation.bad)
-    if options.json is not None and leads():
-        options.json.write_text(text + "\n", encoding="utf-8")
 
 
 def predict(options: Predict) -> None:

@@ -8,6 +8,7 @@ from resnext.api import DesignError, ExperimentError
 from resnext.arch import ArchitectureError
 from resnext.bench import BenchError
 from resnext.cli.usage import UsageError
+from resnext.cli.verbs import Train
 from resnext.contract import ContractError
 from resnext.data.decode import DataError
 from resnext.data.fast import DecoderMissing
@@ -52,3 +53,14 @@ def is_out_of_memory(error: Exception) -> bool:
     """Has torch, or Python, asked for more memory than there is?"""
     allocator = isinstance(error, RuntimeError) and "not enough memory" in str(error)
     return allocator or isinstance(error, MemoryError | torch.OutOfMemoryError)
+
+
+def less_memory(options: object) -> str:
+    """What to type for it, for the verb that `options` are of."""
+    if isinstance(options, Train):
+        return "; try a smaller --batch, --data.size-px or --model"
+    if hasattr(options, "batch"):
+        return "; try a smaller --batch"
+    device = getattr(options, "device", "cpu")
+    on_gpu = device != "cpu" and (device is not None or torch.accelerator.is_available())
+    return "; try --device cpu" if on_gpu else ""

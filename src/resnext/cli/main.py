@@ -9,15 +9,13 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from resnext.cli.verbs import parse
+from resnext.cli.verbs import Experiments, Train, parse
 from resnext.recipe import Recipe, RecipeError, named_recipe
 
 DONE, USAGE, MISSING, LEFT, INTERRUPTED = 0, 2, 5, 75, 130
 NO_ROOM_OR_RIGHT = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EFBIG)
 #: Verbs that several processes may carry out together.
 TOGETHER = ("train", "evaluate", "experiments")
-#: Verbs whose work is left unfinished, to be gone on with, when nobody reads what they say.
-RESUMABLE = ("train", "experiments")
 WRONG_PLACE = (errno.ENOENT, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG)
 
 
@@ -28,9 +26,8 @@ def main(words: list[str] | None = None) -> int:
         return _run(words)
     except KeyboardInterrupt:
         return _fail("interrupted", INTERRUPTED)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has gone: say no more
-        return LEFT if words[0] in RESUMABLE else DONE
+    except BrokenPipeError:  # the help's
+        return _unheard()
 
 
 def _run(words: list[str]) -> int:
@@ -53,10 +50,8 @@ def _run(words: list[str]) -> int:
         with contextlib.nullcontext() if leads() else _silence():
             act(options)
         return DONE
-    except BrokenPipeError:
-        raise
-    except SystemExit:  # rich's own way out of a broken pipe
-        raise BrokenPipeError from None
+    except (BrokenPipeError, SystemExit):  # the second is rich's own way out of the first
+        return _unheard(LEFT if isinstance(options, Train) or _runs(options) else DONE)
     except OSError as error:
         if error.errno in NO_ROOM_OR_RIGHT or error.errno is None:
             return _fail(_told(error), MISSING)
@@ -65,12 +60,22 @@ def _run(words: list[str]) -> int:
         raise
     except Exception as error:
         if exits.is_out_of_memory(error):
-            less = "a smaller --batch, --data.size-px or --model" if verb == "train" else "--device cpu"
-            return _fail(f"out of memory; try {less}", MISSING)
+            return _fail(f"out of memory{exits.less_memory(options)}", MISSING)
         for kind, code in exits.EXIT_CODES.items():
             if isinstance(error, kind):
                 return _fail(error, code)
         raise
+
+
+def _unheard(code: int = DONE) -> int:
+    """Nobody reads what is said: say no more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return code
+
+
+def _runs(options: object) -> bool:
+    """Are experiments run, which can be gone on with?"""
+    return isinstance(options, Experiments) and options.what == "run" and not options.dry_run
 
 
 @contextlib.contextmanager

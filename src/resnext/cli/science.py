@@ -94,7 +94,7 @@ def _show(findings: api.Findings) -> None:
     print(f"\n{findings.claim} ({findings.experiment}, {findings.scale})")
     for one in findings.findings:
         if one.ours is None:
-            print(f"  not run       {one.claim}")
+            print(f"  {one.verdict:<13} {one.claim}")
             continue
         ours, sign = one.ours, "" if one.unit == "times" else "+"
         spread = f", {ours.low:{sign}.2f} to {ours.high:{sign}.2f}" * (ours.n > 1)

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from resnext.data import hub
-from resnext.data.decode import SUFFIXES, DataError
+from resnext.data.decode import SUFFIXES, DataError, readable
 from resnext.data.folders import read_folder
 from resnext.data.index import is_index, read_index
 from resnext.data.pictures import Arrays, Pictures, Splits, align, fingerprint, hold_out
@@ -39,7 +39,7 @@ def read_splits(data: str) -> Splits:
     parts = read_parts(data)
     notes = [STREAM_NOTE] if any(part.window for part in parts.values()) else []
     if None not in parts and (others := _beside_splits(Path(data))):
-        names = f"{', '.join(others[:5])}{'...' * (len(others) > 5)}"
+        names = readable(f"{', '.join(others[:5])}{'...' * (len(others) > 5)}")
         notes.append(f"left out, since its name is of no split, what lies in {names}")
     if None in parts:
         whole = parts[None]
@@ -139,21 +139,30 @@ def _read_split(found: list[Path]) -> Pictures:
     try:
         return read_folder(found[0])
     except DataError as error:
-        name = found[0].name
-        if others := _beside_splits(found[0].parent):
+        others = _beside_splits(found[0].parent)
+        if others and _holds_pictures(found[0]):
             raise DataError(
-                f"{error}. Is it a class, as {others[0]} is? By its name it is taken for a split: call it "
-                f"{name}s, or any other name"
+                f"{error}. Is it a class, as {readable(others[0])} is? By its name it is taken for a split: "
+                f"call it {found[0].name}s, or any other name"
             ) from None
         raise
 
 
 def _beside_splits(folder: Path) -> list[str]:
-    """Names of the folders in `folder` that hold pictures and are no splits."""
+    """Where folders are the splits of the set in `folder`: names of the other folders there with pictures."""
     splits = {name for names in SPLIT_NAMES.values() for name in names}
     folders = [path for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
     others = [path for path in folders if path.name.lower() not in splits and not path.name.startswith(".")]
-    return sorted(p.name for p in others if any(f.suffix.lower() in SUFFIXES for f in p.iterdir()))
+    if len(others) == len(folders):
+        return []  # tables are the splits, and may name the pictures in these folders
+    return sorted(path.name for path in others if _holds_pictures(path))
+
+
+def _holds_pictures(folder: Path) -> bool:
+    """Are there any in `folder` itself, as far as it can be read?"""
+    with contextlib.suppress(OSError):
+        return any(path.suffix.lower() in SUFFIXES for path in folder.iterdir())
+    return False
 
 
 def _find_split(folder: Path, name: str) -> list[Path]:

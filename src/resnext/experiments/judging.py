@@ -42,7 +42,7 @@ def judge(experiment: Experiment, scale: Scale, ledger: Ledger) -> list[Findings
 def _judge(
     experiment: Experiment, scale: Scale, study: Study, ledger: Ledger, device: str | None
 ) -> Findings:
-    plans = ledger.plans(experiment.name, scale, study) or {study.seeds}
+    plans = ledger.plans(experiment.name, study) or {study.seeds}
     planned, looks = max(plans), len(plans) + study.looks_before
     confidence, confidence_next = (1 - (1 - CONFIDENCE) / 2**n for n in (looks - 1, looks))
     trainings = {arm.name: _first(ledger.trainings(arm), planned) for arm in study.trained}
@@ -70,7 +70,10 @@ def _judge(
             for seed in range(planned)
             if all(claim.metric in seeds.get(seed, {}) for seeds in of)
         ]
-        lost = sum(any(_diverged(trainings.get(a, {}), seed) for a in claim.arms) for seed in range(planned))
+        lost = 0
+        if claim.metric != STEP_RATIO:
+            losers = [trainings[name] for name in claim.arms]
+            lost = sum(any(_diverged(own, seed) for own in losers) for seed in range(planned))
         findings.append(claim.find(paper, pairs, planned, confidence, confidence_next, lost))
     prints = ledger.fingerprints
     lines = [*chain.from_iterable(own.values() for own in trainings.values()), *timings.values()]
@@ -88,6 +91,7 @@ def _judge(
         looks=looks,
         confidence=confidence,
         drawings=experiment.drawings,
+        as_published=study.arms == experiment.studies["paper"].arms,
         arms=tuple(arms),
         findings=tuple(findings),
         diverged=tuple(

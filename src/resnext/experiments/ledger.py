@@ -15,7 +15,7 @@ from resnext.timing import Timing
 Line = dict[str, Any]
 #: The kind of a line that says that a training came to nothing, and in `why`, for what reason.
 DIVERGED = "diverged"
-#: The kind of a line that says how many runs of each arm are planned.
+#: The kind of a line that says how many runs of each arm are planned of a `study`.
 PLAN = "plan"
 
 
@@ -30,9 +30,8 @@ class Ledger:
         for line in lines:
             if "scale" not in line:
                 continue  # of something else
-            self.planned.setdefault((line["experiment"], line["scale"]), set())
             if line["kind"] == PLAN:
-                self.planned[line["experiment"], line["scale"]].add(line["planned"])
+                self.planned.setdefault((line["experiment"], line["study"]), set()).add(line["planned"])
             elif line["kind"] in ("train", DIVERGED):
                 # Lines on other data under the same name, put together by hand, are no pairs of these.
                 own = self.fingerprints.setdefault(line["set"], line["data"]["fingerprint"])
@@ -76,12 +75,12 @@ class Ledger:
         devices = dict.fromkeys(line["device"] for line in self.timed)
         return [device for device in devices if self.timings(study, device)]
 
-    def plans(self, experiment: str, scale: str, study: Study) -> set[int]:
+    def plans(self, experiment: str, study: Study) -> set[int]:
         """How many runs of each arm were planned of `experiment`, whenever it was run: told by lines of their
         own, and by those of its runs, which may be another experiment's too."""
         lines = [line for arm in study.trained for line in self.trainings(arm).values()]
         lines += [line for device in self.devices(study) for line in self.timings(study, device).values()]
-        told = self.planned.get((experiment, scale), set())
+        told = self.planned.get((experiment, study.digest), set())
         return told | {line["planned"] for line in lines if line["experiment"] == experiment}
 
 

@@ -3,7 +3,7 @@
 Where the shortcuts go, their projections go too; the paper does not say what became of them.
 
 Command  resnext experiments run residual --scale laptop
-Cost     laptop: 10 runs of 4 minutes on two CPU cores besides `cardinality`; gpu: 6 runs of half an hour;
+Cost     laptop: 10 runs of 4 minutes on two CPU cores besides `cardinality`; gpu: 10 runs of half an hour;
          paper: 3 runs of each of 4 networks on ImageNet, 2 to 3 days each on the 8 GPUs of 2016
 """
 

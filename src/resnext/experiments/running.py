@@ -63,7 +63,7 @@ def count_planned(experiment: Experiment, scale: Scale, seeds: int | None, ledge
     """How many runs of each arm are to be: `seeds`, or as many as were last planned, or as the experiment
     says."""
     study = experiment.studies[scale]
-    return seeds or max(ledger.plans(experiment.name, scale, study), default=study.seeds)
+    return seeds or max(ledger.plans(experiment.name, study), default=study.seeds)
 
 
 def write_plans(
@@ -72,18 +72,20 @@ def write_plans(
     """Write down how many runs of each arm `count_planned` says, before the first of them, where that is not
     told yet: the lines of runs alone tell it of the experiment that they were run for, and others share them.
 
-    If another number than the experiment's own comes first, and as many as that have been run for others, the
-    outcome could be looked at: that plan is written too, and counts as a look.
+    If another number than the experiment's own comes first, and as many as that have been trained for others,
+    the outcome could be looked at: that plan is written too, and counts as a look.
     """
     if not leads():
         return
     for one in experiments:
-        planned, own = count_planned(one, scale, seeds, ledger), one.studies[scale].seeds
-        had = ledger.plans(one.name, scale, one.studies[scale])
-        shown = not had and not missing_jobs([one], scale, own, ledger, place)
-        for number in sorted({planned, own} if shown else {planned}):
+        study = one.studies[scale]
+        planned, had = count_planned(one, scale, seeds, ledger), ledger.plans(one.name, study)
+        missing = missing_jobs([one], scale, study.seeds, ledger, place)
+        shown = not had and (not missing or (study.trained and all(isinstance(j, Timing) for j in missing)))
+        for number in sorted({planned, study.seeds} if shown else {planned}):
             if number not in had:
-                line: Line = {"kind": PLAN, "experiment": one.name, "scale": scale, "planned": number}
+                line: Line = {"kind": PLAN, "experiment": one.name, "scale": scale, "study": study.digest}
+                line["planned"] = number
                 line |= asdict(stamp(_device(place)))
                 append(line, place.results / f"{scale}.jsonl")
 

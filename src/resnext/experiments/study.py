@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Literal
 
 from resnext.bench import Turns
 from resnext.experiments.claims import Claim
-from resnext.recipe import Recipe
+from resnext.recipe import Recipe, dotted_names, get_field
 from resnext.results import ERROR, STEP_RATIO
 
 Scale = Literal["paper", "gpu", "laptop", "miniature"]
@@ -90,6 +92,17 @@ class Study:
         """The arms that a claim about a time needs."""
         named = {name for claim in self.claims if claim.metric == STEP_RATIO for name in claim.arms}
         return tuple(arm for arm in self.arms if arm.name in named)
+
+    @property
+    def digest(self) -> str:
+        """Names what is run: recipes by what they set, so that it outlives settings which they get later."""
+        blank, runs = Recipe(), []
+        for arm in self.trained:
+            asked = {name: get_field(arm.recipe, name) for name in dotted_names()}
+            runs.append([arm.data, {n: v for n, v in asked.items() if v != get_field(blank, n)}])
+        clock = None if self.clock is None else asdict(self.clock)
+        text = json.dumps([runs, [arm.model for arm in self.timed], clock], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 @dataclass(frozen=True)

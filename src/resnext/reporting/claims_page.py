@@ -16,8 +16,6 @@ from resnext.results import METRICS, STEP_S, Arm, Finding, Findings, Statement
 USUAL = "laptop"
 #: Scale whose figures show nothing but that everything runs.
 MINIATURE = "miniature"
-#: Where the networks are those of the paper, and so are the published figures.
-PAPER = "paper"
 #: What our plots are called.
 PLOT = re.compile(r"\w+-(paper|gpu|laptop|miniature)(-\d+)?-(cardinality|curves|bars|cost|time)\.svg")
 INTRODUCTION = """# Results
@@ -126,7 +124,7 @@ def _experiment(findings: Findings) -> list[str]:
     if one.seconds >= 360:
         made.append(f"{one.seconds / 3600:.1f} h of training")
     made += [*one.sets, *one.devices, f"commit {', '.join(one.commits)}"]
-    published = "published" if one.scale == PAPER else "published, of other networks"
+    published = "published" if one.as_published else "published, of other networks"
     claims = [("claim", published, "ours", "verdict")]
     for finding in one.findings:
         verdict = f"**{finding.verdict}**"
@@ -150,7 +148,7 @@ def _arms(findings: Findings) -> str:
         cells = [arm.name, f"`{arm.model}`"]
         cells += ["" if value is None else f"{value / 1e6:.2f}" for value in (arm.params, arm.macs)]
         for metric in findings.metrics:
-            published = arm.paper.get(metric) if findings.scale == PAPER else None
+            published = arm.paper.get(metric) if findings.as_published else None
             cells += ["" if published is None else _value(published, metric), _mean(arm, metric)]
         rows.append(tuple(cells))
     kept = [i for i in range(len(heads)) if any(row[i] for row in rows[1:])]
@@ -175,7 +173,7 @@ def _figure(finding: Finding) -> str:
     """The figure that decided, with its interval."""
     ours = finding.ours
     if ours is None:
-        return "not run"
+        return finding.verdict
     mean = _number(ours.mean, finding.unit)
     if ours.n == 1:
         return f"{mean} {finding.unit}, n = 1"

@@ -58,7 +58,7 @@ class Finding:
 @dataclass(frozen=True)
 class Findings:
     """One experiment at one scale, which can show what `note` says; `drawings` are the plots of it, `sets`
-    what was trained on, each with its fingerprint.
+    what was trained on, each with its fingerprint. `as_published`: the networks are those of the paper.
 
     `planned` runs were fixed before the first; intervals have the `confidence` that is left after `looks`,
     the times that a number was planned. `diverged` are the runs that came to nothing.
@@ -81,11 +81,12 @@ class Findings:
     commits: tuple[str, ...] = ()
     seconds: float = 0.0
     sets: tuple[str, ...] = ()
+    as_published: bool = False
 
     @property
     def is_run(self) -> bool:
-        """Has anything been found out?"""
-        return any(finding.ours is not None for finding in self.findings)
+        """Has anything been found out, be it that networks diverge?"""
+        return bool(self.diverged) or any(finding.ours is not None for finding in self.findings)
 
     @property
     def metrics(self) -> tuple[str, ...]:

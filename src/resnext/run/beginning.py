@@ -119,13 +119,15 @@ def check_same_run(folder: RunFolder, order: Order, splits: Splits) -> None:
             + "\n".join(differences)
             + "\nGive the command that it was started with, or another --name"
         )
-    epochs = sum("val_loss" in record for record in folder.metrics())
-    if longer and folder.is_finished() and epochs < (recipe.epochs or 0):
-        raise RunError(
-            f"{folder.path}: ended early, after epoch {epochs} of {recipe.epochs}, for training.patience "
-            f"{recipe.training.patience}: a larger --epochs would change nothing. Start another run from it "
-            f"with --weights {folder.path}"
-        )
+    if longer and folder.is_finished() and (patience := recipe.training.patience):
+        epochs = sum("val_loss" in record for record in folder.metrics())
+        best = folder.read_json("result.json")["metrics"]["best_epoch"]
+        if epochs - best >= patience:
+            raise RunError(
+                f"{folder.path}: ended after epoch {epochs}, {patience} epochs after its best one, as "
+                "training.patience says: a larger --epochs would change nothing. Start another run from it "
+                f"with --weights {folder.path}"
+            )
     if longer:
         folder.log(f"lengthened from {recipe.epochs} to {order.recipe.epochs} epochs")
         folder.reopen()  # first: a result that is not of its recipe would count as the end
