@@ -46,6 +46,10 @@ def run(state: State, settings: TrainingSettings = SETTINGS) -> list[Any]:
     return list(fit(state, batches(state.step), settings, PER_EPOCH, STEPS))
 
 
+def save(state: State, path: Path, extra: dict[str, Any]) -> None:
+    checkpoints.write(checkpoints.take(state, extra), path)
+
+
 def test_it_learns_and_tells() -> None:
     records = run(State(network(), SETTINGS))
     assert [r.step for r in records] == list(range(1, STEPS + 1))
@@ -152,7 +156,7 @@ def test_going_on_from_a_checkpoint_changes_no_bit(stop: int, optimiser: str, tm
     first = State(network(), settings)
     for _ in islice(fit(first, batches(), settings, PER_EPOCH, STEPS), stop):
         pass
-    checkpoints.save(first, tmp_path / "last.safetensors", {"best": 1.5})
+    save(first, tmp_path / "last.safetensors", {"best": 1.5})
     second = State(nn.Sequential(*network().children()), settings)
     assert checkpoints.load(second, tmp_path / "last.safetensors") == {"best": 1.5}
     assert [r.loss.item() for r in run(second, settings)] == losses[stop:]
@@ -163,7 +167,7 @@ def test_going_on_from_a_checkpoint_changes_no_bit(stop: int, optimiser: str, tm
 
 def test_damaged_and_foreign_checkpoints_are_refused(tmp_path: Path) -> None:
     state, path = State(network(), SETTINGS), tmp_path / "last.safetensors"
-    checkpoints.save(state, path, {})
+    save(state, path, {})
     whole = path.read_bytes()
     for size in (0, 7, 100, len(whole) // 2, len(whole) - 1):
         path.write_bytes(whole[:size])
@@ -178,7 +182,7 @@ def test_damaged_and_foreign_checkpoints_are_refused(tmp_path: Path) -> None:
 
 def test_a_failed_save_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     state, path = State(network(), SETTINGS), tmp_path / "last.safetensors"
-    checkpoints.save(state, path, {})
+    save(state, path, {})
     checkpoints.rotate(path, tmp_path / "previous.safetensors")
     before = path.read_bytes()
 
@@ -188,7 +192,7 @@ def test_a_failed_save_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr(checkpoints, "save_file", full)
     with pytest.raises(OSError, match="No space left"):
-        checkpoints.save(state, path, {})
+        save(state, path, {})
     assert path.read_bytes() == before
     assert {p.name for p in tmp_path.iterdir()} == {"last.safetensors", "previous.safetensors"}
 
@@ -244,7 +248,7 @@ def test_the_checkpoint_before_the_last_is_kept(tmp_path: Path) -> None:
     assert not previous.exists()
     for _ in islice(fit(state, batches(), SETTINGS, PER_EPOCH, STEPS), 3):
         checkpoints.rotate(last, previous)
-        checkpoints.save(state, last, {})
+        save(state, last, {})
     fresh = State(network(), SETTINGS)
     for path, step in ((last, 3), (previous, 2)):
         checkpoints.load(fresh, path)
@@ -256,7 +260,7 @@ def test_a_disk_that_fills_up_leaves_the_old_checkpoint(
     culprit: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     state, path = State(network(), SETTINGS), tmp_path / "last.safetensors"
-    checkpoints.save(state, path, {"best": 1})
+    save(state, path, {"best": 1})
     before = path.read_bytes()
 
     def full(*_: Any, **__: Any) -> None:
@@ -265,10 +269,10 @@ def test_a_disk_that_fills_up_leaves_the_old_checkpoint(
     with monkeypatch.context() as patch:
         patch.setattr(checkpoints if culprit == "save_file" else os, culprit, full)
         with pytest.raises(OSError, match="No space left"):
-            checkpoints.save(state, path, {"best": 2})
+            save(state, path, {"best": 2})
     assert path.read_bytes() == before
     assert checkpoints.load(State(network(), SETTINGS), path) == {"best": 1}
-    checkpoints.save(state, path, {"best": 2})  # what was left aside is in nobody's way
+    save(state, path, {"best": 2})  # what was left aside is in nobody's way
     assert checkpoints.load(State(network(), SETTINGS), path) == {"best": 2}
 
 

@@ -94,6 +94,8 @@ def evaluate(options: Evaluate) -> None:
     scores = evaluation.scores
     console = Console(highlight=False)
     console.print(f"{scores.count:,} pictures of {evaluation.split}")
+    if evaluation.split == "all":
+        print("note: these are all there are; what was trained on among them flatters", file=sys.stderr)
     console.print(f"top-1 {100 - scores.top1_error:.2f} %  (error {scores.top1_error:.2f} %)")
     if scores.top5_error is not None:
         console.print(f"top-5 {100 - scores.top5_error:.2f} %  (error {scores.top5_error:.2f} %)")

@@ -79,11 +79,6 @@ def write(snapshot: Snapshot, path: Path) -> None:
     _sync_folder(path.parent)
 
 
-def save(state: State, path: Path, extra: dict[str, Any]) -> None:
-    """`take` and `write` at once."""
-    write(take(state, extra), path)
-
-
 def load(state: State, path: Path) -> dict[str, Any]:
     """Fill `state` from `path`; returns `extra`.
 
