@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,8 @@ from resnext.models import Network
 
 #: Bytes of a float32 value.
 VALUE_BYTES = 4
+#: Networks whose counts are kept: one takes tens of milliseconds, and tables ask for the same ones again.
+LARGEST_CACHE = 1024
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ def count_cost(arch: Architecture, size_px: int | None = None) -> Cost:
     return sum_costs(part.cost for part in count_parts(arch, size_px))
 
 
+@lru_cache(LARGEST_CACHE)
 def count_parts(arch: Architecture, size_px: int | None = None) -> tuple[Part, ...]:
     """The cost of each part of `arch`, from input to output; the sum is that of the whole."""
     size_px = size_px or USUAL_PX[arch.stem]

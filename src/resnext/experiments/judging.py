@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cache
 from itertools import chain
 from statistics import mean
 
 from resnext.arch import Architecture
-from resnext.cost import Cost, count_cost
+from resnext.cost import count_cost
 from resnext.experiments.ledger import DIVERGED, Ledger, Line, figures, timed_figures
 from resnext.experiments.study import Experiment, Scale, Study, Trained
 from resnext.results import STEP_RATIO, Arm, Findings, interval
@@ -131,13 +130,8 @@ def _cost(study: Study, arm: Trained, lines: Sequence[Line], timed: bool) -> tup
             return line["cost"]["params"], line["cost"]["macs"]
     if not timed or study.clock is None:
         return None, None
-    cost = _counted(arm.model, study.clock.size_px)
+    cost = count_cost(Architecture.from_name(arm.model), study.clock.size_px)
     return cost.params, cost.macs
-
-
-@cache
-def _counted(model: str, size_px: int) -> Cost:
-    return count_cost(Architecture.from_name(model), size_px)
 
 
 def _mean_curve(curves: Sequence[Sequence[dict[str, float]]]) -> tuple[dict[str, float], ...]:
