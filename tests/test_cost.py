@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from resnext.arch import BOTTLENECKS, SHORTCUTS, Architecture
 from resnext.cost import count_cost, count_parts
@@ -29,26 +30,29 @@ def test_published_counts(row: dict[str, Any]) -> None:
         assert f"{cost.macs / 1e9:.{decimals}f}" == row["gmacs"]
 
 
-def test_counts_are_those_of_a_real_pass() -> None:
-    """By hand for one block's worth: every convolution's outputs times its inputs per output."""
-    arch = Architecture.from_name("resnext11_4x4d+template=16", 7)
-    network, macs, activations, values = create(arch).eval(), 0, 0, 0
+@pytest.mark.parametrize("transform", BOTTLENECKS)
+def test_counts_are_those_of_a_real_pass(transform: str) -> None:
+    """Multiply-adds by torch's own counter, which sees the operations themselves."""
+    paths = "1x16d" if transform == "separable" else "4x4d"
+    arch = Architecture.from_name(f"resnext11_{paths}+template=16+transform={transform}", 7)
+    network, activations, values = create(arch).eval(), 0, 0
 
     def count(module: torch.nn.Module, inputs: Any, output: torch.Tensor) -> None:
-        nonlocal macs, activations, values
-        weight = module.weight
-        weights = sum(p.numel() for p in module.parameters())
-        values += inputs[0].numel() + output.numel() + weights
-        macs += output.numel() * weight[0].numel()  # type: ignore[operator,index,union-attr]
-        activations += output.numel() if weight.dim() == 4 else 0  # type: ignore[operator,union-attr]
+        nonlocal activations, values
+        values += inputs[0].numel() + output.numel() + sum(p.numel() for p in module.parameters())
+        activations += output.numel() if output.dim() == 4 else 0
 
     for module in network.modules():
         if isinstance(module, torch.nn.Conv2d | torch.nn.Linear):
             module.register_forward_hook(count)
-    with torch.no_grad():
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
         network(torch.zeros(1, 3, 20, 20))
     cost = count_cost(arch, 20)
-    assert (cost.macs, cost.activations, cost.bytes) == (macs, activations, 4 * values)
+    assert (2 * cost.macs, cost.activations, cost.bytes) == (
+        counter.get_total_flops(),
+        activations,
+        4 * values,
+    )
     assert cost.params == sum(p.numel() for p in network.parameters())
 
 

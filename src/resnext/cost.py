@@ -1,7 +1,8 @@
-"""What a network costs, counted from one pass on the meta device: nothing is computed."""
+"""What a network costs, counted from one pass of no pictures: nothing is computed."""
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass
@@ -9,7 +10,6 @@ from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from resnext.arch import USUAL_PX, Architecture
 from resnext.models import Network
@@ -58,9 +58,8 @@ def count_cost(arch: Architecture, size_px: int | None = None) -> Cost:
 def count_parts(arch: Architecture, size_px: int | None = None) -> tuple[Part, ...]:
     """The cost of each part of `arch`, from input to output; the sum is that of the whole."""
     size_px = size_px or USUAL_PX[arch.stem]
-    with torch.device("meta"):
-        network = Network(arch).eval()
-        pictures = torch.empty(1, arch.in_channels, size_px, size_px)
+    network = _without_values(arch)
+    macs: dict[str, int] = defaultdict(int)
     activations: dict[str, int] = defaultdict(int)
     bytes_moved: dict[str, int] = defaultdict(int)
     outputs: dict[str, tuple[int, int, int]] = {}
@@ -70,10 +69,12 @@ def count_parts(arch: Architecture, size_px: int | None = None) -> tuple[Part, .
 
         def add(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
             if isinstance(module, nn.Conv2d | nn.Linear):
-                values = inputs[0].numel() + output.numel() + sum(p.numel() for p in module.parameters())
+                each = module.weight.numel() // len(module.weight)  # products that make one output
+                macs[part] += _count(output) * each
+                values = _count(inputs[0]) + _count(output) + sum(p.numel() for p in module.parameters())
                 bytes_moved[part] += VALUE_BYTES * values
             if isinstance(module, nn.Conv2d):
-                activations[part] += output.numel()
+                activations[part] += _count(output)
             if output.dim() > 0:  # where there is no shortcut, a bare 0 stands for it
                 channels, height, width = (*output.shape[1:], 1, 1)[:3]
                 outputs[part] = channels, height, width  # the last one is the part's own
@@ -85,18 +86,13 @@ def count_parts(arch: Architecture, size_px: int | None = None) -> tuple[Part, .
         if is_stage or name in ("", "dropout"):
             continue  # no part of its own
         watch(name, module)
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        network(pictures)
+    with torch.no_grad():
+        network(torch.empty(0, arch.in_channels, size_px, size_px))
     params: dict[str, int] = defaultdict(int)
     for name, parameter in network.named_parameters():
         params[_part_of(name)] += parameter.numel()
-    flops: dict[str, int] = defaultdict(int)
-    for name, counts in counter.get_flop_counts().items():
-        inside = name.removeprefix("Network.")
-        if name != inside and _is_part(inside):
-            flops[_part_of(inside)] += sum(counts.values())
     return tuple(
-        Part(name, outputs[name], Cost(params[name], flops[name] // 2, activations[name], bytes_moved[name]))
+        Part(name, outputs[name], Cost(params[name], macs[name], activations[name], bytes_moved[name]))
         for name in outputs
     )
 
@@ -106,14 +102,29 @@ def sum_costs(costs: Iterable[Cost]) -> Cost:
     return sum(costs, start=Cost(0, 0, 0, 0))
 
 
+def _without_values(arch: Architecture) -> Network:
+    """The network, whose parameters are whatever stands in memory that is never touched.
+
+    On the meta device a pass would do as well, but for the second that torch needs to import what it takes.
+    """
+    with torch.device("meta"):
+        network = Network(arch).eval()
+    for module in network.modules():
+        for name, parameter in module.named_parameters(recurse=False):
+            setattr(module, name, nn.Parameter(torch.empty(parameter.shape)))
+        for name, buffer in module.named_buffers(recurse=False):
+            setattr(module, name, torch.empty(buffer.shape, dtype=buffer.dtype))
+    return network
+
+
+def _count(values: Tensor) -> int:
+    """Values of each picture of a batch, be it empty."""
+    return math.prod(values.shape[1:])
+
+
 def _part_of(module: str) -> str:
     """The part that a module, or a parameter, belongs to by its name."""
     first, *rest = module.split(".")
     if first.startswith("layer"):
         return ".".join([first, *rest[:1]])
     return "head" if first in ("avgpool", "fc") else "stem"
-
-
-def _is_part(module: str) -> bool:
-    """Is it one of the modules whose counts add up to the network's?"""
-    return module in ("conv1", "fc") or (module.startswith("layer") and module.count(".") == 1)
