@@ -95,7 +95,7 @@ def find_run(order: Order) -> RunFolder | None:
 def check_same_run(folder: RunFolder, order: Order, splits: Splits) -> None:
     """Raises `RunError` with the differences where `order` is not the run in `folder`.
 
-    More epochs than the run has are no difference: they lengthen it.
+    More epochs than the run has are no difference: they lengthen it, unless its patience was at an end.
     """
     recipe, about = folder.recipe(), folder.read_json("data.json")
     longer = order.recipe.epochs is not None and order.recipe.epochs > (recipe.epochs or 0)
