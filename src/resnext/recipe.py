@@ -6,6 +6,7 @@ Standard library only, so that help is quick. None means: chosen from the data a
 from __future__ import annotations
 
 import difflib
+import functools
 import math
 import tomllib
 import types
@@ -312,13 +313,14 @@ def override(recipe: Recipe, **changes: Any) -> Recipe:
     return set_fields(recipe, {name.replace("__", "."): value for name, value in changes.items()})
 
 
-def dotted_names(kind: Any = Recipe, prefix: str = "") -> list[str]:
+@functools.cache
+def dotted_names(kind: Any = Recipe, prefix: str = "") -> tuple[str, ...]:
     """The dotted names of all fields."""
-    names = []
+    names: list[str] = []
     for name, hint in typing.get_type_hints(kind).items():
         nested = is_dataclass(hint)
-        names += dotted_names(hint, f"{prefix}{name}.") if nested else [prefix + name]
-    return names
+        names += dotted_names(hint, f"{prefix}{name}.") if nested else (prefix + name,)
+    return tuple(names)
 
 
 def _replace(target: Any, values: dict[str, Any], prefix: str) -> Any:

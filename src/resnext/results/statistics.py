@@ -32,13 +32,13 @@ class Interval:
 
 def interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
     """The interval of the mean of `values`, at least one."""
-    from scipy.stats import t
+    from scipy.special import stdtrit  # scipy.stats takes a second and a half to import
 
     n, mean = len(values), float(np.mean(values))
     if n == 1:
         return Interval(mean, math.nan, 1, -math.inf, math.inf, confidence)
     deviation = float(np.std(values, ddof=1))
-    reach = float(t.ppf((1 + confidence) / 2, n - 1)) * deviation / math.sqrt(n)
+    reach = float(stdtrit(n - 1, (1 + confidence) / 2)) * deviation / math.sqrt(n)
     return Interval(mean, deviation, n, mean - reach, mean + reach, confidence)
 
 
@@ -50,12 +50,12 @@ def runs_to_resolve(
 
     None where `MOST_RUNS` would not do, or nothing is known of their deviation.
     """
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
     if not deviation >= 0 or distance <= 0:
         return None
     n = np.arange(2, MOST_RUNS + 1)
-    reach = t.ppf((1 + confidence) / 2, n - 1) + t.ppf(power, n - 1)
+    reach = stdtrit(n - 1, (1 + confidence) / 2) + stdtrit(n - 1, power)
     enough = reach * deviation / np.sqrt(n) < distance
     return int(n[enough.argmax()]) if enough.any() else None
 
