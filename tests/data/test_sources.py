@@ -327,6 +327,22 @@ def test_tables_whose_labels_cannot_be_used(tmp_path: Path) -> None:
         read_splits(str(tmp_path / "t.txt"))
 
 
+def test_a_split_without_labels_is_left_out_and_told_of(tmp_path: Path) -> None:
+    """As the hub has ImageNet: the labels of its test pictures are kept back, and -1."""
+    names = {"huggingface": json.dumps({"info": {"features": {"label": {"names": ["a", "b"]}}}})}
+    for split, labels in (("train", [0, 1] * 10), ("val", [0, 1] * 2), ("test", [-1] * 4)):
+        table = pa.table({"image": [b"x"] * len(labels), "label": labels}).replace_schema_metadata(names)
+        pq.write_table(table, tmp_path / f"{split}.parquet")
+    splits = read_splits(str(tmp_path))
+    assert (len(splits.train), len(splits.val), splits.test) == (20, 4, None)
+    assert splits.notes == ("left out test, whose pictures have no labels",)
+    assert read_split(str(tmp_path), ("a", "b"))[0] == "val"
+    with pytest.raises(DataError, match="no test split; found train, val"):
+        read_split(str(tmp_path), ("a", "b"), "test")
+    with pytest.raises(DataError, match="not one picture has a label"):
+        read_splits(str(tmp_path / "test.parquet"))
+
+
 def test_whole_number_labels_are_names_too(tmp_path: Path) -> None:
     values = [10, 9, 100] * 10
     pq.write_table(pa.table({"img": [b"x"] * 30, "label": values}), tmp_path / "t.parquet")

@@ -22,6 +22,7 @@ from resnext.design import (
     latency,
     sample_networks,
 )
+from resnext.design.space import WIDE, WIDTHS
 from resnext.timing import Timing
 
 RESNET50 = Architecture.from_name("resnet50")
@@ -38,6 +39,18 @@ def test_the_widths_of_table_2() -> None:
     assert widths == TABLE_2
     assert found[0].arch == RESNET50
     assert found[0].deviation == 0
+
+
+def test_a_block_wider_than_all_that_are_looked_at_is_no_nearest() -> None:
+    """One path like those of the paper's CIFAR network has 222 channels."""
+    like = Architecture.from_name("resnext29_8x64d", 10)
+    budget = Budget(block_params=int(Space(like, frozenset()).block_params[0]))
+    wide = Space(like, frozenset({"width"}), cardinalities=(1, 8), widths=WIDE)
+    assert [d.arch.base_width for d in design_networks(wide, budget)] == [222, 64]
+    with pytest.raises(
+        DesignError, match="with cardinality 1 the paths of a block like that are wider than 128"
+    ):
+        design_networks(replace(wide, widths=WIDTHS), budget)
 
 
 @pytest.mark.parametrize("transform", BOTTLENECKS)

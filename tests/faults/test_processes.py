@@ -21,6 +21,9 @@ import pytest
 from PIL import Image
 
 from resnext.cli import main
+from resnext.experiments import EXPERIMENTS, Ledger, Place, missing_jobs
+from resnext.results import read_lines
+from resnext.run.locks import hold
 
 #: One thread each, and what would make them a part of something larger taken away.
 ENVIRONMENT = {
@@ -270,6 +273,21 @@ def test_after_a_network_diverged_its_processes_train_another_together(tmp_path:
     assert [state["state"] for state in states] == ["failed", "finished"]
     line = json.loads((tmp_path / "runs" / "tame" / "result.json").read_text())
     assert line["device"].endswith(", 2 processes")
+
+
+def test_a_group_leaves_to_others_what_they_run(tmp_path: Path) -> None:
+    """Of two arms the group trains the one that no process outside it has."""
+    place = Place(runs=tmp_path / "runs", results=tmp_path / "results")
+    held, free = missing_jobs([EXPERIMENTS["cardinality"]], "miniature", 1, Ledger([]), place)
+    words = ["-m", "resnext", "experiments", "run", "cardinality", "--scale", "miniature", "--seeds", "1"]
+    words += ["--runs", str(place.runs), "--results", str(place.results), "--device", "cpu"]
+    (place.runs / "locks").mkdir(parents=True)
+    with hold(place.runs / "locks" / held.name):
+        said = [ends(process, 0) for process in by_hand((0, 1), 2, lambda _: words).values()]
+    assert "1 left: another process runs them" in said[0]
+    lines = read_lines(place.results / "miniature.jsonl")
+    assert [line["arm"] for line in lines if line["kind"] == "train"] == [free.text.split(", ")[1]]
+    assert [path.name for path in place.runs.iterdir() if path.name not in ("locks", "sets")] == [free.name]
 
 
 def test_processes_that_were_not_started_alike_are_named(tmp_path: Path) -> None:

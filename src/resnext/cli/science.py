@@ -70,9 +70,9 @@ def _watch(events: Iterator[api.Begun | api.Moved | api.Ended]) -> list[api.Ende
     try:
         for event in events:
             match event:
-                case api.Begun(job, number, total):
+                case api.Begun(job, number, total, warning):
                     progress.close()
-                    print(f"{number}/{total} {job.text}", flush=True)
+                    print(f"{number}/{total} {job.text}" + (warning and f"; {warning}"), flush=True)
                     progress = Progress("running")
                 case api.Moved(done, total):
                     progress.update(done, total)

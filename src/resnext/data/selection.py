@@ -74,7 +74,8 @@ def _largest(train: Pictures, keep: frozenset[str], others: int, data: str) -> f
     if lacking := sorted(keep - set(train.classes)):
         raise DataError(
             f"{data}: has no class {lacking[0]!r}, one of {len(lacking)} to keep that it lacks; "
-            f"its classes are called like {train.classes[0]!r}"
+            f"its classes are called like {train.classes[0]!r}. Where they are folders, link it there from "
+            "the set that has it"
         )
     counts = np.bincount(train.labels, minlength=len(train.classes))
     ranked = sorted(range(len(counts)), key=lambda i: (-counts[i], train.classes[i]))

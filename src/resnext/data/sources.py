@@ -36,8 +36,10 @@ def read_splits(data: str) -> Splits:
     """
     if is_index(Path(data)):
         return read_index(Path(data))
-    parts = read_parts(data)
+    found = _find_parts(data)
+    parts = _labelled(found, data)
     notes = [STREAM_NOTE] if any(part.window for part in parts.values()) else []
+    notes += [f"left out {name}, whose pictures have no labels" for name in found.keys() - parts.keys()]
     if None not in parts and (others := _beside_splits(Path(data))):
         names = readable(f"{', '.join(others[:5])}{'...' * (len(others) > 5)}")
         notes.append(f"left out, since its name is of no split, what lies in {names}")
@@ -105,7 +107,18 @@ def read_split(
 
 
 def read_parts(data: str) -> dict[str | None, Pictures]:
-    """Splits by name, or everything under None; each with the classes it shows."""
+    """Splits by name, or everything under None; each with the classes it shows. Splits without labels are
+    left out. Raises `DataError`."""
+    return _labelled(_find_parts(data), data)
+
+
+def _labelled(parts: dict[str | None, Pictures], data: str) -> dict[str | None, Pictures]:
+    if kept := {name: part for name, part in parts.items() if part.classes}:
+        return kept
+    raise DataError(f"{data}: not one picture has a label; all are -1")
+
+
+def _find_parts(data: str) -> dict[str | None, Pictures]:
     if data == "digits":
         return _read_digits()
     if hub.reads(data):

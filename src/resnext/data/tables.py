@@ -114,12 +114,16 @@ def _unique(keys: list[str | None], path: Path) -> list[str]:
 
 
 def label_column(table: pa.Table, name: str, path: Path) -> tuple[Labels, tuple[str, ...]]:
+    """Each row's place among the classes, and these; no classes where all rows are unlabelled, which the hub
+    writes as -1."""
     column = table[name]
     values = column.to_pylist()
     if unlabelled := sum(value is None or value == "" for value in values):
         raise DataError(f"{path}: column {name} has {unlabelled} rows without a label")
     names = _feature_names(table, name, path)
     if names is not None and pa.types.is_integer(column.type):
+        if set(values) == {-1}:
+            return np.array(values, dtype=np.int64), ()
         if outside := [v for v in values if not 0 <= v < len(names)]:
             raise DataError(f"{path}: label {outside[0]} is not one of the {len(names)} named classes")
         words = [names[v] for v in values]

@@ -110,12 +110,18 @@ def _design(space: Space, place: int | np.int64, deviations: NDArray[np.float64]
 
 
 def _like(space: Space, block_params: int) -> list[Design]:
-    """For each cardinality the width whose block is nearest (paper, table 2)."""
+    """For each cardinality the width whose block is nearest (paper, table 2). Raises `DesignError` where that
+    is beyond the widths looked at."""
     off = np.abs(space.block_params / block_params - 1)
     found = []
     for cardinality in np.unique(space.pairs[:, 0]):
         own = np.flatnonzero(space.pairs[:, 0] == cardinality)
         best = own[np.argmin(off[own])]
+        if "width" in space.vary and best == own[-1] and space.block_params[best] < block_params:
+            raise DesignError(
+                f"with cardinality {cardinality} the paths of a block like that are wider than "
+                f"{space.pairs[best, 1]}, the widest looked at"
+            )
         for depth in range(len(space.depths)):
             place = depth, int(best)
             found.append(Design(space.member(*place), space.cost(*place), float(off[best])))

@@ -16,6 +16,8 @@ from resnext.cost import Cost, count_parts
 Dimension = Literal["cardinality", "width", "depth"]
 #: What cardinality and width range over where they may vary.
 CARDINALITIES, WIDTHS = range(1, 65), range(1, 129)
+#: What width ranges over where one is looked for that is like all paths of another network.
+WIDE = range(1, 2049)
 #: The measures of `Cost` that members are counted in, in this order.
 MEASURES = ("params", "macs", "activations", "bytes")
 
@@ -34,6 +36,7 @@ class Space:
     size_px: int | None = None
     cardinalities: tuple[int, ...] | None = None
     """Instead of all; they vary then."""
+    widths: Iterable[int] = WIDTHS
 
     @cached_property
     def depths(self) -> tuple[tuple[int, ...], ...]:
@@ -53,7 +56,7 @@ class Space:
             cardinalities = self.cardinalities
         elif "cardinality" in self.vary:
             cardinalities = CARDINALITIES
-        widths: Iterable[int] = WIDTHS if "width" in self.vary else [base.base_width]
+        widths: Iterable[int] = self.widths if "width" in self.vary else [base.base_width]
         allowed = [(c, d) for c in cardinalities for d in widths if self._allows(c)]
         return np.array(allowed, dtype=np.int64).reshape(-1, 2)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from statistics import median
+from typing import Literal
 
 from resnext.experiments.jobs import CannotTime, Job, Moved, Place, Timing, Training
 from resnext.experiments.ledger import PLAN, Ledger, Line, figures, step_times
@@ -13,16 +14,17 @@ from resnext.experiments.study import Experiment, Scale
 from resnext.machine import device_name, find_machine
 from resnext.results import ERROR, append, stamp
 from resnext.run.locks import hold
-from resnext.training.distribution import count_processes, is_launched, leads, local_rank
+from resnext.training.distribution import count_processes, join, leads, local_rank
 
 
 @dataclass(frozen=True)
 class Begun:
-    """A job begins, the `number`-th of `total`."""
+    """A job begins, the `number`-th of `total`; `warning` tells what could not be seen to before."""
 
     job: Job
     number: int
     total: int
+    warning: str = ""
 
 
 @dataclass(frozen=True)
@@ -104,20 +106,18 @@ def _planned_jobs(experiment: Experiment, scale: Scale, seeds: int | None, ledge
 def run_jobs(jobs: Sequence[Job], place: Place) -> Iterator[Begun | Moved | Ended]:
     """Run `jobs` one after the other, and append the line of each to the results of its scale.
 
-    Processes that are given the same jobs share them: what another one runs, or has run, is left to it, and
-    nothing is timed beside a training. A network that diverges or cannot be timed ends its job, and the
-    others go on. Raises what `resnext.run.train` does otherwise; what was stopped goes on when it is run
-    again.
+    Processes that are given the same jobs share them, as do groups of processes that train together: what
+    another one runs, or has run, is left to it, and nothing is timed beside a training. A network that
+    diverges or cannot be timed ends its job, and the others go on. Raises what `resnext.run.train` does
+    otherwise; what was stopped goes on when it is run again.
     """
-    device = _device(place)
     for number, job in enumerate(jobs, start=1):
-        with _claimed(job, place) as is_ours:
-            ledger = Ledger.read(place.results)
-            if not is_ours or job.is_done(ledger, device):
+        with _claimed(job, place) as warning:
+            if warning is None:
                 continue
-            yield Begun(job, number, len(jobs))
+            yield Begun(job, number, len(jobs), warning)
             try:
-                line = yield from job.run(place, ledger)
+                line = yield from job.run(place, Ledger.read(place.results))
             except CannotTime as error:
                 yield Ended(job, None, str(error))
                 continue
@@ -127,22 +127,34 @@ def run_jobs(jobs: Sequence[Job], place: Place) -> Iterator[Begun | Moved | Ende
 
 
 @contextmanager
-def _claimed(job: Job, place: Place) -> Iterator[bool]:
-    """Keep the job from other processes while entered; False where one of them has it, or where steps cannot
-    be timed because another one trains here. Processes that train together take the same job."""
-    if is_launched():
-        yield True
-        return
-    locks = place.runs / "locks"
-    locks.mkdir(parents=True, exist_ok=True)
+def _claimed(job: Job, place: Place) -> Iterator[str | None]:
+    """Keep the job from others while entered. What is given is None where one of them has or had it, or where
+    steps cannot be timed because another one trains here; else a warning, if there is one.
+
+    Of processes that train together the leader takes the job for all; what is timed, for itself.
+    """
     with ExitStack() as held:
-        try:
-            held.enter_context(hold(locks / job.name))
-            held.enter_context(hold(locks / "machine", "alone" if isinstance(job, Timing) else "together"))
-        except BlockingIOError:
-            yield False
-            return
-        yield True
+
+        def take() -> str | None:
+            locks = place.runs / "locks"
+            locks.mkdir(parents=True, exist_ok=True)
+            beside: Literal["alone", "together"] = "alone" if isinstance(job, Timing) else "together"
+            try:
+                problem = held.enter_context(hold(locks / job.name))
+                held.enter_context(hold(locks / "machine", beside))
+            except BlockingIOError:
+                return None
+            if job.is_done(Ledger.read(place.results), _device(place)):
+                return None
+            return problem and f"{problem}: start no second process beside this one"
+
+        if isinstance(job, Timing):
+            taken = take() if leads() else None
+        else:
+            with join() as group:
+                group.compare({"next run": job.text})
+                taken = group.share(take)
+        yield taken
 
 
 def tell_cost(jobs: Sequence[Job], ledger: Ledger, place: Place) -> str:

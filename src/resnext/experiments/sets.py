@@ -55,11 +55,14 @@ SETS: dict[str, KnownSet | PartOf] = {
     ),
     "tiny-imagenet-40": PartOf("tiny-imagenet", 9_000, 40),
     "tiny-imagenet-200": PartOf("tiny-imagenet", 45_000, 40, others=160),
-    "imagenet": KnownSet(1_281_167, 1000, "ImageNet-1K: folders train/ and val/ of one folder a class"),
+    "imagenet": KnownSet(
+        1_281_167, 1000, "ImageNet-1K: folders train/ and val/ of one folder a class, or their .index"
+    ),
     "imagenet5k": KnownSet(
         6_800_000,
         5000,
-        "ImageNet-5K: `resnext select IMAGENET22K imagenet5k --like IMAGENET1K --others 4000 --judged val`",
+        "ImageNet-5K: "
+        "`resnext select IMAGENET22K data/imagenet5k --like IMAGENET1K --others 4000 --judged val`",
     ),
 }
 
@@ -73,8 +76,8 @@ def classes_of(name: str) -> int:
 
 
 def where_is(name: str, root: Path, made: Path) -> str:
-    """The set called `name` as DATA: what lies in `root` under its name; or in `made`, where it is or will
-    be, under a name that tells what it was made of.
+    """The set called `name` as DATA: what lies in `root` under its name, or its index; or in `made`, where it
+    is or will be, under a name that tells what it was made of.
 
     Raises `DataError` with what to put where.
     """
@@ -84,12 +87,13 @@ def where_is(name: str, root: Path, made: Path) -> str:
     if isinstance(known, PartOf):
         made_of = f"{known} {fingerprint(read_splits(where_is(known.whole, root, made)))}"
         return str(made / f"{name}-{hashlib.sha256(made_of.encode()).hexdigest()[:8]}")
-    if not (root / name).exists():
+    found = [place for place in (root / name, root / f"{name}.index") if place.exists()]
+    if not found:
         raise DataError(
             f"{root / name}: is not there. The experiment needs {known.what}; put or link it there, "
             "or say with --data which folder holds such sets. With --scale miniature it needs none"
         )
-    return str(root / name)
+    return str(found[0])
 
 
 def find_set(name: str, root: Path, made: Path) -> str:

@@ -7,6 +7,7 @@ who does not answer is named within a minute. Nothing here knows networks or dat
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import socket
@@ -32,6 +33,7 @@ T = TypeVar("T")
 
 #: A process that lives may take so long over its part of a step: reading, compiling.
 STEP_TIMEOUT = timedelta(minutes=30)
+_numbers = itertools.count()  # of the groups that this process joins, one after the other, as its peers do
 
 
 class PeersDiffer(Exception):
@@ -115,7 +117,7 @@ class Together(Group):
         self.local_size = int(
             environment.get("LOCAL_WORLD_SIZE", environment.get("SLURM_NTASKS_PER_NODE", 1))
         )
-        self._shared = 0
+        self._shared, self._number = 0, next(_numbers)
         self._facts: list[dict[str, str]] = []
         self._store = self._connect(serve=True)
         self._pulse = Pulse(self.rank, self.size, self._connect(), lambda who: self.on_loss(who))
@@ -134,8 +136,11 @@ class Together(Group):
         elif dist.is_initialized():
             self.agree()  # the leader's store is everybody's: nobody leaves before the others are done
         self._pulse.stop()
-        if ends_alike and dist.is_initialized():
-            dist.destroy_process_group()
+        if ends_alike:
+            if dist.is_initialized():
+                dist.destroy_process_group()
+            # The leader's store serves as long as anything holds it; a group after this one wants the port.
+            del self._store, self._pulse
 
     # Before the first step: through the store, so that who is missing can be named
 
@@ -157,7 +162,10 @@ class Together(Group):
                 f"rank {self.rank} ({socket.gethostname()}): rank 0 at {host}:{port} cannot be reached "
                 f"({reason}). Is it started, and the port open?"
             ) from None
-        return PrefixStore(f"resnext/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
+        # What is left of an earlier group of these processes would pass for a peer's answer, or its pulse.
+        return PrefixStore(
+            f"resnext/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}/{self._number}", store
+        )
 
     def compare(self, facts: dict[str, str]) -> None:
         own = {"host": socket.gethostname()} | facts
