@@ -106,6 +106,20 @@ def test_its_figures_are_those_of_evaluation(run: api.Run, data: Path) -> None:
     assert np.trace(account.confusion) == account.right.sum()
 
 
+def test_a_picture_is_shown_only_where_one_alone_is_called_so(
+    run: api.Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As keys of tables may stand twice, which picture was meant nobody knows."""
+    account = Account.read(run.folder)
+    pictures = account._pictures()
+    assert pictures is not None
+    key, twice = pictures.keys[0], pictures.keys[1]
+    assert account._thumbnails([key, twice]).keys() == {key, twice}
+    pictures.keys = [*pictures.keys[:2], twice, *pictures.keys[3:]]
+    monkeypatch.setattr(Account, "_pictures", lambda _: pictures)
+    assert account._thumbnails([key, twice]).keys() == {key}
+
+
 def test_without_a_test_split_figures_are_called_optimistic(data: Path, tmp_path: Path) -> None:
     shutil.copytree(data, tmp_path / "data", ignore=shutil.ignore_patterns("test"))
     run = api.train(tmp_path / "data", RECIPE, name="x", runs=tmp_path)

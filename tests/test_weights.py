@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,15 @@ from safetensors.torch import load_file, save_file
 from resnext.arch import Architecture
 from resnext.contract import Contract, Input, Provenance, Resize
 from resnext.models import create
-from resnext.weights import WeightsError, fill, read_weights, start_from, write_hub_folder
+from resnext.weights import (
+    WeightsError,
+    fill,
+    read_tensors,
+    read_weights,
+    start_from,
+    weights_contract,
+    write_hub_folder,
+)
 
 ARCH = Architecture.from_name("resnext11_4x4d+template=8", 3)
 CONTRACT = Contract(
@@ -128,6 +137,24 @@ def test_a_contract_of_other_classes_is_refused(folder: Path) -> None:
     (folder / "config.json").write_text(json.dumps(config))
     with pytest.raises(WeightsError, match=r"schema 9 was written by resnext 7\.0"):
         read_weights(folder)
+
+
+def test_weights_whose_contract_cannot_be_read_are_refused_with_a_new_head_too(
+    folder: Path, tmp_path: Path
+) -> None:
+    """It says how their pictures were prepared. Weights of others say nothing, and that is well."""
+    tensors, about = read_tensors(folder / "model.safetensors")
+    about["contract"]["schema"] = 9
+    save_file(tensors, tmp_path / "newer.safetensors", {"resnext": json.dumps(about)})
+    fresh = partial(start_from, ARCH, ("a", "b", "c"), seed=0, new_head=True)
+    for ask in (weights_contract, lambda path: fresh(path=path)):
+        with pytest.raises(WeightsError, match=r"newer\.safetensors: its contract cannot be read .*schema 9"):
+            ask(tmp_path / "newer.safetensors")
+    save_file(tensors, tmp_path / "others.safetensors")
+    assert weights_contract(tmp_path / "others.safetensors") is None
+    torch.save(tensors, tmp_path / "others.pth")
+    with pytest.raises(WeightsError, match=r"safetensors\.torch\.save_file"):
+        weights_contract(tmp_path / "others.pth")
 
 
 def test_others_may_read_what_is_shipped(folder: Path) -> None:

@@ -259,10 +259,10 @@ def _implied_stem(depth: int) -> str:
     return "cifar" if depth in CIFAR_DEPTHS else "imagenet"
 
 
-def implied_depths(transform: str, stem: str, deepest: int = 200) -> tuple[int, ...]:
-    """The depths up to `deepest` that say their numbers of blocks."""
+def implied_depths(transform: str, stem: str) -> tuple[int, ...]:
+    """The depths up to 200 that say their numbers of blocks."""
     depths = []
-    for depth in range(deepest + 1):
+    for depth in range(201):
         try:
             implied_blocks(depth, transform, stem)
         except ArchitectureError:

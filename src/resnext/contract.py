@@ -62,9 +62,14 @@ class Provenance:
     commit: str | None = None
 
     @property
+    def data_name(self) -> str:
+        """Name of the training data."""
+        return (self.data or "").rpartition(" ")[0]
+
+    @property
     def fingerprint(self) -> str | None:
         """Fingerprint of the training data."""
-        return self.data.split(" ")[-1] if self.data else None
+        return self.data.rpartition(" ")[2] if self.data else None
 
 
 @dataclass(frozen=True)

@@ -115,8 +115,8 @@ def room_on_device(machine: Machine, processes: int) -> int:
 
 
 def default_workers(machine: Machine, size_px: int, processes: int = 1) -> int:
-    """Decoding processes: none for small pictures or a CPU that has to compute as well, else the cores,
-    shared by `processes` that train on this machine."""
+    """Decoding processes of one of `processes` that train on this machine: for a GPU a share of the cores;
+    beside a CPU that has to compute as well one, or none for small pictures."""
     if not machine.is_gpu:
         return 0 if size_px <= 64 else 1
     return max(0, min(8, count_cores() // processes - 1))

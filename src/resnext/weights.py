@@ -144,7 +144,9 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], Any]:
     except FileNotFoundError:
         raise WeightsError(f"{path}: there is no such file") from None
     except (OSError, SafetensorError, ValueError) as error:
-        raise WeightsError(f"{path}: not a whole safetensors file ({error})") from None
+        pickled = ". Pickled weights: save their dict with safetensors.torch.save_file"
+        hint = pickled if path.suffix in (".pth", ".pt", ".bin", ".ckpt") else ""
+        raise WeightsError(f"{path}: not a whole safetensors file ({error}){hint}") from None
     return tensors, about
 
 
@@ -185,11 +187,9 @@ def start_from(
     """
     tensors, about = read_tensors(weights_file(path))
     network = create(arch, seed)
-    if not new_head and isinstance(about, dict) and len(classes) == len(tensors.get(HEAD[0], ())):
-        try:
-            had = Contract.from_json(about["contract"]).classes
-        except (ContractError, KeyError) as error:
-            raise WeightsError(f"{path}: {error}") from None
+    contract = _contract_in(about, path)
+    if not new_head and contract is not None and len(classes) == len(tensors.get(HEAD[0], ())):
+        had = contract.classes
         if set(had) != set(classes):
             other = sorted(set(had) ^ set(classes))
             raise WeightsError(
@@ -204,11 +204,17 @@ def start_from(
 
 def weights_contract(path: Path) -> Contract | None:
     """How the weights at `path` want their pictures, where they say. Raises `WeightsError`."""
-    _, about = read_tensors(weights_file(path))
+    return _contract_in(read_tensors(weights_file(path))[1], path)
+
+
+def _contract_in(about: Any, path: Path) -> Contract | None:
+    """That of our own weights; None of others, which have no metadata of ours."""
+    if about is None:
+        return None
     try:
         return Contract.from_json(about["contract"])
-    except (ContractError, KeyError, TypeError):
-        return None
+    except (ContractError, KeyError, TypeError) as error:
+        raise WeightsError(f"{path}: its contract cannot be read ({error})") from None
 
 
 def network_name(path: Path) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,16 @@ def test_the_data_path_beside_a_peer(make_folder: Any, tmp_path: Path) -> None:
     assert torch.get_num_threads() == threads
 
 
+def test_without_the_fast_decoder_the_others_are_timed(
+    make_folder: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "simplejpeg", None)
+    make_folder(tmp_path / "data" / "train", {"a": 6, "b": 6})
+    table = bench_data(str(tmp_path / "data"), 4, 8, 1)
+    assert [row.what for row in table.rows] == ["exact", "decoding alone", "normalising a batch"]
+    assert "pip install 'resnext[fast]'" in table.failed["fast"]
+
+
 def test_the_command_prints_a_table_and_keeps_the_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -124,3 +135,6 @@ def test_the_command_prints_a_table_and_keeps_the_line(
     assert main(["bench", "step", "--mode", "int8"]) == 2
     assert "'int8' is no mode" in capsys.readouterr().err
     assert main(["bench", "data"]) == 2
+    capsys.readouterr()
+    assert main(["bench", "data", "digits", "--batch", "64"]) == 2
+    assert "--batch: is of networks" in capsys.readouterr().err

@@ -127,6 +127,7 @@ def test_unreadable_pictures_stop_before_training_or_are_left_out(
         (["train", "digits", "--training.learning-rate", "3"], "--training"),
         (["train", "digits", "--model", "resnxt50_32x4d"], "resnext50_32x4d"),
         (["train", "digits", "--recipe", "smal"], "small"),
+        (["train", "digits", "--recipe", "small", "--config", "x.toml"], "no effect with --config"),
         (["models", "resnext51_32x4"], "resnext50_32x4d"),
         (["trian", "digits"], "train"),
         (["train", "digits", "--workers", "-1"], "at least 0"),

@@ -118,5 +118,7 @@ def test_compare_and_select(capsys: pytest.CaptureFixture[str], tmp_path: Path, 
     assert "p = " in out
     assert main(["compare", *runs, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["pictures"] == 4
+    assert main(["select", "digits", str(tmp_path / "x"), "--like", "digits", "--others", "-1"]) == 2
+    assert "--others -1" in capsys.readouterr().err
     assert main(["compare", runs[0]]) == 2
     assert "two finished runs" in capsys.readouterr().err

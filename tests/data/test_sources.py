@@ -313,6 +313,7 @@ def test_tables_whose_labels_cannot_be_used(tmp_path: Path) -> None:
         (["a", None, "b", "b"], None, "1 rows without a label"),
         (["a", "", "b", "b"], None, "1 rows without a label"),
         ([0, 1, 1, 1], {"huggingface": "{"}, "metadata cannot be read"),
+        ([[0], [1], [0, 1], [1]], names, "not one label a picture"),
     ):
         table = pa.table({"image": [b"x"] * 4, "label": labels}).replace_schema_metadata(metadata)
         pq.write_table(table, tmp_path / "t.parquet")

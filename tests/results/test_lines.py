@@ -24,6 +24,9 @@ def test_a_line_that_was_cut_off_is_left_out_and_damage_is_named(tmp_path: Path)
     assert read_lines(path) == [{"a": 1}]
     append({"a": 4}, path)
     assert read_lines(path) == [{"a": 1}, {"a": 4}]
+    path.write_text('{"a": 1}\n{"a": 5}')  # whole, by an editor that ends no line
+    append({"a": 6}, path)
+    assert read_lines(path) == [{"a": 1}, {"a": 5}, {"a": 6}]
     path.write_text('{"a": 1}\n{"a": 2, "b"\n{"a": 3}\n')
     with pytest.raises(ResultsError, match=r"x\.jsonl: line 2"):
         read_lines(path)

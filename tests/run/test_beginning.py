@@ -8,23 +8,41 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from resnext import api
 from resnext.arch import ArchitectureError
 from resnext.data.fast import DecoderMissing
+from resnext.machine import DeviceError, Machine
 from resnext.recipe import RecipeError, named_recipe, override
 from resnext.run import RunError, Settled
 from resnext.run.beginning import check_processes
 from resnext.weights import WeightsError
 
 RECIPE = override(named_recipe("small"), model="resnet11+template=8", epochs=1, batch=4)
+CPU = Machine(torch.device("cpu"), "", False)
 BARE = override(RECIPE, model="resnet11+template=8+shortcut=none")
 
 
 def test_every_process_has_a_picture_of_each_step() -> None:
-    check_processes(RECIPE, 4)
+    check_processes(RECIPE, CPU, 4)
     with pytest.raises(RecipeError, match="batch: 4 pictures a step leave nothing to some of the 5"):
-        check_processes(RECIPE, 5)
+        check_processes(RECIPE, CPU, 5)
+
+
+def test_batch_norms_are_synchronised_where_no_process_waits_for_ever() -> None:
+    recipe, gpu = (
+        override(RECIPE, training__batch_norm="synchronised"),
+        Machine(torch.device("cuda"), "", True),
+    )
+    check_processes(recipe, CPU, 1)
+    with pytest.raises(DeviceError, match="on GPUs only; say own or frozen"):
+        check_processes(recipe, CPU, 2)
+    check_processes(recipe, gpu, 3)
+    pieces = override(recipe, training__accumulate=2)
+    check_processes(pieces, gpu, 2)
+    with pytest.raises(RecipeError, match="a batch that 3 processes share evenly, not 4"):
+        check_processes(pieces, gpu, 3)
 
 
 @pytest.mark.parametrize(

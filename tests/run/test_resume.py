@@ -22,7 +22,7 @@ from safetensors.torch import load_file
 from resnext import api
 from resnext.data.sources import STREAM_NOTE
 from resnext.recipe import RecipeError, named_recipe, override
-from resnext.run import Decoded, Judged, RunError, Settled, Stepped, Stopped, judging
+from resnext.run import Decoded, Finished, Judged, RunError, Settled, Stepped, Stopped, judging
 from resnext.run.evaluate import evaluate_pictures
 from resnext.run.saving import Every
 from resnext.run.stopping import StopRequest
@@ -314,6 +314,13 @@ def test_a_failed_run_says_so(data: str, tmp_path: Path, monkeypatch: pytest.Mon
     status = json.loads((tmp_path / "x" / "status.json").read_text())
     assert status["state"] == "failed"
     assert "fire" in status["why"]
+
+
+def test_a_run_whose_last_event_is_not_heard_out_is_finished(data: str, tmp_path: Path) -> None:
+    events = api.train_events(api.Order(data, RECIPE, "x", tmp_path))
+    next(event for event in events if isinstance(event, Finished))
+    events.close()
+    assert json.loads((tmp_path / "x" / "status.json").read_text())["state"] == "finished"
 
 
 def test_one_process_a_run(data: str, tmp_path: Path) -> None:

@@ -41,3 +41,8 @@ def test_a_real_trial_tells_the_pace_of_each_batch_and_how_it_ended() -> None:
     assert [one.batch for one in outcomes] == [16, 32]
     assert all(one.pictures_per_s > 0 for one in outcomes)
     assert "negative dimension" in end  # the last line of what it said
+
+
+def test_a_trial_that_is_killed_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trial, "PATIENCE_S", 0.1)
+    assert trial._try_all(TASK) == ([], "exit code -9")

@@ -15,11 +15,12 @@ from resnext.arch import USUAL_PX, Architecture
 from resnext.bench.cases import Contender, Mode, answer_call, step_call
 from resnext.bench.table import Table, rows_of
 from resnext.data.augment import Augmentation, Flip, ResizedCrop, sample_generator
-from resnext.data.fast import FastAugmentation, Jpeg
+from resnext.data.fast import DecoderMissing, FastAugmentation, Jpeg, load_decoder
 from resnext.data.pictures import Pictures
 from resnext.data.preprocess import normalise
 from resnext.data.sources import read_splits
 from resnext.machine import Machine, find_machine
+from resnext.recipe import IMAGENET_COLOURS
 from resnext.roofline import Kernel, Limits, answer, training_step
 from resnext.timing import Timing, interleave, limit_calls
 from resnext.training.compiling import in_a_line
@@ -29,8 +30,6 @@ Progress = Callable[[int, int], None]
 
 #: Bytes of an activation in each precision.
 VALUE_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
-#: ImageNet's, so that the sums are those of training.
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class BenchError(ValueError):
@@ -165,8 +164,9 @@ def bench_data(
     progress: Progress | None = None,
 ) -> Table:
     """Time the ways from stored pictures of `data` to training crops (8 to 100 % of the area, flips) of
-    `size_px`, on one core: exact, fast, decoding alone, and normalising a batch of crops, which happens on
-    the device. `peers` are other ways, by name. Ratios are to the first peer, or else to the exact way.
+    `size_px`, on one core: exact, fast where it is installed, decoding alone, and normalising a batch of
+    crops, which happens on the device. `peers` are other ways, by name. Ratios are to the first peer, or else
+    to the exact way.
 
     Raises `DataError`.
     """
@@ -174,8 +174,14 @@ def bench_data(
     count = min(pictures, len(source))
     steps = ResizedCrop(size_px, 0.08, 4 / 3, "bilinear"), Flip(0.5)
     ways: dict[str, Sample] = dict(peers or {})
-    ways |= {"exact": Augmentation(steps).sample, "fast": FastAugmentation(steps).sample}
-    ways |= {"decoding alone": _decode}
+    ways["exact"], failed = Augmentation(steps).sample, {}
+    try:
+        load_decoder()
+    except DecoderMissing:
+        failed["fast"] = "needs libjpeg-turbo; pip install 'resnext[fast]'"
+        ways["decoding alone"] = lambda pictures, index, _: pictures.open(index)
+    else:
+        ways |= {"fast": FastAugmentation(steps).sample, "decoding alone": _decode}
     crops = torch.randint(256, (count, size_px, size_px, 3), dtype=torch.uint8).permute(0, 3, 1, 2)
 
     def through(way: Sample) -> None:
@@ -183,7 +189,9 @@ def bench_data(
             way(source, index, sample_generator(0, 0, index))
 
     calls: dict[str, Callable[[], object]] = {name: partial(through, way) for name, way in ways.items()}
-    calls["normalising a batch"] = partial(normalise, crops, MEAN, STD)
+    calls["normalising a batch"] = partial(
+        normalise, crops, IMAGENET_COLOURS["mean"], IMAGENET_COLOURS["std"]
+    )
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -191,7 +199,7 @@ def bench_data(
     finally:
         torch.set_num_threads(threads)
     settings = {"data": data, "pictures": count, "size_px": size_px, "rounds": rounds, "threads": 1}
-    return Table("data", settings, rows_of(timings, count, {}), {}, {}, find_machine("cpu").name)
+    return Table("data", settings, rows_of(timings, count, {}), {}, failed, find_machine("cpu").name)
 
 
 def _decode(pictures: Pictures, index: int, random: Generator) -> object:

@@ -44,14 +44,10 @@ class Table:
         return line | {"limits": self.limits, "failed": self.failed} | asdict(stamp(self.device))
 
 
-def rows_of(
-    timings: dict[str, Timing], pictures: int, floors: dict[str, float], against: str | None = None
-) -> tuple[Row, ...]:
-    """A row for each of `timings`, the times of `pictures` pictures; `floors` are the least times in seconds.
-
-    Ratios are to `against`, the first if None.
-    """
-    against = against or next(iter(timings))
+def rows_of(timings: dict[str, Timing], pictures: int, floors: dict[str, float]) -> tuple[Row, ...]:
+    """A row for each of `timings`, the times of `pictures` pictures, with its ratio to the first; `floors`
+    are the least times in seconds."""
+    against = next(iter(timings))
     rows = []
     for what, timing in timings.items():
         ratio = timing.ratio_to(timings[against]) if what != against else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import json
 import sys
@@ -13,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from resnext import api
-from resnext.cli.display import Display, Progress
+from resnext.cli.display import Display, Progress, show_table
 from resnext.cli.tables import open_writer
 from resnext.cli.usage import UsageError, check_positive
 from resnext.cli.verbs import (
@@ -94,8 +95,9 @@ def evaluate(options: Evaluate) -> None:
     scores = evaluation.scores
     console = Console(highlight=False)
     console.print(f"{scores.count:,} pictures of {evaluation.split}")
-    if evaluation.split == "all":
-        print("note: these are all there are; what was trained on among them flatters", file=sys.stderr)
+    if evaluation.split in ("all", "train"):
+        there = "all there are" if evaluation.split == "all" else "those to train on"
+        print(f"note: these are {there}; what was trained on among them flatters", file=sys.stderr)
     console.print(f"top-1 {100 - scores.top1_error:.2f} %  (error {scores.top1_error:.2f} %)")
     if scores.top5_error is not None:
         console.print(f"top-5 {100 - scores.top5_error:.2f} %  (error {scores.top5_error:.2f} %)")
@@ -122,8 +124,9 @@ def predict(options: Predict) -> None:
         raise UsageError(f"--out {options.out}: there is no folder {options.out.parent}")
     classifier = api.load(options.model, options.device)
     bad: list[BadPicture] = []
-    width = max(map(len, classifier.contract.classes))
-    with open_writer(options.out, classifier.contract.classes) as writer:
+    classes = classifier.contract.classes
+    width = max(map(len, classes))
+    with contextlib.nullcontext() if options.out is None else open_writer(options.out, classes) as writer:
         for outcome in api.predict_many(
             classifier, options.pictures, workers=options.workers, views=options.views
         ):
@@ -131,14 +134,14 @@ def predict(options: Predict) -> None:
                 if options.on_bad == "fail":
                     raise outcome
                 bad.append(outcome)
-            elif options.out is not None:
+            elif writer is not None:
                 writer.write(outcome)
             else:
                 shown = "  ".join(
                     f"{name:<{width}} {100 * p:5.1f} %" for name, p in outcome.ranking[: options.top]
                 )
                 print(f"{outcome.key}  {'none of these: ' if outcome.rejected else ''}{shown}")
-    if options.out is not None:
+    if writer is not None:
         print(f"{writer.count:,} predictions in {options.out}")
     _list_bad(tuple(bad))
 
@@ -184,8 +187,7 @@ def models(options: Models) -> None:
         cost = model.cost
         numbers = (f"{cost.params:,}", f"{cost.macs / 1e6:,.0f}", f"{cost.activations / 1e6:.2f}")
         table.add_row(model.name, *numbers, str(model.size_px), str(model.classes))
-    console = Console(highlight=False)
-    console.print(table, width=None if console.is_terminal else 120)
+    show_table(table)
 
 
 def demo(options: Demo) -> None:

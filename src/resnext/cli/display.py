@@ -1,4 +1,4 @@
-"""Training on the screen: a live bar on a terminal, plain lines elsewhere."""
+"""What verbs show: tables, and training as a live bar on a terminal, as plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import time
 from rich.console import Console
 from rich.progress import BarColumn, SpinnerColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
+from rich.table import Table
 
 from resnext.run import Decoded, Event, Finished, Judged, Looked, Settled, Stepped
 from resnext.run.tally import waited
@@ -15,6 +16,12 @@ from resnext.training.loop import Step
 
 #: Seconds between plain lines, and between looks at the loss for the bar.
 LINE_EVERY_S, LOOK_EVERY_S = 15.0, 0.25
+
+
+def show_table(table: Table) -> None:
+    """On the terminal; in a file no narrower than its rows need."""
+    console = Console(highlight=False)
+    (console if console.is_terminal else Console(highlight=False, width=160)).print(table)
 
 
 class Progress:

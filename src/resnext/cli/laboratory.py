@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from resnext import api
 from resnext.arch import Architecture
-from resnext.cli.display import Progress
+from resnext.cli.display import Progress, show_table
 from resnext.cli.usage import UsageError, check_positive
 from resnext.cli.verbs import Bench, Convert, Describe, Design
 from resnext.cost import Cost
 from resnext.design.space import WIDE, WIDTHS
 from resnext.results import append
 
+#: What does not vary is that of this network unless another is said.
+BASE = "resnext50_32x4d"
 #: Cardinalities that `design --like` takes unless others are said: the paper's, and the next.
 LIKE = (1, 2, 4, 8, 16, 32, 64)
 #: A change of the machine's pace while networks were timed that is worth a line.
@@ -48,7 +50,7 @@ def describe(options: Describe) -> None:
         output = f"{row.channels}x{row.output_px}x{row.output_px}"
         table.add_row(row.stage, output, "\n".join(row.template), times, *_costs(row.cost))
     table.add_row("all", "", "", "", *_costs(description.cost))
-    _wide(table)
+    show_table(table)
 
 
 def design(options: Design) -> None:
@@ -91,13 +93,19 @@ def _budget(options: Design) -> tuple[api.Budget, Architecture]:
     given = [name for name, value in targets.items() if value is not None]
     if options.latency_ms is not None:
         given.append("latency_ms")
+    if options.latency_ms is not None and not 0 < options.latency_ms < math.inf:
+        raise UsageError(f"--latency-ms {options.latency_ms}: a time in milliseconds, above 0")
+    if options.seed < 0:
+        raise UsageError(f"--seed {options.seed}: a whole number, 0 or more")
+    if options.like is not None and options.base is not None:
+        raise UsageError("--like says what does not vary too; leave out --base")
     if not given and options.like is None:
         raise UsageError("design needs a budget: --like, --params, --macs, --activations or --latency-ms")
     if given and options.like is not None:
         raise UsageError(f"--like sets the budget; leave out --{given[0].replace('_', '-')}")
     if options.sample is not None and (options.like is not None or options.latency_ms is not None):
         raise UsageError("--sample draws under --params, --macs and --activations only")
-    base = Architecture.from_name(options.like or options.base, options.classes)
+    base = Architecture.from_name(options.like or options.base or BASE, options.classes)
     for cardinality in options.cardinality:
         replace(base, cardinality=cardinality)  # raises for one that such a network cannot have
     if options.like is not None:
@@ -125,7 +133,7 @@ def _show_designs(found: Sequence[api.Design], deviations: bool) -> None:
         off = f"{100 * d.deviation:.2f} %" if deviations else ""
         ms = [f"{d.latency_ms:.2f}"] if d.latency_ms is not None else []
         table.add_row(d.arch.name, *_costs(d.cost), off, *ms)
-    _wide(table)
+    show_table(table)
 
 
 def convert(options: Convert) -> None:
@@ -160,7 +168,7 @@ def bench(options: Bench) -> None:
         share = "" if row.limit_share is None else f"{100 * row.limit_share:.0f} %"
         ms = f"{1000 * row.median_s:,.1f} ({low:,.1f} to {high:,.1f})"
         shown.add_row(row.what, f"{row.pictures_per_s:,.1f}", ms, ratio, share)
-    _wide(shown)
+    show_table(shown)
     for name, rate in table.limits.items():
         words = {"bytes": "GB/s copied, read and written"}.get(name.split("_")[0])
         print(f"limit: {rate / 1e9:,.1f} {words or 'Gflop/s in ' + name.split('_')[0] + ' products'}")
@@ -173,6 +181,10 @@ def _time(options: Bench, progress: Progress) -> api.Table:
     if options.what == "data":
         if len(options.of) != 1:
             raise UsageError("bench data needs one DATA: a folder or table of pictures")
+        usual = Bench("data")
+        for name in ("mode", "batch", "device"):
+            if getattr(options, name) != getattr(usual, name):
+                raise UsageError(f"--{name}: is of networks; bench data decodes pictures on one core")
         return api.bench_data(
             options.of[0], size_px=options.size_px or 224, rounds=rounds, progress=progress.update
         )
@@ -203,9 +215,3 @@ def _count(name: str, text: str | None) -> int | None:
     if match is None or float(match[1]) == 0:
         raise UsageError(f"--{name} {text}: say a number such as 25M, 4.2G or 25028904")
     return round(float(match[1]) * {"": 1, "k": 1e3, "M": 1e6, "G": 1e9}[match[2]])
-
-
-def _wide(table: Table) -> None:
-    """The table on the terminal; in a file no narrower than its rows need."""
-    console = Console(highlight=False)
-    (console if console.is_terminal else Console(highlight=False, width=160)).print(table)

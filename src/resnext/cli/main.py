@@ -94,6 +94,8 @@ def _start(words: list[str]) -> Recipe:
     if words[:1] != ["train"]:
         return named_recipe("small")
     if config := _value(words, "--config"):
+        if _value(words, "--recipe"):
+            raise RecipeError("--recipe: has no effect with --config; leave one of them out")
         try:
             return Recipe.from_toml(Path(config).read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError) as error:

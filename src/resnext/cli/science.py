@@ -8,11 +8,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from resnext import api
-from resnext.cli.display import LINE_EVERY_S, Progress
+from resnext.cli.display import LINE_EVERY_S, Progress, show_table
 from resnext.cli.usage import UsageError, check_positive
 from resnext.cli.verbs import Compare, Experiments, Select
 from resnext.training.loop import Diverged
@@ -38,8 +37,7 @@ def _list(options: Experiments, place: api.Place, chosen: Sequence[api.Experimen
         planned = api.count_planned(one, options.scale, options.seeds, ledger)
         planned *= len(study.trained) + bool(study.timed)
         table.add_row(one.name, one.claim, one.source, f"{planned - to_do} of {planned}")
-    console = Console(highlight=False)
-    (console if console.is_terminal else Console(highlight=False, width=160)).print(table)
+    show_table(table)
 
 
 def _run(options: Experiments, place: api.Place, chosen: Sequence[api.Experiment]) -> None:
@@ -110,7 +108,10 @@ def _report(options: Experiments, place: api.Place, chosen: Sequence[api.Experim
     if options.out.suffix != ".md":
         raise UsageError(f"--out {options.out}: must end in .md; its plots go to a folder of that name")
     if not options.out.parent.is_dir():
-        raise UsageError(f"--out {options.out}: there is no folder {options.out.parent}")
+        raise UsageError(
+            f"--out {options.out}: there is no folder {options.out.parent}; say another, as in "
+            "--out my-results.md"
+        )
     print(api.write_results(chosen, place.results, options.out))
 
 
@@ -127,5 +128,7 @@ def compare(options: Compare) -> None:
 
 def select(options: Select) -> None:
     """Where the set lies, and how large it is."""
+    if options.others < 0:
+        raise UsageError(f"--others {options.others}: how many other classes; 0 or more")
     train, judged = api.select(options.data, options.out, options.like, options.others, options.judged)
     print(f"{options.out}: {train:,} pictures to train on, {judged:,} as {options.judged}")

@@ -29,18 +29,6 @@ class Writer(Protocol):
     def close(self) -> None: ...
 
 
-class Nowhere:
-    """For predictions that go to the screen."""
-
-    count = 0
-
-    def write(self, prediction: Prediction) -> None:
-        self.count += 1
-
-    def close(self) -> None:
-        pass
-
-
 class Csv:
     """picture, label, probability, and one column of probabilities a class."""
 
@@ -126,11 +114,11 @@ KINDS: dict[str, type[Csv] | type[JsonLines] | type[Parquet]] = {
 
 
 @contextmanager
-def open_writer(path: Path | None, classes: tuple[str, ...]) -> Iterator[Writer]:
+def open_writer(path: Path, classes: tuple[str, ...]) -> Iterator[Writer]:
     """The writer for `path` by its suffix; rows written before an error are kept. Raises `UsageError`."""
-    if path is not None and path.suffix not in KINDS:
+    if path.suffix not in KINDS:
         raise UsageError(f"--out {path}: must end in {', '.join(KINDS)}")
-    writer: Writer = Nowhere() if path is None else KINDS[path.suffix](path, classes)
+    writer: Writer = KINDS[path.suffix](path, classes)
     try:
         yield writer
     finally:

@@ -23,7 +23,8 @@ class Train:
 
     data: Annotated[Positional[str], arg(name="source", metavar="DATA")]
     """A folder of class folders (or of train/, val/, test/), a folder of {split}.parquet, .csv, .arrow or
-    .tar, one such file, an .index, hf:owner/name, stream: before one of these, or `digits`."""
+    .tar, one such file, an .index, hf:owner/name, stream: before that or before .tar, .arrow or .parquet
+    files, or `digits`."""
     settings: Annotated[Recipe, arg(name="")]
     recipe: Annotated[str, arg(metavar="|".join(RECIPES))] = "small"
     """What the settings below start from."""
@@ -61,7 +62,7 @@ class Evaluate:
     data: Annotated[Positional[str], arg(metavar="DATA")]
     """As for train. Classes are matched by name."""
     split: Literal["train", "val", "test"] | None = None
-    """Which split; test, else val, else everything if left out."""
+    """Which split; test, else val, else train or all there is, if left out."""
     json: Path | None = None
     """Write the scores here as JSON (- for the screen)."""
     device: str | None = None
@@ -156,10 +157,10 @@ class Design:
 
     like: str | None = None
     """Keep the parameters of this network's stage-1 block, with the nearest width for each cardinality."""
-    base: str = "resnext50_32x4d"
-    """What does not vary is that of this network."""
+    base: str | None = None
+    """What does not vary is that of this network; resnext50_32x4d, or that of --like, if left out."""
     vary: tuple[Literal["cardinality", "width", "depth"], ...] = ("cardinality", "width")
-    """What may vary: cardinality (1 to 64), width of a path (1 to 128), depth (up to 200)."""
+    """What may vary: cardinality (1 to 64), width of a path (1 to 128; any with --like), depth (to 200)."""
     cardinality: tuple[int, ...] = ()
     """Only these cardinalities."""
     params: str | None = None
@@ -237,7 +238,7 @@ class Experiments:
     """The claims of the paper and its review: list them, run what is missing, or write what came out.
 
     Finished runs are found in the result lines by their recipe, and interrupted ones go on. The same command
-    started twice, on two GPUs for example, shares the work.
+    started twice, as with --device cuda:0 and --device cuda:1, shares the work.
     """
 
     what: Annotated[Positional[Literal["list", "run", "report"]], arg(metavar="list|run|report")] = "list"

@@ -169,9 +169,6 @@ class _Prepared(Dataset[tuple[int, Tensor | BadPicture]]):
         self.resize = resize
         self.crops = crops
 
-    def __len__(self) -> int:
-        return len(self.pictures)
-
     def __getitem__(self, index: int) -> tuple[int, Tensor | BadPicture]:
         try:
             crops = CROPS[self.crops](self.pictures.open(index), self.resize)
@@ -233,9 +230,6 @@ class _FromStep:
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         return map(self.part.of, self.plan.samples(self.first_step))
-
-    def __len__(self) -> int:
-        return self.plan.steps - self.first_step
 
 
 def _leave_signals(worker: int) -> None:

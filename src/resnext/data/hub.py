@@ -117,7 +117,9 @@ def _files(path: Path, suffixes: dict[str, str]) -> dict[str | None, list[str]]:
 
 
 def _is_unpacked(path: Path) -> bool:
-    """Is there a picture in any folder of the folder `path`?"""
+    """Is there a picture in any folder of the folder `path`? Not as far as may be read."""
+    if not os.access(path, os.R_OK | os.X_OK):
+        return False
     folders = [entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith(".")]
     files = (file for folder in folders for _, _, files in os.walk(folder) for file in files)
     return any(Path(file).suffix.lower() in SUFFIXES for file in files)

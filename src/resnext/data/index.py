@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resnext.data.decode import BadPicture, DataError
-from resnext.data.pictures import Files, Pictures, Scan, Selection, Splits, Taken, fingerprint
+from resnext.data.pictures import Files, Pictures, Scan, Splits, Subset, Taken, fingerprint
 
 SUFFIX, SCHEMA = ".index", 1
 FACTS = "index.json"
@@ -130,7 +130,7 @@ def _files(pictures: Pictures, name: str) -> tuple[Path, Sequence[str]]:
     """Root and names of picture files."""
     if isinstance(pictures, Files):
         return pictures.root, pictures.keys
-    if isinstance(pictures, Selection):
+    if isinstance(pictures, Subset):
         root, keys = _files(pictures.source, name)
         return root, Taken(keys, pictures.indices)
     raise DataError(f"{name}: its pictures are no files of their own, so there is nothing to index")

@@ -69,7 +69,7 @@ class Pictures(ABC):
 
     def select(self, indices: Sequence[int] | Labels) -> Pictures:
         """The pictures at `indices`, in that order."""
-        return Selection(self, np.asarray(indices, dtype=np.int64))
+        return Subset(self, np.asarray(indices, dtype=np.int64))
 
 
 class Taken(Sequence[str]):
@@ -91,7 +91,7 @@ class Taken(Sequence[str]):
         return self.names[int(self.indices[index])]
 
 
-class Selection(Pictures):
+class Subset(Pictures):
     """Some pictures of another source."""
 
     def __init__(self, source: Pictures, indices: Labels) -> None:

@@ -49,7 +49,7 @@ def select_classes(data: str, out: Path, selection: Selection, judged: str | Non
     if out.exists():
         raise DataError(f"{out}: exists already; say another folder")
     parts = read_parts(data)
-    train = parts.get("train") or parts.get(None)
+    train = parts.get("train", parts.get(None))
     if train is None:
         raise DataError(f"{data}: no train split; found only {', '.join(map(str, parts))}")
     keep = frozenset(train.classes) if selection.keep is None else selection.keep
@@ -87,7 +87,7 @@ def _largest(train: Pictures, keep: frozenset[str], others: int, data: str) -> f
 
 def _judged(data: str) -> Pictures:
     parts = read_parts(data)
-    tested = parts.get("test") or parts.get("val")
+    tested = parts.get("test", parts.get("val"))
     if tested is None:
         raise DataError(f"{data}: has neither test nor val to judge on")
     return tested

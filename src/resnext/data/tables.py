@@ -117,6 +117,8 @@ def label_column(table: pa.Table, name: str, path: Path) -> tuple[Labels, tuple[
     """Each row's place among the classes, and these; no classes where all rows are unlabelled, which the hub
     writes as -1."""
     column = table[name]
+    if pa.types.is_nested(column.type):
+        raise DataError(f"{path}: column {name} holds {column.type}, not one label a picture")
     values = column.to_pylist()
     if unlabelled := sum(value is None or value == "" for value in values):
         raise DataError(f"{path}: column {name} has {unlabelled} rows without a label")

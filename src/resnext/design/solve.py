@@ -52,12 +52,13 @@ class Design:
 
 def design_networks(space: Space, budget: Budget, most: int = 20, clock: Clock | None = None) -> list[Design]:
     """Up to `most` members that meet `budget`, the nearest first; for a rule of `block_params`, one for
-    each cardinality in their order. A `latency_ms` is told by `clock` (None: one of the space's base).
+    each cardinality and depth in their order. A `latency_ms` is told by `clock` (None: one of the space's
+    base).
 
     Raises `DesignError` with the nearest three if there is none.
     """
     if budget.block_params is not None:
-        return _like(space, budget.block_params)
+        return _like(space, budget.block_params)[:most]
     deviations = _deviations(space, budget)
     order = np.argsort(deviations, axis=None, kind="stable")
     met = order[deviations.flat[order] <= budget.tolerance]
@@ -65,9 +66,8 @@ def design_networks(space: Space, budget: Budget, most: int = 20, clock: Clock |
         clock = clock or Clock(space.base, space.size_px, budget.pictures)
         return _by_latency(space, budget, met, most, clock)
     if len(met) == 0:
-        near = [_design(space, place, deviations) for place in order[:3]]
-        raise DesignError(_nothing(near))
-    return [_design(space, place, deviations) for place in met[:most]]
+        raise DesignError(_nothing([_design(space, p, float(deviations.flat[p])) for p in order[:3]]))
+    return [_design(space, place, float(deviations.flat[place])) for place in met[:most]]
 
 
 def sample_networks(space: Space, budget: Budget, count: int, seed: int = 0) -> list[Design]:
@@ -82,9 +82,11 @@ def sample_networks(space: Space, budget: Budget, count: int, seed: int = 0) -> 
             under &= space.costs[:, :, number] <= limit
     places = np.flatnonzero(under)
     if len(places) < count:
-        raise DesignError(f"only {len(places)} networks cost no more; {count} were asked for")
+        raise DesignError(
+            f"only {len(places)} networks cost no more, and {count} were asked for; raise the budget"
+        )
     drawn = np.random.default_rng(seed).choice(places, count, replace=False)
-    return [_design(space, place, np.zeros(under.shape)) for place in np.sort(drawn)]
+    return [_design(space, place, 0.0) for place in np.sort(drawn)]
 
 
 def time_designs(designs: list[Design], clock: Clock) -> list[Design]:
@@ -103,10 +105,10 @@ def _deviations(space: Space, budget: Budget) -> NDArray[np.float64]:
     return worst
 
 
-def _design(space: Space, place: int | np.int64, deviations: NDArray[np.float64]) -> Design:
-    depth, pair = np.unravel_index(place, deviations.shape)
-    place_of = int(depth), int(pair)
-    return Design(space.member(*place_of), space.cost(*place_of), float(deviations[depth, pair]))
+def _design(space: Space, place: int | np.int64, deviation: float, ms: float | None = None) -> Design:
+    """The member at `place` in the flattened costs."""
+    depth, pair = (int(i) for i in np.unravel_index(place, space.costs.shape[:2]))
+    return Design(space.member(depth, pair), space.cost(depth, pair), deviation, ms)
 
 
 def _like(space: Space, block_params: int) -> list[Design]:
@@ -185,13 +187,11 @@ def _explore(
 
 
 def _arch(space: Space, place: int | np.int64) -> Architecture:
-    depth, pair = np.unravel_index(place, space.costs.shape[:2])
-    return space.member(int(depth), int(pair))
+    return _design(space, place, 0.0).arch
 
 
 def _timed(space: Space, place: int | np.int64, ms: float, target: float) -> Design:
-    depth, pair = (int(v) for v in np.unravel_index(place, space.costs.shape[:2]))
-    return Design(space.member(depth, pair), space.cost(depth, pair), abs(ms / target - 1), ms)
+    return _design(space, place, abs(ms / target - 1), ms)
 
 
 def _predict(costs: NDArray[np.float64], measured: dict[int, float]) -> NDArray[np.float64]:
@@ -208,8 +208,7 @@ def _predict(costs: NDArray[np.float64], measured: dict[int, float]) -> NDArray[
 
 def _varied(space: Space, met: NDArray[np.int64], near: list[int], most: int) -> list[int]:
     """The first `most` of `near`, but of one cardinality no more than its share."""
-    pairs = [int(np.unravel_index(met[p], space.costs.shape[:2])[1]) for p in near]
-    cardinality = [int(space.pairs[pair, 0]) for pair in pairs]
+    cardinality = [_arch(space, met[p]).cardinality for p in near]
     share = max(1, -(-most // len(set(cardinality)))) if near else 0
     taken: dict[int, int] = {}
     chosen = []

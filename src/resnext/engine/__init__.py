@@ -1,4 +1,4 @@
-"""From picture files to probabilities: one interface over every kind of artefact."""
+"""From picture files to probabilities, by what a run or anything else has left as a model."""
 
 from resnext.engine.classifier import Answers, Classifier, ModelError, Prediction, Views, open_model
 

@@ -128,7 +128,10 @@ def open_model(model: str | Path, device: torch.device | str = "cpu") -> Classif
     if (path / "model").is_dir():
         path = path / "model"
     elif (path / "metrics.jsonl").exists():
-        raise ModelError(f"{model}: this run has not finished; `resnext train ... --resume auto` goes on")
+        raise ModelError(
+            f"{model}: this run has not finished; `resnext train DATA --name {path.name} --resume auto` "
+            "goes on"
+        )
     elif path.is_dir() and not (path / "config.json").exists():
         raise ModelError(f"{model}: neither a run folder nor a hub folder (no model/, no config.json)")
     network, contract = read_weights(path)

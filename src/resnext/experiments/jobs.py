@@ -118,7 +118,7 @@ class Training:
 
 
 @dataclass(frozen=True)
-class Timing:
+class TimedSteps:
     """One time that the training steps of all arms are timed in turns."""
 
     experiment: str
@@ -171,7 +171,7 @@ class CannotTime(RunError):
     """A network whose steps this machine does not take."""
 
 
-Job = Training | Timing
+Job = Training | TimedSteps
 
 
 def add_shown_error(line: Line, split: str, predictions: Path) -> None:

@@ -10,6 +10,7 @@ from statistics import mean
 from resnext.arch import Architecture
 from resnext.cost import count_cost
 from resnext.experiments.ledger import DIVERGED, Ledger, Line, figures, timed_figures
+from resnext.experiments.sets import classes_of
 from resnext.experiments.study import Experiment, Scale, Study, Trained
 from resnext.results import STEP_RATIO, Arm, Findings, interval
 
@@ -130,7 +131,7 @@ def _cost(study: Study, arm: Trained, lines: Sequence[Line], timed: bool) -> tup
             return line["cost"]["params"], line["cost"]["macs"]
     if not timed or study.clock is None:
         return None, None
-    cost = count_cost(Architecture.from_name(arm.model), study.clock.size_px)
+    cost = count_cost(Architecture.from_name(arm.model, classes_of(arm.data)), study.clock.size_px)
     return cost.params, cost.macs
 
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from statistics import median
 from typing import Literal
 
-from resnext.experiments.jobs import CannotTime, Job, Moved, Place, Timing, Training
+from resnext.experiments.jobs import CannotTime, Job, Moved, Place, TimedSteps, Training
 from resnext.experiments.ledger import PLAN, Ledger, Line, figures, step_times
 from resnext.experiments.study import Experiment, Scale
 from resnext.machine import device_name, find_machine
@@ -58,7 +58,7 @@ def missing_jobs(
         for job in _planned_jobs(experiment, scale, seeds, ledger):
             if not job.is_done(ledger, device):
                 jobs.setdefault(job.name, job)
-    return sorted(jobs.values(), key=lambda job: isinstance(job, Timing))
+    return sorted(jobs.values(), key=lambda job: isinstance(job, TimedSteps))
 
 
 def count_planned(experiment: Experiment, scale: Scale, seeds: int | None, ledger: Ledger) -> int:
@@ -83,7 +83,9 @@ def write_plans(
         study = one.studies[scale]
         planned, had = count_planned(one, scale, seeds, ledger), ledger.plans(one.name, study)
         missing = missing_jobs([one], scale, study.seeds, ledger, place)
-        shown = not had and (not missing or (study.trained and all(isinstance(j, Timing) for j in missing)))
+        shown = not had and (
+            not missing or (study.trained and all(isinstance(j, TimedSteps) for j in missing))
+        )
         for number in sorted({planned, study.seeds} if shown else {planned}):
             if number not in had:
                 line: Line = {"kind": PLAN, "experiment": one.name, "scale": scale, "study": study.digest}
@@ -100,7 +102,7 @@ def _planned_jobs(experiment: Experiment, scale: Scale, seeds: int | None, ledge
         for arm in study.trained:
             yield Training(experiment.name, scale, arm, replace(arm.recipe, seed=seed), planned)
         if study.timed:
-            yield Timing(experiment.name, scale, study, seed, planned)
+            yield TimedSteps(experiment.name, scale, study, seed, planned)
 
 
 def run_jobs(jobs: Sequence[Job], place: Place) -> Iterator[Begun | Moved | Ended]:
@@ -138,7 +140,7 @@ def _claimed(job: Job, place: Place) -> Iterator[str | None]:
         def take() -> str | None:
             locks = place.runs / "locks"
             locks.mkdir(parents=True, exist_ok=True)
-            beside: Literal["alone", "together"] = "alone" if isinstance(job, Timing) else "together"
+            beside: Literal["alone", "together"] = "alone" if isinstance(job, TimedSteps) else "together"
             try:
                 problem = held.enter_context(hold(locks / job.name))
                 held.enter_context(hold(locks / "machine", beside))
@@ -148,7 +150,7 @@ def _claimed(job: Job, place: Place) -> Iterator[str | None]:
                 return None
             return problem and f"{problem}: start no second process beside this one"
 
-        if isinstance(job, Timing):
+        if isinstance(job, TimedSteps):
             taken = take() if leads() else None
         else:
             with join() as group:

@@ -3,6 +3,7 @@ designs, a plot."""
 
 from resnext.reporting.claims_page import write_findings
 from resnext.reporting.comparison import Comparison, compare
-from resnext.reporting.page import write_design_plot, write_report
+from resnext.reporting.page import write_report
+from resnext.reporting.plots import write_design_plot
 
 __all__ = ["Comparison", "compare", "write_design_plot", "write_findings", "write_report"]

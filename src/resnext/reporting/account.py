@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from resnext.contract import Contract
-from resnext.data.decode import DataError
+from resnext.data.decode import DataError, readable
 from resnext.data.hub import SourceMissing
 from resnext.data.pictures import Pictures
 from resnext.data.sources import read_split
@@ -64,7 +64,8 @@ class Account:
         """The account of the finished run in `path`. Raises `RunError`."""
         folder = RunFolder(path)
         if not folder.is_finished():
-            hint = "; `resnext train ... --resume auto` goes on" if (path / "config.toml").exists() else ""
+            go_on = f"; `resnext train DATA --name {path.name} --resume auto` goes on"
+            hint = go_on if (path / "config.toml").exists() else ""
             raise RunError(f"{path}: is no finished run{hint}")
         contract = folder.contract()
         split = "test" if (path / "predictions" / "test.parquet").exists() else "val"
@@ -135,13 +136,16 @@ class Account:
             )
 
     def _thumbnails(self, keys: list[str]) -> dict[str, str | None]:
-        """The pictures called `keys`, as far as they are found."""
+        """The pictures called `keys`, as far as they are found, and no others are called so too."""
         pictures = self._pictures()
         if pictures is None:
             return {}
-        places = {key: i for i, key in enumerate(pictures.keys)}
-        found = sorted((places[key], key) for key in keys if key in places)  # streams like their own order
-        return {key: _thumbnail(pictures, place) for place, key in found}
+        places: dict[str, list[int]] = {key: [] for key in keys}
+        for place, key in enumerate(map(readable, pictures.keys)):  # as predictions have them
+            if key in places:
+                places[key].append(place)
+        alone = sorted((of[0], key) for key, of in places.items() if len(of) == 1)  # as streams like it
+        return {key: _thumbnail(pictures, place) for place, key in alone}
 
     def _pictures(self) -> Pictures | None:
         """The judged split, if the data still lie where training found them."""

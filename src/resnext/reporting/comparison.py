@@ -84,7 +84,10 @@ def compare(runs: Sequence[Path]) -> Comparison:
     start = pairs[0][0]
     for account in accounts:
         if account.keys != start.keys or not np.array_equal(account.labels, start.labels):
-            raise RunError(f"{account.folder}: answered other pictures than {start.folder}")
+            raise RunError(
+                f"{account.folder}: answered other pictures than {start.folder}; runs are compared on the "
+                "same DATA"
+            )
     one, other = (np.stack([pair[i].right for pair in pairs]) for i in (0, 1))
     errors = [(100 * float(1 - a.mean()), 100 * float(1 - b.mean())) for a, b in zip(one, other, strict=True)]
     return Comparison(

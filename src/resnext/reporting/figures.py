@@ -40,8 +40,6 @@ STYLE: Any = {
 }
 #: Counts are written into the cells of confusion matrices up to this many classes, names up to the next.
 CELLS_UP_TO, NAMES_UP_TO = 20, 60
-#: Points of a plot are named up to this many.
-NAMED_POINTS = 12
 
 
 def curve(epochs: Sequence[dict[str, float]], best: int, what: str, label: str) -> str:
@@ -58,30 +56,6 @@ def curve(epochs: Sequence[dict[str, float]], best: int, what: str, label: str) 
         ax.set_ylim(bottom=0)
         ax.legend()
         return _svg(figure, f"{label} after each epoch, on train and val")
-
-
-def designs(
-    names: Sequence[str], macs: Sequence[int], ms: Sequence[float], cardinality: Sequence[int]
-) -> str:
-    """Time against multiply-adds, one point a network, coloured by cardinality."""
-    with rc_context(STYLE):
-        figure = Figure(figsize=(7.2, 4.2))
-        ax = figure.subplots()
-        for number, paths in enumerate(sorted(set(cardinality))):
-            own = [i for i, c in enumerate(cardinality) if c == paths]
-            ax.scatter(
-                [macs[i] / 1e6 for i in own],
-                [ms[i] for i in own],
-                color=COLOURS[number % len(COLOURS)],
-                marker=("o", "s", "^", "D")[number // len(COLOURS) % 4],
-                label=f"C = {paths}",
-            )
-        if len(names) <= NAMED_POINTS:
-            for name, x, y in zip(names, macs, ms, strict=True):
-                ax.annotate(name.split("+")[0], (x / 1e6, y), (5, 4), textcoords="offset points", fontsize=7)
-        _finish(ax, "multiply-adds of a picture, millions", "time, ms")
-        ax.legend()
-        return _svg(figure, "Time of networks against their multiply-adds")
 
 
 def val_errors(runs: dict[str, Sequence[dict[str, float]]]) -> str:

@@ -17,7 +17,6 @@ from resnext.reporting.figures import (
     NAMES_UP_TO,
     confusion_plot,
     curve,
-    designs,
     reliability_plot,
     shorten,
     val_errors,
@@ -44,14 +43,6 @@ def write_report(runs: Sequence[Path], out: Path | None = None) -> Path:
     aside = out.with_name(out.name + ".part")
     aside.write_text(page, encoding="utf-8")
     os.replace(aside, out)
-    return out
-
-
-def write_design_plot(
-    names: Sequence[str], macs: Sequence[int], ms: Sequence[float], cardinality: Sequence[int], out: Path
-) -> Path:
-    """Write a plot of networks' times against their multiply-adds as SVG, and return its path."""
-    out.write_text(designs(names, macs, ms, cardinality), encoding="utf-8")
     return out
 
 

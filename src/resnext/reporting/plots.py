@@ -1,10 +1,11 @@
-"""Plots of what experiments found: files of SVG on white, for pages of any colour."""
+"""Plots of what experiments and designs found: files of SVG on white, for pages of any colour."""
 
 from __future__ import annotations
 
 import io
 import re
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
@@ -14,6 +15,9 @@ from matplotlib.ticker import MaxNLocator
 from resnext.arch import Architecture
 from resnext.reporting.figures import COLOURS, INK, STYLE
 from resnext.results import ERROR, METRICS, STEP_RATIO, STEP_S, Arm, Findings, Interval
+
+#: Points of a plot are named up to this many.
+NAMED_POINTS = 12
 
 
 def plots_of(findings: Findings, number: int = 1) -> dict[str, str]:
@@ -145,6 +149,32 @@ def _scatter(findings: Findings, arms: Sequence[Arm], x: Sequence[float], label:
     figure.legend(loc="outside right upper", fontsize=8)
     _label(ax, label, METRICS[ERROR], f"ours, {findings.scale}")
     return figure
+
+
+def write_design_plot(
+    names: Sequence[str], macs: Sequence[int], ms: Sequence[float], cardinality: Sequence[int], out: Path
+) -> Path:
+    """Write a plot of networks' times against their multiply-adds, coloured by cardinality, as SVG, and
+    return its path."""
+    with rc_context(STYLE):
+        figure = Figure(figsize=(7.2, 4.2))
+        ax = figure.subplots()
+        for number, paths in enumerate(sorted(set(cardinality))):
+            own = [i for i, c in enumerate(cardinality) if c == paths]
+            ax.scatter(
+                [macs[i] / 1e6 for i in own],
+                [ms[i] for i in own],
+                color=COLOURS[number % len(COLOURS)],
+                marker=("o", "s", "^", "D")[number // len(COLOURS) % 4],
+                label=f"C = {paths}",
+            )
+        if len(names) <= NAMED_POINTS:
+            for name, x, y in zip(names, macs, ms, strict=True):
+                ax.annotate(name.split("+")[0], (x / 1e6, y), (5, 4), textcoords="offset points", fontsize=7)
+        _label(ax, "multiply-adds of a picture, millions", "time, ms", "")
+        ax.legend()
+        out.write_text(_svg(figure), encoding="utf-8")
+    return out
 
 
 def _with_intervals(

@@ -49,8 +49,6 @@ class ResultLine:
     pictures_per_s: float
     waits: dict[str, float]
     stamp: Stamp
-    experiment: str | None = None
-    arm: str | None = None
     schema: int = field(default=SCHEMA)
 
     def to_json(self) -> dict[str, Any]:
@@ -97,16 +95,28 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 def append(line: dict[str, Any], path: Path) -> None:
     """Add a result line (`ResultLine.to_json`, or a run's `result`) to the JSON-lines file at `path`.
 
-    A last line that was cut off while it was written makes room for it.
+    A last line that was cut off while it was written makes room for it; one that only lacks its line break
+    gets it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(line, ensure_ascii=False) + "\n"
     with open(path, "ab+", buffering=0) as file:  # one write: lines of two processes do not mix
         file.seek(0)
         whole = file.read()
-        if not whole.endswith(b"\n"):
-            file.truncate(whole.rfind(b"\n") + 1)
+        start = whole.rfind(b"\n") + 1
+        if _is_json(whole[start:]):
+            text = "\n" + text
+        else:
+            file.truncate(start)
         file.write(text.encode())
+
+
+def _is_json(text: bytes) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _command() -> str:

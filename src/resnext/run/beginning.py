@@ -15,7 +15,7 @@ from resnext.data import fast
 from resnext.data.decode import BadPicture, DataError
 from resnext.data.pictures import Scan, Splits, fingerprint
 from resnext.data.scan import scan
-from resnext.machine import Machine, count_cores
+from resnext.machine import DeviceError, Machine, count_cores
 from resnext.models import Network, create
 from resnext.recipe import Recipe, RecipeError, dotted_names, get_field, set_field
 from resnext.results import stamp
@@ -134,12 +134,12 @@ def check_same_run(folder: RunFolder, order: Order, splits: Splits) -> None:
         folder.write("config.toml", set_field(recipe, "epochs", order.recipe.epochs).to_toml())
 
 
-def check_order(order: Order, splits: Splits, processes: int) -> None:
+def check_order(order: Order, splits: Splits, machine: Machine, processes: int) -> None:
     """Raises what `begin` would, as far as that can be known before all pictures have been looked at."""
     if order.name is not None and (order.runs / order.name).exists():
         raise taken(order.runs / order.name)
     recipe = order.recipe
-    check_processes(recipe, processes)
+    check_processes(recipe, machine, processes)
     check_decoder(recipe)
     model = recipe.model
     if model is None and order.weights is not None:
@@ -181,7 +181,7 @@ def begin(
     order: Order, splits: Splits, machine: Machine, processes: int
 ) -> Generator[Looked, None, tuple[RunFolder, list[Choice]]]:
     """Look at all pictures, fill the recipe, check it, and make the run folder."""
-    check_order(order, splits, processes)
+    check_order(order, splits, machine, processes)
     digest = fingerprint(splits)
     scans = yield from look(splits)
     bad = {name: one.bad for name, one in scans.items()}
@@ -199,8 +199,11 @@ def begin(
     start = None if order.weights is None else weights_contract(order.weights)
     recipe, choices = choose(recipe, splits, scans["train"], machine, processes, start)
     if isinstance(recipe.batch, int) and recipe.batch > len(splits.train):
-        raise DataError(f"batch {recipe.batch} is larger than the {len(splits.train)} training pictures")
-    check_processes(recipe, processes)
+        raise DataError(
+            f"batch: {recipe.batch} is larger than the {len(splits.train)} training pictures; give --batch "
+            f"{len(splits.train)} or less"
+        )
+    check_processes(recipe, machine, processes)
     build_plan(recipe, splits.train)  # raises before a folder is made
     contract = build_contract(recipe, splits, digest, stamp(machine.name).commit)
     origin = _origin(order)
@@ -252,8 +255,20 @@ def _check_start(recipe: Recipe, network: Network, from_weights: bool) -> None:
         raise RecipeError(f"training.{name}: holds back parts that were never trained; give --weights")
 
 
-def check_processes(recipe: Recipe, processes: int) -> None:
-    """Raises `RecipeError` where a process would have nothing to do."""
+def check_processes(recipe: Recipe, machine: Machine, processes: int) -> None:
+    """Raises `RecipeError` where a process would have nothing to do, or wait for another for ever, and
+    `DeviceError` where they cannot synchronise."""
+    training = recipe.training
+    if training.batch_norm == "synchronised" and processes > 1:
+        if not machine.is_gpu:
+            raise DeviceError(
+                "training.batch_norm: batch norms can be synchronised on GPUs only; say own or frozen"
+            )
+        if isinstance(recipe.batch, int) and training.accumulate > 1 and recipe.batch % processes:
+            raise RecipeError(
+                "training.batch_norm: synchronised, with training.accumulate, needs a batch that "
+                f"{processes} processes share evenly, not {recipe.batch}"
+            )
     if isinstance(recipe.batch, int) and recipe.batch < processes:
         raise RecipeError(
             f"batch: {recipe.batch} pictures a step leave nothing to some of the {processes} processes; "

@@ -32,7 +32,7 @@ tags:
 - image-classification
 - resnext
 ---
-# {recipe.model} on {(contract.provenance.data or "").split()[0]}
+# {recipe.model} on {contract.provenance.data_name}
 
 Tells {len(classes)} classes apart: {shown}.
 

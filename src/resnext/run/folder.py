@@ -66,7 +66,9 @@ class RunFolder:
                     if name is not None:
                         break
         except (FileNotFoundError, NotADirectoryError, FileExistsError) as error:
-            raise RunError(f"{error.filename}: is not a folder that a run can lie in") from None
+            raise RunError(
+                f"{error.filename}: is not a folder that a run can lie in; say another with --runs"
+            ) from None
         raise taken(root / (name or default))
 
     def is_finished(self) -> bool:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any, Literal, Protocol
 
 from resnext.recipe import Recipe, dotted_names, get_field
-from resnext.run.folder import RunFolder
+from resnext.run.folder import RunError, RunFolder
 
 LoggerName = Literal["tensorboard", "mlflow", "wandb"]
 
@@ -98,12 +98,13 @@ LOGGERS: dict[LoggerName, Callable[[RunFolder, Recipe, int], Logger]] = {
 
 
 def choose_loggers(names: Sequence[LoggerName]) -> tuple[LoggerName, ...]:
-    """`names`, or TensorBoard alone where it is installed and nothing was said. Raises `LoggerMissing`."""
+    """`names`, or TensorBoard alone where it is installed and nothing was said. Raises `LoggerMissing`, or
+    `RunError` for a name that is none."""
     if not names:
         return ("tensorboard",) if importlib.util.find_spec("tensorboard") else ()
     for name in names:
         if name not in LOGGERS:
-            raise LoggerMissing(f"--log {name}: is not one of {', '.join(LOGGERS)}")
+            raise RunError(f"--log {name}: is not one of {', '.join(LOGGERS)}")
         if importlib.util.find_spec(name) is None:
             raise LoggerMissing(f"--log {name}: is not installed; pip install 'resnext[{name}]'")
     return tuple(names)

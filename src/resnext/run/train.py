@@ -19,7 +19,6 @@ from resnext.data.pictures import Kept, Splits, fingerprint
 from resnext.data.resident import Cuts, Resident
 from resnext.data.sources import read_splits
 from resnext.machine import (
-    DeviceError,
     Machine,
     default_workers,
     find_machine,
@@ -63,9 +62,10 @@ def train(order: Order) -> Generator[Event, None, Run]:
 
     Processes that `torchrun` started train together: all tell the same events, the first one writes.
 
-    Raises `DataError`, `RunError`, `ArchitectureError`, `WeightsError`, `DeviceError`, `PeersDiffer` or
-    `LoggerMissing` before the first step; later `Stopped` on a signal, `PeerLost`, `Diverged`, `BadPicture`
-    or `OSError`, always with the last checkpoint intact. status.json says which.
+    Raises `DataError`, `SourceMissing`, `DecoderMissing`, `RecipeError`, `RunError`, `ArchitectureError`,
+    `WeightsError`, `DeviceError`, `PeersDiffer` or `LoggerMissing` before the first step; later `Stopped` on
+    a signal, `PeerLost`, `Diverged`, `BadPicture` or `OSError`, always with the last checkpoint intact.
+    status.json says which.
     """
     Every.parse(order.checkpoint_every)
     choose_loggers(order.log)
@@ -103,7 +103,7 @@ class _Training:
     def __post_init__(self) -> None:
         self.recipe, self.contract = self.terms.recipe, self.terms.contract
         # A run may go on with more processes than it began with, or where less is installed.
-        check_processes(self.recipe, self.group.size)
+        check_processes(self.recipe, self.machine, self.group.size)
         check_decoder(self.recipe)
         self.splits = self.splits.without(self.terms.skipped)
         self.plan = build_plan(self.recipe, self.splits.train)
@@ -125,6 +125,8 @@ class _Training:
                 with self.group.naming_losses():
                     yield from self._carry_out(stop)
             except (Stopped, PeerLost, GeneratorExit) as error:
+                if folder.is_finished():  # and only its last event was not heard to the end
+                    raise
                 folder.set_status("resumable", str(error) or "left by its caller")
                 folder.log(f"stopped: {error}")
                 raise
@@ -232,8 +234,6 @@ class _Training:
         network.to(self.machine.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         network.regularise(self.recipe.training.drop_path, self.recipe.training.dropout)
         if self.recipe.training.batch_norm == "synchronised" and self.group.size > 1:
-            if not self.machine.is_gpu:
-                raise DeviceError("training.batch_norm: batch norms can be synchronised on GPUs only")
             network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
         return State(network, self.recipe.training, network.parts())
 

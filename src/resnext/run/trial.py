@@ -61,7 +61,10 @@ def find_batch(task: Task) -> tuple[int, str]:
     outcomes, end = _try_all(task)
     fitting = [one for one in outcomes if one.memory_share <= MEMORY_SHARE]
     if not fitting:
-        raise RecipeError(f"batch: not even {task.batches[0]} pictures can be trained here ({end})")
+        raise RecipeError(
+            f"batch: not even {task.batches[0]} pictures can be trained here ({end}); "
+            "try a smaller --model or --data.size-px, or say --batch"
+        )
     if not any(one.memory_share for one in fitting):  # the device does not tell: the pace decides
         best = max(one.pictures_per_s for one in fitting)
         chosen = next(one for one in fitting if one.pictures_per_s >= PACE_SHARE * best)
@@ -77,7 +80,7 @@ def _paces(outcomes: Sequence[Outcome]) -> str:
 
 def _try_all(task: Task) -> tuple[list[Outcome], str]:
     """Outcomes in the order of the batches, as far as the process came, and how it ended."""
-    words = [sys.executable, "-m", "resnext.run.trial", json.dumps(asdict(task))]
+    words = [sys.executable, "-c", "from resnext.run.trial import main; main()", json.dumps(asdict(task))]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             told, errors = process.communicate(timeout=PATIENCE_S)
@@ -119,6 +122,7 @@ def _trial(task: Task) -> None:
         print(json.dumps(asdict(Outcome(batch, batch / seconds, share))), flush=True)
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Carry out the trial that the command line has as JSON."""
     values = json.loads(sys.argv[1])
     _trial(Task(**values | {"batches": tuple(values["batches"])}))

@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -125,14 +124,10 @@ def fill(state: State, snapshot: Snapshot) -> dict[str, Any]:
 
 
 class Writer:
-    """Writes in a thread, one job after the other, while training goes on.
-
-    `jobs` have been handed in; training stood still for `stalled_s` seconds to wait for earlier ones.
-    """
+    """Writes in a thread, one job after the other, while training goes on; `jobs` have been handed in."""
 
     def __init__(self) -> None:
         self.jobs = 0
-        self.stalled_s = 0.0
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
 
@@ -146,9 +141,7 @@ class Writer:
     def wait(self) -> None:
         """Return when nothing is being written. Raises what the last job raised."""
         if self._thread is not None:
-            start = time.perf_counter()
             self._thread.join()
-            self.stalled_s += time.perf_counter() - start
             self._thread = None
         if self._error is not None:
             error, self._error = self._error, None
