@@ -182,7 +182,9 @@ def _files(folder: Path) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_a_run_is_never_overwritten(trained: Path, colours: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_is_never_overwritten(
+    trained: Path, colours: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     before = _files(trained)
     assert run("train", colours, "--runs", trained.parent, "--name", "x", *QUICK) == 2
     assert "--resume" in capsys.readouterr().err
@@ -191,6 +193,12 @@ def test_a_run_is_never_overwritten(trained: Path, colours: Path, capsys: pytest
     changed = ["--runs", trained.parent, "--name", "x", "--resume", "must", *QUICK, "--seed", "5"]
     assert run("train", colours, *changed) == 2
     assert "seed: 5 now, 0 in the run" in capsys.readouterr().err
+    for name, says in (("b", "data: pictures were added"), ("d", "classes: 4 now, 3 in the run")):
+        shutil.copytree(colours, tmp_path / name)
+        (tmp_path / name / "train" / name).mkdir(exist_ok=True)
+        shutil.copy(colours / "train" / "b" / "0.png", tmp_path / name / "train" / name / "more.png")
+        assert run("train", tmp_path / name, *changed[:-2]) == 2
+        assert says in capsys.readouterr().err
     assert _files(trained) == before
 
 
