@@ -137,6 +137,10 @@ def test_a_contract_of_other_classes_is_refused(folder: Path) -> None:
     (folder / "config.json").write_text(json.dumps(config))
     with pytest.raises(WeightsError, match=r"schema 9 was written by resnext 7\.0"):
         read_weights(folder)
+    config["resnext"]["schema"] = 2
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(WeightsError, match=r"schema 2 of a hub folder; this version reads schema 1"):
+        read_weights(folder)
 
 
 def test_weights_whose_contract_cannot_be_read_are_refused_with_a_new_head_too(

@@ -121,6 +121,10 @@ def read_weights(path: Path) -> tuple[Network, Contract]:
         tensors, about = read_tensors(path)
     if not isinstance(about, dict):
         raise WeightsError(f"{path}: carries no contract, so its classes and pre-processing are unknown")
+    if about.get("schema") != SCHEMA:
+        raise WeightsError(
+            f"{path}: schema {about.get('schema')!r} of a hub folder; this version reads schema {SCHEMA}"
+        )
     try:
         arch = Architecture.from_json(about["architecture"])
         contract = Contract.from_json(about["contract"])

@@ -230,6 +230,17 @@ def test_hidden_and_foreign_files_are_no_pictures(tmp_path: Path, make_folder: A
     assert "a/deep/0.png" in read_split(str(tmp_path), ("a", "b"))[1].keys
 
 
+def test_pictures_in_formats_that_are_not_read_are_told_of(tmp_path: Path, make_folder: Any) -> None:
+    make_folder(tmp_path, {"a": 20, "b": 20})
+    for name in ("a/x.HEIC", "a/sub/y.heic", "b/z.dng", "b/notes.txt", "b/.w.heic"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert read_splits(str(tmp_path)).notes[0] == (
+        "left out 3 pictures in formats that are not read (.dng, .heic), the first a/x.HEIC: convert them to "
+        "JPEG or PNG"
+    )
+
+
 def test_splits_that_training_made_are_made_again(tmp_path: Path, make_folder: Any) -> None:
     make_folder(tmp_path / "train", {"a": 20, "b": 20})
     splits = read_splits(str(tmp_path))

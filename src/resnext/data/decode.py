@@ -14,6 +14,8 @@ from PIL.Image import Transpose
 SUFFIXES = frozenset(
     ".jpg .jpeg .jpe .jfif .png .webp .bmp .dib .gif .tif .tiff .ppm .pgm .pbm .pnm .avif .jp2 .tga".split()
 )
+#: Those of pictures that Pillow does not read by itself.
+UNREAD_SUFFIXES = frozenset(".heic .heif .jxl .dng .raw .cr2 .cr3 .nef .arw .psd .svg".split())
 
 #: How a picture of each of EXIF's orientations is turned upright.
 UPRIGHT = {

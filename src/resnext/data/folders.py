@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from resnext.data.decode import SUFFIXES, DataError, readable
+from resnext.data.decode import SUFFIXES, UNREAD_SUFFIXES, DataError, readable
 from resnext.data.pictures import Files, Pictures
 
 
@@ -19,10 +19,13 @@ def read_folder(root: Path) -> Pictures:
         raise DataError(f"{root}: no permission to read this folder") from None
     keys: list[str] = []
     labels: list[int] = []
+    unread: list[str] = []
     for label, name in enumerate(entries):
         if readable(name) != name:
             raise DataError(f"{readable(str(root))}: the folder name {name!r} is not UTF-8; rename it")
-        found = [f"{name}/{path}" for path in pictures_under(root / name)]
+        files = [f"{name}/{path}" for path in _files_under(root / name)]
+        found = [path for path in files if _suffix(path) in SUFFIXES]
+        unread += [path for path in files if _suffix(path) in UNREAD_SUFFIXES]
         keys += found
         labels += [label] * len(found)
     if not entries:
@@ -33,7 +36,9 @@ def read_folder(root: Path) -> Pictures:
             + "expected one folder a class with its pictures, as in "
             f"{root.name}/cat/1.jpg, or {root.name}/train/cat/1.jpg"
         )
-    return Files(root, keys, np.array(labels, dtype=np.int64), tuple(entries))
+    pictures = Files(root, keys, np.array(labels, dtype=np.int64), tuple(entries))
+    pictures.unread = unread
+    return pictures
 
 
 def pictures_under(folder: Path) -> list[str]:
@@ -41,6 +46,14 @@ def pictures_under(folder: Path) -> list[str]:
 
     Hidden files and folders do not count; a folder that links make reachable twice counts once.
     """
+    return [path for path in _files_under(folder) if _suffix(path) in SUFFIXES]
+
+
+def _suffix(path: str) -> str:
+    return os.path.splitext(path)[1].lower()
+
+
+def _files_under(folder: Path) -> list[str]:
     found: list[str] = []
     seen: set[str] = set()
     for parent, folders, files in os.walk(folder, followlinks=True):
@@ -51,6 +64,6 @@ def pictures_under(folder: Path) -> list[str]:
         seen.add(real)
         folders[:] = sorted(f for f in folders if not f.startswith("."))
         for file in sorted(files):
-            if Path(file).suffix.lower() in SUFFIXES and not file.startswith("."):
+            if not file.startswith("."):
                 found.append(os.path.relpath(os.path.join(parent, file), folder))
     return found

@@ -37,11 +37,13 @@ class Pictures(ABC):
     """N pictures; `labels[i]` indexes `classes`, and `keys[i]` is what a person finds picture i by.
 
     Where `window` is a number, opening them is fast only in an order that is shuffled within so many.
-    `known` is what an earlier look at all of them found.
+    `known` is what an earlier look at all of them found, `unread` are files beside them in formats that are
+    not read.
     """
 
     window: int | None = None
     known: Scan | None = None
+    unread: Sequence[str] = ()
 
     def __init__(self, keys: Sequence[str], labels: Labels, classes: tuple[str, ...]) -> None:
         self.keys = keys

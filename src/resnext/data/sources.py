@@ -40,6 +40,12 @@ def read_splits(data: str) -> Splits:
     parts = _labelled(found, data)
     notes = [STREAM_NOTE] if any(part.window for part in parts.values()) else []
     notes += [f"left out {name}, whose pictures have no labels" for name in found.keys() - parts.keys()]
+    if unread := [name for part in parts.values() for name in part.unread]:
+        kinds = ", ".join(sorted({Path(name).suffix.lower() for name in unread}))
+        notes.append(
+            f"left out {len(unread)} pictures in formats that are not read ({kinds}), the first "
+            f"{readable(unread[0])}: convert them to JPEG or PNG"
+        )
     if None not in parts and (others := _beside_splits(Path(data))):
         names = readable(f"{', '.join(others[:5])}{'...' * (len(others) > 5)}")
         notes.append(f"left out, since its name is of no split, what lies in {names}")
