@@ -14,7 +14,7 @@ import pytest
 from resnext import api
 from resnext.cli import main
 from resnext.recipe import named_recipe, override
-from resnext.run import LoggerMissing, Stepped
+from resnext.run import RunError, Stepped
 
 RECIPE = override(named_recipe("small"), model="resnet11+template=8", epochs=3, batch=4)
 
@@ -117,5 +117,5 @@ def test_what_is_not_installed_is_named(
     assert main(["train", data, "--runs", str(tmp_path), "--log", "mlflow"]) == 5
     assert "pip install 'resnext[mlflow]'" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
-    with pytest.raises(LoggerMissing, match="tensorboard, mlflow, wandb"):
+    with pytest.raises(RunError, match="tensorboard, mlflow, wandb"):
         api.train(data, RECIPE, name="x", runs=tmp_path, log=("comet",))
