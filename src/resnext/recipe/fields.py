@@ -1,6 +1,6 @@
-"""`Recipe`: every choice of a run as one frozen value, and the recipes that come with the package.
+"""`Recipe`: every choice of a run as one frozen value, read, changed and written by its fields' names.
 
-Standard library only, so that help is quick. None means: chosen from the data and the machine.
+None means: chosen from the data and the machine.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import math
 import tomllib
 import types
 import typing
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, is_dataclass, replace
 from typing import Any, Literal
 
@@ -28,8 +27,6 @@ ACTS_WHERE: dict[str, tuple[str, tuple[Any, ...]]] = {
     "data.magnitude": ("data.policy", ("rand",)),
     "training.milestones": ("training.schedule", ("step",)),
 }
-#: Mean and deviation of the training set's colours, as every published recipe has them.
-IMAGENET_COLOURS: dict[str, Any] = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 #: Larger pictures are a typing error.
 LARGEST_PX = 4096
 
@@ -133,153 +130,6 @@ def _default(name: str) -> Any:
     """What the field with the dotted `name` is where nothing is said."""
     value: Any = {"data": DataSettings(), "training": TrainingSettings()}[name.split(".")[0]]
     return getattr(value, name.split(".")[1])
-
-
-def small() -> Recipe:
-    """From scratch on little data: the default.
-
-    One-cycle SGD with label smoothing and an average over the last tenth; size, network and length
-    follow the data. Cost and score: `digits` reaches 99.4 to 100 % in 71 to 79 s on two CPU cores.
-    """
-    return Recipe(
-        training=TrainingSettings(lr=0.4, warmup=0.25, decays="kernels", label_smoothing=0.1, averaging=0.1)
-    )
-
-
-def cifar() -> Recipe:
-    """CIFAR-10 and 100 as in the paper (section 5.3, appendix A, and the authors' code).
-
-    ResNeXt-29 8x64d, 300 epochs, batch 128, the rate 0.1 divided by 10 at epochs 150 and 225, decay
-    of every parameter, shift and flip. Published test error: 3.65 % and 17.77 % (mean of 10 runs).
-    Cost: 4.8e17 floating-point operations, about 3 hours on a recent GPU, many weeks on a CPU.
-    """
-    return Recipe(
-        model="resnext29_8x64d",
-        epochs=300,
-        batch=128,
-        data=DataSettings(size_px=32, resize_px=32, crop="pad", pad_px=4, flip=0.5),
-        training=TrainingSettings(lr=0.1, lr_batch=128, weight_decay=5e-4, schedule="step"),
-    )
-
-
-def cifar_small() -> Recipe:
-    """CIFAR-10 on two CPU cores within 45 minutes.
-
-    A ResNet of three basic blocks on maps that are pooled early, 15 epochs of one-cycle SGD, label
-    smoothing, an average of weights. Ours, by trial (docs/log.md). Score: 87.35 % of test after 41 minutes
-    (results/cifar10.jsonl); the network's cost is 63 million multiply-adds a picture.
-    """
-    base = small()
-    return replace(
-        base,
-        model="resnet8+transform=basic+stem=deep",
-        epochs=15,
-        batch=128,
-        data=DataSettings(size_px=32, resize_px=32, train_px=32, crop="pad", pad_px=2, flip=0.5),
-        training=replace(base.training, lr=0.3),
-    )
-
-
-def finetune() -> Recipe:
-    """From weights that were trained on something else; needs --weights, and mostly --new-head.
-
-    A tenth of the rate of `small`, less of it for each part further from the head (the factor 0.7 is
-    ours; the idea is that of Howard and Ruder 2018). Cost and score: with 100 pictures of each of two
-    classes an error of 15.8 to 18.8 %, where `small` with three times the epochs had 20.8 to 23.5 %.
-    """
-    return Recipe(
-        training=TrainingSettings(
-            lr=0.04, warmup=0.1, decays="kernels", label_smoothing=0.1, averaging=0.1, layer_decay=0.7
-        )
-    )
-
-
-def imagenet() -> Recipe:
-    """ImageNet-1K as in the paper (section 4) and the authors' code.
-
-    ResNeXt-50 32x4d, 100 epochs, batch 256, the rate 0.1 divided by 10 after 30, 60 and 90 epochs,
-    decay 1e-4 of every parameter, crops of 8 to 100 % of the area, jitter and lighting of the colours.
-    Theirs draw the aspect of a crop evenly where ours do its logarithm, and their batch norms saw the 32
-    pictures of each of 8 GPUs; on fewer they see more. Published single-crop error of val: 22.2 % (table 3).
-    Cost: 3.2e18 floating-point operations, a day on one recent GPU; the paper's 101-layer network took 10
-    days on 8 M40.
-    """
-    return Recipe(
-        model="resnext50_32x4d",
-        epochs=100,
-        batch=256,
-        data=DataSettings(
-            **IMAGENET_COLOURS,
-            size_px=224,
-            resize_px=256,
-            interpolation="bicubic",
-            crop="resized",
-            min_area=0.08,
-            flip=0.5,
-            jitter=0.4,
-            lighting=0.1,
-        ),
-        training=TrainingSettings(
-            lr=0.1, lr_batch=256, weight_decay=1e-4, schedule="step", milestones=(0.3, 0.6, 0.9)
-        ),
-    )
-
-
-def imagenet_modern() -> Recipe:
-    """ImageNet-1K by the recipe behind torchvision's newest weights, the best public one for ResNeXt.
-
-    ResNeXt-101 64x4d, 600 epochs, batch 1024, cosine from 0.5 after 5 epochs of warm-up, TrivialAugment,
-    MixUp or CutMix, erasing, label smoothing, an average of weights; trained at 176 px, judged at 224.
-    Published: 83.246 % top-1 (81.198 % for ResNeXt-50 32x4d; torchvision's `IMAGENET1K_V1` of
-    resnext101_64x4d and `_V2` of resnext50_32x4d). Theirs also repeats each picture four times an epoch
-    with other augmentations, which this leaves out. Cost: 4e19 floating-point operations, days on 8 GPUs.
-    """
-    return Recipe(
-        model="resnext101_64x4d",
-        epochs=600,
-        batch=1024,
-        data=DataSettings(
-            **IMAGENET_COLOURS,
-            size_px=224,
-            resize_px=232,
-            train_px=176,
-            crop="resized",
-            min_area=0.08,
-            flip=0.5,
-            policy="trivial",
-            erasing=0.1,
-            mixup=0.2,
-            cutmix=1.0,
-        ),
-        training=TrainingSettings(
-            lr=0.5,
-            lr_batch=1024,
-            weight_decay=2e-5,
-            decays="kernels",
-            schedule="cosine",
-            warmup=5 / 600,
-            label_smoothing=0.1,
-            averaging=0.01,
-        ),
-    )
-
-
-RECIPES: dict[str, Callable[[], Recipe]] = {
-    "small": small,
-    "finetune": finetune,
-    "cifar": cifar,
-    "cifar-small": cifar_small,
-    "imagenet": imagenet,
-    "imagenet-modern": imagenet_modern,
-}
-
-
-def named_recipe(name: str) -> Recipe:
-    """The recipe called `name`. Raises `RecipeError` with the nearest names."""
-    if name not in RECIPES:
-        near = difflib.get_close_matches(name, RECIPES, n=1) or list(RECIPES)
-        raise RecipeError(f"no recipe is called {name!r}. Nearest: {', '.join(near)}")
-    return RECIPES[name]()
 
 
 def get_field(recipe: Recipe, name: str) -> Any:
