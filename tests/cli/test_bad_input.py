@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import errno
 import json
 import os
 import shutil
@@ -14,11 +16,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors import safe_open
 from safetensors.torch import load_file
 
 from resnext import api
 from resnext.cli import main
 from resnext.data.pictures import Loose
+from resnext.machine import DeviceError
 from resnext.recipe import RECIPES, Recipe, named_recipe, override
 from resnext.training import checkpoints
 
@@ -283,34 +287,22 @@ def test_a_loss_that_is_not_finite_keeps_the_last_good_state(
         "4",
         "--batch",
         "8",
+        "--checkpoint-every",
+        "1",
     ]
     assert run("train", colours, *words) == 4
     error = capsys.readouterr().err
     assert "not finite at step 8" in error
     assert "--training.lr" in error
-    assert (tmp_path / "x" / "checkpoints" / "last.safetensors").exists()
+    kept = tmp_path / "x" / "checkpoints" / "last.safetensors"
+    with safe_open(kept, framework="pt") as file:
+        assert json.loads(file.metadata()["resnext"])["step"] == 7
+    assert all(tensor.isfinite().all() for tensor in load_file(kept).values() if tensor.is_floating_point())
 
 
-def test_a_resumed_run_is_the_undisturbed_one(
-    colours: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_predictions_are_the_same_by_every_way(
+    trained: Path, colours: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    recipe = override(named_recipe("small"), model="resnet11+template=8", epochs=4, batch=8)
-    whole = api.train(colours, recipe, name="whole", runs=tmp_path)
-    events = api.train_events(api.Order(str(colours), recipe, "cut", tmp_path))
-    for event in events:
-        if getattr(event, "is_best", None) is not None and event.epoch.epoch == 2:
-            break
-    events.close()
-    cut = api.train(colours, recipe, name="cut", runs=tmp_path, resume="must")
-    a, b = api.load(whole.folder).network.state_dict(), api.load(cut.folder).network.state_dict()
-    assert all(torch.equal(a[name], b[name]) for name in a)
-    assert whole.result["metrics"] == cut.result["metrics"]
-    steps = [json.loads(line)["step"] for line in (cut.folder / "metrics.jsonl").read_text().splitlines()]
-    assert sorted(set(steps)) == list(range(1, 13))
-    assert len(steps) == 12 + 4
-
-
-def test_predictions_are_the_same_by_every_way(trained: Path, colours: Path, tmp_path: Path) -> None:
     """File, bytes and image give one answer; so do the screen's table, CSV, JSON lines and Parquet."""
     import pyarrow.parquet as pq
 
@@ -318,8 +310,18 @@ def test_predictions_are_the_same_by_every_way(trained: Path, colours: Path, tmp
     with Image.open(path) as image:
         answers = api.predict(trained, [path, path.read_bytes(), image])
     assert len({answer.probability for answer in answers}) == 1
+    capsys.readouterr()
+    assert run("predict", trained, path, "--top", "2") == 0
+    shown = "  ".join(f"{name} {100 * p:5.1f} %" for name, p in answers[0].ranking[:2])
+    assert capsys.readouterr().out == f"{path}  {shown}\n"
     for kind in ("csv", "jsonl", "parquet"):
         assert run("predict", trained, path, "--out", tmp_path / f"out.{kind}") == 0
+    (told,) = csv.DictReader((tmp_path / "out.csv").read_text().splitlines())
+    assert (told["picture"], told["label"]) == (str(path), answers[0].label)
+    assert float(told["probability"]) == pytest.approx(answers[0].probability, rel=1e-5)
+    assert {name: float(told[f"p({name})"]) for name, _ in answers[0].ranking} == pytest.approx(
+        dict(answers[0].ranking), rel=1e-5
+    )
     row = pq.read_table(tmp_path / "out.parquet").to_pylist()[0]
     line = json.loads((tmp_path / "out.jsonl").read_text())
     assert row["label"] == line["label"] == answers[0].label
@@ -414,3 +416,64 @@ def test_output_that_nobody_reads(
     if verb == "train":
         assert json.loads((tmp_path / "x" / "status.json").read_text())["state"] == "resumable"
         assert run("train", colours, "--runs", tmp_path, "--name", "x", "--resume", "must", *QUICK) == 0
+
+
+def test_the_other_verbs_of_the_readme(
+    trained: Path, colours: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("report", trained, "--out", tmp_path / "page.html") == 0
+    assert "resnet11" in (tmp_path / "page.html").read_text()
+    assert run("index", colours, tmp_path / "colours.index") == 0
+    capsys.readouterr()
+    assert run("evaluate", trained, tmp_path / "colours.index", "--json", "-") == 0
+    assert json.loads(capsys.readouterr().out)["count"] == 6
+    words = ["predict", trained, colours / "val" / "a", str(colours / "val" / "*" / "0.png")]
+    assert run(*words, "--out", tmp_path / "many.jsonl") == 0
+    assert len((tmp_path / "many.jsonl").read_text().splitlines()) == 2 + 3
+
+
+def test_the_demo(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    quick = override(named_recipe("small"), model="resnet11+template=8", epochs=1)
+    monkeypatch.setattr("resnext.cli.actions.named_recipe", lambda _: quick)
+    assert run("demo", "--runs", tmp_path) == 0
+    said = capsys.readouterr().out
+    assert "of 540 test pictures are right" in said
+    assert said.count(", in truth ") == 3
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "says"),
+    [
+        (KeyboardInterrupt(), 130, "interrupted"),
+        (MemoryError(), 5, "out of memory"),
+        (RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate"), 5, "out of memory"),
+        (DeviceError("--device cuda: cannot be used here"), 5, "--device cuda"),
+        (OSError(errno.ENOSPC, "No space left on device", "x.bin"), 5, "x.bin: no space left"),
+        (FileNotFoundError(errno.ENOENT, "No such file or directory", "x.bin"), 2, "x.bin: no such file"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else str(value),
+)
+def test_errors_become_exit_codes(
+    error: BaseException,
+    code: int,
+    says: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fail(_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("resnext.cli.actions.models", fail)
+    assert run("models") == code
+    assert says in capsys.readouterr().err
+
+
+def test_an_error_of_ours_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr("resnext.cli.actions.models", fail)
+    with pytest.raises(RuntimeError, match="a bug"):
+        run("models")

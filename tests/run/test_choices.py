@@ -7,13 +7,24 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from sklearn.utils.class_weight import compute_class_weight
 
+from resnext.contract import Resize
 from resnext.data import fast
+from resnext.data.augment import ColourJitter, Erasing, Flip, Lighting, PadCrop, ResizedCrop
+from resnext.data.mixing import Mixing
 from resnext.data.pictures import Arrays, Scan, Splits
+from resnext.data.policies import RandAugment, TrivialAugment
 from resnext.machine import Machine
 from resnext.recipe import Recipe, dotted_names, get_field, named_recipe, override
 from resnext.run import choices
-from resnext.run.choices import build_augmentation, build_contract, choose
+from resnext.run.choices import (
+    build_augmentation,
+    build_contract,
+    build_mixing,
+    choose,
+    class_weights,
+)
 from resnext.run.trial import Task
 
 CPU = Machine(torch.device("cpu"), "a CPU", bfloat16=False)
@@ -79,6 +90,43 @@ def test_a_batch_is_tried_among_those_that_leave_enough_steps(
     assert task.batches == expected
     assert (task.model, task.classes, task.size_px, task.precision) == (filled.model, 2, 32, "float32")
     assert filled.batch == expected[-1] * processes
+
+
+def test_what_a_recipe_says_is_built() -> None:
+    said = override(
+        named_recipe("small"),
+        seed=7,
+        data__policy="rand",
+        data__operations=3,
+        data__magnitude=5,
+        data__jitter=0.4,
+        data__lighting=0.1,
+        data__erasing=0.5,
+        data__mixup=0.2,
+        data__cutmix=1.0,
+        data__train_px=28,
+    )
+    recipe = chosen(500, 32, CPU, said)
+    pictures = Arrays(np.zeros((12, 1, 1), np.uint8), np.array([0] * 9 + [1] * 3), ("a", "b"))
+    contract = build_contract(recipe, Splits("some", pictures, pictures), "0", None)
+    grey = (128, 102, 76)  # the mean colour
+    assert build_augmentation(recipe, contract).steps == (
+        PadCrop(Resize(32, 32), 28, 4, grey),
+        Flip(0.5),
+        RandAugment(3, 5, grey),
+        ColourJitter(0.4),
+        Lighting(0.1),
+        Erasing(0.5, grey),
+    )
+    more = {"data__operations": 2, "data__magnitude": 9, "data__pad_px": None}  # which have no effect then
+    resized = override(recipe, data__crop="resized", data__policy="trivial", **more)
+    first, _, policy, *_ = build_augmentation(resized, contract).steps
+    assert (first, policy) == (ResizedCrop(28, 0.35, 4 / 3, "bilinear"), TrivialAugment(grey))
+    assert build_mixing(recipe, 2) == Mixing(0.2, 1.0, 2, 7)
+    assert class_weights(recipe, pictures) is None
+    weights = class_weights(override(recipe, data__balance="weights"), pictures)
+    theirs = compute_class_weight("balanced", classes=np.arange(2), y=pictures.labels)
+    np.testing.assert_allclose(weights, theirs)
 
 
 def test_the_fast_decoder_is_chosen_where_it_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
