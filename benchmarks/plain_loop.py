@@ -75,7 +75,7 @@ def main(data: str, name: str = "resnext29_8x4d+template=16") -> None:
     recipe = override(named_recipe("small"), model=name, epochs=50, batch=BATCH, precision="float32")
     plain = plain_loop(read_splits(data).train, name)
     with tempfile.TemporaryDirectory() as runs:
-        events = api.train_events(api.Order(data, recipe, "ours", Path(runs), workers=0))
+        events = api.train_events(api.Order(data, recipe, "ours", Path(runs), device="cpu", workers=0))
         ours = (event for event in events if isinstance(event, Stepped))
 
         def steps(of: Iterator[object]) -> None:

@@ -28,7 +28,8 @@ def pace(processes: int, runs: Path) -> float:
     """Pictures/s of the epochs after the first."""
     name = f"{processes}-{len(list(runs.glob('*')))}"
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
-    words = ["-m", "resnext", "train", "digits", "--runs", str(runs), "--name", name, *OPTIONS.split()]
+    words = ["-m", "resnext", "train", "digits", "--runs", str(runs), "--name", name, "--device", "cpu"]
+    words += OPTIONS.split()
     environment = os.environ | {"OMP_NUM_THREADS": str(2 // processes)}
     command = [sys.executable, *(launcher if processes > 1 else []), *words]
     subprocess.run(command, env=environment, check=True, capture_output=True)

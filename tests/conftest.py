@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import torch
 from hypothesis import HealthCheck, settings
 from PIL import Image
 
+# What is promised to the bit is what a CPU does; processes that tests start see this too.
+os.environ["CUDA_VISIBLE_DEVICES"] = ""
 torch.set_num_threads(1)  # several test processes share the cores
 # A busy machine is no failure: nothing here is about time.
 settings.register_profile("resnext", deadline=None, suppress_health_check=[HealthCheck.too_slow])

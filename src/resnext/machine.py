@@ -42,6 +42,8 @@ def find_machine(device: str | None = None, number: int = 0) -> Machine:
     if device is None:
         best = torch.accelerator.current_accelerator(check_available=True)
         device = "cpu" if best is None else best.type
+    if torch.cuda.device_count() == 1 and "TORCHELASTIC_RUN_ID" not in os.environ:
+        number = 0  # a scheduler that shows each of its tasks one GPU calls it so
     try:
         chosen = torch.device(f"cuda:{number}" if device == "cuda" else device)
         if chosen.type == "meta":
@@ -53,7 +55,8 @@ def find_machine(device: str | None = None, number: int = 0) -> Machine:
     if chosen.type == "cuda":
         torch.cuda.set_device(chosen)
         # Products round as convolutions do: by default only these use TensorFloat-32.
-        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32
+        with suppress(RuntimeError):  # its newer settings were used: then they say how products round
+            torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32
         bfloat16 = torch.cuda.get_device_capability(chosen) >= (8, 0)
         return Machine(chosen, torch.cuda.get_device_name(chosen), bfloat16)
     if chosen.type == "cpu":

@@ -21,7 +21,7 @@ from resnext.run import LoggerMissing, RunError, Stopped
 from resnext.training.checkpoints import CheckpointError
 from resnext.training.distribution import PeersDiffer
 from resnext.training.loop import Diverged
-from resnext.training.pulse import PeerLost
+from resnext.training.pulse import PeerFailed, PeerLost
 from resnext.weights import WeightsError
 
 EXIT_CODES: dict[type[Exception], int] = {
@@ -45,13 +45,15 @@ EXIT_CODES: dict[type[Exception], int] = {
     PeersDiffer: 2,
     Stopped: 75,
     PeerLost: 75,
+    PeerFailed: 4,
     CheckpointError: 4,
 }
 
 
 def is_out_of_memory(error: Exception) -> bool:
     """Has torch, or Python, asked for more memory than there is?"""
-    allocator = isinstance(error, RuntimeError) and "not enough memory" in str(error)
+    words = ("not enough memory", "out of memory", "ALLOC_FAILED")
+    allocator = isinstance(error, RuntimeError) and any(word in str(error) for word in words)
     return allocator or isinstance(error, MemoryError | torch.OutOfMemoryError)
 
 

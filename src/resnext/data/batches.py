@@ -266,9 +266,10 @@ def evaluation_batches(
 
 def on_device(batches: Iterator[Batch], contract: Contract, device: torch.device) -> Iterator[Batch]:
     """The batches normalised to float32 on `device`, channels last."""
+    behind = device.type == "cuda"  # others do not keep what is still to be copied
     for batch in batches:
-        pictures = batch.pictures.to(device, non_blocking=True)
+        pictures = batch.pictures.to(device, non_blocking=behind)
         pictures = normalise(pictures, contract.mean, contract.std)
         pictures = pictures.contiguous(memory_format=torch.channels_last)
-        labels = batch.labels.to(device, non_blocking=True)
+        labels = batch.labels.to(device, non_blocking=behind)
         yield Batch(pictures, labels, batch.indices, batch.bad)

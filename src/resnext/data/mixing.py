@@ -40,7 +40,7 @@ class Mixing:
 
 def mixup(pictures: Tensor, labels: Tensor, classes: int, kept: float) -> tuple[Tensor, Tensor]:
     """`kept` of each picture plus the rest of the one before it."""
-    mixed = pictures.roll(1, 0).mul_(1 - kept).add_(pictures, alpha=kept)
+    mixed = _before(pictures).mul_(1 - kept).add_(pictures, alpha=kept)
     return mixed, _targets(labels, classes, kept)
 
 
@@ -57,8 +57,13 @@ def cutmix(
     left, right = max(0, x - half_width), min(width, x + half_width)
     top, bottom = max(0, y - half_height), min(height, y + half_height)
     mixed = pictures.clone()
-    mixed[..., top:bottom, left:right] = pictures.roll(1, 0)[..., top:bottom, left:right]
+    mixed[..., top:bottom, left:right] = _before(pictures)[..., top:bottom, left:right]
     return mixed, _targets(labels, classes, 1 - (right - left) * (bottom - top) / (width * height))
+
+
+def _before(pictures: Tensor) -> Tensor:
+    """Each picture's neighbour, in new memory (`roll` would lose the layout on a GPU)."""
+    return torch.cat([pictures[-1:], pictures[:-1]])
 
 
 def _targets(labels: Tensor, classes: int, kept: float) -> Tensor:

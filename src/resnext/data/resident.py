@@ -63,15 +63,18 @@ class Resident:
         """Decode all pictures, and tell how many have been. Raises `BadPicture`."""
         crop, side = self.cuts.crop, self.cuts.crop.resize.crop_px
         whole, inner = side + 2 * crop.pad_px, slice(crop.pad_px, crop.pad_px + side)
-        stored = np.empty((len(self.pictures), whole, whole, 3), np.uint8)
-        stored[:] = crop.fill
-        for index in range(len(self.pictures)):
-            if index % TELL_EVERY == 0:
-                yield index
-            picture = resize_and_crop(self.pictures.open(index), crop.resize)
-            stored[index, inner, inner] = np.asarray(picture)
-        self.stored = torch.from_numpy(stored).to(self.device)
-        yield len(self.pictures)
+        count = len(self.pictures)
+        self.stored = torch.empty((count, whole, whole, 3), dtype=torch.uint8, device=self.device)
+        some = np.empty((TELL_EVERY, whole, whole, 3), np.uint8)
+        some[:] = crop.fill
+        for start in range(0, count, TELL_EVERY):
+            yield start
+            stop = min(start + TELL_EVERY, count)
+            for index in range(start, stop):
+                picture = resize_and_crop(self.pictures.open(index), crop.resize)
+                some[index - start, inner, inner] = np.asarray(picture)
+            self.stored[start:stop] = torch.from_numpy(some[: stop - start])
+        yield count
 
     def batches(self, plan: Plan, first_step: int, part: Part | None = None) -> Iterator[Batch]:
         """As `training_batches`, in uint8 on the device."""

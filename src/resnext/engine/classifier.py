@@ -53,7 +53,8 @@ class Answers:
 
 
 class Classifier:
-    """`network` under `contract`: pictures in, probabilities out. Computes in float32."""
+    """`network` under `contract`: pictures in, probabilities out. Computes in float32, which on
+    GPUs is rounded to TensorFloat-32 in products."""
 
     def __init__(self, network: Network, contract: Contract, device: torch.device | str = "cpu") -> None:
         self.device = torch.device(device)

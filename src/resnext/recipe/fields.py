@@ -93,6 +93,10 @@ class Recipe:
         demand(0 < training.layer_decay <= 1, "training.layer_decay", "above 0 and at most 1")
         batch = self.batch if isinstance(self.batch, int) else training.accumulate
         demand(training.accumulate <= batch, "training.accumulate", f"at most the batch ({self.batch})")
+        pieces = (
+            training.compile == "graphs" and training.accumulate > 1
+        )  # a graph's gradients do not outlive it
+        demand(not pieces, "training.compile", "on or off with training.accumulate above 1")
         demand(training.lr > 0, "training.lr", "positive")
         demand(0 <= training.momentum < 1, "training.momentum", "from 0 to less than 1")
         demand(training.weight_decay >= 0, "training.weight_decay", "at least 0")

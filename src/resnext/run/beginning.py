@@ -68,12 +68,13 @@ class Terms:
         return [(key, why) for bad in self.about["skipped"].values() for key, why in bad.values()]
 
 
-def facts(order: Order, splits: Splits) -> dict[str, str]:
+def facts(order: Order, splits: Splits, machine: Machine) -> dict[str, str]:
     """What must be alike on all processes that train together."""
     made = stamp("")
     return {
         "commit": f"{made.commit}{', changed' if made.dirty else ''}",
         "data": fingerprint(splits),
+        "device": machine.device.type,
         "recipe": order.recipe.to_toml(),
         "run": f"{order.name}, --resume {order.resume}, --checkpoint-every {order.checkpoint_every}",
     } | made.versions

@@ -154,8 +154,8 @@ class Tally:
         """Loss and number of right answers of each waiting step, over its whole batch."""
         if not self.waiting:
             return []
-        numbers = [torch.stack([step.loss.double(), step.correct.double()]) for step in self.waiting]
-        read: list[list[float]] = self.group.add(torch.stack(numbers).cpu()).tolist()
+        numbers = [torch.stack([step.loss, step.correct.to(step.loss.dtype)]) for step in self.waiting]
+        read: list[list[float]] = self.group.add(torch.stack(numbers).cpu().double()).tolist()
         return read
 
     def finish_epoch(self, step: int, steps_per_epoch: int) -> Epoch:

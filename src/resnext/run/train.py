@@ -19,6 +19,7 @@ from resnext.data.pictures import Kept, Splits, fingerprint
 from resnext.data.resident import Cuts, Resident
 from resnext.data.sources import read_splits
 from resnext.machine import (
+    DeviceError,
     Machine,
     default_workers,
     find_machine,
@@ -64,16 +65,22 @@ def train(order: Order) -> Generator[Event, None, Run]:
 
     Raises `DataError`, `SourceMissing`, `DecoderMissing`, `RecipeError`, `RunError`, `ArchitectureError`,
     `WeightsError`, `DeviceError`, `PeersDiffer` or `LoggerMissing` before the first step; later `Stopped` on
-    a signal, `PeerLost`, `Diverged`, `BadPicture` or `OSError`, always with the last checkpoint intact.
-    status.json says which.
+    a signal, `PeerLost`, `PeerFailed`, `Diverged`, `BadPicture` or `OSError`, always with the last checkpoint
+    intact. status.json says which.
     """
     Every.parse(order.checkpoint_every)
     choose_loggers(order.log)
     with join() as group, contextlib.ExitStack() as held:
+        if group.local_size > 1 and ":" in (order.device or ""):
+            raise DeviceError(
+                f"--device {order.device}: {group.local_size} processes would share it; leave out its "
+                "number, and each takes its own"
+            )
         machine = find_machine(order.device, group.local_rank)
         splits = read_splits(order.data)
         splits = replace(splits, digest=fingerprint(splits))
-        group.compare(facts(order, splits))
+        group.compare(facts(order, splits, machine))
+        group.add(torch.zeros(1, device=machine.device))  # NCCL connects: here its errors keep their names
         folder: RunFolder = Onlooker(order.runs)
         choices: list[Choice] = []
         if group.leads:

@@ -21,16 +21,21 @@ def compile_network(
 ) -> tuple[nn.Module, str | None]:
     """`network`, which is in training mode, compiled as `how` says, and None; or itself, and why not.
 
-    One pass over `pictures` (b, C, H, W) is tried, and leaves nothing behind in weights or buffers.
+    A pass over `pictures` (b, C, H, W) is tried, or as many as it takes to record graphs and replay them;
+    that leaves nothing behind in weights or buffers.
     """
     buffers = [(buffer, buffer.clone()) for buffer in network.buffers()]
     compiled: nn.Module = network
     why = None
     try:
         compiled = torch.compile(network, options=dict(OPTIONS[how]))  # type: ignore[assignment]
-        with torch.autocast(pictures.device.type, precision, enabled=precision != torch.float32):
-            logits = compiled(pictures)
-        logits.float().sum().backward()
+        for _ in range(3 if how == "graphs" else 1):
+            network.zero_grad(set_to_none=True)
+            with torch.autocast(pictures.device.type, precision, enabled=precision != torch.float32):
+                logits = compiled(pictures)
+            logits.float().sum().backward()
+        if pictures.device.type == "cuda":
+            torch.cuda.synchronize(pictures.device)  # what fails there fails here
     except Exception as error:  # compilers and backends raise whatever they like
         compiled, why = network, in_a_line(error)
     network.zero_grad(set_to_none=True)

@@ -27,12 +27,14 @@ from torch.distributed import PrefixStore, TCPStore  # type: ignore[attr-defined
 from torch.nn.parallel import DistributedDataParallel
 
 from resnext.training import pulse
-from resnext.training.pulse import Patience, PeerLost, Pulse, naming_the_store
+from resnext.training.pulse import Patience, PeerFailed, PeerLost, Pulse, naming_the_store
 
 T = TypeVar("T")
 
 #: A process that lives may take so long over its part of a step: reading, compiling.
 STEP_TIMEOUT = timedelta(minutes=30)
+#: Ends of a process after which the run can go on.
+RESUMABLE = ("PeerLost", "Stopped", "GeneratorExit", "KeyboardInterrupt")
 _numbers = itertools.count()  # of the groups that this process joins, one after the other, as its peers do
 
 
@@ -103,7 +105,8 @@ class Group:
 
     @contextmanager
     def naming_losses(self) -> Iterator[None]:
-        """Errors of the network between processes become `PeerLost` inside."""
+        """Errors of the network between processes become `PeerLost` inside, or `PeerFailed` where another one
+        has told that it failed."""
         yield
 
 
@@ -173,9 +176,11 @@ class Together(Group):
         self._store = PrefixStore(token, self._store)
         if problem := self.share(lambda: _differences(self._facts)):
             raise PeersDiffer(f"the processes were not started alike\n{problem}")
+        store = PrefixStore("group", self._store)
+        store.set_timeout(STEP_TIMEOUT)  # NCCL waits through it for who comes to the first step late
         dist.init_process_group(
             "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo",
-            store=PrefixStore("group", self._store),
+            store=store,
             rank=self.rank,
             world_size=self.size,
             timeout=STEP_TIMEOUT,
@@ -287,11 +292,23 @@ class Together(Group):
             text = str(error)
             if not isinstance(error, dist.DistError) and "gloo" not in text and "nccl" not in text.lower():
                 raise
-            time.sleep(2 * pulse.BEAT_S)  # who is silent shows by now
+            time.sleep(2 * pulse.BEAT_S)  # who is silent, or has failed, shows by now
+            if failure := self._failure():
+                raise PeerFailed(failure) from error
             raise PeerLost(
                 f"rank {self.rank}: another process has died or cannot be reached "
                 f"({self._pulse.suspect or text.splitlines()[0]})"
             ) from error
+
+    def _failure(self) -> str:
+        """Who has ended with an error that the run would meet again; empty if nobody has told so."""
+        with contextlib.suppress(RuntimeError):  # the store is gone with its process
+            for rank in range(self.size):
+                if self._store.check([f"ended/{rank}"]):
+                    why = self._store.get(f"ended/{rank}").decode()
+                    if why.split(":")[0] not in (*RESUMABLE, "PeerFailed"):
+                        return f"rank {rank} has failed: {why}"
+        return ""
 
 
 def _differences(facts: list[dict[str, str]]) -> str:

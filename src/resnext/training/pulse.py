@@ -26,6 +26,10 @@ class PeerLost(Exception):
     """Another process has died or cannot be reached; the run can go on from its last checkpoint."""
 
 
+class PeerFailed(Exception):
+    """Another process has ended with an error of its own, which the run would meet again."""
+
+
 class Pulse(threading.Thread):
     """Shows that this process lives, and watches: the leader everybody, the others the leader.
 

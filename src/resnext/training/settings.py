@@ -45,8 +45,8 @@ class TrainingSettings:
     patience: int = 0
     """Epochs without a better `val` score that end the run; 0 is off."""
     batch_norm: Literal["own", "synchronised", "frozen"] = "own"
-    """Statistics in training: of each process's part of the batch, of all parts (on GPUs), or those that the
-    run starts with."""
+    """Statistics in training: of each process's part of the batch, of all parts (on GPUs, which wait for each
+    other at every norm), or those that the run starts with."""
     compile: Literal["off", "on", "graphs"] = "off"
     """Let torch compile the network first, which takes minutes; `graphs` replays CUDA graphs too. Where that
     fails, a line says so and the run goes on without."""
