@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -37,3 +37,22 @@ def make_folder() -> MakeFolder:
         return root
 
     return make
+
+
+@pytest.fixture(scope="module")
+def no_reports() -> Iterator[None]:
+    """Runs that nobody will look at draw no plots."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("resnext.api.write_report", lambda *_, **__: None)
+        yield
+
+
+#: Files that take long: begun first, so that none is left over for one core at the end.
+LONG = ("faults/test_processes", "run/test_resume", "cli/", "experiments/", "run/", "faults/", "oracles/")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def place(item: pytest.Item) -> int:
+        return next((n for n, part in enumerate(LONG) if f"tests/{part}" in item.nodeid), len(LONG))
+
+    items.sort(key=place)

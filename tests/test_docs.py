@@ -1,12 +1,21 @@
-"""Tables in docs/ are those that the result lines give. `python tests/test_docs.py` prints them."""
+"""Tables in docs/ are those that the result lines give, and commands can be given as they stand.
+
+`python tests/test_docs.py` prints the tables.
+"""
 
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from resnext import api
+from resnext.cli import main
+from resnext.cli.verbs import parse
+from resnext.recipe import named_recipe
 
 ROOT = Path(__file__).parents[1]
 
@@ -234,6 +243,34 @@ def test_reliability() -> None:
     text = (ROOT / "docs" / "reliability.md").read_text()
     assert reliability() in text
     assert many_processes() in text
+
+
+def commands() -> list[str]:
+    """Every whole command of ours in the blocks of README.md and of docs/."""
+    found = []
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
+        for block in page.read_text().split("```")[1::2]:
+            for line in block.splitlines():
+                text = line.removeprefix("$ ").split("  #")[0].strip()
+                if text.startswith("resnext ") and "..." not in text:
+                    found.append(text)
+    return sorted(set(found))
+
+
+def test_the_commands_that_are_shown_can_be_given() -> None:
+    assert len(commands()) > 25
+    for command in commands():
+        words = shlex.split(command)[1:]
+        assert parse(words, named_recipe("small")) is not None, command
+
+
+def test_the_table_of_the_design_rule(capsys: pytest.CaptureFixture[str]) -> None:
+    readme = (ROOT / "README.md").read_text()
+    command = "design --like resnet50 --cardinality 1 2 4 8 32"
+    assert main(command.split()) == 0
+    told = [line.split() for line in capsys.readouterr().out.splitlines()]
+    shown = readme.split(f"$ resnext {command}\n")[1].split("```")[0].splitlines()
+    assert [line.split() for line in shown] == told
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import itertools
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -61,6 +63,16 @@ def offences(room: str, source: str) -> list[str]:
         for module in imports(source)
         if room_of(module) != room and FLOORS.get(room_of(module), 99) >= FLOORS[room]
     ]
+
+
+def test_the_readme_draws_the_house_that_stands() -> None:
+    drawn = {}
+    for line in (SOURCE.parents[1] / "README.md").read_text().splitlines():
+        if line.startswith("floor "):
+            floor, *columns = re.split(r"  +", line)  # rooms, then what is in them
+            drawn[int(floor.split()[1])] = set(itertools.takewhile(FLOORS.__contains__, columns))
+    standing = {path.relative_to(SOURCE).parts[0].removesuffix(".py") for path in SOURCE.rglob("*.py")}
+    assert drawn == {floor: set(rooms.split()) & standing for floor, rooms in BY_FLOOR.items()}
 
 
 def test_no_import_goes_up_or_next_door() -> None:

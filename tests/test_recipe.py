@@ -158,6 +158,33 @@ def test_the_paper_s_cifar_recipe() -> None:
     assert (recipe.data.size_px, recipe.data.pad_px, recipe.data.flip) == (32, 4, 0.5)
 
 
+def test_the_paper_s_imagenet_recipe() -> None:
+    """Section 4, and the authors' code: what they state, number by number."""
+    recipe = named_recipe("imagenet")
+    assert (recipe.model, recipe.epochs, recipe.batch) == ("resnext50_32x4d", 100, 256)
+    training, data = recipe.training, recipe.data
+    assert (training.lr * 256 / training.lr_batch, training.momentum) == (0.1, 0.9)
+    assert (training.weight_decay, training.decays, training.schedule) == (1e-4, "all", "step")
+    assert [m * recipe.epochs for m in training.milestones] == pytest.approx([30, 60, 90])
+    assert (data.size_px, data.resize_px, data.crop, data.min_area) == (224, 256, "resized", 0.08)
+    assert (data.max_aspect, data.flip, data.jitter, data.lighting) == (4 / 3, 0.5, 0.4, 0.1)
+
+
+def test_torchvision_s_newest_recipe() -> None:
+    """The numbers of its training references for the second generation of weights."""
+    recipe = named_recipe("imagenet-modern")
+    assert (recipe.epochs, recipe.batch) == (600, 1024)
+    training, data = recipe.training, recipe.data
+    assert (training.lr * 1024 / training.lr_batch, training.weight_decay, training.decays) == (
+        0.5,
+        2e-5,
+        "kernels",
+    )
+    assert (training.schedule, training.warmup * recipe.epochs) == ("cosine", pytest.approx(5))
+    assert (training.label_smoothing, data.mixup, data.cutmix, data.erasing) == (0.1, 0.2, 1.0, 0.1)
+    assert (data.train_px, data.size_px, data.resize_px, data.policy) == (176, 224, 232, "trivial")
+
+
 def test_the_small_cifar_recipe_is_the_one_whose_result_is_kept() -> None:
     lines = (Path(__file__).parents[1] / "results" / "cifar10.jsonl").read_text().splitlines()
     best = min(map(json.loads, lines), key=lambda line: line["metrics"]["test"]["top1_error"])

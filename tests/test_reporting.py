@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from resnext import api
+from resnext.cli import main
 from resnext.metrics import reliability
 from resnext.recipe import named_recipe, override
 from resnext.reporting import figures
@@ -131,10 +132,12 @@ def test_without_a_test_split_figures_are_called_optimistic(data: Path, tmp_path
     assert "0 & <b>.png" in page
 
 
-def test_runs_side_by_side(run: api.Run, data: Path) -> None:
+def test_runs_side_by_side(run: api.Run, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     other = api.train(data, RECIPE, name="two", runs=run.folder.parent, seed=3, training__dropout=0.2)
-    path = api.write_report([run.folder, other.folder])
-    assert path == run.folder.parent / "comparison.html"
+    path = run.folder.parent / "comparison.html"
+    assert main(["report", str(run.folder), str(other.folder)]) == 0
+    assert str(path) in capsys.readouterr().out
+
     page = Page(path.read_text()).text
     assert "2 runs compared" in page
     assert "training.dropout 0.0 0.2" in page

@@ -20,6 +20,13 @@ from resnext.timing import Timing, interleave
 NAMES = ["resnet11+template=8", "resnext11_2x4d+template=8"]
 
 
+@pytest.fixture(autouse=True)
+def _limits_of_a_small_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it does at most is measured beside the rest, by less than there is to measure."""
+    monkeypatch.setattr("resnext.timing.COPIED", 1 << 16)
+    monkeypatch.setattr("resnext.timing.PRODUCT", {False: 64, True: 64})
+
+
 def test_modes_are_all_that_the_words_allow() -> None:
     assert modes_of([]) == [Mode()]
     assert [mode.name for mode in modes_of(["contiguous", "channels-last", "bfloat16"])] == [

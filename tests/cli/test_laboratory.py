@@ -12,6 +12,8 @@ from resnext import api
 from resnext.cli import main
 from resnext.recipe import named_recipe, override
 
+pytestmark = pytest.mark.usefixtures("no_reports")
+
 
 def test_describe_and_its_figure(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert main(["describe", "resnext50_32x4d", "--figure", str(tmp_path / "block.svg")]) == 0

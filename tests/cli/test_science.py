@@ -14,6 +14,8 @@ from resnext.experiments import EXPERIMENTS
 from resnext.recipe import named_recipe, override
 from resnext.run.locks import hold
 
+pytestmark = pytest.mark.usefixtures("no_reports")
+
 
 def words(where: Path, *more: str) -> list[str]:
     places = (

@@ -17,6 +17,7 @@ from resnext.data.index import Names, read_index
 from resnext.data.pictures import Splits, fingerprint
 from resnext.data.sources import read_split, read_splits
 
+pytestmark = pytest.mark.usefixtures("no_reports")
 ODD = ["ä ö.png", "a,b;c.png", os.fsdecode(b"\xff\xfe.png"), "x" * 200 + ".png"]
 
 

@@ -27,6 +27,13 @@ from resnext.run.locks import hold
 CARDINALITY, SHARING = EXPERIMENTS["cardinality"], EXPERIMENTS["training_error"]
 
 
+@pytest.fixture(autouse=True)
+def _limits_of_a_small_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it does at most is measured beside the rest, by less than there is to measure."""
+    monkeypatch.setattr("resnext.timing.COPIED", 1 << 16)
+    monkeypatch.setattr("resnext.timing.PRODUCT", {False: 64, True: 64})
+
+
 def run(job: api.Job, place: Place) -> dict[str, Any]:
     """The line of `job` alone."""
     *_, ended = run_jobs([job], place)

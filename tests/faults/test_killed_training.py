@@ -15,10 +15,15 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
+from resnext.cli import main
 
-def start(runs: Path, name: str, epochs: int) -> subprocess.Popen[bytes]:
-    words = ["train", "digits", "--runs", str(runs), "--name", name, "--resume", "auto"]
-    words += ["--checkpoint-every", "3", "--epochs", str(epochs), "--model", "resnext11_2x4d+template=8"]
+
+def command(runs: Path, name: str, epochs: int) -> list[str]:
+    words = ["train", "digits", "--runs", str(runs), "--name", name, "--resume", "auto", "--device", "cpu"]
+    return [*words, *f"--checkpoint-every 3 --epochs {epochs} --model resnext11_2x4d+template=8".split()]
+
+
+def start(words: list[str]) -> subprocess.Popen[bytes]:
     environment = os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     return subprocess.Popen(
         [sys.executable, "-m", "resnext", *words],
@@ -36,13 +41,14 @@ def progress(run: Path) -> int:
 
 def test_killed_at_random_moments(full: bool, record: Callable[..., None], tmp_path: Path) -> None:
     kills, epochs = (100, 24) if full else (1, 2)
-    assert start(tmp_path, "whole", epochs).wait() == 0
+    assert main(command(tmp_path, "whole", epochs)) == 0
     lines = progress(tmp_path / "whole")
     draw, done, finished, places = random.Random(0), 0, False, []
     for target in sorted(draw.uniform(0, 0.95 * lines) for _ in range(kills)):
-        process = start(tmp_path, "cut", epochs)
-        before = progress(tmp_path / "cut")
+        process = start(command(tmp_path, "cut", epochs))
+        before, end = progress(tmp_path / "cut"), time.monotonic() + 240
         while process.poll() is None and progress(tmp_path / "cut") <= max(before, target):
+            assert time.monotonic() < end
             time.sleep(0.01)  # starting, or on its way
         time.sleep(draw.uniform(0, 0.2))
         if process.poll() is not None:
@@ -52,7 +58,7 @@ def test_killed_at_random_moments(full: bool, record: Callable[..., None], tmp_p
         process.wait()
         done += 1
         places.append(progress(tmp_path / "cut"))
-    assert start(tmp_path, "cut", epochs).wait() == 0
+    assert main(command(tmp_path, "cut", epochs)) == 0
     assert not finished, f"the training was over after {done} kills"
 
     cut, whole = tmp_path / "cut", tmp_path / "whole"

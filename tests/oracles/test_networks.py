@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 import warnings
 import zlib
@@ -14,8 +15,11 @@ import pytest
 import torch
 
 from resnext.arch import KNOWN_NAMES, Architecture
+from resnext.contract import Contract, Input, Provenance, Resize
 from resnext.models import Network, create
 from resnext.run.card import TIMM_NAMES
+from resnext.run.choices import SIZES_PX
+from resnext.weights import write_hub_folder
 
 GOLDEN = Path(__file__).parents[3] / "shared" / "golden"
 
@@ -60,31 +64,48 @@ def _distance(ours: torch.Tensor, theirs: torch.Tensor) -> float:
     return ((ours - theirs).abs().max() / theirs.std()).item()
 
 
+@pytest.mark.parametrize("name", TIMM)
 @torch.no_grad()
-def _compare(name: str, peer: torch.nn.Module) -> None:
+def test_logits_are_the_peers(name: str, torchvision: Any, timm: Any) -> None:
+    """timm has all of these, torchvision most."""
     network = create(Architecture.from_name(name)).eval()
     _randomise(network)
     state = network.state_dict()
-    theirs = peer.state_dict()
-    assert {k: v.shape for k, v in state.items()} == {k: v.shape for k, v in theirs.items()}
-    peer.load_state_dict(state, assign=True)
     pictures = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
-    assert _distance(network(pictures), peer.eval()(pictures)) < 1e-4
+    logits = network(pictures)
+    makers = [lambda: timm.create_model(name)]
+    if name in TORCHVISION:
+        makers.append(lambda: getattr(torchvision.models, name)())
+    for make in makers:
+        with warnings.catch_warnings(), torch.device("meta"):
+            warnings.simplefilter("ignore")
+            peer = make()
+        assert {k: v.shape for k, v in state.items()} == {k: v.shape for k, v in peer.state_dict().items()}
+        peer.load_state_dict(state, assign=True)
+        assert _distance(logits, peer.eval()(pictures)) < 1e-4
 
 
-@pytest.mark.parametrize("name", TORCHVISION)
-def test_torchvision(name: str, torchvision: Any) -> None:
-    with torch.device("meta"):
-        peer = getattr(torchvision.models, name)()
-    _compare(name, peer)
-
-
-@pytest.mark.parametrize("name", TIMM)
-def test_timm(name: str, timm: Any) -> None:
-    with warnings.catch_warnings(), torch.device("meta"):
-        warnings.simplefilter("ignore")
-        peer = timm.create_model(name)
-    _compare(name, peer)
+def test_timm_reads_what_is_shipped(timm: Any, tmp_path: Path) -> None:
+    """Network, classes and pre-processing of a hub folder, as timm takes them from its config.json."""
+    arch = Architecture.from_name("resnet18", 3)
+    network = create(arch).eval()
+    _randomise(network)
+    mean, std = (0.4, 0.5, 0.6), (0.2, 0.3, 0.25)
+    contract = Contract(
+        ("a", "b", "c"), Input(3, 64, 64), Resize(73, 64, "bicubic"), mean, std, Provenance("resnet18")
+    )
+    write_hub_folder(tmp_path / "hub", network, contract, "")
+    peer = timm.create_model(f"local-dir:{tmp_path / 'hub'}", pretrained=True).eval()
+    pictures = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        assert _distance(network(pictures), peer(pictures)) < 1e-4
+    found = timm.data.resolve_model_data_config(peer)
+    assert (list(found["input_size"]), found["interpolation"]) == ([3, 64, 64], "bicubic")
+    assert (tuple(found["mean"]), tuple(found["std"])) == (mean, std)
+    # It divides the crop by its share, and cuts off decimals: no side may come out one short.
+    for side in (*SIZES_PX, 96, 176, 224):
+        for shorter in (side, round(side / 0.875), 232, 256):
+            assert shorter < side or math.floor(side / (side / shorter)) == shorter
 
 
 @pytest.mark.skipif(not GOLDEN.is_dir(), reason="torchvision's kept outputs are not beside the project")
@@ -97,7 +118,8 @@ def test_kept_outputs_of_torchvision(name: str, monkeypatch: pytest.MonkeyPatch)
 
     network = create(Architecture.from_name(name)).eval()
     about = json.loads((GOLDEN / f"{name}.json").read_text())
-    assert sum(p.numel() for p in network.parameters()) in about.values()
+    assert sum(p.numel() for p in network.parameters()) == about["params"]
+    assert {key: list(tensor.shape) for key, tensor in network.state_dict().items()} == about["keys"]
     state = {k: torch.from_numpy(fill.fill(k, tuple(v.shape))) for k, v in network.state_dict().items()}
     network.load_state_dict(state)
     logits = network(torch.from_numpy(fill.pictures()))

@@ -30,6 +30,19 @@ def test_evaluation_pictures(size: tuple[int, int], interpolation: str, torchvis
     assert np.array_equal(np.asarray(ours), np.asarray(theirs))
 
 
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+def test_the_pixels_of_a_resized_crop(interpolation: str, torchvision: Any) -> None:
+    from torchvision.transforms import InterpolationMode, functional
+
+    values = np.random.default_rng(0).integers(0, 256, (75, 100, 3), dtype=np.uint8)
+    image, crop = Image.fromarray(values), ResizedCrop(32, 0.08, 4 / 3, interpolation)
+    for number in range(20):
+        left, top, width, height = crop.box(100, 75, sample_generator(0, 0, number))
+        mode = InterpolationMode(interpolation)
+        theirs = functional.resized_crop(image, top, left, height, width, [32, 32], mode, antialias=True)
+        assert np.array_equal(np.asarray(crop(image, sample_generator(0, 0, number))), np.asarray(theirs))
+
+
 def test_resized_crops_come_from_the_same_distribution(torchvision: Any) -> None:
     from torchvision.transforms import RandomResizedCrop
 

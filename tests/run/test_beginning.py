@@ -17,8 +17,10 @@ from resnext.machine import DeviceError, Machine
 from resnext.recipe import RecipeError, named_recipe, override
 from resnext.run import RunError, Settled
 from resnext.run.beginning import check_processes
+from resnext.training.distribution import Group
 from resnext.weights import WeightsError
 
+pytestmark = pytest.mark.usefixtures("no_reports")
 RECIPE = override(named_recipe("small"), model="resnet11+template=8", epochs=1, batch=4)
 CPU = Machine(torch.device("cpu"), "", False)
 BARE = override(RECIPE, model="resnet11+template=8+shortcut=none")
@@ -28,6 +30,14 @@ def test_every_process_has_a_picture_of_each_step() -> None:
     check_processes(RECIPE, CPU, 4)
     with pytest.raises(RecipeError, match="batch: 4 pictures a step leave nothing to some of the 5"):
         check_processes(RECIPE, CPU, 5)
+
+
+def test_processes_of_a_machine_do_not_share_a_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Group, "local_size", 2)
+    with pytest.raises(
+        DeviceError, match="--device cuda:0: 2 processes would share it; leave out its number"
+    ):
+        next(api.train_events(api.Order("digits", RECIPE, device="cuda:0")))
 
 
 def test_batch_norms_are_synchronised_where_no_process_waits_for_ever() -> None:

@@ -16,6 +16,7 @@ from resnext.cli import main
 from resnext.recipe import named_recipe, override
 from resnext.run import RunError, Stepped
 
+pytestmark = pytest.mark.usefixtures("no_reports")
 RECIPE = override(named_recipe("small"), model="resnet11+template=8", epochs=3, batch=4)
 
 

@@ -29,6 +29,7 @@ from resnext.run.stopping import StopRequest
 from resnext.training.loop import Diverged
 from resnext.weights import WeightsError
 
+pytestmark = pytest.mark.usefixtures("no_reports")
 RECIPE = override(named_recipe("small"), model="resnet11+template=8", epochs=3, batch=4)
 STEPS, PER_EPOCH = 18, 6
 
@@ -42,7 +43,7 @@ def data(tmp_path_factory: pytest.TempPathFactory, make_folder: Any) -> str:
 
 
 @pytest.fixture(scope="module")
-def whole(data: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def whole(data: str, tmp_path_factory: pytest.TempPathFactory, no_reports: None) -> Path:
     """The undisturbed run."""
     return api.train(data, RECIPE, name="whole", runs=tmp_path_factory.mktemp("runs")).folder
 

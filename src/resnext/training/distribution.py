@@ -7,6 +7,7 @@ who does not answer is named within a minute. Nothing here knows networks or dat
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import json
 import os
@@ -122,7 +123,7 @@ class Together(Group):
         )
         self._shared, self._number = 0, next(_numbers)
         self._facts: list[dict[str, str]] = []
-        self._store = self._connect(serve=True)
+        self._store = self._connect()
         self._pulse = Pulse(self.rank, self.size, self._connect(), lambda who: self.on_loss(who))
 
     def __enter__(self) -> Together:
@@ -139,26 +140,17 @@ class Together(Group):
         elif dist.is_initialized():
             self.agree()  # the leader's store is everybody's: nobody leaves before the others are done
         self._pulse.stop()
-        if ends_alike:
-            if dist.is_initialized():
-                dist.destroy_process_group()
-            # The leader's store serves as long as anything holds it; a group after this one wants the port.
-            del self._store, self._pulse
+        if ends_alike and dist.is_initialized():
+            dist.destroy_process_group()
 
     # Before the first step: through the store, so that who is missing can be named
 
-    def _connect(self, serve: bool = False) -> PrefixStore:
+    def _connect(self) -> PrefixStore:
         host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
-        agents = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
         try:
-            store = TCPStore(
-                host,
-                port,
-                self.size,
-                is_master=serve and self.rank == 0 and not agents,
-                timeout=timedelta(seconds=pulse.PATIENCE_S),
-                wait_for_workers=False,
-            )
+            if self.leads and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
+                _serve(host, port)
+            store = _open_store(host, port, is_master=False)
         except (RuntimeError, ValueError) as error:
             reason = str(error).splitlines()[0]
             raise PeerLost(
@@ -309,6 +301,17 @@ class Together(Group):
                     if why.split(":")[0] not in (*RESUMABLE, "PeerFailed"):
                         return f"rank {rank} has failed: {why}"
         return ""
+
+
+def _open_store(host: str, port: int, is_master: bool) -> TCPStore:
+    timeout = timedelta(seconds=pulse.PATIENCE_S)
+    return TCPStore(host, port, is_master=is_master, timeout=timeout, wait_for_workers=False)
+
+
+@functools.cache
+def _serve(host: str, port: int) -> TCPStore:
+    """The store of all groups that the processes form one after the other, kept as long as this one lives."""
+    return _open_store(host, port, is_master=True)
 
 
 def _differences(facts: list[dict[str, str]]) -> str:
