@@ -1,7 +1,8 @@
 """Training crops of JPEG files by the short way (extra `fast`): libjpeg-turbo decodes, torch stretches.
 
-The random draws are those of the exact way, and so are the pixels, to within one level; of pictures much
-larger than the crop, only as many are decoded as it needs. What is no ordinary JPEG goes the exact way.
+The random draws are those of the exact way, and so are the pixels, to within one level, or three by bicubic;
+of pictures much larger than the crop, only as many are decoded as it needs. What is no ordinary JPEG goes the
+exact way.
 """
 
 from __future__ import annotations
@@ -143,7 +144,8 @@ class Jpeg:
 
 
 def stretch(values: Values, size_px: int, interpolation: str) -> Tensor:
-    """(H, W, 3) to uint8 (3, `size_px`, `size_px`), with antialiasing as Pillow's to within one level."""
+    """(H, W, 3) to uint8 (3, `size_px`, `size_px`), with antialiasing as Pillow's: to within one level, or
+    three by bicubic."""
     batch = torch.from_numpy(np.array(values, order="C")).unsqueeze(0)  # so torch sees channels last
     batch = batch.permute(0, 3, 1, 2)
     return F.interpolate(batch, (size_px, size_px), mode=interpolation, antialias=True)[0]

@@ -30,7 +30,8 @@ class DataSettings:
     max_aspect: float = 4 / 3
     """Most that a `resized` crop's sides may differ, as a ratio."""
     decoder: Literal["exact", "fast"] | None = None
-    """Of `resized` crops: `fast` gives the pixels of `exact` to within one level (extra `fast`)."""
+    """Of `resized` crops: `fast` (extra `fast`) gives the pixels of `exact` to within one level, three by
+    bicubic; of pictures much larger than the crop fewer are decoded."""
     flip: float | None = None
     """Probability of a left-right flip."""
     train_px: int | None = None

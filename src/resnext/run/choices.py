@@ -146,7 +146,7 @@ def _decoder(recipe: Recipe, size_px: int) -> tuple[str, str]:
         return "exact", f"no other has the filter {recipe.data.interpolation}"
     if not fast.is_installed():
         return "exact", "the fast one is not installed (pip install 'resnext[fast]')"
-    return "fast", "the same pixels to within one level"
+    return "fast", "nearly the same pixels"
 
 
 def _batch(count: int, largest: int) -> int:
