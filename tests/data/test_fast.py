@@ -99,7 +99,7 @@ def test_pictures_that_lie_are_put_upright(orientation: int) -> None:
         assert np.abs(exact - fast).max() <= 1
         exact, fast = both(stored(photograph(1000, 700), exif=exif), steps(min_area=0.5), seed)
         assert np.abs(exact - fast).mean() < 1.5
-        assert np.quantile(np.abs(exact - fast), 0.99) <= 8
+        assert np.quantile(np.abs(exact - fast), 0.99) <= 16  # at edges: half of a pixel decoded
 
 
 def test_large_pictures_are_decoded_no_larger_than_the_crop_needs() -> None:
