@@ -1,8 +1,8 @@
 """Cardinality at equal cost: more paths, lower error.
 
 Command  resnext experiments run cardinality --scale laptop
-Cost     laptop: 20 runs of 4 minutes on two CPU cores; gpu: 25 runs of half an hour; paper: 3 runs of each of
-         10 networks on ImageNet, 2 to 6 days each on the 8 GPUs of 2016
+Cost     laptop: 20 runs of 6 minutes, two at a time on two CPU cores; gpu: 25 runs of half an hour; paper:
+         3 runs of each of 10 networks on ImageNet, 2 to 6 days each on the 8 GPUs of 2016
 """
 
 from __future__ import annotations

@@ -6,8 +6,9 @@ needs no more said than depth, cardinality and width; GoogLeNet (Szegedy et al. 
 for each of nine modules, 54 numbers.
 
 Command  resnext experiments run merging --scale laptop
-Cost     laptop: 10 runs of 4 minutes on two CPU cores besides `cardinality`; gpu: 15 runs of half an hour;
-         paper: 3 runs of each of 3 networks on ImageNet, 2 to 3 days each on the 8 GPUs of 2016
+Cost     laptop: 10 runs of 7 minutes, two at a time on two CPU cores, besides `cardinality`; gpu: 15 runs
+         of half an hour; paper: 3 runs of each of 3 networks on ImageNet, 2 to 3 days each on the 8 GPUs of
+         2016
 """
 
 from __future__ import annotations

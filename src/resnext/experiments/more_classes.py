@@ -6,8 +6,8 @@ paper's classes was never published, so theirs cannot be met exactly. Small, 40 
 ImageNet.
 
 Command  resnext experiments run more_classes --scale laptop
-Cost     laptop: 20 runs of 7 minutes on two CPU cores; gpu: 20 runs of half an hour; paper: 3 runs of each of
-         4 networks, 2 to 6 days each on the 8 GPUs of 2016, besides `cardinality`
+Cost     laptop: 20 runs of 8 minutes, two at a time on two CPU cores; gpu: 20 runs of half an hour; paper:
+         3 runs of each of 4 networks, 2 to 6 days each on the 8 GPUs of 2016, besides `cardinality`
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 At equal cost a quarter of the paths at each of four scales (Res2Net's block) against all paths at one.
 
 Command  resnext experiments run multi_resolution --scale laptop
-Cost     laptop: 5 runs of 5 minutes on two CPU cores besides `cardinality`; gpu: 10 runs of an hour; paper: 3
-         runs of each of 2 networks on ImageNet, 2 to 3 days each on the 8 GPUs of 2016
+Cost     laptop: 5 runs of 6 minutes, two at a time on two CPU cores, besides `cardinality`; gpu: 10 runs of
+         an hour; paper: 3 runs of each of 2 networks on ImageNet, 2 to 3 days each on the 8 GPUs of 2016
 """
 
 from __future__ import annotations

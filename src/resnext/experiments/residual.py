@@ -3,8 +3,9 @@
 Where the shortcuts go, their projections go too; the paper does not say what became of them.
 
 Command  resnext experiments run residual --scale laptop
-Cost     laptop: 10 runs of 4 minutes on two CPU cores besides `cardinality`; gpu: 10 runs of half an hour;
-         paper: 3 runs of each of 4 networks on ImageNet, 2 to 3 days each on the 8 GPUs of 2016
+Cost     laptop: 10 runs of 5 minutes, two at a time on two CPU cores, besides `cardinality`; gpu: 10 runs
+         of half an hour; paper: 3 runs of each of 4 networks on ImageNet, 2 to 3 days each on the 8 GPUs of
+         2016
 """
 
 from __future__ import annotations

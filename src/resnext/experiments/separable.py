@@ -4,8 +4,9 @@ Twice: in place of ResNet's dense 3x3 at the same width, which spares nearly hal
 wide as a ResNeXt of the same cost.
 
 Command  resnext experiments run separable --scale laptop
-Cost     laptop: 10 runs of 4 minutes on two CPU cores besides `cardinality`; gpu: 20 runs of half an hour;
-         paper: 3 runs of each of 4 networks on ImageNet, 2 to 3 days each on the 8 GPUs of 2016
+Cost     laptop: 10 runs of 7 minutes, two at a time on two CPU cores, besides `cardinality`; gpu: 20 runs
+         of half an hour; paper: 3 runs of each of 4 networks on ImageNet, 2 to 3 days each on the 8 GPUs of
+         2016
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@ The training error is that of the last epoch on its augmented pictures, as in th
 it takes few pictures, seen often, to come below the error of the test as theirs does.
 
 Command  resnext experiments run training_error --scale laptop
-Cost     laptop: 10 runs of 4 minutes on two CPU cores; gpu and paper: none besides `cardinality`, whose runs
-         it shares
+Cost     laptop: 10 runs of 6 minutes, two at a time on two CPU cores; gpu and paper: none besides
+         `cardinality`, whose runs it shares
 """
 
 from __future__ import annotations
