@@ -252,7 +252,7 @@ def commands() -> list[str]:
         for block in page.read_text().split("```")[1::2]:
             for line in block.splitlines():
                 text = line.removeprefix("$ ").split("  #")[0].strip()
-                if text.startswith("resnext ") and "..." not in text:
+                if text.startswith("resnext ") and not {"...", "|"} & set(text.split()):
                     found.append(text)
     return sorted(set(found))
 

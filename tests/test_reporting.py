@@ -186,7 +186,7 @@ def test_folders_without_a_finished_run(run: api.Run, tmp_path: Path) -> None:
         api.write_report([tmp_path])
     shutil.copytree(run.folder, tmp_path / "cut")
     (tmp_path / "cut" / "result.json").unlink()
-    with pytest.raises(RunError, match="--resume auto"):
+    with pytest.raises(RunError, match="--name cut --resume must"):
         api.write_report([tmp_path / "cut"])
     shutil.copytree(run.folder, tmp_path / "damaged")
     (tmp_path / "damaged" / "predictions" / "test.parquet").write_bytes(b"PAR1")

@@ -268,7 +268,7 @@ def find_pictures(where: Sequence[str]) -> list[str]:
         else:
             paths = sorted(p for p in glob.glob(word, recursive=True) if os.path.isfile(p))
         if not paths:
-            raise DataError(f"{word}: there is no picture here")
+            raise DataError(f"{word}: there is no picture here in a format that is read (JPEG, PNG, ...)")
         found += paths
     return found
 

@@ -42,8 +42,8 @@ def find_machine(device: str | None = None, number: int = 0) -> Machine:
     if device is None:
         best = torch.accelerator.current_accelerator(check_available=True)
         device = "cpu" if best is None else best.type
-    if torch.cuda.device_count() == 1 and "TORCHELASTIC_RUN_ID" not in os.environ:
-        number = 0  # a scheduler that shows each of its tasks one GPU calls it so
+    if sees_its_own_gpu():
+        number = 0
     try:
         chosen = torch.device(f"cuda:{number}" if device == "cuda" else device)
         if chosen.type == "meta":
@@ -65,6 +65,11 @@ def find_machine(device: str | None = None, number: int = 0) -> Machine:
         bfloat16 = any(can.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
         return Machine(chosen, cpu_name(), bfloat16)
     return Machine(chosen, chosen.type, False)
+
+
+def sees_its_own_gpu() -> bool:
+    """Does this process see one GPU, as where a scheduler shows each of its tasks another by the number 0?"""
+    return torch.cuda.device_count() == 1 and "TORCHELASTIC_RUN_ID" not in os.environ
 
 
 def device_name(name: str, processes: int) -> str:

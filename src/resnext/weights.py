@@ -121,6 +121,8 @@ def read_weights(path: Path) -> tuple[Network, Contract]:
         tensors, about = read_tensors(path)
     if not isinstance(about, dict):
         raise WeightsError(f"{path}: carries no contract, so its classes and pre-processing are unknown")
+    if "contract" not in about:
+        raise WeightsError(f"{path}: is a checkpoint, which says no classes; give the run's folder")
     if about.get("schema") != SCHEMA:
         raise WeightsError(
             f"{path}: schema {about.get('schema')!r} of a hub folder; this version reads schema {SCHEMA}"
@@ -215,6 +217,8 @@ def _contract_in(about: Any, path: Path) -> Contract | None:
     """That of our own weights; None of others, which have no metadata of ours."""
     if about is None:
         return None
+    if isinstance(about, dict) and "contract" not in about:
+        raise WeightsError(f"{path}: is a checkpoint, which says no classes; give the run's folder")
     try:
         return Contract.from_json(about["contract"])
     except (ContractError, KeyError, TypeError) as error:

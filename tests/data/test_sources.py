@@ -240,6 +240,12 @@ def test_pictures_in_formats_that_are_not_read_are_told_of(tmp_path: Path, make_
         "left out 3 pictures in formats that are not read (.dng, .heic), the first a/x.HEIC: convert them to "
         "JPEG or PNG"
     )
+    for picture in tmp_path.glob("b/*.png"):
+        picture.unlink()
+    with pytest.raises(
+        DataError, match=r"class 'b' has no pictures.*3 pictures in formats that are not read"
+    ):
+        read_splits(str(tmp_path))
 
 
 def test_splits_that_training_made_are_made_again(tmp_path: Path, make_folder: Any) -> None:

@@ -347,13 +347,14 @@ def test_a_process_that_falls_silent_is_named_and_the_run_is_resumable(
 
 
 def test_a_request_to_one_process_stops_all_and_one_alone_goes_on(tmp_path: Path) -> None:
-    started = by_hand((0, 1), 2, lambda rank: train(tmp_path, "x", "--epochs", "6"))
-    wait_for_steps(tmp_path / "x", 12, started[0])
+    words = train(tmp_path, "x", "--epochs", "6", "--checkpoint-every", "2")
+    started = by_hand((0, 1), 2, lambda _: words)
+    wait_for_steps(tmp_path / "x", 3, started[0])
     started[1].send_signal(signal.SIGTERM)
     for process in started.values():
         ends(process, 75, within_s=60)
     assert json.loads((tmp_path / "x" / "status.json").read_text())["state"] == "resumable"
-    assert main(train(tmp_path, "x", "--epochs", "6", "--resume", "must")[2:]) == 0
+    assert main([*words[2:], "--resume", "must"]) == 0
     assert len(losses(tmp_path / "x")) == 6 * 11
 
 

@@ -18,7 +18,6 @@ from resnext.cli.display import Progress, show_table
 from resnext.cli.usage import UsageError, check_positive
 from resnext.cli.verbs import Bench, Convert, Describe, Design
 from resnext.cost import Cost
-from resnext.design.space import WIDE, WIDTHS
 from resnext.results import append
 
 #: What does not vary is that of this network unless another is said.
@@ -58,8 +57,7 @@ def design(options: Design) -> None:
     check_positive(options, "classes", "size_px", "batch", "limit", "sample")
     budget, base = _budget(options)
     cardinalities = options.cardinality or (LIKE if options.like else None)
-    widths = WIDE if options.like else WIDTHS
-    space = api.Space(base, frozenset(options.vary), options.size_px, cardinalities, widths)
+    space = api.Space(base, frozenset(options.vary), options.size_px, cardinalities)
     clock = api.Clock(base, options.size_px, options.batch)
     if options.sample is not None:
         found = api.sample_networks(space, budget, options.sample, options.seed)

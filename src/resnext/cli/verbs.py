@@ -160,7 +160,7 @@ class Design:
     base: str | None = None
     """What does not vary is that of this network; resnext50_32x4d, or that of --like, if left out."""
     vary: tuple[Literal["cardinality", "width", "depth"], ...] = ("cardinality", "width")
-    """What may vary: cardinality (1 to 64), width of a path (1 to 128; any with --like), depth (to 200)."""
+    """What may vary: cardinality (1 to 64), width of a path (to 128, with --like to 2048), depth (to 200)."""
     cardinality: tuple[int, ...] = ()
     """Only these cardinalities."""
     params: str | None = None
@@ -180,7 +180,7 @@ class Design:
     size_px: int | None = None
     """Side of the pictures; 224, or 32 with the CIFAR stem, if left out."""
     limit: int = 10
-    """Most rows to show."""
+    """Most rows to show; with --like all."""
     sample: int | None = None
     """Instead of the nearest, draw so many random networks that cost no more."""
     seed: int = 0

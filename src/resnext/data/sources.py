@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -39,13 +40,9 @@ def read_splits(data: str) -> Splits:
     found = _find_parts(data)
     parts = _labelled(found, data)
     notes = [STREAM_NOTE] if any(part.window for part in parts.values()) else []
-    notes += [f"left out {name}, whose pictures have no labels" for name in found.keys() - parts.keys()]
+    notes += [f"left out {name}, whose pictures have no labels" for name in found if name not in parts]
     if unread := [name for part in parts.values() for name in part.unread]:
-        kinds = ", ".join(sorted({Path(name).suffix.lower() for name in unread}))
-        notes.append(
-            f"left out {len(unread)} pictures in formats that are not read ({kinds}), the first "
-            f"{readable(unread[0])}: convert them to JPEG or PNG"
-        )
+        notes.append(f"left out {_told(unread)}")
     if None not in parts and (others := _beside_splits(Path(data))):
         names = readable(f"{', '.join(others[:5])}{'...' * (len(others) > 5)}")
         notes.append(f"left out, since its name is of no split, what lies in {names}")
@@ -241,6 +238,15 @@ def _align_to_train(pictures: Pictures, train: Pictures, data: str, split: str) 
         ) from None
 
 
+def _told(unread: Sequence[str]) -> str:
+    """What to do about files in formats that are not read."""
+    kinds = ", ".join(sorted({Path(name).suffix.lower() for name in unread}))
+    return (
+        f"{len(unread)} pictures in formats that are not read ({kinds}), the first {readable(unread[0])}: "
+        "convert them to JPEG or PNG"
+    )
+
+
 def _check_classes(pictures: Pictures, where: str, least: int) -> None:
     """Two classes or more, each with `least` pictures, so that each split off leaves one to train."""
     counts = np.bincount(pictures.labels, minlength=len(pictures.classes))
@@ -248,6 +254,7 @@ def _check_classes(pictures: Pictures, where: str, least: int) -> None:
         raise DataError(
             f"{where}: class {', '.join(map(repr, empty[:5]))} has no pictures. Add some, or remove "
             f"the folder (files that count end in {' '.join(sorted(SUFFIXES)[:6])} ...)"
+            + (f". There are {_told(pictures.unread)}" if pictures.unread else "")
         )
     if len(pictures.classes) < 2:
         raise DataError(

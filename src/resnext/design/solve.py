@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from resnext.arch import Architecture
 from resnext.cost import Cost
 from resnext.design.latency import Clock
-from resnext.design.space import MEASURES, Space
+from resnext.design.space import MEASURES, WIDE, Space
 
 #: Measures of a network that a budget can name.
 TARGETS = ("params", "macs", "activations")
@@ -51,14 +51,14 @@ class Design:
 
 
 def design_networks(space: Space, budget: Budget, most: int = 20, clock: Clock | None = None) -> list[Design]:
-    """Up to `most` members that meet `budget`, the nearest first; for a rule of `block_params`, one for
-    each cardinality and depth in their order. A `latency_ms` is told by `clock` (None: one of the space's
-    base).
+    """Up to `most` members that meet `budget`, the nearest first; for a rule of `block_params`, one for each
+    cardinality and depth, all of them in their order, of whatever width. A `latency_ms` is told by `clock`
+    (None: one of the space's base).
 
     Raises `DesignError` with the nearest three if there is none.
     """
     if budget.block_params is not None:
-        return _like(space, budget.block_params)[:most]
+        return _like(replace(space, widths=WIDE), budget.block_params)
     deviations = _deviations(space, budget)
     order = np.argsort(deviations, axis=None, kind="stable")
     met = order[deviations.flat[order] <= budget.tolerance]
@@ -122,7 +122,7 @@ def _like(space: Space, block_params: int) -> list[Design]:
         if "width" in space.vary and best == own[-1] and space.block_params[best] < block_params:
             raise DesignError(
                 f"with cardinality {cardinality} the paths of a block like that are wider than "
-                f"{space.pairs[best, 1]}, the widest looked at"
+                f"{space.pairs[best, 1]}, the widest looked at; say a larger --cardinality"
             )
         for depth in range(len(space.depths)):
             place = depth, int(best)
@@ -187,7 +187,8 @@ def _explore(
 
 
 def _arch(space: Space, place: int | np.int64) -> Architecture:
-    return _design(space, place, 0.0).arch
+    depth, pair = (int(i) for i in np.unravel_index(place, space.costs.shape[:2]))
+    return space.member(depth, pair)
 
 
 def _timed(space: Space, place: int | np.int64, ms: float, target: float) -> Design:
@@ -208,8 +209,11 @@ def _predict(costs: NDArray[np.float64], measured: dict[int, float]) -> NDArray[
 
 def _varied(space: Space, met: NDArray[np.int64], near: list[int], most: int) -> list[int]:
     """The first `most` of `near`, but of one cardinality no more than its share."""
-    cardinality = [_arch(space, met[p]).cardinality for p in near]
-    share = max(1, -(-most // len(set(cardinality)))) if near else 0
+    if not near:
+        return []
+    pairs = np.unravel_index(met[near], space.costs.shape[:2])[1]
+    cardinality: list[int] = space.pairs[pairs, 0].tolist()
+    share = max(1, -(-most // len(set(cardinality))))
     taken: dict[int, int] = {}
     chosen = []
     for place, c in zip(near, cardinality, strict=True):

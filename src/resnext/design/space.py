@@ -37,6 +37,7 @@ class Space:
     cardinalities: tuple[int, ...] | None = None
     """Instead of all; they vary then."""
     widths: Iterable[int] = WIDTHS
+    """What width ranges over where it varies."""
 
     @cached_property
     def depths(self) -> tuple[tuple[int, ...], ...]:

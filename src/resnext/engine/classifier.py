@@ -130,8 +130,8 @@ def open_model(model: str | Path, device: torch.device | str = "cpu") -> Classif
         path = path / "model"
     elif (path / "metrics.jsonl").exists():
         raise ModelError(
-            f"{model}: this run has not finished; `resnext train DATA --name {path.name} --resume auto` "
-            "goes on"
+            f"{model}: this run has not finished; `resnext train DATA --runs {path.parent} --name "
+            f"{path.name} --resume must` goes on"
         )
     elif path.is_dir() and not (path / "config.json").exists():
         raise ModelError(f"{model}: neither a run folder nor a hub folder (no model/, no config.json)")

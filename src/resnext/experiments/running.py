@@ -13,6 +13,7 @@ from resnext.experiments.ledger import PLAN, Ledger, Line, figures, step_times
 from resnext.experiments.study import Experiment, Scale
 from resnext.machine import device_name, find_machine
 from resnext.results import ERROR, append, stamp
+from resnext.run import RunError
 from resnext.run.locks import hold
 from resnext.training.distribution import count_processes, join, leads, local_rank
 
@@ -51,12 +52,14 @@ def missing_jobs(
     experiments: Sequence[Experiment], scale: Scale, seeds: int | None, ledger: Ledger, place: Place
 ) -> list[Job]:
     """What has not been run, each thing once; of each arm as many runs as `count_planned` says. What is timed
-    comes last, when others that share the jobs may have ended."""
+    comes last, when others that share the jobs may have ended. To those that train together with a leader it
+    is all there is, of which `run_jobs` takes what the leader's is."""
     device = _device(place)
     jobs: dict[str, Job] = {}
     for experiment in experiments:
         for job in _planned_jobs(experiment, scale, seeds, ledger):
-            if not job.is_done(ledger, device):
+            # What is missing the leader says: others may read the lines later.
+            if not leads() or not job.is_done(ledger, device):
                 jobs.setdefault(job.name, job)
     return sorted(jobs.values(), key=lambda job: isinstance(job, TimedSteps))
 
@@ -113,11 +116,19 @@ def run_jobs(jobs: Sequence[Job], place: Place) -> Iterator[Begun | Moved | Ende
     diverges or cannot be timed ends its job, and the others go on. Raises what `resnext.run.train` does
     otherwise; what was stopped goes on when it is run again.
     """
-    for number, job in enumerate(jobs, start=1):
+    own = {job.name: job for job in jobs}
+    with join() as group:
+        names = group.share(lambda: list(own))
+    for number, name in enumerate(names, start=1):
+        if name not in own:
+            raise RunError(
+                f"{name}: is to run, but not by this process; are --results the same on all hosts?"
+            )
+        job = own[name]
         with _claimed(job, place) as warning:
             if warning is None:
                 continue
-            yield Begun(job, number, len(jobs), warning)
+            yield Begun(job, number, len(names), warning)
             try:
                 line = yield from job.run(place, Ledger.read(place.results))
             except CannotTime as error:

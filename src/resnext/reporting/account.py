@@ -64,7 +64,7 @@ class Account:
         """The account of the finished run in `path`. Raises `RunError`."""
         folder = RunFolder(path)
         if not folder.is_finished():
-            go_on = f"; `resnext train DATA --name {path.name} --resume auto` goes on"
+            go_on = f"; `resnext train DATA --runs {path.parent} --name {path.name} --resume must` goes on"
             hint = go_on if (path / "config.toml").exists() else ""
             raise RunError(f"{path}: is no finished run{hint}")
         contract = folder.contract()

@@ -49,6 +49,8 @@ class ResultLine:
     pictures_per_s: float
     waits: dict[str, float]
     stamp: Stamp
+    experiment: str | None = None
+    arm: str | None = None
     schema: int = field(default=SCHEMA)
 
     def to_json(self) -> dict[str, Any]:

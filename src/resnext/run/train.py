@@ -25,6 +25,7 @@ from resnext.machine import (
     find_machine,
     room_for_pictures,
     room_on_device,
+    sees_its_own_gpu,
 )
 from resnext.run.beginning import (
     Terms,
@@ -71,7 +72,7 @@ def train(order: Order) -> Generator[Event, None, Run]:
     Every.parse(order.checkpoint_every)
     choose_loggers(order.log)
     with join() as group, contextlib.ExitStack() as held:
-        if group.local_size > 1 and ":" in (order.device or ""):
+        if group.local_size > 1 and ":" in (order.device or "") and not sees_its_own_gpu():
             raise DeviceError(
                 f"--device {order.device}: {group.local_size} processes would share it; leave out its "
                 "number, and each takes its own"
@@ -80,7 +81,13 @@ def train(order: Order) -> Generator[Event, None, Run]:
         splits = read_splits(order.data)
         splits = replace(splits, digest=fingerprint(splits))
         group.compare(facts(order, splits, machine))
-        group.add(torch.zeros(1, device=machine.device))  # NCCL connects: here its errors keep their names
+        try:
+            group.add(torch.zeros(1, device=machine.device))  # NCCL connects: here its errors are no losses
+        except torch.distributed.DistError as error:
+            reason = str(error).strip().splitlines()[-1]
+            raise DeviceError(
+                f"the processes do not reach each other through {machine.device} ({reason})"
+            ) from None
         folder: RunFolder = Onlooker(order.runs)
         choices: list[Choice] = []
         if group.leads:

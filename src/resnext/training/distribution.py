@@ -77,7 +77,7 @@ class Group:
 
     def share(self, make: Callable[[], T]) -> T:
         """What `make` gives the leader, to all, as JSON; the others do not call it and wait as long as it
-        takes. Where it raises, they raise `PeerLost` with the reason."""
+        takes. Where it raises, they raise `PeerFailed` with the reason, or `PeerLost`."""
         return make()
 
     def receive(self, make: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor] | None:
@@ -138,7 +138,8 @@ class Together(Group):
             with contextlib.suppress(RuntimeError):
                 self._store.set(f"ended/{self.rank}", f"{type(error).__name__}: {error}")
         elif dist.is_initialized():
-            self.agree()  # the leader's store is everybody's: nobody leaves before the others are done
+            with self.naming_losses():
+                self.agree()  # the leader's store is everybody's: nobody leaves before the others are done
         self._pulse.stop()
         if ends_alike and dist.is_initialized():
             dist.destroy_process_group()
@@ -219,7 +220,9 @@ class Together(Group):
         with naming_the_store():
             while not self._store.check([key]):
                 if self._store.check([ended]):
-                    raise PeerLost(f"rank {rank} has ended: {self._store.get(ended).decode()}")
+                    why = self._store.get(ended).decode()
+                    kind = PeerLost if _is_resumable(why) else PeerFailed
+                    raise kind(f"rank {rank} has ended: {why}")
                 patience.check()
                 time.sleep(pulse.POLL_S)
             return str(self._store.get(key).decode())
@@ -298,9 +301,14 @@ class Together(Group):
             for rank in range(self.size):
                 if self._store.check([f"ended/{rank}"]):
                     why = self._store.get(f"ended/{rank}").decode()
-                    if why.split(":")[0] not in (*RESUMABLE, "PeerFailed"):
+                    if not _is_resumable(why):
                         return f"rank {rank} has failed: {why}"
         return ""
+
+
+def _is_resumable(why: str) -> bool:
+    """Of what an ended process has told: can the run go on?"""
+    return why.split(":")[0] in RESUMABLE
 
 
 def _open_store(host: str, port: int, is_master: bool) -> TCPStore:
