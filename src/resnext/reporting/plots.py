@@ -102,7 +102,7 @@ def bars(findings: Findings) -> Figure | None:
     for ax, (metric, arms, ours) in zip(
         figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True
     ):
-        names = [arm.name.replace(" ", "\n", 1) for arm in arms]
+        names = [arm.name.replace(" ", "\n") for arm in arms]
         colours = [COLOURS[i % len(COLOURS)] for i in range(len(arms))]
         if ours:
             found = [arm.ours[metric] for arm in arms]
