@@ -98,7 +98,7 @@ def many_processes() -> str:
     rows = [
         (
             f"{' and '.join(losses['worst'])} processes against 1, the same batch, {losses['steps']} steps, "
-            "float32, frozen batch norms, mixing and erasing on",
+            "float32, frozen batch norms, mixing, erasing, class weights, accumulation and clipping on",
             f"losses within {max(losses['worst'].values()):.1g} (promised: 1e-5)",
             command + "test_processes.py`",
         ),
