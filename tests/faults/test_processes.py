@@ -379,6 +379,20 @@ def test_a_process_that_fails_is_named_and_the_run_does_not_go_on_for_ever(tmp_p
     assert json.loads((tmp_path / "x" / "status.json").read_text())["state"] == "failed"
 
 
+def test_a_launcher_that_does_not_say_enough_is_told_what_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("RANK", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("WORLD_SIZE", "8")
+    assert main(train(tmp_path, "x")[2:]) == 2
+    told = capsys.readouterr().err
+    assert (
+        "8 processes, but RANK and MASTER_ADDR and MASTER_PORT are not set. Start them with torchrun" in told
+    )
+    assert not (tmp_path / "x").exists()
+
+
 def test_other_verbs_run_as_one_process(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

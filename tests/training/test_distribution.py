@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resnext.training.distribution import Group, _differences, join
+from resnext.training.distribution import Group, join
+from resnext.training.meeting import differences
 
 
 class Member(Group):
@@ -32,8 +33,8 @@ def test_one_process_is_a_group_of_its_own(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_differences_name_the_field_and_both_sides() -> None:
     alike = {"host": "a", "torch": "2.13.0", "data": "00ff"}
-    assert _differences([alike, alike | {"host": "b"}]) == ""
-    told = _differences([alike, alike, alike | {"host": "c", "torch": "2.12.0"}, {"host": "d"}])
+    assert differences([alike, alike | {"host": "b"}]) == ""
+    told = differences([alike, alike, alike | {"host": "c", "torch": "2.12.0"}, {"host": "d"}])
     assert told.splitlines() == [
         "  torch: 2.12.0 on rank 2 (c), 2.13.0 on rank 0 (a)",
         "  data: None on rank 3 (d), 00ff on rank 0 (a)",

@@ -30,7 +30,7 @@ from resnext.cli.verbs import (
 from resnext.data.decode import BadPicture
 from resnext.data.sources import read_split
 from resnext.recipe import RECIPES, named_recipe, override
-from resnext.training.distribution import leads
+from resnext.training.launcher import leads
 
 
 def train(options: Train) -> None:

@@ -19,8 +19,9 @@ from resnext.recipe import RecipeError
 from resnext.results import ResultsError
 from resnext.run import LoggerMissing, RunError, Stopped
 from resnext.training.checkpoints import CheckpointError
-from resnext.training.distribution import PeersDiffer
+from resnext.training.launcher import LaunchError
 from resnext.training.loop import Diverged
+from resnext.training.meeting import PeersDiffer
 from resnext.training.pulse import PeerFailed, PeerLost
 from resnext.weights import WeightsError
 
@@ -43,6 +44,7 @@ EXIT_CODES: dict[type[Exception], int] = {
     DecoderMissing: 5,
     DesignError: 4,
     PeersDiffer: 2,
+    LaunchError: 2,
     Stopped: 75,
     PeerLost: 75,
     PeerFailed: 4,

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from resnext.cli.verbs import Experiments, Train, parse
 from resnext.recipe import Recipe, RecipeError, named_recipe
+from resnext.training import launcher
 
 DONE, USAGE, MISSING, LEFT, INTERRUPTED = 0, 2, 5, 75, 130
 NO_ROOM_OR_RIGHT = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EFBIG)
@@ -40,14 +41,13 @@ def _run(words: list[str]) -> int:
 
     # After parsing: torch takes seconds to import.
     from resnext.cli import actions, exits, laboratory, science
-    from resnext.training.distribution import is_launched, leads
 
     verb = type(options).__name__.lower()  # train for Train, and so on
-    if is_launched() and verb not in TOGETHER:
+    if launcher.is_launched() and verb not in TOGETHER:
         return _fail(f"{verb} runs as one process: start it without the launcher", USAGE)
     act = next(getattr(room, verb) for room in (actions, laboratory, science) if hasattr(room, verb))
     try:
-        with contextlib.nullcontext() if leads() else _silence():
+        with contextlib.nullcontext() if launcher.leads() else _silence():
             act(options)
         return DONE
     except (BrokenPipeError, SystemExit):  # the second is rich's own way out of the first
@@ -124,7 +124,6 @@ def _told(error: OSError) -> Exception | str:
 
 def _fail(error: Exception | str, code: int) -> int:
     notes = getattr(error, "__notes__", [])
-    rank = os.environ.get("RANK", "0") if os.environ.get("WORLD_SIZE", "1") != "1" else "0"
-    who = "resnext" if rank == "0" else f"resnext (rank {rank})"
+    who = "resnext" if launcher.leads() else f"resnext (rank {launcher.rank()})"
     print(f"{who}: {error}", *notes, sep="\n", file=sys.stderr)
     return code

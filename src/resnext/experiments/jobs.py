@@ -26,7 +26,7 @@ from resnext.recipe import Recipe
 from resnext.results import SHOWN_ERROR, stamp
 from resnext.run import Order, Run, RunError, Settled, Stepped, Stopped, train
 from resnext.run.locks import hold
-from resnext.training.distribution import leads, local_rank
+from resnext.training.launcher import leads, local_rank
 from resnext.training.loop import Diverged
 
 #: Seconds after which a process that waits for another to make a set gives up, and between its looks.

@@ -15,7 +15,8 @@ from resnext.machine import device_name, find_machine
 from resnext.results import ERROR, append, stamp
 from resnext.run import RunError
 from resnext.run.locks import hold
-from resnext.training.distribution import count_processes, join, leads, local_rank
+from resnext.training.distribution import join
+from resnext.training.launcher import count_processes, leads, local_rank
 
 
 @dataclass(frozen=True)

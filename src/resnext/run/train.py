@@ -65,9 +65,9 @@ def train(order: Order) -> Generator[Event, None, Run]:
     Processes that `torchrun` started train together: all tell the same events, the first one writes.
 
     Raises `DataError`, `SourceMissing`, `DecoderMissing`, `RecipeError`, `RunError`, `ArchitectureError`,
-    `WeightsError`, `DeviceError`, `PeersDiffer` or `LoggerMissing` before the first step; later `Stopped` on
-    a signal, `PeerLost`, `PeerFailed`, `Diverged`, `BadPicture` or `OSError`, always with the last checkpoint
-    intact. status.json says which.
+    `WeightsError`, `DeviceError`, `LaunchError`, `PeersDiffer` or `LoggerMissing` before the first step;
+    later `Stopped` on a signal, `PeerLost`, `PeerFailed`, `Diverged`, `BadPicture` or `OSError`, always with
+    the last checkpoint intact. status.json says which.
     """
     Every.parse(order.checkpoint_every)
     choose_loggers(order.log)

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 
 from torch.distributed import Store  # type: ignore[attr-defined]
 
+from resnext.training import launcher
+
 #: Each process shows that it lives so often; one that has not for so long is lost.
 BEAT_S, SILENT_S = 1.0, 30.0
 POLL_S = 0.05
@@ -67,8 +69,8 @@ class Pulse(threading.Thread):
         while not self._stop_asked.wait(BEAT_S):
             silent_s = time.monotonic() - self._answered
             if silent_s > SILENT_S:
-                where = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
-                self._give_up(f"rank 0 at {where} has not answered for {silent_s:.0f} s")
+                host, port = launcher.address()
+                self._give_up(f"rank 0 at {host}:{port} has not answered for {silent_s:.0f} s")
 
     def _watch(self) -> None:
         for rank in self.watched:

@@ -1,0 +1,190 @@
+"""How the processes of a group meet: a roll call, and few words, through a store that all can reach.
+
+A collective operation waits in silence for who does not come. So all that is said before the first step,
+and who ended why after it, goes through the store, where who does not answer can be named within a minute.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import itertools
+import json
+import socket
+import time
+import uuid
+from collections.abc import Callable
+from datetime import timedelta
+from typing import TypeVar
+
+from torch.distributed import PrefixStore, Store, TCPStore  # type: ignore[attr-defined]
+
+from resnext.training import launcher, pulse
+from resnext.training.pulse import Patience, PeerFailed, PeerLost, Pulse, naming_the_store
+
+T = TypeVar("T")
+
+#: Ends of a process after which the run can go on.
+RESUMABLE = ("PeerLost", "Stopped", "GeneratorExit", "KeyboardInterrupt")
+_numbers = itertools.count()  # of the groups that this process joins, one after the other, as its peers do
+
+
+class PeersDiffer(Exception):
+    """The processes were not started alike; the message names what differs and where."""
+
+
+class Meeting:
+    """One process's place among `size`. `on_loss` is called with who was lost, and for how long, before this
+    process ends itself. Raises `PeerLost` where the store cannot be reached."""
+
+    def __init__(self, rank: int, size: int, on_loss: Callable[[str], None]) -> None:
+        self.rank, self.size = rank, size
+        number, self._shared = next(_numbers), 0
+        self._store = _connect(rank, number)
+        self._pulse = Pulse(rank, size, _connect(rank, number), on_loss)
+
+    def begin(self) -> None:
+        self._pulse.start()
+
+    def end(self) -> None:
+        self._pulse.stop()
+
+    def tell_end(self, error: BaseException) -> None:
+        """Leaves word of why this process ends before the others do."""
+        with contextlib.suppress(RuntimeError):  # the store is gone with its process
+            self._store.set(f"ended/{self.rank}", f"{type(error).__name__}: {error}")
+
+    @property
+    def suspect(self) -> str | None:
+        """Who has been silent lately, in words."""
+        return self._pulse.suspect
+
+    def find_failure(self) -> str:
+        """Who has ended with an error that the run would meet again; empty if nobody has told so."""
+        with contextlib.suppress(RuntimeError):  # the store is gone with its process
+            for rank in range(self.size):
+                if self._store.check([f"ended/{rank}"]):
+                    why = self._store.get(f"ended/{rank}").decode()
+                    if not _is_resumable(why):
+                        return f"rank {rank} has failed: {why}"
+        return ""
+
+    def compare(self, facts: dict[str, str]) -> None:
+        """Raises `PeersDiffer` where `facts` differ from the leader's, `PeerLost` for who does not answer."""
+        own = {"host": socket.gethostname()} | facts
+        heard: list[dict[str, str]] = []
+        if self.rank == 0:
+            token, heard = self._call_the_roll(own)
+        else:
+            token = self._answer_the_roll(own)
+        self._store = PrefixStore(token, self._store)
+        if problem := self.share(lambda: differences(heard)):
+            raise PeersDiffer(f"the processes were not started alike\n{problem}")
+
+    def share(self, make: Callable[[], T]) -> T:
+        """What `make` gives the leader, to all, as JSON; the others do not call it and wait as long as it
+        takes. Where it raises, they raise `PeerFailed` with the reason, or `PeerLost`."""
+        self._shared += 1
+        key = f"shared/{self._shared}"
+        if self.rank == 0:
+            self._store.set(key, json.dumps(make()))
+        value: T = json.loads(self._wait(key, 0))
+        return value
+
+    def store(self, timeout: timedelta) -> Store:
+        """Of the store, what nobody here speaks through."""
+        store = PrefixStore("group", self._store)
+        store.set_timeout(timeout)
+        return store
+
+    def _call_the_roll(self, own: dict[str, str]) -> tuple[str, list[dict[str, str]]]:
+        """The leader's side: hear everybody's facts, and give all one token.
+
+        What dead processes of an earlier start left in the store is answered too, but only the living
+        acknowledge; keys under the token are of this start alone.
+        """
+        token, heard = uuid.uuid4().hex, [own] + [{}] * (self.size - 1)
+        missing = set(range(1, self.size))
+        patience: dict[int, Patience] = {}
+        while missing:
+            for rank in sorted(missing):
+                patience.setdefault(rank, Patience(self._store, rank)).check()
+                if self._store.check([f"{token}/{rank}"]):
+                    missing.remove(rank)
+                elif self._store.check([f"facts/{rank}"]):
+                    answered, heard[rank] = json.loads(self._store.get(f"facts/{rank}"))
+                    self._store.set(f"answer/{rank}", json.dumps([answered, token]))
+            time.sleep(pulse.POLL_S)
+        return token, heard
+
+    def _answer_the_roll(self, own: dict[str, str]) -> str:
+        """The others' side: tell the facts until they are answered, and acknowledge."""
+        name, answer, patience = uuid.uuid4().hex, f"answer/{self.rank}", Patience(self._store, 0)
+        with naming_the_store():
+            while True:
+                self._store.set(f"facts/{self.rank}", json.dumps([name, own]))
+                if self._store.check([answer]):
+                    answered, token = json.loads(self._store.get(answer))
+                    if answered == name:
+                        self._store.set(f"{token}/{self.rank}", "heard")
+                        return str(token)
+                patience.check()
+                time.sleep(pulse.POLL_S)
+
+    def _wait(self, key: str, rank: int) -> str:
+        """The value that `rank` sets, however long it takes, while it shows that it lives."""
+        ended, patience = f"ended/{rank}", Patience(self._pulse.store, rank)
+        with naming_the_store():
+            while not self._store.check([key]):
+                if self._store.check([ended]):
+                    why = self._store.get(ended).decode()
+                    kind = PeerLost if _is_resumable(why) else PeerFailed
+                    raise kind(f"rank {rank} has ended: {why}")
+                patience.check()
+                time.sleep(pulse.POLL_S)
+            return str(self._store.get(key).decode())
+
+
+def differences(facts: list[dict[str, str]]) -> str:
+    """What is not as on rank 0, for people; empty if nothing is. Each rank's facts name its `host`."""
+    own = facts[0]
+    return "\n".join(
+        f"  {name}: {theirs.get(name)} on rank {rank} ({theirs['host']}), "
+        f"{own.get(name)} on rank 0 ({own['host']})"
+        for rank, theirs in enumerate(facts)
+        for name in sorted(own.keys() | theirs.keys())
+        if name != "host" and theirs.get(name) != own.get(name)
+    )
+
+
+def _is_resumable(why: str) -> bool:
+    """Of what an ended process has told: can the run go on?"""
+    return why.split(":")[0] in RESUMABLE
+
+
+def _connect(rank: int, number: int) -> PrefixStore:
+    """A connection to the store, for the process's group of that number."""
+    host, port = launcher.address()
+    try:
+        if rank == 0 and not launcher.keeps_a_store():
+            _serve(host, port)
+        store = _open(host, port, is_master=False)
+    except (RuntimeError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise PeerLost(
+            f"rank {rank} ({socket.gethostname()}): rank 0 at {host}:{port} cannot be reached "
+            f"({reason}). Is it started, and the port open?"
+        ) from None
+    # What is left of an earlier group of these processes would pass for a peer's answer, or its pulse.
+    return PrefixStore(f"resnext/{launcher.count_restarts()}/{number}", store)
+
+
+def _open(host: str, port: int, is_master: bool) -> TCPStore:
+    timeout = timedelta(seconds=pulse.PATIENCE_S)
+    return TCPStore(host, port, is_master=is_master, timeout=timeout, wait_for_workers=False)
+
+
+@functools.cache
+def _serve(host: str, port: int) -> TCPStore:
+    """The store of all groups that the processes form one after the other, kept as long as this one lives."""
+    return _open(host, port, is_master=True)
