@@ -58,14 +58,12 @@ from resnext.experiments import (
     Moved,
     Place,
     Scale,
-    count_planned,
+    Work,
     find_experiments,
     judge,
-    missing_jobs,
-    run_jobs,
-    tell_cost,
-    write_plans,
 )
+from resnext.experiments import plan as plan_work
+from resnext.experiments import run as run_work
 from resnext.machine import default_workers, find_machine
 from resnext.recipe import Recipe, named_recipe, override
 from resnext.reporting import Comparison, compare, write_design_plot, write_findings, write_report
@@ -99,7 +97,6 @@ __all__ = [
     "ExperimentError",
     "Findings",
     "Job",
-    "Ledger",
     "Mode",
     "Moved",
     "Order",
@@ -111,13 +108,13 @@ __all__ = [
     "Space",
     "Table",
     "Turns",
+    "Work",
     "bench_data",
     "bench_infer",
     "bench_step",
     "compare",
     "contender",
     "convert",
-    "count_planned",
     "create",
     "describe",
     "design_networks",
@@ -128,20 +125,17 @@ __all__ = [
     "judge_experiments",
     "list_models",
     "load",
-    "missing_jobs",
     "modes_of",
+    "plan_experiments",
     "predict",
     "predict_many",
     "run_experiments",
-    "run_jobs",
     "sample_networks",
     "select",
-    "tell_cost",
     "time_designs",
     "train",
     "train_events",
     "write_design_plot",
-    "write_plans",
     "write_report",
     "write_results",
 ]
@@ -361,36 +355,49 @@ def select(
     return select_classes(str(data), Path(out), Selection(kept, others, judged=judged), str(like))
 
 
+def plan_experiments(
+    names: Sequence[str] = (),
+    scale: Scale = "laptop",
+    seeds: int | None = None,
+    place: Place | None = None,
+) -> Work:
+    """What `run_experiments` would run of the experiments called `names`, or of all, and what it would cost.
+
+    Raises `ExperimentError` or `ResultsError`.
+    """
+    return plan_work(find_experiments(names), scale, seeds, place or Place())
+
+
 def run_experiments(
     names: Sequence[str] = (),
     scale: Scale = "laptop",
     seeds: int | None = None,
     place: Place | None = None,
+    after: str = "",
 ) -> Iterator[Begun | Moved | Ended]:
     """Run what has not been run of the experiments called `names`, or of all, told as events.
 
-    `seeds` runs of each arm instead of those that are planned; `place` says where sets, runs and result lines
-    lie. Raises `ExperimentError`, `DataError` and what `resnext.run.train` does.
+    `seeds` runs of each arm instead of those that are planned, which is written down before the first;
+    `place` says where sets, runs and result lines lie; `after` is what else was looked at before, in words.
+    Raises `ExperimentError`, `ResultsError`, `DataError` and what `resnext.run.train` does.
     """
-    place, chosen = place or Place(), find_experiments(names)
-    ledger = Ledger.read(place.results)
-    jobs = missing_jobs(chosen, scale, seeds, ledger, place)
-    write_plans(chosen, scale, seeds, ledger, place)
-    yield from run_jobs(jobs, place)
+    return run_work(find_experiments(names), scale, seeds, place or Place(), after)
 
 
-def judge_experiments(experiments: Sequence[Experiment], scale: Scale, results: Path) -> list[Findings]:
-    """What the result lines in the folder `results` show of each of `experiments`."""
-    ledger = Ledger.read(results)
-    return [findings for one in experiments for findings in judge(one, scale, ledger)]
+def judge_experiments(
+    names: Sequence[str] = (), scale: Scale = "laptop", place: Place | None = None
+) -> list[Findings]:
+    """What the result lines show of the experiments called `names`, or of all."""
+    ledger = Ledger.read((place or Place()).results)
+    return [findings for one in find_experiments(names) for findings in judge(one, scale, ledger)]
 
 
-def write_results(experiments: Sequence[Experiment], results: Path, out: Path) -> Path:
-    """Write the page about `experiments` at all scales that anything was run at, with its plots in a folder
-    of the same name, and return its path."""
+def write_results(results: Path, out: Path) -> Path:
+    """Write the page about all experiments at all scales, with its plots in a folder of the same name, and
+    return its path."""
     ledger = Ledger.read(results)
     found = [
         [findings for scale in SCALES if scale in one.studies for findings in judge(one, scale, ledger)]
-        for one in experiments
+        for one in find_experiments()
     ]
     return write_findings(found, REVIEW, out)

@@ -63,6 +63,9 @@ def test_run_and_report(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> N
     assert plot.read_text().startswith("<?xml")
     plan, line, _ = map(json.loads, (tmp_path / "results" / "miniature.jsonl").read_text().splitlines())
     assert (plan["kind"], plan["planned"]) == ("plan", 1)
+    assert main([*run, "--after", "a look at 2 epochs"]) == 0
+    assert "planned 2 times, so intervals of 97.5 %" in capsys.readouterr().out
+    assert "run speed --scale miniature" not in page  # which shows nothing that it lacks
     assert f"{line['metrics']['test']['top1_error']:.2f}, n = 1" in page
     assert "Not run: `resnext experiments run cardinality --scale paper`" in page
 
@@ -84,6 +87,7 @@ def test_what_another_process_has_is_left_to_it(capsys: pytest.CaptureFixture[st
         (["report", "--out", "nowhere/page.md"], 2, "there is no folder nowhere"),
         (["report", "--out", "docs"], 2, "must end in .md"),
         (["report", "cardinality"], 2, "leave out the names"),
+        (["run", "--after", "a look"], 2, "name them, as in run cardinality"),
     ],
 )
 def test_what_is_wrong_is_named(

@@ -18,9 +18,10 @@ import pytest
 from resnext import api
 from resnext.data.decode import DataError
 from resnext.data.sources import read_splits
-from resnext.experiments import EXPERIMENTS, Ledger, Place, judge, run_jobs
+from resnext.experiments import EXPERIMENTS, Ledger, Place, judge
 from resnext.experiments.jobs import Training, _find_set, add_shown_error
 from resnext.experiments.ledger import step_times
+from resnext.experiments.running import missing_jobs, run_jobs, tell_cost, write_plans
 from resnext.results import append, read_lines
 from resnext.run.locks import hold
 
@@ -53,7 +54,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
 
 
 def jobs(place: Place, experiment: api.Experiment = CARDINALITY, seeds: int = 1) -> list[api.Job]:
-    return api.missing_jobs([experiment], "miniature", seeds, Ledger.read(place.results), place)
+    return missing_jobs([experiment], "miniature", seeds, Ledger.read(place.results), place)
 
 
 def test_what_has_been_run_is_not_run_again(place: Place) -> None:
@@ -67,10 +68,10 @@ def test_what_has_been_run_is_not_run_again(place: Place) -> None:
         ("1x16d", 1),
         ("4x6d", 1),
     ]
-    both = api.missing_jobs([CARDINALITY, SHARING], "miniature", 2, Ledger.read(place.results), place)
+    both = missing_jobs([CARDINALITY, SHARING], "miniature", 2, Ledger.read(place.results), place)
     assert both == more
-    assert "everything" in api.tell_cost([], Ledger.read(place.results), place)
-    assert "2 to run" in api.tell_cost(more, Ledger.read(place.results), place)
+    assert "everything" in tell_cost([], Ledger.read(place.results), place)
+    assert "2 to run" in tell_cost(more, Ledger.read(place.results), place)
 
 
 def test_another_recipe_is_another_run(place: Place) -> None:
@@ -193,7 +194,7 @@ def test_plans_of_an_experiment_that_shares_all_its_runs_are_written_and_count(
     for line in with_seeds(lines, errors, [4, 4, 4, 4]):
         append(line, tmp_path / "miniature.jsonl")
     for _ in range(2):  # the second time they stand there
-        api.write_plans([CARDINALITY, SHARING], "miniature", 4, Ledger.read(tmp_path), shared)
+        write_plans([CARDINALITY, SHARING], "miniature", 4, Ledger.read(tmp_path), shared)
     plans = [line for line in read_lines(tmp_path / "miniature.jsonl") if line["kind"] == "plan"]
     # Its own number comes first: with as many runs done for another experiment, it could be looked at.
     assert [(line["experiment"], line["planned"]) for line in plans] == [(SHARING.name, 2), (SHARING.name, 4)]
@@ -206,15 +207,26 @@ def test_plans_of_an_experiment_that_shares_all_its_runs_are_written_and_count(
     assert Ledger.read(tmp_path).plans(SHARING.name, anew) == set()  # plans are of one recipe
 
 
-def test_a_look_at_another_recipe_counts(place: Place) -> None:
-    looked = replace(CARDINALITY.studies["miniature"], looks_before=1)
-    studies = {**CARDINALITY.studies, "miniature": looked}
-    ledger = Ledger.read(place.results)
-    found = [
-        judge(one, "miniature", ledger)[0] for one in (CARDINALITY, replace(CARDINALITY, studies=studies))
-    ]
-    assert [one.looks for one in found] == [1, 2]
-    assert [one.confidence for one in found] == [0.95, 0.975]
+def test_a_look_at_another_recipe_counts_and_fewer_runs_do_not(place: Place, tmp_path: Path) -> None:
+    here = Place(tmp_path, runs=tmp_path, device="cpu")
+    for line in read_lines(place.results / "miniature.jsonl"):
+        append(line | {"planned": 2}, tmp_path / "miniature.jsonl")
+
+    def plan(seeds: int | None, after: str = "") -> api.Findings:
+        write_plans([CARDINALITY], "miniature", seeds, Ledger.read(tmp_path), here, after)
+        (found,) = judge(CARDINALITY, "miniature", Ledger.read(tmp_path))
+        return found
+
+    once = plan(None)
+    assert (once.planned, once.looks, once.confidence) == (2, 1, 0.95)
+    assert len(missing_jobs([CARDINALITY], "miniature", None, Ledger.read(tmp_path), here)) == 2
+    assert missing_jobs([CARDINALITY], "miniature", 1, Ledger.read(tmp_path), here) == []
+    assert plan(1) == once  # what is planned stays so
+    for _ in range(2):  # the second time it stands there
+        looked = plan(None, "3 pairs with another rate")
+        assert (looked.planned, looked.looks, looked.confidence) == (2, 2, 0.975)
+        assert looked.note == "Planned anew after 3 pairs with another rate: that does not count here."
+    assert (plan(4).planned, plan(4).looks) == (4, 3)
 
 
 def test_a_set_that_another_process_makes_is_waited_for(
@@ -279,11 +291,40 @@ def test_a_network_that_diverges_leaves_a_line_and_its_seed_out(place: Place, tm
     whole = read_lines(place.results / "miniature.jsonl")
     second_seed = with_seeds(whole, {"1x16d": [30.0, 31.0], "4x6d": [29.0, 30.5]}, [2, 2])[1::2]
     ledger = Ledger([line, whole[1], *second_seed])
-    assert api.missing_jobs([CARDINALITY], "miniature", 2, ledger, place) == []  # it would diverge again
+    assert missing_jobs([CARDINALITY], "miniature", 2, ledger, place) == []  # it would diverge again
     (found,) = judge(CARDINALITY, "miniature", ledger)
     assert found.diverged == ("1x16d, seed 0",)
     assert found.findings[0].values == (0.5,)
     assert found.findings[0].verdict == "diverged"
+
+
+def test_a_network_that_diverges_takes_its_error_out_and_leaves_its_times(place: Place) -> None:
+    experiment = EXPERIMENTS["equal_accuracy"]
+    study = experiment.studies["miniature"]
+    line = read_lines(place.results / "miniature.jsonl")[0]
+    lines = []
+    for arm, errors in zip(study.arms, ([30.0, 31.0], [29.0, 30.5]), strict=True):
+        for made in with_seeds([line], {line["arm"]: errors}, [2, 2]):
+            lines.append(made | {"arm": arm.name, "recipe": made["recipe"] | {"model": arm.model}})
+    lost = {name: value for name, value in lines[3].items() if name not in ("curve", "metrics")}
+    lines[3] = lost | {"kind": "diverged", "why": "the loss is not finite"}
+    clock = study.clock
+    assert clock is not None
+    settings = {"batch": clock.batch, "size_px": clock.size_px, "rounds": clock.rounds, "order": "rotated"}
+    for repeat in range(2):
+        rows = [
+            {"what": f"{arm.model}, eager", "seconds": [n, n, n]} for n, arm in enumerate(study.arms, start=1)
+        ]
+        about = {name: line[name] for name in ("device", "commit", "dirty", "scale")}
+        timed = {"kind": "bench", "experiment": experiment.name, "seed": repeat, "planned": 2}
+        lines.append(about | timed | {"settings": settings, "timings": rows})
+    (found,) = judge(experiment, "miniature", Ledger(lines))
+    by_error, by_time = found.findings
+    assert (by_error.verdict, by_error.values) == ("diverged", (-1.0,))
+    assert (by_time.ours and by_time.ours.n, by_time.values) == (2, (0.5, 0.5))
+    assert [arm.ours["top1_error"].n for arm in found.arms] == [1, 1]  # of the seeds that both have
+    assert [arm.ours["step_ratio"].n for arm in found.arms] == [2, 2]
+    assert found.diverged == (f"{study.arms[1].name}, seed 1",)
 
 
 def test_a_seed_that_is_missing_leaves_the_others_to_count(place: Place) -> None:
@@ -294,7 +335,7 @@ def test_a_seed_that_is_missing_leaves_the_others_to_count(place: Place) -> None
     (found,) = judge(CARDINALITY, "miniature", gap)
     assert found.findings[0].values == pytest.approx((1.0, 1.5))
     assert [arm.ours["top1_error"].n for arm in found.arms] == [2, 2]
-    (missing,) = api.missing_jobs([CARDINALITY], "miniature", None, gap, place)
+    (missing,) = missing_jobs([CARDINALITY], "miniature", None, gap, place)
     assert missing.text == "cardinality, 4x6d, seed 1"  # of as many as were planned last
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -20,41 +20,37 @@ from resnext.training.loop import Diverged
 def experiments(options: Experiments) -> None:
     """What there is; or run it; or where the page about it lies."""
     check_positive(options, "seeds")
+    if options.after and (options.what != "run" or not options.names):
+        raise UsageError("--after is of experiments that are run: name them, as in run cardinality --after")
     place = api.Place(options.results, options.data, options.runs, options.device, options.workers)
-    chosen = api.find_experiments(options.names)
-    {"list": _list, "run": _run, "report": _report}[options.what](options, place, chosen)
+    {"list": _list, "run": _run, "report": _report}[options.what](options, place)
 
 
-def _list(options: Experiments, place: api.Place, chosen: Sequence[api.Experiment]) -> None:
-    ledger = api.Ledger.read(place.results)
+def _list(options: Experiments, place: api.Place) -> None:
     table = Table(box=None)
     for head in ("experiment", "claim", "source"):
         table.add_column(head, overflow="fold")
     table.add_column(f"runs at {options.scale}", justify="right")
-    for one in chosen:
-        to_do = len(api.missing_jobs([one], options.scale, options.seeds, ledger, place))
-        study = one.studies[options.scale]
-        planned = api.count_planned(one, options.scale, options.seeds, ledger)
-        planned *= len(study.trained) + bool(study.timed)
-        table.add_row(one.name, one.claim, one.source, f"{planned - to_do} of {planned}")
+    for one in api.find_experiments(options.names):
+        work = api.plan_experiments([one.name], options.scale, options.seeds, place)
+        done = f"{work.total - len(work.jobs)} of {work.total}"
+        table.add_row(one.name, one.claim, one.source, done)
     show_table(table)
 
 
-def _run(options: Experiments, place: api.Place, chosen: Sequence[api.Experiment]) -> None:
-    ledger = api.Ledger.read(place.results)
-    jobs = api.missing_jobs(chosen, options.scale, options.seeds, ledger, place)
-    print(api.tell_cost(jobs, ledger, place), flush=True)
+def _run(options: Experiments, place: api.Place) -> None:
+    what = options.names, options.scale, options.seeds, place
+    work = api.plan_experiments(*what)
+    print(work.cost, flush=True)
     if options.dry_run:
-        print(*(f"    {job.text}" for job in jobs), sep="\n")
+        print(*(f"    {job.text}" for job in work.jobs), sep="\n")
         return
-    api.write_plans(chosen, options.scale, options.seeds, ledger, place)
-    failed = _watch(api.run_jobs(jobs, place))
-    ledger = api.Ledger.read(place.results)
-    left = len(api.missing_jobs(chosen, options.scale, options.seeds, ledger, place))
+    failed = _watch(api.run_experiments(*what, after=options.after))
+    left = len(api.plan_experiments(*what).jobs)
     left -= sum(one.line is None for one in failed)  # those that diverged have a line
     if left > 0:
         print(f"{left} left: another process runs them, or trains while they would be timed; try again later")
-    for findings in api.judge_experiments(chosen, options.scale, place.results):
+    for findings in api.judge_experiments(options.names, options.scale, place):
         _show(findings)
     if failed:
         first = f"{failed[0].job.text}: {failed[0].why}"
@@ -88,21 +84,16 @@ def _watch(events: Iterator[api.Begun | api.Moved | api.Ended]) -> list[api.Ende
 
 
 def _show(findings: api.Findings) -> None:
-    """A line for each claim."""
-    print(f"\n{findings.claim} ({findings.experiment}, {findings.scale})")
+    """What was run and how, and a line for each claim."""
+    print(f"\n{findings.claim} ({findings.experiment}, {findings.scale})\n  {findings.account}")
     for one in findings.findings:
-        if one.ours is None:
-            print(f"  {one.verdict:<13} {one.claim}")
-            continue
-        ours, sign = one.ours, "" if one.unit == "times" else "+"
-        spread = f", {ours.low:{sign}.2f} to {ours.high:{sign}.2f}" * (ours.n > 1)
-        figure = f"{ours.mean:{sign}.2f} {one.unit}{spread}, n = {ours.n}"
-        paper = "" if one.paper is None else f"; published {one.paper:{sign}.2f}"
-        more = "" if one.needed is None else f"; --seeds {one.needed} would probably tell"
-        print(f"  {one.verdict:<13} {one.claim}: {figure}{paper}{more}")
+        told = [f"{one.claim}: {one.figure}" if one.ours is not None else one.claim]
+        if one.published:
+            told.append(f"published{'' if findings.as_published else ', of other networks'}: {one.published}")
+        print(f"  {one.verdict:<13} {'; '.join([*told, *filter(None, [findings.remark(one)])])}")
 
 
-def _report(options: Experiments, place: api.Place, chosen: Sequence[api.Experiment]) -> None:
+def _report(options: Experiments, place: api.Place) -> None:
     if options.names:
         raise UsageError("report writes about all experiments; leave out the names")
     if options.out.suffix != ".md":
@@ -112,7 +103,7 @@ def _report(options: Experiments, place: api.Place, chosen: Sequence[api.Experim
             f"--out {options.out}: there is no folder {options.out.parent}; say another, as in "
             "--out my-results.md"
         )
-    print(api.write_results(chosen, place.results, options.out))
+    print(api.write_results(place.results, options.out))
 
 
 def compare(options: Compare) -> None:

@@ -250,6 +250,9 @@ class Experiments:
     shows in seconds that everything runs."""
     seeds: int | None = None
     """Runs of each arm, instead of what is planned: more widen all intervals, since one has looked."""
+    after: str = ""
+    """What the experiment was planned anew after, in words for the page, such as "3 pairs by another recipe":
+    it counts as a look, and widens all intervals."""
     dry_run: Annotated[bool, FlagCreatePairsOff] = False
     """Say what would be run and what it would cost."""
     data: Path = Path("data")

@@ -24,11 +24,9 @@ from resnext.experiments.review import REVIEW
 from resnext.experiments.running import (
     Begun,
     Ended,
-    count_planned,
-    missing_jobs,
-    run_jobs,
-    tell_cost,
-    write_plans,
+    Work,
+    plan,
+    run,
 )
 from resnext.experiments.study import SCALES, Experiment, ExperimentError, Scale, Study
 
@@ -75,11 +73,9 @@ __all__ = [
     "Place",
     "Scale",
     "Study",
-    "count_planned",
+    "Work",
     "find_experiments",
     "judge",
-    "missing_jobs",
-    "run_jobs",
-    "tell_cost",
-    "write_plans",
+    "plan",
+    "run",
 ]

@@ -16,11 +16,6 @@ from resnext.experiments.study import Experiment, Study, arms
 #: Top-1 errors of table 3, by cardinality and width of a path in the first stage, at 50 and 101 layers.
 ERRORS = {"1x64d": 23.9, "2x40d": 23.0, "4x24d": 22.6, "8x14d": 22.3, "32x4d": 22.2}
 ERRORS_101 = dict(zip([f"101 layers {name}" for name in ERRORS], (22.0, 21.7, 21.4, 21.3, 21.2), strict=True))
-#: What is to be known of the runs at `laptop`.
-ANEW = (
-    "Planned anew after 5 pairs with batches of 128, +1.26 points (-0.80 to +3.32), and 3 pairs of other "
-    "seeds to choose the recipe by: none of these count here."
-)
 #: The same by the rule of table 2 at three eighths of the width, as far as that leaves whole widths.
 LAPTOP = {"1x24d": 23.9, "2x15d": 23.0, "4x9d": 22.6, "8x5d": 22.3}
 MINIATURE = {"1x16d": 23.9, "4x6d": 22.6}
@@ -54,7 +49,7 @@ EXPERIMENT = Experiment(
             seeds=3,
         ),
         "gpu": usual("gpu", networks(ERRORS, 29), _claims(ERRORS), ERRORS),
-        "laptop": usual("laptop", networks(LAPTOP, 20, "+template=24"), _claims(LAPTOP), LAPTOP, ANEW, 1),
+        "laptop": usual("laptop", networks(LAPTOP, 20, "+template=24"), _claims(LAPTOP), LAPTOP),
         "miniature": usual("miniature", networks(MINIATURE, 11, "+template=16"), _claims(MINIATURE)),
     },
     drawings=("cardinality", "curves"),

@@ -1,7 +1,7 @@
 """Twice the cost: spent on more paths it wins more than spent on depth or on width.
 
 Command  resnext experiments run cardinality_vs_depth_vs_width --scale laptop
-Cost     laptop: 15 runs of 12 minutes, two at a time on two CPU cores, besides `cardinality`; gpu: 25 runs
+Cost     laptop: 15 runs of 12 minutes, two at a time on two CPU cores, besides `cardinality`; gpu: 20 runs
          of an hour; paper: 3 runs of each of 5 networks on ImageNet, up to 10 days each on the 8 GPUs of
          2016
 """

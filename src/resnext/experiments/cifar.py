@@ -1,8 +1,9 @@
 """CIFAR: the paper's networks, and cardinality against width where both make the network larger.
 
 Command  resnext experiments run cifar --scale gpu
-Cost     paper: 10 runs of each of 7 networks, up to a day on one recent GPU; gpu: 15 runs of an hour;
-         laptop: none besides `cardinality` and `cardinality_vs_depth_vs_width`, whose runs it shares
+Cost     paper: 10 runs of each of 7 networks, up to a day on one recent GPU; gpu: 10 runs of an hour
+         besides `cardinality`; laptop: none besides `cardinality` and `cardinality_vs_depth_vs_width`, whose
+         runs it shares
 """
 
 from __future__ import annotations

@@ -76,10 +76,9 @@ class Claim(ABC):
 
 @dataclass(frozen=True)
 class Contrast(Claim):
-    """A linear contrast, the sum of the arms' metrics each by its weight, is above `least`."""
+    """A linear contrast, the sum of the arms' metrics each by its weight, is above 0."""
 
     weights: Mapping[str, float]
-    least: float = 0.0
 
     @property
     def arms(self) -> tuple[str, ...]:
@@ -89,21 +88,16 @@ class Contrast(Claim):
         return sum(weight * of[arm] for arm, weight in self.weights.items())
 
     def verdict(self, ours: Interval) -> Verdict:
-        return "holds" if ours.low > self.least else "reversed" if ours.high < self.least else "not resolved"
+        return "holds" if ours.low > 0 else "reversed" if ours.high < 0 else "not resolved"
 
     def distance(self, ours: Interval) -> float:
-        return abs(ours.mean - self.least)
+        return abs(ours.mean)
 
 
 def lower(arm: str, than: str, metric: str = ERROR, text: str = "") -> Contrast:
     """The metric of `arm` is lower than that of another; `text` says so in other words."""
     usual = f"{arm} has a lower {METRICS[metric].removesuffix(', %')} than {than}"
     return Contrast(text or usual, metric, "points", None, {than: 1.0, arm: -1.0})
-
-
-def no_higher(text: str, arm: str, than: str, margin: float, metric: str = ERROR) -> Contrast:
-    """The metric of `arm` is at most by `margin` higher than that of another (non-inferiority)."""
-    return Contrast(text, metric, "points", None, {than: 1.0, arm: -1.0}, -margin)
 
 
 def falls(text: str, along: Mapping[str, float], metric: str = ERROR) -> Contrast:
@@ -127,21 +121,36 @@ def hurts_more(text: str, one: tuple[str, str], other: tuple[str, str], metric: 
 
 
 @dataclass(frozen=True)
-class Alike(Claim):
-    """Two arms differ by less than `margin`: it holds only where the whole interval does."""
+class NoHigher(Claim):
+    """The metric of `arm` is by less than `margin` higher than that of `than`: it holds only where the upper
+    end of the interval is."""
 
-    power = 0.9  # where the two are equal, either end may fall outside
-
-    first: str
-    second: str
+    arm: str
+    than: str
     margin: float
 
     @property
     def arms(self) -> tuple[str, ...]:
-        return self.first, self.second
+        return self.arm, self.than
 
     def figure(self, of: Mapping[str, float]) -> float:
-        return of[self.second] - of[self.first]
+        return of[self.arm] - of[self.than]
+
+    def verdict(self, ours: Interval) -> Verdict:
+        if ours.high < self.margin:
+            return "holds"
+        return "reversed" if ours.low > self.margin else "not resolved"
+
+    def distance(self, ours: Interval) -> float:
+        return abs(self.margin - ours.mean)
+
+
+@dataclass(frozen=True)
+class Alike(NoHigher):
+    """The metrics of two arms differ by less than `margin` either way: it holds only where the whole interval
+    does."""
+
+    power = 0.9  # where the two are equal, either end may fall outside
 
     def verdict(self, ours: Interval) -> Verdict:
         if -self.margin < ours.low and ours.high < self.margin:
@@ -180,9 +189,14 @@ class Times(Claim):
         return abs(math.log(ours.mean))
 
 
-def alike(text: str, first: str, second: str, margin: float, metric: str = ERROR) -> Alike:
+def no_higher(text: str, arm: str, than: str, margin: float, metric: str = ERROR) -> NoHigher:
+    """The metric of `arm` is at most by `margin` higher than that of another (non-inferiority)."""
+    return NoHigher(text, metric, "points", None, arm, than, margin)
+
+
+def alike(text: str, arm: str, than: str, margin: float, metric: str = ERROR) -> Alike:
     """The metrics of two arms differ by less than `margin` (equivalence)."""
-    return Alike(text, metric, "points", None, first, second, margin)
+    return Alike(text, metric, "points", None, arm, than, margin)
 
 
 def longer(text: str, what: str, than: str, published: float | None = None) -> Times:

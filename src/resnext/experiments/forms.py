@@ -3,7 +3,7 @@
 They start as the same function, so that what differs is the order of the sums.
 
 Command  resnext experiments run forms --scale laptop
-Cost     laptop: 10 runs of 5 to 10 minutes on two CPU cores besides `cardinality`; gpu: 15 runs of an hour;
+Cost     laptop: 10 runs of 5 to 10 minutes on two CPU cores besides `cardinality`; gpu: 10 runs of an hour;
          paper: 3 runs of each of 3 networks on ImageNet, separate paths several times slower than grouped
          ones
 """
@@ -32,7 +32,7 @@ def _models(grouped: str) -> dict[str, str]:
 
 def _claims(margin: float) -> tuple[Claim, ...]:
     return tuple(
-        alike(f"{other} ends within {margin} points of (c) grouped", "(c) grouped", other, margin)
+        alike(f"{other} ends within {margin} points of (c) grouped", other, "(c) grouped", margin)
         for other in ("(b) concatenated", "(a) branches")
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from statistics import mean
@@ -12,7 +12,7 @@ from resnext.cost import count_cost
 from resnext.experiments.ledger import DIVERGED, Ledger, Line, figures, timed_figures
 from resnext.experiments.sets import classes_of
 from resnext.experiments.study import Experiment, Scale, Study, Trained
-from resnext.results import STEP_RATIO, Arm, Findings, interval
+from resnext.results import ERROR, STEP_RATIO, Arm, Findings, interval
 
 #: Share of the runs in which an interval should hold what it estimates, after the first look.
 CONFIDENCE = 0.95
@@ -25,41 +25,47 @@ def judge(experiment: Experiment, scale: Scale, ledger: Ledger) -> list[Findings
     machine that steps were timed on.
 
     A seed counts for a claim if all its arms have it, and if it was planned; arms are shown by the seeds that
-    all have. Each time that another number of runs was planned after looking, or the whole by another recipe,
-    intervals are widened to half the chance of an error (as Bonferroni has it), so that no number of looks
-    comes to more than twice it.
+    all have. Each time that more runs were planned after looking, or the whole by another recipe, intervals
+    are widened to half the chance of an error (as Bonferroni has it), so that no number of looks comes to
+    more than twice it.
     """
     study = experiment.studies[scale]
+    plans, before = ledger.plans(experiment.name, study), ledger.looked_at(experiment.name, study)
+    planned, looks = max(plans, default=study.seeds), max(len(plans), 1) + len(before)
+    anew = [f"Planned anew after {words}: that does not count here." for words in before]
+    study = replace(study, note=" ".join([study.note, *anew]).strip())
     devices: list[str | None] = [*ledger.devices(study)]
     first, *others = devices or [None]
     times = replace(study, claims=tuple(claim for claim in study.claims if claim.metric == STEP_RATIO))
     return [
-        _judge(experiment, scale, study, ledger, first),
-        *(_judge(experiment, scale, times, ledger, device) for device in others),
+        _judge(experiment, scale, study, ledger, planned, looks, first),
+        *(_judge(experiment, scale, times, ledger, planned, looks, device) for device in others),
     ]
 
 
 def _judge(
-    experiment: Experiment, scale: Scale, study: Study, ledger: Ledger, device: str | None
+    experiment: Experiment,
+    scale: Scale,
+    study: Study,
+    ledger: Ledger,
+    planned: int,
+    looks: int,
+    device: str | None,
 ) -> Findings:
-    plans = ledger.plans(experiment.name, study) or {study.seeds}
-    planned, looks = max(plans), len(plans) + study.looks_before
     confidence, confidence_next = (1 - (1 - CONFIDENCE) / 2**n for n in (looks - 1, looks))
     trainings = {arm.name: _first(ledger.trainings(arm), planned) for arm in study.trained}
     timings = _first(ledger.timings(study, device), planned) if device is not None else {}
     by_arm = {arm.name: _metrics(study, arm, trainings.get(arm.name, {}), timings) for arm in study.arms}
-    run = [set(seeds) for seeds in by_arm.values() if seeds]
-    shared = sorted(set.intersection(*run)) if run else []
+    shared = _shared(by_arm.values())
     arms = []
     for arm in study.arms:
-        own = trainings.get(arm.name, {})
-        values: dict[str, list[float]] = {}
-        for seed in shared:
-            for metric, value in by_arm[arm.name].get(seed, {}).items():
-                values.setdefault(metric, []).append(value)
-        ours = {metric: interval(found, confidence) for metric, found in values.items()}
+        own, ours = trainings.get(arm.name, {}), {}
+        for metric, seeds in shared.items():
+            found = [by_arm[arm.name].get(seed, {}) for seed in seeds]
+            if all(metric in one for one in found) and found:
+                ours[metric] = interval([one[metric] for one in found], confidence)
         cost = _cost(study, arm, list(own.values()), bool(timings))
-        curve = _mean_curve([own[seed]["curve"] for seed in shared if seed in own])
+        curve = _mean_curve([own[seed]["curve"] for seed in shared.get(ERROR, ()) if ERROR in ours])
         arms.append(Arm(arm.name, arm.model, *cost, dict(arm.paper), ours, curve))
     findings = []
     for claim in study.claims:
@@ -101,6 +107,15 @@ def _judge(
         commits=tuple(dict.fromkeys(_commit(line) for line in lines)),
         seconds=sum(line["seconds"] for line in trained),
     )
+
+
+def _shared(arms: Iterable[Mapping[int, Mapping[str, float]]]) -> dict[str, list[int]]:
+    """By metric the seeds of all arms that have it at all, of these arms' metrics by seed."""
+    seeds: dict[str, list[set[int]]] = {}
+    for own in arms:
+        for metric in dict.fromkeys(chain.from_iterable(own.values())):
+            seeds.setdefault(metric, []).append({seed for seed, found in own.items() if metric in found})
+    return {metric: sorted(set.intersection(*found)) for metric, found in seeds.items()}
 
 
 def _first(lines: Mapping[int, Line], planned: int) -> dict[int, Line]:

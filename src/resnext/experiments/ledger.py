@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,8 @@ from resnext.timing import Timing
 Line = dict[str, Any]
 #: The kind of a line that says that a training came to nothing, and in `why`, for what reason.
 DIVERGED = "diverged"
-#: The kind of a line that says how many runs of each arm are planned of a `study`.
+#: The kind of a line that says how many runs of each arm are planned of a `study`, and perhaps, in words,
+#: `after` a look at what else.
 PLAN = "plan"
 
 
@@ -25,13 +25,13 @@ class Ledger:
     def __init__(self, lines: Iterable[Line]) -> None:
         self.trained: dict[tuple[str, str], list[Line]] = {}
         self.timed: list[Line] = []
-        self.planned: dict[tuple[str, str], set[int]] = {}
+        self.planned: dict[tuple[str, str], list[Line]] = {}
         self.fingerprints: dict[str, str] = {}
         for line in lines:
             if "scale" not in line:
                 continue  # of something else
             if line["kind"] == PLAN:
-                self.planned.setdefault((line["experiment"], line["study"]), set()).add(line["planned"])
+                self.planned.setdefault((line["experiment"], line["study"]), []).append(line)
             elif line["kind"] in ("train", DIVERGED):
                 # Lines on other data under the same name, put together by hand, are no pairs of these.
                 own = self.fingerprints.setdefault(line["set"], line["data"]["fingerprint"])
@@ -49,8 +49,10 @@ class Ledger:
         """The runs by the arm's recipe on its set, by seed; what the recipe leaves open may have been
         anything."""
         found: dict[int, Line] = {}
-        for line in self.trained.get((arm.data, arm.model), ()):
-            if _follows(line["recipe"], replace(arm.recipe, seed=line["seed"])):
+        lines = self.trained.get((arm.data, arm.model), ())
+        asked = _settings(arm.recipe) if lines else {}
+        for line in lines:
+            if _follows(line["recipe"], asked):
                 found.setdefault(line["seed"], line)
         return found
 
@@ -80,22 +82,30 @@ class Ledger:
         own, and by those of its runs, which may be another experiment's too."""
         lines = [line for arm in study.trained for line in self.trainings(arm).values()]
         lines += [line for device in self.devices(study) for line in self.timings(study, device).values()]
-        told = self.planned.get((experiment, study.digest), set())
-        return told | {line["planned"] for line in lines if line["experiment"] == experiment}
+        lines += self.planned.get((experiment, study.digest), [])
+        return {line["planned"] for line in lines if line["experiment"] == experiment}
+
+    def looked_at(self, experiment: str, study: Study) -> list[str]:
+        """What else, in words, was looked at before `experiment` was planned as it is."""
+        told = self.planned.get((experiment, study.digest), [])
+        return list(dict.fromkeys(line["after"] for line in told if line.get("after")))
 
 
-def _follows(had: Mapping[str, Any], asked: Recipe) -> bool:
-    """Is `had`, a recipe as it stands in a line, what `asked` asks for?"""
-    blank = Recipe()
-    for name in dotted_names():
-        wanted = get_field(asked, name)
+def _settings(recipe: Recipe) -> dict[str, Any]:
+    """What the recipe sets, but for the seed, by dotted name."""
+    settings = {name: get_field(recipe, name) for name in dotted_names() if name != "seed"}
+    return {name: value for name, value in settings.items() if value is not None}
+
+
+def _follows(had: Mapping[str, Any], asked: Mapping[str, Any]) -> bool:
+    """Does `had`, a recipe as it stands in a line, have the settings that are asked for?"""
+    for name, wanted in asked.items():
         value: Any = had
         for part in name.split("."):
             value = value.get(part, _Absent) if isinstance(value, Mapping) else _Absent
         if value is _Absent:  # a setting that there was none of then
-            value = get_field(blank, name)
-        value = tuple(value) if isinstance(value, list) else value
-        if wanted is not None and value != wanted:
+            value = get_field(Recipe(), name)
+        if wanted != (tuple(value) if isinstance(value, list) else value):
             return False
     return True
 

@@ -6,7 +6,7 @@ needs no more said than depth, cardinality and width; GoogLeNet (Szegedy et al. 
 for each of nine modules, 54 numbers.
 
 Command  resnext experiments run merging --scale laptop
-Cost     laptop: 10 runs of 7 minutes, two at a time on two CPU cores, besides `cardinality`; gpu: 15 runs
+Cost     laptop: 10 runs of 7 minutes, two at a time on two CPU cores, besides `cardinality`; gpu: 10 runs
          of half an hour; paper: 3 runs of each of 3 networks on ImageNet, 2 to 3 days each on the 8 GPUs of
          2016
 """
@@ -45,7 +45,7 @@ def _claims(margin: float) -> tuple[Claim, ...]:
 
 EXPERIMENT = Experiment(
     name="merging",
-    claim="Adding the paths is no worse than concatenating them, and has fewer hyper-parameters",
+    claim="Adding the paths is, within a margin, no worse than concatenating them",
     source="Xie et al. 2017, sections 2 and 3.3; the review's comparison with Inception",
     studies={
         scale: usual(scale, _models(*pair), _claims(USUAL[scale].margin)) for scale, pair in PAIRS.items()

@@ -49,6 +49,33 @@ class Ended:
         return f"error {figures(self.line)[ERROR]:.2f} % after {self.line['seconds']:,.0f} s of training"
 
 
+@dataclass(frozen=True)
+class Work:
+    """What is to be run: the `jobs` that are missing, of `total`, and for people what they will `cost`."""
+
+    jobs: tuple[Job, ...]
+    total: int
+    cost: str
+
+
+def plan(experiments: Sequence[Experiment], scale: Scale, seeds: int | None, place: Place) -> Work:
+    """What running `experiments` would be; it writes nothing down."""
+    ledger = Ledger.read(place.results)
+    jobs = missing_jobs(experiments, scale, seeds, ledger, place)
+    all_of_them = {job.name for one in experiments for job in _planned_jobs(one, scale, seeds, ledger)}
+    return Work(tuple(jobs), len(all_of_them), tell_cost(jobs, ledger, place))
+
+
+def run(
+    experiments: Sequence[Experiment], scale: Scale, seeds: int | None, place: Place, after: str = ""
+) -> Iterator[Begun | Moved | Ended]:
+    """Write the plans down, then run what is missing; `after` is as in `write_plans`."""
+    ledger = Ledger.read(place.results)
+    jobs = missing_jobs(experiments, scale, seeds, ledger, place)
+    write_plans(experiments, scale, seeds, ledger, place, after)
+    yield from run_jobs(jobs, place)
+
+
 def missing_jobs(
     experiments: Sequence[Experiment], scale: Scale, seeds: int | None, ledger: Ledger, place: Place
 ) -> list[Job]:
@@ -65,21 +92,33 @@ def missing_jobs(
     return sorted(jobs.values(), key=lambda job: isinstance(job, TimedSteps))
 
 
-def count_planned(experiment: Experiment, scale: Scale, seeds: int | None, ledger: Ledger) -> int:
-    """How many runs of each arm are to be: `seeds`, or as many as were last planned, or as the experiment
+def count_runs(experiment: Experiment, scale: Scale, seeds: int | None, ledger: Ledger) -> int:
+    """How many runs of each arm are to be there: `seeds`, or as many as are planned, or as the experiment
     says."""
     study = experiment.studies[scale]
     return seeds or max(ledger.plans(experiment.name, study), default=study.seeds)
 
 
+def count_planned(experiment: Experiment, scale: Scale, seeds: int | None, ledger: Ledger) -> int:
+    """How many runs of each arm are planned: to run fewer now does not take a plan back."""
+    runs = count_runs(experiment, scale, seeds, ledger)
+    return max(runs, *ledger.plans(experiment.name, experiment.studies[scale]), 0)
+
+
 def write_plans(
-    experiments: Sequence[Experiment], scale: Scale, seeds: int | None, ledger: Ledger, place: Place
+    experiments: Sequence[Experiment],
+    scale: Scale,
+    seeds: int | None,
+    ledger: Ledger,
+    place: Place,
+    after: str = "",
 ) -> None:
     """Write down how many runs of each arm `count_planned` says, before the first of them, where that is not
     told yet: the lines of runs alone tell it of the experiment that they were run for, and others share them.
 
     If another number than the experiment's own comes first, and as many as that have been trained for others,
-    the outcome could be looked at: that plan is written too, and counts as a look.
+    the outcome could be looked at: that plan is written too, and counts as a look. So does what the whole was
+    planned anew `after`, in words.
     """
     if not leads():
         return
@@ -90,19 +129,23 @@ def write_plans(
         shown = not had and (
             not missing or (study.trained and all(isinstance(j, TimedSteps) for j in missing))
         )
-        for number in sorted({planned, study.seeds} if shown else {planned}):
-            if number not in had:
-                line: Line = {"kind": PLAN, "experiment": one.name, "scale": scale, "study": study.digest}
-                line["planned"] = number
-                line |= asdict(stamp(_device(place)))
-                append(line, place.results / f"{scale}.jsonl")
+        about: Line = {"kind": PLAN, "experiment": one.name, "scale": scale, "study": study.digest}
+        plans: list[Line] = [
+            {"planned": number}
+            for number in sorted({planned, study.seeds} if shown else {planned})
+            if number not in had
+        ]
+        if after and after not in ledger.looked_at(one.name, study):
+            plans.append({"planned": planned, "after": after})
+        for plan in plans:
+            append(about | plan | asdict(stamp(_device(place))), place.results / f"{scale}.jsonl")
 
 
 def _planned_jobs(experiment: Experiment, scale: Scale, seeds: int | None, ledger: Ledger) -> Iterator[Job]:
     """All of them, seed by seed, so that what is cut off leaves pairs."""
     study = experiment.studies[scale]
     planned = count_planned(experiment, scale, seeds, ledger)
-    for seed in range(planned):
+    for seed in range(count_runs(experiment, scale, seeds, ledger)):
         for arm in study.trained:
             yield Training(experiment.name, scale, arm, replace(arm.recipe, seed=seed), planned)
         if study.timed:

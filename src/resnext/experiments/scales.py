@@ -127,17 +127,16 @@ def usual(
     claims: tuple[Claim, ...],
     errors: Mapping[str, float] | None = None,
     note: str = "",
-    looks_before: int = 0,
+    **more: Mapping[str, float],
 ) -> Study:
-    """The networks `models`, by the names of their arms, as usual at `scale`; `errors` are the published ones
-    of their counterparts, `note` says what else is to be known, `looks_before` is as in `Study`."""
+    """The networks `models`, by the names of their arms, as usual at `scale`; `errors` and `more` are the
+    published figures of their counterparts as in `arms`, `note` says what else is to be known."""
     one = USUAL[scale]
     clock = one.clock if any(claim.metric == STEP_RATIO for claim in claims) else None
     return Study(
-        arms(one.recipe, one.data, models, errors),
+        arms(one.recipe, one.data, models, errors, **more),
         claims,
         one.seeds,
         clock,
         f"{one.note} {note}".strip(),
-        looks_before,
     )

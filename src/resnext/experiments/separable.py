@@ -1,10 +1,10 @@
 """Depthwise separable convolutions, the review's second improvement: less computation, what error and time?
 
-Twice: in place of ResNet's dense 3x3 at the same width, which spares nearly half the multiply-adds; and as
-wide as a ResNeXt of the same cost.
+Twice: in place of ResNet's dense 3x3 at the same width, which spares a third of the multiply-adds or more;
+and as wide as a ResNeXt of the same cost.
 
 Command  resnext experiments run separable --scale laptop
-Cost     laptop: 10 runs of 7 minutes, two at a time on two CPU cores, besides `cardinality`; gpu: 20 runs
+Cost     laptop: 10 runs of 7 minutes, two at a time on two CPU cores, besides `cardinality`; gpu: 10 runs
          of half an hour; paper: 3 runs of each of 4 networks on ImageNet, 2 to 3 days each on the 8 GPUs of
          2016
 """
@@ -43,7 +43,7 @@ def _models(resnet: str, resnext: str, widened: str) -> dict[str, str]:
 
 EXPERIMENT = Experiment(
     name="separable",
-    claim="Depthwise separable convolutions spare computation, not necessarily time, and cost accuracy",
+    claim="Depthwise separable convolutions spare computation and time, and cost accuracy",
     source="the review's scope for improvement; figures of Liu et al. 2022 (ConvNeXt)",
     studies={scale: usual(scale, _models(*three), CLAIMS, ERRORS) for scale, three in NETWORKS.items()},
     drawings=("cost", "time"),

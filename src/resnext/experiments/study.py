@@ -63,8 +63,6 @@ class Study:
 
     `seeds` is how many runs of each arm are planned, fixed before the first of them. What is measured is what
     the claims need: errors take training, times take a `clock`, which says how steps are timed in turns.
-    `looks_before` are the times that the outcome was looked at, and the whole planned anew by another recipe
-    or clock: they count as looks at this one.
     """
 
     arms: tuple[Trained, ...]
@@ -72,7 +70,6 @@ class Study:
     seeds: int
     clock: Turns | None = None
     note: str = ""
-    looks_before: int = 0
 
     def __post_init__(self) -> None:
         names = [arm.name for arm in self.arms]

@@ -80,7 +80,7 @@ def val_errors(runs: dict[str, Sequence[dict[str, float]]]) -> str:
 
 
 def reliability_plot(reliability: Reliability) -> str:
-    """Accuracy against confidence; the bars are narrow where few pictures lie."""
+    """Accuracy against confidence; the dots are small where few pictures lie."""
     most = max(one.count for one in reliability.bins)
     with rc_context(STYLE):
         figure = Figure(figsize=(4.2, 3.6))

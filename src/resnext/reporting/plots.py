@@ -111,7 +111,8 @@ def bars(findings: Findings) -> Figure | None:
         else:
             ax.bar(names, [arm.paper[metric] for arm in arms], color=colours)
         ax.tick_params(axis="x", labelsize=8)
-        _label(ax, "", METRICS[metric], f"ours, {findings.scale}" if ours else "published, larger networks")
+        title = f"ours, {findings.scale}" if ours else "published, the paper's networks"
+        _label(ax, "", METRICS[metric], title)
     return figure
 
 

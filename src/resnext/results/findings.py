@@ -54,6 +54,23 @@ class Finding:
     verdict: Verdict
     needed: int | None = None
 
+    @property
+    def figure(self) -> str:
+        """The figure that decided, with its interval; the verdict where there is none."""
+        if self.ours is None:
+            return self.verdict
+        mean, low, high = (self._in_unit(v) for v in (self.ours.mean, self.ours.low, self.ours.high))
+        spread = f" ({low} to {high})" * (self.ours.n > 1)
+        return f"{mean} {self.unit}{spread}, n = {self.ours.n}"
+
+    @property
+    def published(self) -> str:
+        """What was published, in `unit`; empty where nothing was."""
+        return "" if self.paper is None else self._in_unit(self.paper)
+
+    def _in_unit(self, value: float) -> str:
+        return f"{value:.2f}" if self.unit == "times" else f"{value:+.2f}"
+
 
 @dataclass(frozen=True)
 class Findings:
@@ -98,6 +115,29 @@ class Findings:
     def command(self) -> str:
         """What to type for it."""
         return f"resnext experiments run {self.experiment} --scale {self.scale}"
+
+    @property
+    def account(self) -> str:
+        """Of what and how it was found, in a paragraph."""
+        made = [f"{self.planned} runs of each planned"]
+        if self.looks > 1:
+            made.append(f"planned {self.looks} times, so intervals of {100 * self.confidence:.4g} %")
+        if self.diverged:
+            made.append(f"diverged: {' and '.join(self.diverged)}")
+        if self.seconds >= 360:
+            made.append(f"{self.seconds / 3600:.1f} h of training")
+        made += [*self.sets, *self.devices]
+        if self.commits:
+            made.append(f"commit {', '.join(self.commits)}")
+        return f"{'; '.join(made)}." + f" {self.note}" * bool(self.note)
+
+    def remark(self, finding: Finding) -> str:
+        """What is to be said of a verdict here, if anything."""
+        if finding.needed is not None:
+            return f"`--seeds {finding.needed}` would tell in 4 of 5 cases, were this the true figure"
+        if finding.verdict == "not finished":
+            return f"{len(finding.values)} of {self.planned} runs"
+        return ""
 
 
 @dataclass(frozen=True)

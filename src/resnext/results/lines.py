@@ -108,7 +108,7 @@ def append(line: dict[str, Any], path: Path) -> None:
         start = whole.rfind(b"\n") + 1
         if _is_json(whole[start:]):
             text = "\n" + text
-        else:
+        elif start < len(whole):
             file.truncate(start)
         file.write(text.encode())
 
