@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from resnext.bench.table import Table, rows_of
-from resnext.machine import find_machine
+from resnext.machine import find_machine, take_machine
 from resnext.results import append
 from resnext.timing import interleave, limit_calls
 
@@ -65,6 +65,7 @@ def main() -> None:
     words.add_argument("--device")
     options = words.parse_args()
     machine = find_machine(options.device)
+    take_machine(machine)
     calls: dict[str, Callable[[], object]] = {}
     least: dict[str, int] = {}
     for precision in ("bfloat16", "float16") if machine.is_gpu else ("float32",):

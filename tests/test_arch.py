@@ -226,3 +226,9 @@ def test_only_one_hint_is_given() -> None:
         Architecture.from_name("resnet50+shortcut=zeropad")
     assert str(error.value).count("Nearest: ") == 1
     assert str(error.value).endswith("Nearest: zero_pad")
+
+
+def test_blocks_may_be_a_list() -> None:
+    made = Architecture(blocks=[3, 4, 6, 3])  # type: ignore[arg-type]
+    assert made == Architecture.from_name("resnet50")
+    assert hash(made) == hash(Architecture.from_name("resnet50"))

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from resnext import machine
 
@@ -36,3 +37,31 @@ def test_what_a_container_may_use_is_all_the_memory_there_is(
     limit.write_text(f"{64 << 20}\n")
     assert machine.room_for_pictures(2) == 4 << 20
     assert unlimited > 4 << 20
+
+
+def test_what_a_container_may_use_is_all_the_cores_there_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = tmp_path / "cpu.max"
+    quota, period = tmp_path / "quota", tmp_path / "period"
+    monkeypatch.setattr("resnext.machine.os.sched_getaffinity", lambda _: set(range(64)), raising=False)
+    monkeypatch.setattr(machine, "CONTAINER_SHARES", ((both,), (quota, period)))
+    assert machine.count_cores() == 64
+    both.write_text("max 100000\n")
+    quota.write_text("-1\n")
+    period.write_text("100000\n")
+    assert machine.count_cores() == 64
+    both.write_text("250000 100000\n")
+    assert machine.count_cores() == 3
+    quota.write_text("200000\n")
+    assert machine.count_cores() == 2
+
+
+@pytest.mark.parametrize(("device", "meanwhile"), [("cuda", True), ("cpu", False)])
+def test_products_round_like_convolutions_only_meanwhile_and_on_gpus(device: str, meanwhile: bool) -> None:
+    matmul = torch.backends.cuda.matmul
+    assert torch.backends.cudnn.allow_tf32
+    assert not matmul.allow_tf32
+    with machine.products_like_convolutions(torch.device(device)):
+        assert matmul.allow_tf32 == meanwhile
+    assert not matmul.allow_tf32

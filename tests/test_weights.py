@@ -44,6 +44,12 @@ def test_a_hub_folder_and_its_file_alone_give_the_network_back(folder: Path) -> 
         assert torch.equal(network(pictures), expected)
 
 
+def test_a_run_that_has_not_finished_is_named_as_such(tmp_path: Path) -> None:
+    (tmp_path / "metrics.jsonl").touch()
+    with pytest.raises(WeightsError, match="this run has not finished; `resnext train DATA"):
+        start_from(ARCH, ("a", "b", "c"), tmp_path, 0, new_head=True)
+
+
 def test_what_timm_reads_is_there(folder: Path) -> None:
     config = json.loads((folder / "config.json").read_text())
     assert config["label_names"] == ["a", "b", "c"]

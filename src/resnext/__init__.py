@@ -41,3 +41,7 @@ def __getattr__(name: str) -> Any:
     from resnext import api  # on first use: torch takes seconds to import
 
     return getattr(api, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -64,7 +64,7 @@ from resnext.experiments import (
 )
 from resnext.experiments import plan as plan_work
 from resnext.experiments import run as run_work
-from resnext.machine import default_workers, find_machine
+from resnext.machine import default_workers, find_machine, take_machine
 from resnext.recipe import Recipe, named_recipe, override
 from resnext.reporting import Comparison, compare, write_design_plot, write_findings, write_report
 from resnext.results import Findings
@@ -141,6 +141,8 @@ __all__ = [
 ]
 
 
+#: What is wrong with a device for a classifier.
+WHERE_IT_IS = "a Classifier computes where it is: leave out device, or give it the path of the model"
 #: Fewer pictures than this are decoded sooner than processes that would help are started.
 FEW = 500
 
@@ -209,7 +211,12 @@ def evaluate(
     """
     with join() as group:
         if not isinstance(model, Classifier):
-            model = open_model(model, find_machine(device, group.local_rank).device)
+            machine = find_machine(device, group.local_rank)
+            if group.size > 1:
+                take_machine(machine)
+            model = open_model(model, machine.device)
+        elif device is not None:
+            raise TypeError(WHERE_IT_IS)
         contract = model.contract
         split, pictures = read_split(str(data), contract.classes, split, contract.provenance.fingerprint)
         group.compare({"contract": contract.dumps(), "pictures": f"{len(pictures)} of {split}"})
@@ -220,9 +227,8 @@ def evaluate(
 def predict(
     model: str | Path | Classifier, pictures: Sequence[str | Path | bytes | Image.Image]
 ) -> list[Prediction]:
-    """One prediction a picture, in order. Raises `BadPicture` for one that cannot be read."""
-    if isinstance(pictures, str | bytes | Path):
-        raise TypeError("pictures must be a list; predict_many takes folders and globs")
+    """One prediction a picture, in order; `predict_many` takes folders and globs. Raises `BadPicture` for one
+    that cannot be read."""
     return (model if isinstance(model, Classifier) else load(model)).predict(pictures)
 
 
@@ -234,6 +240,8 @@ def predict_many(
     views: Views = "one",
 ) -> Iterator[Prediction | BadPicture]:
     """Predictions for any number of files, folders (searched to any depth) and globs, as they are made."""
+    if isinstance(model, Classifier) and device is not None:
+        raise TypeError(WHERE_IT_IS)
     classifier = model if isinstance(model, Classifier) else load(model, device)
     pictures = Loose(find_pictures(where))
     workers = _workers(workers, classifier, len(pictures))
@@ -247,8 +255,7 @@ def _workers(asked: int | None, classifier: Classifier, pictures: int, processes
     take longer."""
     if asked is not None or pictures < FEW:
         return asked or 0
-    machine, side_px = find_machine(str(classifier.device)), classifier.contract.input.height_px
-    return default_workers(machine, side_px, processes)
+    return default_workers(classifier.device, classifier.contract.input.height_px, processes)
 
 
 def find_pictures(where: Sequence[str]) -> list[str]:

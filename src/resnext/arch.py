@@ -89,6 +89,7 @@ class Architecture:
     classes: int = 1000
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "blocks", tuple(self.blocks))  # a list is welcome
         for field, known in (
             ("transform", TRANSFORMS),
             ("shortcut", SHORTCUTS),

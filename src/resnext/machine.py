@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,12 @@ import torch
 
 #: Where Linux says how many bytes of memory a container may use (control groups of versions 2 and 1).
 CONTAINER_LIMITS = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes")
+
+#: And, in one file or in two, how many microseconds of a core it may use in how many.
+CONTAINER_SHARES = (
+    (Path("/sys/fs/cgroup/cpu.max"),),
+    (Path("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"), Path("/sys/fs/cgroup/cpu/cpu.cfs_period_us")),
+)
 
 
 class DeviceError(Exception):
@@ -34,10 +40,7 @@ class Machine:
 
 def find_machine(device: str | None = None, number: int = 0) -> Machine:
     """The machine behind `device` (`cpu`, `cuda`, `cuda:1`, `mps`); the best there is if None, and its GPU of
-    this `number` unless said. A CUDA device becomes the current one: memory is pinned for it, and processes
-    talk through it.
-
-    Raises `DeviceError`.
+    this `number` unless said. Raises `DeviceError`.
     """
     if device is None:
         best = torch.accelerator.current_accelerator(check_available=True)
@@ -53,10 +56,6 @@ def find_machine(device: str | None = None, number: int = 0) -> Machine:
         reason = str(error).splitlines()[0]
         raise DeviceError(f"--device {device}: cannot be used here ({reason})") from None
     if chosen.type == "cuda":
-        torch.cuda.set_device(chosen)
-        # Products round as convolutions do: by default only these use TensorFloat-32.
-        with suppress(RuntimeError):  # its newer settings were used: then they say how products round
-            torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32
         bfloat16 = torch.cuda.get_device_capability(chosen) >= (8, 0)
         return Machine(chosen, torch.cuda.get_device_name(chosen), bfloat16)
     if chosen.type == "cpu":
@@ -65,6 +64,28 @@ def find_machine(device: str | None = None, number: int = 0) -> Machine:
         bfloat16 = any(can.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
         return Machine(chosen, cpu_name(), bfloat16)
     return Machine(chosen, chosen.type, False)
+
+
+def take_machine(machine: Machine) -> None:
+    """Make this process the machine's own: memory is pinned for its GPU, other processes are talked to
+    through it, and products round on it as convolutions do."""
+    if machine.device.type == "cuda":
+        torch.cuda.set_device(machine.device)
+        with suppress(RuntimeError):  # newer settings of torch's were used: they say how products round
+            torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32
+
+
+@contextmanager
+def products_like_convolutions(device: torch.device) -> Iterator[None]:
+    """While entered, products of float32 on `device` round as convolutions do: by default only these use
+    TensorFloat-32."""
+    with ExitStack() as after:
+        if device.type == "cuda":
+            with suppress(RuntimeError):  # as in `take_machine`
+                before = torch.backends.cuda.matmul.allow_tf32
+                torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32
+                after.callback(setattr, torch.backends.cuda.matmul, "allow_tf32", before)
+        yield
 
 
 def sees_its_own_gpu() -> bool:
@@ -99,8 +120,14 @@ def all_cores() -> Iterator[None]:
 
 
 def count_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Cores that this process may use: of this machine, and of the time that its container gets of them."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    for share in CONTAINER_SHARES:
+        with suppress(OSError, ValueError):  # there is no such file, or it says "max"
+            quota, period = map(int, " ".join(path.read_text() for path in share).split())
+            if quota > 0:
+                cores = min(cores, -(-quota // period))
+    return cores
 
 
 def room_for_pictures(processes: int) -> int:
@@ -122,9 +149,9 @@ def room_on_device(machine: Machine, processes: int) -> int:
     return 0 if machine.is_gpu else room_for_pictures(processes)
 
 
-def default_workers(machine: Machine, size_px: int, processes: int = 1) -> int:
-    """Decoding processes of one of `processes` that train on this machine: for a GPU a share of the cores;
+def default_workers(device: torch.device, size_px: int, processes: int = 1) -> int:
+    """Decoding processes of one of `processes` that compute on this machine: for a GPU a share of the cores;
     beside a CPU that has to compute as well one, or none for small pictures."""
-    if not machine.is_gpu:
+    if device.type == "cpu":
         return 0 if size_px <= 64 else 1
     return max(0, min(8, count_cores() // processes - 1))

@@ -97,7 +97,8 @@ def training_step(
 def answer(
     arch: Architecture, batch: int, size_px: int | None = None, value_bytes: int = 4
 ) -> tuple[Kernel, ...]:
-    """The kernels of one answer to `batch` pictures, as executed eagerly."""
+    """The kernels of one answer to `batch` pictures: its convolutions and products, into which all that lies
+    between them can be folded."""
     with torch.device("meta"):
         network = Network(arch).eval()
         side = size_px or USUAL_PX[arch.stem]
@@ -105,7 +106,7 @@ def answer(
     recorder = _Recorder()
     with torch.no_grad(), recorder:
         network(pictures)
-    return tuple(_one_by_one(recorder.operations, value_bytes))
+    return tuple(kernel for kernel in _one_by_one(recorder.operations, value_bytes) if kernel.flops)
 
 
 class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]

@@ -163,25 +163,21 @@ def convert(network: Network, name: str) -> Network:
     """
     arch = network.arch
     target = Architecture.from_name(name, arch.classes, arch.in_channels)
-    if replace(target, transform=arch.transform) != arch:
-        raise WeightsError(
-            f"{name}: another network than {arch.name}, not another form of it. Its other forms are "
-            + (_others(arch) or "none: it has no paths that could be written apart")
-        )
     for one in (arch, target):
         if one.transform not in FORMS:
             raise WeightsError(
                 f"{one.name}: the transformation {one.transform} has no other form. Equal are "
                 f"{', '.join(FORMS)}, where the paths are summed"
             )
+    if replace(target, transform=arch.transform) != arch:
+        others = [replace(arch, transform=form).name for form in FORMS if form != arch.transform]
+        raise WeightsError(
+            f"{name}: another network than {arch.name}, not another form of it. Its other forms are "
+            f"{', '.join(others)}"
+        )
     converted = create(target).train(network.training)
     converted.load_state_dict(convert_form(network.state_dict(), arch.cardinality, target.transform))
     return converted.to(next(network.parameters()))
-
-
-def _others(arch: Architecture) -> str:
-    forms = FORMS if arch.transform in FORMS else ()
-    return ", ".join(replace(arch, transform=form).name for form in forms if form != arch.transform)
 
 
 def start_from(
@@ -244,11 +240,24 @@ def weights_digest(path: Path) -> str:
 
 
 def weights_file(path: Path) -> Path:
-    """The file in a run folder or a hub folder, or `path` itself."""
+    """The file in a run folder or a hub folder, or `path` itself. Raises `WeightsError` for a run that has
+    not finished."""
+    if hint := tell_unfinished(path):
+        raise WeightsError(hint)
     for folder in (path / "model", path):
         if folder.is_dir():
             return folder / WEIGHTS_FILE
     return path
+
+
+def tell_unfinished(path: Path) -> str:
+    """What to do about a run folder that has no model yet; empty where `path` is something else."""
+    if (path / "model").is_dir() or not (path / "metrics.jsonl").exists():
+        return ""
+    return (
+        f"{path}: this run has not finished; `resnext train DATA --runs {path.parent} --name {path.name} "
+        "--resume must` goes on"
+    )
 
 
 def _timm_config(arch: Architecture, contract: Contract) -> dict[str, Any]:

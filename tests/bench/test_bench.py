@@ -11,7 +11,17 @@ import pytest
 import torch
 from torch import nn
 
-from resnext.bench import Contender, Mode, Turns, bench_data, bench_infer, bench_step, contender, modes_of
+from resnext.bench import (
+    BenchError,
+    Contender,
+    Mode,
+    Turns,
+    bench_data,
+    bench_infer,
+    bench_step,
+    contender,
+    modes_of,
+)
 from resnext.bench.table import rows_of
 from resnext.cli import main
 from resnext.roofline import Limits, training_step
@@ -97,6 +107,14 @@ def test_what_fails_is_named_and_the_others_are_timed() -> None:
     table = bench_infer([Contender("broken", Broken), contender(NAMES[0])], [Mode()], Turns(2, 16, 1, "cpu"))
     assert table.failed == {"broken, eager float32 channels-last": "RuntimeError: does not run here"}
     assert [row.what for row in table.rows] == [f"{NAMES[0]}, eager float32 channels-last"]
+    with pytest.raises(BenchError, match="broken, eager float32 channels-last cannot be timed here"):
+        bench_infer([Contender("broken", Broken)], [Mode()], Turns(2, 16, 1, "cpu"))
+
+
+def test_what_is_given_twice_is_timed_twice() -> None:
+    table = bench_infer([contender(NAMES[0])] * 3, [Mode()], Turns(2, 16, 1, "cpu"))
+    once = f"{NAMES[0]}, eager float32 channels-last"
+    assert [row.what for row in table.rows] == [once, f"{once} (2)", f"{once} (3)"]
 
 
 def test_the_data_path_beside_a_peer(make_folder: Any, tmp_path: Path) -> None:

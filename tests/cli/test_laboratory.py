@@ -86,6 +86,7 @@ def test_a_converted_network_answers_the_same(
     for other, said in (
         ("resnext11_2x4d+template=8+transform=inception", "has no other form"),
         ("resnext11_4x4d+template=8", "another network"),
+        ("resnet18", "the transformation basic has no other form"),
     ):
         assert main(["convert", str(run.folder), "--to", other, "--out", str(tmp_path / "no")]) == 4
         assert said in capsys.readouterr().err

@@ -16,6 +16,7 @@ from resnext.data import hub
 from resnext.data.batches import WindowedPlan
 from resnext.data.decode import BadPicture, DataError
 from resnext.data.pictures import Pictures
+from resnext.data.scan import scan
 from resnext.data.sources import read_split, read_splits
 from resnext.data.streams import Stream
 
@@ -200,6 +201,16 @@ def test_an_order_shuffled_within_windows_reads_once() -> None:
         assert [np.asarray(pictures.open(i))[0, 0, 0] for i in order] == order
     assert begun == [100, 100, 100]
     assert len(pictures._place.passed) <= 32
+
+
+def test_a_tenth_of_a_stream_is_looked_at_in_one_pass_by_any_number_of_threads() -> None:
+    pictures, begun = stream(2000, window=640)
+    held_out = pictures.select(np.sort(np.random.default_rng(0).permutation(2000)[:200]))
+    assert held_out.window == 64
+    for _ in scan(held_out, threads=16):
+        pass
+    assert len(begun) == 1
+    assert held_out.select(np.arange(0, 200, 2)).window == 32
 
 
 def test_any_order_is_right() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from resnext.data.decode import DataError
+from resnext.data.folders import pictures_under
 from resnext.data.pictures import Arrays, Kept, Pictures, fingerprint, hold_out
 from resnext.data.sources import read_split, read_splits
 
@@ -219,6 +221,23 @@ def test_folders_that_cannot_be_used_are_named(tmp_path: Path, make_folder: Any)
         assert str(tmp_path / folder) in str(error.value)
 
 
+def test_a_folder_that_cannot_be_read_is_named_wherever_it_lies(
+    tmp_path: Path, make_folder: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_folder(tmp_path, {"a": 9, "b/deep": 9, "b": 9})
+    scandir = os.scandir
+
+    def refusing(path: Any) -> Any:  # root may read all, so permissions would not do
+        if str(path).endswith("deep"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr("os.scandir", refusing)
+    for look in (lambda: read_splits(str(tmp_path)), lambda: pictures_under(tmp_path)):
+        with pytest.raises(DataError, match=r"b/deep: this folder cannot be read \(Permission denied\)"):
+            look()
+
+
 def test_hidden_and_foreign_files_are_no_pictures(tmp_path: Path, make_folder: Any) -> None:
     make_folder(tmp_path, {"a": 15, "b": 15})
     before = fingerprint(read_splits(str(tmp_path)))
@@ -397,4 +416,6 @@ def test_pictures_are_decoded_once_while_there_is_room() -> None:
             expected = np.repeat(values[index][..., None], 3, axis=2)
             np.testing.assert_array_equal(np.asarray(kept.open(index)), expected)
     assert opened == [2, 0, 3, 3, 3]
+    assert kept.is_full
+    assert not Kept(source, room=0).is_full
     assert (kept.keys, kept.classes, kept.weigh(1)) == (source.keys, source.classes, source.weigh(1))

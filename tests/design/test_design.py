@@ -143,6 +143,8 @@ def test_networks_for_a_time() -> None:
     assert len(found) == 3
     assert all(d.latency_ms == pytest.approx(Formula.ms(d.arch)) for d in found)
     assert all(abs(Formula.ms(d.arch) / 4.0 - 1) <= 0.06 for d in found)
+    (nearest,) = design_networks(space, Budget(latency_ms=4.0), most=1, clock=Formula(base, 8))
+    assert nearest.deviation == min(d.deviation for d in found)
     with pytest.raises(DesignError, match="ms"):
         design_networks(space, Budget(latency_ms=1e-4), most=1, clock=Formula(base, 8))
     # And by this machine's clock, whose times are its own.

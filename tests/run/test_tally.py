@@ -40,8 +40,8 @@ def test_a_save_is_due_after_so_much_time_or_so_many_steps(monkeypatch: pytest.M
         step = 4
 
     state, nowhere = Steps(), cast(Any, None)
-    by_time = Saver(cast(State, state), nowhere, Every.parse("90s"))
-    by_steps = Saver(cast(State, state), nowhere, Every.parse("3"))
+    by_time = Saver(cast(State, state), nowhere, Every.parse("90s"), leads=True)
+    by_steps = Saver(cast(State, state), nowhere, Every.parse("3"), leads=True)
     clock[0], state.step = 139.0, 6
     assert (by_time.is_due(), by_steps.is_due()) == (False, False)
     clock[0], state.step = 140.0, 7

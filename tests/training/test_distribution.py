@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from resnext.training import launcher
 from resnext.training.distribution import Group, join
+from resnext.training.launcher import LaunchError
 from resnext.training.meeting import differences
 
 
@@ -29,6 +31,37 @@ def test_one_process_is_a_group_of_its_own(monkeypatch: pytest.MonkeyPatch) -> N
         assert group.agree(True, False) == (True, False)
         assert group.share(lambda: {"a": 1}) == {"a": 1}
         assert group.gather(3) == [3]
+
+
+def test_a_process_that_has_joined_others_by_itself_cannot_join_as_if_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr("torch.distributed.is_initialized", lambda: True)
+    with pytest.raises(LaunchError, match="has joined others"):
+        join()
+
+
+@pytest.mark.parametrize(
+    ("told", "size"),
+    [
+        ({"LOCAL_WORLD_SIZE": "4"}, 4),
+        ({"SLURM_NTASKS_PER_NODE": "8"}, 8),
+        ({"SLURM_STEP_TASKS_PER_NODE": "8(x2)"}, 8),
+        ({"SLURM_STEP_TASKS_PER_NODE": "4,3"}, 4),
+        ({}, 1),
+    ],
+)
+def test_how_many_share_this_machine(
+    monkeypatch: pytest.MonkeyPatch, told: dict[str, str], size: int
+) -> None:
+    for name in ("LOCAL_WORLD_SIZE", "SLURM_NTASKS_PER_NODE", "SLURM_STEP_TASKS_PER_NODE", "WORLD_SIZE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in told.items():
+        monkeypatch.setenv(name, value)
+    assert launcher.local_size() == 1  # nobody has started several
+    monkeypatch.setenv("WORLD_SIZE", "16")
+    assert launcher.local_size() == size
 
 
 def test_differences_name_the_field_and_both_sides() -> None:

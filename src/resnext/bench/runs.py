@@ -19,7 +19,7 @@ from resnext.data.fast import DecoderMissing, FastAugmentation, Jpeg, load_decod
 from resnext.data.pictures import Pictures
 from resnext.data.preprocess import normalise
 from resnext.data.sources import read_splits
-from resnext.machine import Machine, find_machine
+from resnext.machine import Machine, find_machine, take_machine
 from resnext.recipe import IMAGENET_COLOURS
 from resnext.roofline import Kernel, Limits, answer, training_step
 from resnext.timing import Timing, interleave, limit_calls
@@ -89,13 +89,17 @@ def _bench(
 ) -> Table:
     batch, rounds = turns.batch, turns.rounds
     machine = find_machine(turns.device)
+    take_machine(machine)
     side = turns.size_px or _usual_side(contenders)
     calls: dict[str, Callable[[], object]] = {}
     failed: dict[str, str] = {}
     about: dict[str, tuple[Contender, Mode]] = {}
     for one in contenders:
         for mode in modes:
-            what = f"{one.name}, {mode.name}"
+            what, number = f"{one.name}, {mode.name}", 1
+            while what in about:  # given again, to see what timings of one thing differ by
+                number += 1
+                what = f"{one.name}, {mode.name} ({number})"
             pictures = torch.randn(batch, 3, side, side, device=machine.device)
             try:
                 calls[what] = work.call(one.make(), pictures, mode)
@@ -104,6 +108,8 @@ def _bench(
                 failed[what] = in_a_line(error)
                 calls.pop(what, None)
             about[what] = one, mode
+    if not calls:
+        raise BenchError("; ".join(f"{what} cannot be timed here: {why}" for what, why in failed.items()))
     precisions = sorted({mode.precision for mode in modes})
     timings, limits = _timed(calls, rounds, machine, precisions, progress)
     floors = {
@@ -113,7 +119,7 @@ def _bench(
         for what, (one, mode) in about.items()
         if one.arch is not None and what in calls
     }
-    rows = rows_of(timings, batch, floors) if timings else ()
+    rows = rows_of(timings, batch, floors)
     settings: dict[str, Any] = {"batch": batch, "size_px": side, "rounds": rounds, "order": "rotated"}
     settings["threads"] = torch.get_num_threads()
     return Table(work.name, settings, rows, limits, failed, machine.name)
@@ -133,7 +139,7 @@ def _step_kernels(arch: Architecture, batch: int, size_px: int, value_bytes: int
 
 
 def _answer_kernels(arch: Architecture, batch: int, size_px: int, value_bytes: int) -> Iterable[Kernel]:
-    return [kernel for kernel in answer(arch, batch, size_px, value_bytes) if kernel.flops]
+    return answer(arch, batch, size_px, value_bytes)
 
 
 def _timed(

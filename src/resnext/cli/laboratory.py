@@ -63,7 +63,7 @@ def design(options: Design) -> None:
         found = api.sample_networks(space, budget, options.sample, options.seed)
     else:
         found = api.design_networks(space, budget, options.limit, clock)
-    if options.time or options.plot is not None:
+    if (options.time or options.plot is not None) and options.latency_ms is None:  # else they are timed
         found = api.time_designs(found, clock)
     if options.plot is not None:
         api.write_design_plot(
@@ -114,7 +114,6 @@ def _budget(options: Design) -> tuple[api.Budget, Architecture]:
         macs=targets["macs"],
         activations=targets["activations"],
         latency_ms=options.latency_ms,
-        pictures=options.batch,
         tolerance=options.tolerance,
     )
     return budget, base

@@ -47,6 +47,8 @@ def _run(words: list[str]) -> int:
         return _fail(f"{verb} runs as one process: start it without the launcher", USAGE)
     act = next(getattr(room, verb) for room in (actions, laboratory, science) if hasattr(room, verb))
     try:
+        if launcher.is_launched():
+            launcher.address()  # raises where too little is said: without a rank all would lead
         with contextlib.nullcontext() if launcher.leads() else _silence():
             act(options)
         return DONE

@@ -53,10 +53,15 @@ def _suffix(path: str) -> str:
     return os.path.splitext(path)[1].lower()
 
 
+def _refuse(error: OSError) -> None:
+    """Instead of leaving out what cannot be listed."""
+    raise DataError(f"{readable(str(error.filename))}: this folder cannot be read ({error.strerror})")
+
+
 def _files_under(folder: Path) -> list[str]:
     found: list[str] = []
     seen: set[str] = set()
-    for parent, folders, files in os.walk(folder, followlinks=True):
+    for parent, folders, files in os.walk(folder, onerror=_refuse, followlinks=True):
         real = os.path.realpath(parent)
         if real in seen:
             folders.clear()

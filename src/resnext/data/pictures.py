@@ -98,7 +98,8 @@ class Subset(Pictures):
 
     def __init__(self, source: Pictures, indices: Labels) -> None:
         super().__init__(Taken(source.keys, indices), source.labels[indices], source.classes)
-        self.window = source.window
+        if source.window is not None:  # so many of these lie in one of the source's
+            self.window = max(1, source.window * len(indices) // max(1, len(source)))
         self.source = source
         self.indices = indices
 
@@ -117,13 +118,13 @@ class Subset(Pictures):
 
 class Kept(Pictures):
     """Another source's pictures, each decoded when it is first opened and kept as long as all that are kept
-    need no more than `room` bytes. Each process keeps its own."""
+    need no more than `room` bytes; `is_full` once one had none. Each process keeps its own."""
 
     def __init__(self, source: Pictures, room: int) -> None:
         super().__init__(source.keys, source.labels, source.classes)
         self.window, self.known = source.window, source.known
         self.source = source
-        self.room = room
+        self.room, self.is_full = room, False
         self._kept: dict[int, NDArray[np.uint8]] = {}
 
     def open(self, index: int) -> Image.Image:
@@ -134,6 +135,8 @@ class Kept(Pictures):
         if values.nbytes <= self.room:
             self.room -= values.nbytes
             self._kept[index] = values
+        else:
+            self.is_full = True
         return image
 
     def weigh(self, index: int) -> int:

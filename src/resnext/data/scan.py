@@ -18,12 +18,12 @@ LEVELS = np.arange(256) / 255
 
 #: Pictures that one task looks at: enough that the tasks of millions fit in memory.
 CHUNK = 64
-#: All that is looked at together stays within the window of a stream.
 MOST_THREADS = 32
 
 
 def scan(pictures: Pictures, threads: int = 1) -> Generator[int, None, Scan]:
-    """Decode all `pictures` once, on so many `threads`; yields how many are done, returns the scan.
+    """Decode all `pictures` once, on so many `threads`, of a stream on no more than stay within its window;
+    yields how many are done, returns the scan.
 
     The colours are taken from up to `COLOUR_SAMPLE` pictures, which count equally whatever their size.
     """
@@ -51,7 +51,8 @@ def scan(pictures: Pictures, threads: int = 1) -> Generator[int, None, Scan]:
 
     chunks = [range(len(pictures))[at : at + CHUNK] for at in range(0, len(pictures), CHUNK)]
     moments: list[NDArray[np.float64]] = []
-    with ThreadPoolExecutor(min(threads, MOST_THREADS)) as pool:
+    most = MOST_THREADS if pictures.window is None else max(1, pictures.window // CHUNK)
+    with ThreadPoolExecutor(min(threads, most, MOST_THREADS)) as pool:
         for chunk, some in zip(chunks, pool.map(look, chunks), strict=True):
             moments += some
             yield chunk.stop

@@ -33,8 +33,7 @@ class Budget:
     """Parameters of a block of the first stage: the rule of the paper's table 2 takes the nearest width
     for each cardinality, whatever the tolerance."""
     latency_ms: float | None = None
-    """Median time of one picture, or of a batch of `pictures`, on this machine, by one `Clock`."""
-    pictures: int = 1
+    """Median time on this machine of what one `Clock` asks of a network."""
     tolerance: float = 0.03
     latency_tolerance: float = 0.06
     """As `tolerance`, of the time: two measurements of one network differ by several percent."""
@@ -53,7 +52,7 @@ class Design:
 def design_networks(space: Space, budget: Budget, most: int = 20, clock: Clock | None = None) -> list[Design]:
     """Up to `most` members that meet `budget`, the nearest first; for a rule of `block_params`, one for each
     cardinality and depth, all of them in their order, of whatever width. A `latency_ms` is told by `clock`
-    (None: one of the space's base).
+    (None: one of the space's base, for one picture).
 
     Raises `DesignError` with the nearest three if there is none.
     """
@@ -63,8 +62,7 @@ def design_networks(space: Space, budget: Budget, most: int = 20, clock: Clock |
     order = np.argsort(deviations, axis=None, kind="stable")
     met = order[deviations.flat[order] <= budget.tolerance]
     if budget.latency_ms is not None:
-        clock = clock or Clock(space.base, space.size_px, budget.pictures)
-        return _by_latency(space, budget, met, most, clock)
+        return _by_latency(space, budget, met, most, clock or Clock(space.base, space.size_px))
     if len(met) == 0:
         raise DesignError(_nothing([_design(space, p, float(deviations.flat[p])) for p in order[:3]]))
     return [_design(space, place, float(deviations.flat[place])) for place in met[:most]]
@@ -153,7 +151,8 @@ def _by_latency(
     nearest = sorted(measured, key=lambda p: abs(measured[p] / target - 1))
     _adopt_nearest(clock, space, met, measured, target)
     # Once more, side by side, and the mean of both: what was near by chance falls out.
-    again = clock.measure({p: _arch(space, met[p]) for p in nearest if p in fitting[: 2 * most]})
+    fits = set(fitting)
+    again = clock.measure({p: _arch(space, met[p]) for p in [p for p in nearest if p in fits][: 2 * most]})
     designs = [_timed(space, met[p], (measured[p] + ms) / 2, target) for p, ms in again.items()]
     kept = sorted((d for d in designs if d.deviation <= budget.latency_tolerance), key=lambda d: d.deviation)
     if not kept:

@@ -16,8 +16,9 @@ from resnext.contract import Contract
 from resnext.data.batches import Crops, evaluation_batches, on_device
 from resnext.data.decode import BadPicture, readable
 from resnext.data.pictures import Loose, Pictures
+from resnext.machine import products_like_convolutions
 from resnext.models import Network
-from resnext.weights import read_weights
+from resnext.weights import read_weights, tell_unfinished
 
 #: How a picture is looked at when it is judged, and the probabilities averaged: as the contract says;
 #: mirrored too; four corners and the centre, each mirrored too (the ten crops of Krizhevsky et al. 2012).
@@ -86,7 +87,8 @@ class Classifier:
         for data in on_device(batches, self.contract, self.device):
             if len(data.indices):
                 seen = [data.pictures] if views == "one" else [data.pictures, data.pictures.flip(-1)]
-                answers = [(self.network(x).float() / temperature).softmax(1) for x in seen]
+                with products_like_convolutions(self.device):
+                    answers = [(self.network(x).float() / temperature).softmax(1) for x in seen]
                 by_view = torch.stack(answers).view(len(seen), len(data.indices), -1, classes)
                 probabilities = by_view.mean((0, 2)).cpu().numpy()
             else:
@@ -95,6 +97,8 @@ class Classifier:
 
     def predict(self, pictures: Sequence[str | Path | bytes | Image.Image]) -> list[Prediction]:
         """One prediction a picture, in order. Raises `BadPicture` for one that cannot be read."""
+        if isinstance(pictures, str | bytes | Path | Image.Image):
+            raise TypeError("pictures must be a list, as in predict([picture])")
         loose = Loose(pictures)
         predictions = []
         for answers in self.classify(loose):
@@ -128,11 +132,8 @@ def open_model(model: str | Path, device: torch.device | str = "cpu") -> Classif
         )
     if (path / "model").is_dir():
         path = path / "model"
-    elif (path / "metrics.jsonl").exists():
-        raise ModelError(
-            f"{model}: this run has not finished; `resnext train DATA --runs {path.parent} --name "
-            f"{path.name} --resume must` goes on"
-        )
+    elif hint := tell_unfinished(path):
+        raise ModelError(hint)
     elif path.is_dir() and not (path / "config.json").exists():
         raise ModelError(f"{model}: neither a run folder nor a hub folder (no model/, no config.json)")
     network, contract = read_weights(path)

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from resnext.arch import Architecture
-from resnext.bench import Mode, bench_step, contender
+from resnext.bench import BenchError, Mode, bench_step, contender
 from resnext.cost import count_cost
 from resnext.data.decode import DataError
 from resnext.data.pictures import fingerprint
@@ -159,8 +159,11 @@ class TimedSteps:
         mode = Mode(precision=self.study.timed[0].recipe.precision or "float32")
         turns = replace(clock, device=place.device)
         yield Moved(0, clock.rounds)
-        with all_cores():
-            table = bench_step(contenders, [mode], turns)
+        try:
+            with all_cores():
+                table = bench_step(contenders, [mode], turns)
+        except BenchError as error:
+            raise CannotTime(f"{self.experiment}: {error}") from None
         for what, why in table.failed.items():
             raise CannotTime(f"{self.experiment}: a step of {what} cannot be timed here ({why})")
         line = table.to_line() | {"experiment": self.experiment, "scale": self.scale}

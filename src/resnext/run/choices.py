@@ -102,7 +102,7 @@ def choose(
     if recipe.data.crop == "pad":
         fill("data.pad_px", size // 8, "an eighth of the side")
     else:
-        decoder, why = _decoder(recipe, size)
+        decoder, why = _decoder(recipe, size, median_px)
         fill("data.decoder", decoder, why)
     mirror_why = (
         "assumed: mirrored pictures stay in their class; if not, --data.flip 0"
@@ -139,8 +139,8 @@ def _size(median_px: int, machine: Machine) -> int:
     return next((size for size in sizes if size >= 0.8 * median_px), sizes[-1])
 
 
-def _decoder(recipe: Recipe, size_px: int) -> tuple[str, str]:
-    if size_px <= KEPT_UP_TO_PX:
+def _decoder(recipe: Recipe, size_px: int, median_px: int) -> tuple[str, str]:
+    if size_px <= KEPT_UP_TO_PX and median_px <= 2 * KEPT_UP_TO_PX:
         return "exact", "small pictures are decoded once and kept"
     if recipe.data.interpolation not in fast.FILTERS:
         return "exact", f"no other has the filter {recipe.data.interpolation}"

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from resnext.data.decode import BadPicture, DataError, readable
 from resnext.data.pictures import Pictures
-from resnext.engine import Classifier, Views
+from resnext.engine import Classifier, ModelError, Views
 from resnext.metrics import Scores, score
 from resnext.training.distribution import Group
 from resnext.training.loop import Diverged
 
 OnBad = Literal["fail", "skip"]
+ON_BAD: tuple[OnBad, ...] = ("fail", "skip")
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,8 @@ def evaluate_pictures(
 
     Raises `BadPicture` unless `on_bad` is "skip"; `Diverged` for a useless network.
     """
+    if on_bad not in ON_BAD:
+        raise ModelError(f"--on-bad {on_bad}: must be one of {', '.join(ON_BAD)}")
     group = group or Group()
     answered = []
     done = 0

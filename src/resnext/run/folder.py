@@ -162,6 +162,11 @@ class RunFolder:
         value = {"state": state, "why": why, "time_utc": now, "pid": os.getpid()}
         self.write_json("status.json", value)
 
+    def confirm_finished(self) -> None:
+        """Say so in status.json, if the end of this run's process left it otherwise."""
+        if self.read_json("status.json")["state"] != "finished":
+            self.set_status("finished")
+
     def log(self, text: str) -> None:
         """Add `text` to log.txt with the time."""
         now = datetime.now().isoformat(sep=" ", timespec="seconds")

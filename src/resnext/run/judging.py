@@ -48,8 +48,8 @@ class Judge:
         network = _network(state)
         equalise(network, self.group)
         classifier = Classifier(network, self.terms.contract, self.machine.device)
-        # What workers keep dies with them.
-        workers = 0 if isinstance(pictures, Kept) else self.workers
+        # What workers keep dies with them; where not all fits, they decode the rest sooner.
+        workers = 0 if isinstance(pictures, Kept) and not pictures.is_full else self.workers
         return evaluate_pictures(
             classifier, pictures, split, workers=workers, progress=progress, group=self.group
         )

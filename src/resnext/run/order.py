@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from resnext.contract import Contract
 from resnext.recipe import Recipe, small
-from resnext.run.evaluate import OnBad
+from resnext.run.evaluate import ON_BAD, OnBad
 from resnext.run.folder import RunError, RunFolder
 from resnext.run.loggers import LoggerName
 
@@ -40,6 +40,8 @@ class Order:
             )
         if self.resume not in ("never", "auto", "must"):
             raise RunError(f"--resume {self.resume}: must be never, auto or must")
+        if self.on_bad not in ON_BAD:
+            raise RunError(f"--on-bad {self.on_bad}: must be one of {', '.join(ON_BAD)}")
         if self.resume != "never" and self.name is None:
             raise RunError("--resume needs the --name of the run")
         if self.new_head and self.weights is None:

@@ -70,12 +70,13 @@ class Progress:
 
 
 class Saver:
-    """Saves a run in the background; `standstill_s` is what training had to wait for it."""
+    """Saves a run in the background, where this process `leads` those that train it; `standstill_s` is what
+    training had to wait for it."""
 
-    def __init__(self, state: State, folder: RunFolder, every: Every) -> None:
+    def __init__(self, state: State, folder: RunFolder, every: Every, leads: bool) -> None:
         self.state = state
         self.folder = folder
-        self.every = every
+        self.every, self.leads = every, leads
         self.writer = checkpoints.Writer()
         self.standstill_s = 0.0
         self._step = state.step
@@ -97,8 +98,9 @@ class Saver:
         if not math.isfinite(sums["loss"]):
             return
         self.folder.sync_metrics()  # no checkpoint may be newer than what is told of it
-        snapshot = checkpoints.take(self.state, {"progress": asdict(progress), "sums": sums})
-        self.writer.submit(lambda: self.folder.keep(snapshot, is_best))
+        if self.leads:
+            snapshot = checkpoints.take(self.state, {"progress": asdict(progress), "sums": sums})
+            self.writer.submit(lambda: self.folder.keep(snapshot, is_best))
         self._step, self._time = self.state.step, time.monotonic()
         self.standstill_s += time.perf_counter() - start
         tally.resume_clock()
@@ -123,7 +125,7 @@ def spread(state: State, group: Group, extra: dict[str, Any]) -> dict[str, Any]:
     """Give all processes the leader's `state`; returns the leader's `extra`, which is JSON."""
     if group.size == 1:
         return extra
-    own = checkpoints.take(state, extra)
+    own = checkpoints.take(state, extra) if group.leads else Snapshot({}, {})
     header = group.share(lambda: own.header)
     tensors = group.receive(lambda: own.tensors)
     return extra if tensors is None else checkpoints.fill(state, Snapshot(tensors, header))

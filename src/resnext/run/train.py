@@ -26,6 +26,7 @@ from resnext.machine import (
     room_for_pictures,
     room_on_device,
     sees_its_own_gpu,
+    take_machine,
 )
 from resnext.run.beginning import (
     Terms,
@@ -78,6 +79,7 @@ def train(order: Order) -> Generator[Event, None, Run]:
                 "number, and each takes its own"
             )
         machine = find_machine(order.device, group.local_rank)
+        take_machine(machine)
         splits = read_splits(order.data)
         splits = replace(splits, digest=fingerprint(splits))
         group.compare(facts(order, splits, machine))
@@ -97,6 +99,8 @@ def train(order: Order) -> Generator[Event, None, Run]:
             if found is not None:
                 check_same_run(found, order, splits)
         terms = Terms.loads(group.share(lambda: Terms.read(folder).dumps()))
+        if terms.finished and group.leads:
+            folder.confirm_finished()
         if not terms.finished:
             yield from _Training(order, group, machine, splits, folder, terms, tuple(choices)).attend()
     return Run(terms.path, group.leads)
@@ -122,7 +126,7 @@ class _Training:
         self.splits = self.splits.without(self.terms.skipped)
         self.plan = build_plan(self.recipe, self.splits.train)
         side_px, asked = self.contract.input.height_px, self.order.workers
-        usual = default_workers(self.machine, side_px, self.group.local_size)
+        usual = default_workers(self.machine.device, side_px, self.group.local_size)
         self.workers = usual if asked is None else asked
         if side_px <= KEPT_UP_TO_PX:
             room = room_for_pictures(self.group.local_size * max(1, self.workers)) // 2
@@ -133,7 +137,7 @@ class _Training:
         """Train while status.json says at every moment how the run stands."""
         folder = self.folder
         with StopRequest() as stop:
-            self.group.on_loss = lambda why: folder.set_status("resumable", why)
+            self.group.on_loss = self._on_loss
             try:
                 folder.set_status("running")
                 with self.group.naming_losses():
@@ -152,6 +156,10 @@ class _Training:
                     folder.log(f"failed: {error}")
                 raise
 
+    def _on_loss(self, why: str, resumable: bool) -> None:
+        if not self.folder.is_finished():
+            self.folder.set_status("resumable" if resumable else "failed", why)
+
     def _carry_out(self, stop: StopRequest) -> Generator[Event, None, None]:
         folder, group, plan = self.folder, self.group, self.plan
         state = self._state()
@@ -165,9 +173,10 @@ class _Training:
         resident = self._resident()
         supply = Supply(self._batches(resident, state.step), to_device)
         names = choose_loggers(self.order.log) if group.leads else ()
+        every = Every.parse(self.order.checkpoint_every)
         with (
             contextlib.closing(Loggers(names, folder, self.recipe, state.step)) as loggers,
-            contextlib.closing(Saver(state, folder, Every.parse(self.order.checkpoint_every))) as saver,
+            contextlib.closing(Saver(state, folder, every, group.leads)) as saver,
         ):
             tally = Tally(folder, sums, supply, loggers, group)
             judging = partial(self._end_epoch, state, progress, tally, loggers, saver, stop)

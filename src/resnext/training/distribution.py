@@ -38,8 +38,8 @@ class Group:
     """One process by itself. `leads` is true of the one process that writes and speaks."""
 
     rank, size, local_rank, local_size = 0, 1, 0, 1
-    on_loss: Callable[[str], None] = staticmethod(lambda why: None)
-    """Called with who was lost, and for how long, before this process ends itself."""
+    on_loss: Callable[[str, bool], None] = staticmethod(lambda why, resumable: None)
+    """Called with who was lost, and why, and whether the run can go on, before this process ends itself."""
 
     @property
     def leads(self) -> bool:
@@ -99,12 +99,12 @@ class Group:
 
 
 class Together(Group):
-    """Two processes or more. Entered once in a process, by `join`."""
+    """Two processes or more. Each is entered once; a process may join one after the other."""
 
     def __init__(self) -> None:
         self.rank, self.size = launcher.rank(), launcher.count_processes()
         self.local_rank, self.local_size = launcher.local_rank(), launcher.local_size()
-        self._meeting = Meeting(self.rank, self.size, lambda who: self.on_loss(who))
+        self._meeting = Meeting(self.rank, self.size, lambda *lost: self.on_loss(*lost))
 
     def __enter__(self) -> Together:
         self._meeting.begin()
@@ -196,5 +196,15 @@ class Together(Group):
 
 
 def join() -> Group:
-    """The group that this process was started in; one by itself where no launcher says otherwise."""
-    return Together() if launcher.is_launched() and not dist.is_initialized() else Group()
+    """The group that this process was started in; one by itself where no launcher says otherwise.
+
+    Raises `LaunchError` where it cannot be joined, and `PeerLost` where its store cannot be reached.
+    """
+    if not launcher.is_launched():
+        return Group()
+    if dist.is_initialized():
+        raise launcher.LaunchError(
+            "this process has joined others through torch.distributed already: by its own program, or in an "
+            "earlier call that failed. Start another one for this"
+        )
+    return Together()

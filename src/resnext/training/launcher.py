@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 
 
 class LaunchError(Exception):
-    """A launcher's variables are not all there; the message says which, and what to do."""
+    """A process that cannot join those it was started with; the message says why, and what to do."""
 
 
 def is_launched() -> bool:
@@ -35,8 +36,13 @@ def local_rank() -> int:
 
 
 def local_size() -> int:
-    """How many processes were started together on this machine."""
-    return int(os.environ.get("LOCAL_WORLD_SIZE", os.environ.get("SLURM_NTASKS_PER_NODE", 1)))
+    """How many processes were started together on this machine, as far as the launcher says."""
+    if not is_launched():
+        return 1
+    for name in ("LOCAL_WORLD_SIZE", "SLURM_NTASKS_PER_NODE", "SLURM_STEP_TASKS_PER_NODE"):
+        if found := re.match(r"\d+", os.environ.get(name, "")):  # the last is like 8(x2), or 4,3
+            return int(found[0])
+    return 1
 
 
 def address() -> tuple[str, int]:
@@ -55,6 +61,6 @@ def keeps_a_store() -> bool:
     return os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
 
 
-def count_restarts() -> str:
+def count_restarts() -> int:
     """How often the launcher has started these processes again."""
-    return os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0))

@@ -1,7 +1,7 @@
 """How the processes of a group meet: a roll call, and few words, through a store that all can reach.
 
-A collective operation waits in silence for who does not come. So all that is said before the first step,
-and who ended why after it, goes through the store, where who does not answer can be named within a minute.
+A collective operation waits in silence for who does not come. So what the processes have to agree on before
+they train, and who ended why, goes through the store, where who does not answer can be named within a minute.
 """
 
 from __future__ import annotations
@@ -20,12 +20,18 @@ from typing import TypeVar
 from torch.distributed import PrefixStore, Store, TCPStore  # type: ignore[attr-defined]
 
 from resnext.training import launcher, pulse
-from resnext.training.pulse import Patience, PeerFailed, PeerLost, Pulse, naming_the_store
+from resnext.training.pulse import (
+    Patience,
+    PeerFailed,
+    PeerLost,
+    Pulse,
+    is_resumable,
+    naming_the_store,
+    why_ended,
+)
 
 T = TypeVar("T")
 
-#: Ends of a process after which the run can go on.
-RESUMABLE = ("PeerLost", "Stopped", "GeneratorExit", "KeyboardInterrupt")
 _numbers = itertools.count()  # of the groups that this process joins, one after the other, as its peers do
 
 
@@ -34,10 +40,11 @@ class PeersDiffer(Exception):
 
 
 class Meeting:
-    """One process's place among `size`. `on_loss` is called with who was lost, and for how long, before this
-    process ends itself. Raises `PeerLost` where the store cannot be reached."""
+    """One process's place among `size`. `on_loss` is called with who was lost and whether the run can go on,
+    before this process ends itself. Raises `PeerLost` where the store cannot be reached, and `LaunchError`
+    where the launcher does not say where it is."""
 
-    def __init__(self, rank: int, size: int, on_loss: Callable[[str], None]) -> None:
+    def __init__(self, rank: int, size: int, on_loss: Callable[[str, bool], None]) -> None:
         self.rank, self.size = rank, size
         number, self._shared = next(_numbers), 0
         self._store = _connect(rank, number)
@@ -63,10 +70,8 @@ class Meeting:
         """Who has ended with an error that the run would meet again; empty if nobody has told so."""
         with contextlib.suppress(RuntimeError):  # the store is gone with its process
             for rank in range(self.size):
-                if self._store.check([f"ended/{rank}"]):
-                    why = self._store.get(f"ended/{rank}").decode()
-                    if not _is_resumable(why):
-                        return f"rank {rank} has failed: {why}"
+                if (why := why_ended(self._store, rank)) and not is_resumable(why):
+                    return f"rank {rank} has failed: {why}"
         return ""
 
     def compare(self, facts: dict[str, str]) -> None:
@@ -78,6 +83,7 @@ class Meeting:
         else:
             token = self._answer_the_roll(own)
         self._store = PrefixStore(token, self._store)
+        self._pulse.words = PrefixStore(token, self._pulse.store)
         if problem := self.share(lambda: differences(heard)):
             raise PeersDiffer(f"the processes were not started alike\n{problem}")
 
@@ -108,7 +114,11 @@ class Meeting:
         patience: dict[int, Patience] = {}
         while missing:
             for rank in sorted(missing):
-                patience.setdefault(rank, Patience(self._store, rank)).check()
+                try:
+                    patience.setdefault(rank, Patience(self._store, rank)).check()
+                except PeerLost:
+                    self._check_ended(rank)  # it may have left word
+                    raise
                 if self._store.check([f"{token}/{rank}"]):
                     missing.remove(rank)
                 elif self._store.check([f"facts/{rank}"]):
@@ -128,18 +138,22 @@ class Meeting:
                     if answered == name:
                         self._store.set(f"{token}/{self.rank}", "heard")
                         return str(token)
+                self._check_ended(0)
                 patience.check()
                 time.sleep(pulse.POLL_S)
 
+    def _check_ended(self, rank: int) -> None:
+        """Raises `PeerLost` or `PeerFailed` where `rank` has left word that it ended."""
+        if why := why_ended(self._store, rank):
+            kind = PeerLost if is_resumable(why) else PeerFailed
+            raise kind(f"rank {rank} has ended: {why}")
+
     def _wait(self, key: str, rank: int) -> str:
         """The value that `rank` sets, however long it takes, while it shows that it lives."""
-        ended, patience = f"ended/{rank}", Patience(self._pulse.store, rank)
+        patience = Patience(self._pulse.store, rank)
         with naming_the_store():
             while not self._store.check([key]):
-                if self._store.check([ended]):
-                    why = self._store.get(ended).decode()
-                    kind = PeerLost if _is_resumable(why) else PeerFailed
-                    raise kind(f"rank {rank} has ended: {why}")
+                self._check_ended(rank)
                 patience.check()
                 time.sleep(pulse.POLL_S)
             return str(self._store.get(key).decode())
@@ -155,11 +169,6 @@ def differences(facts: list[dict[str, str]]) -> str:
         for name in sorted(own.keys() | theirs.keys())
         if name != "host" and theirs.get(name) != own.get(name)
     )
-
-
-def _is_resumable(why: str) -> bool:
-    """Of what an ended process has told: can the run go on?"""
-    return why.split(":")[0] in RESUMABLE
 
 
 def _connect(rank: int, number: int) -> PrefixStore:

@@ -20,8 +20,12 @@ BEAT_S, SILENT_S = 1.0, 30.0
 POLL_S = 0.05
 #: How long a process that has never answered is waited for.
 PATIENCE_S = 55.0
-#: What a scheduler sees of a process that ends because another is lost.
-EXIT_RESUMABLE = 75
+#: One that waits for a process that has told of its failure may notice of its own for so long.
+NOTICE_S = 10.0
+#: What a scheduler sees of a process that ends because another is lost, or has failed.
+EXIT_RESUMABLE, EXIT_FAILED = 75, 4
+#: Ends of a process after which the run can go on.
+RESUMABLE = ("PeerLost", "Stopped", "GeneratorExit", "KeyboardInterrupt")
 
 
 class PeerLost(Exception):
@@ -36,16 +40,19 @@ class Pulse(threading.Thread):
     """Shows that this process lives, and watches: the leader everybody, the others the leader.
 
     A process that waits for a lost one inside a collective operation cannot be woken, so it is ended, once
-    `on_loss` was told who is lost. `store` is a connection of its own: waiting on one blocks all its users.
+    `on_loss` was told who is lost, and whether the run can go on. `store` is a connection of its own: waiting
+    on one blocks all its users. In `words`, once it is set, processes say why they end.
     """
 
-    def __init__(self, rank: int, size: int, store: Store, on_loss: Callable[[str], None]) -> None:
+    def __init__(self, rank: int, size: int, store: Store, on_loss: Callable[[str, bool], None]) -> None:
         super().__init__(name="pulse", daemon=True)
         self.rank, self.watched = rank, range(1, size) if rank == 0 else range(1)
         self.store, self.on_loss = store, on_loss
+        self.words: Store | None = None
         self.suspect: str | None = None
         self._stop_asked = threading.Event()
         self._seen: dict[int, tuple[bytes, float]] = {}
+        self._failed_since: dict[int, float] = {}
 
     def stop(self) -> None:
         self._stop_asked.set()
@@ -74,6 +81,7 @@ class Pulse(threading.Thread):
 
     def _watch(self) -> None:
         for rank in self.watched:
+            self._hear(rank)
             if not self.store.check([f"pulse/{rank}"]):
                 continue
             beat, now = self.store.get(f"pulse/{rank}"), time.monotonic()
@@ -85,13 +93,21 @@ class Pulse(threading.Thread):
             if silent_s > SILENT_S:
                 self._give_up(self.suspect or "")
 
-    def _give_up(self, message: str) -> None:
+    def _hear(self, rank: int) -> None:
+        """Give up on `rank` if it has told of its failure, and this process still waits for it."""
+        why = "" if self.words is None else why_ended(self.words, rank)
+        if why and not is_resumable(why):
+            now = time.monotonic()
+            if now - self._failed_since.setdefault(rank, now) > NOTICE_S:
+                self._give_up(f"rank {rank} has failed: {why}", resumable=False)
+
+    def _give_up(self, message: str, resumable: bool = True) -> None:
         if self._stop_asked.is_set():
             return
         print(f"resnext: rank {self.rank}: {message}", file=sys.__stderr__, flush=True)
         with contextlib.suppress(Exception):
-            self.on_loss(message)
-        os._exit(EXIT_RESUMABLE)
+            self.on_loss(message, resumable)
+        os._exit(EXIT_RESUMABLE if resumable else EXIT_FAILED)
 
 
 class Patience:
@@ -108,6 +124,17 @@ class Patience:
             self.beat, self.since = beat, now
         elif now - self.since > (SILENT_S if self.beat else PATIENCE_S):
             raise PeerLost(_silent(self.rank, self.beat, now - self.since))
+
+
+def why_ended(store: Store, rank: int) -> str:
+    """What `rank` has told of its end; empty if it has not."""
+    word = f"ended/{rank}"
+    return store.get(word).decode() if store.check([word]) else ""
+
+
+def is_resumable(why: str) -> bool:
+    """Of what an ended process has told: can the run go on?"""
+    return why.split(":")[0] in RESUMABLE
 
 
 @contextmanager
