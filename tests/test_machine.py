@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
 
 from resnext import machine
 
@@ -55,13 +54,3 @@ def test_what_a_container_may_use_is_all_the_cores_there_are(
     assert machine.count_cores() == 3
     quota.write_text("200000\n")
     assert machine.count_cores() == 2
-
-
-@pytest.mark.parametrize(("device", "meanwhile"), [("cuda", True), ("cpu", False)])
-def test_products_round_like_convolutions_only_meanwhile_and_on_gpus(device: str, meanwhile: bool) -> None:
-    matmul = torch.backends.cuda.matmul
-    assert torch.backends.cudnn.allow_tf32
-    assert not matmul.allow_tf32
-    with machine.products_like_convolutions(torch.device(device)):
-        assert matmul.allow_tf32 == meanwhile
-    assert not matmul.allow_tf32

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,25 +67,10 @@ def find_machine(device: str | None = None, number: int = 0) -> Machine:
 
 
 def take_machine(machine: Machine) -> None:
-    """Make this process the machine's own: memory is pinned for its GPU, other processes are talked to
-    through it, and products round on it as convolutions do."""
+    """Make this process the machine's own: memory is pinned for its GPU, and other processes are talked to
+    through it."""
     if machine.device.type == "cuda":
         torch.cuda.set_device(machine.device)
-        with suppress(RuntimeError):  # newer settings of torch's were used: they say how products round
-            torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32
-
-
-@contextmanager
-def products_like_convolutions(device: torch.device) -> Iterator[None]:
-    """While entered, products of float32 on `device` round as convolutions do: by default only these use
-    TensorFloat-32."""
-    with ExitStack() as after:
-        if device.type == "cuda":
-            with suppress(RuntimeError):  # as in `take_machine`
-                before = torch.backends.cuda.matmul.allow_tf32
-                torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32
-                after.callback(setattr, torch.backends.cuda.matmul, "allow_tf32", before)
-        yield
 
 
 def sees_its_own_gpu() -> bool:

@@ -360,62 +360,61 @@ def test_a_request_to_one_process_stops_all_and_one_alone_goes_on(tmp_path: Path
 
 
 FAILING = """
-import os
-from resnext.training import loop
-if os.environ["RANK"] == "1":
-    def out_of_memory(*_, **__):
-        raise MemoryError
-    loop.F.cross_entropy = out_of_memory
-from resnext.cli import main
-raise SystemExit(main())
-"""
-
-
-def test_a_process_that_fails_is_named_and_the_run_does_not_go_on_for_ever(tmp_path: Path) -> None:
-    (tmp_path / "failing.py").write_text(FAILING)
-    words = [str(tmp_path / "failing.py"), *train(tmp_path, "x", "--epochs", "3")[2:]]
-    first, second = by_hand((0, 1), 2, lambda _: words).values()
-    assert "out of memory" in ends(second, 5)
-    assert "rank 1 has failed: MemoryError" in ends(first, 4)
-    assert json.loads((tmp_path / "x" / "status.json").read_text())["state"] == "failed"
-
-
-WAITING = """
 import os, time
 from resnext.training import loop, pulse
-pulse.NOTICE_S = 2
+pulse.NOTICE_S = 3
 def out_of_memory(*_, **__):
     raise MemoryError
 def wait(*_, **__):  # as for a GPU, whose operations do not raise
     time.sleep(300)
-loop.F.cross_entropy = out_of_memory if os.environ["RANK"] == "1" else wait
+if os.environ["RANK"] == "{failing}":
+    loop.F.cross_entropy = out_of_memory
+elif {waits}:
+    loop.F.cross_entropy = wait
 from resnext.cli import main
 raise SystemExit(main())
 """
 
 
-def test_a_process_that_fails_is_named_by_one_that_waits_for_it_in_silence(tmp_path: Path) -> None:
-    (tmp_path / "waiting.py").write_text(WAITING)
-    words = [str(tmp_path / "waiting.py"), *train(tmp_path, "x", "--epochs", "3")[2:]]
-    first, second = by_hand((0, 1), 2, lambda _: words).values()
-    ends(second, 5)
-    assert "rank 1 has failed: MemoryError" in ends(first, 4, within_s=60)
+@pytest.mark.parametrize("waits", [False, True])
+@pytest.mark.parametrize("failing", [0, 1])
+def test_a_process_that_fails_is_named_and_the_run_does_not_go_on_for_ever(
+    tmp_path: Path, failing: int, waits: bool
+) -> None:
+    (tmp_path / "failing.py").write_text(FAILING.format(failing=failing, waits=waits))
+    words = [str(tmp_path / "failing.py"), *train(tmp_path, "x", "--epochs", "3")[2:]]
+    started = by_hand((0, 1), 2, lambda _: words)
+    assert "out of memory" in ends(started[failing], 5)
+    assert f"rank {failing} has failed: MemoryError" in ends(started[1 - failing], 4, within_s=60)
     status = json.loads((tmp_path / "x" / "status.json").read_text())
     assert status["state"] == "failed"
-    assert "rank 1 has failed" in status["why"]
+    assert "MemoryError" in status["why"]
+
+
+#: A process that fails before the roll call, when the others have come.
+EARLY = """
+import sys, os, time
+import resnext.run
+from resnext.data.decode import DataError
+from resnext.training import pulse
+pulse.SILENT_S = 4
+def nothing_there(*_):
+    time.sleep(6)
+    raise DataError("nowhere")
+if os.environ["RANK"] == "{failing}":
+    sys.modules["resnext.run.train"].read_splits = nothing_there
+from resnext.cli import main
+raise SystemExit(main())
+"""
 
 
 @pytest.mark.parametrize("failing", [0, 1])
-def test_why_a_process_ended_before_all_had_come_is_told(
-    tmp_path: Path, patched: Callable[..., list[str]], failing: int
-) -> None:
-    words = patched(train(tmp_path, "x"), PATIENCE_S=20, SILENT_S=4)
-    wrong = ["nowhere" if word == "digits" else word for word in words]
-    started = by_hand((0, 1), 2, lambda rank: wrong if rank == failing else words)
-    ends(started[failing], 3)
-    said = ends(started[1 - failing], 4 if failing else 75)
-    # The store goes with the leader, where it keeps it: why it ended may be heard in time or not.
-    assert "rank 1 has ended: DataError: nowhere" in said or (failing == 0 and "rank 0 has ended" in said)
+def test_why_a_process_ended_before_all_were_compared_is_told(tmp_path: Path, failing: int) -> None:
+    (tmp_path / "early.py").write_text(EARLY.format(failing=failing))
+    words = [str(tmp_path / "early.py"), *train(tmp_path, "x")[2:]]
+    started = by_hand((0, 1), 2, lambda _: words)
+    assert "nowhere" in ends(started[failing], 3)
+    assert f"rank {failing} has ended: DataError: nowhere" in ends(started[1 - failing], 4, within_s=60)
 
 
 def test_a_launcher_that_does_not_say_enough_is_told_what_is_missing(

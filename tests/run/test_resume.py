@@ -324,7 +324,12 @@ def test_a_run_whose_last_event_is_not_heard_out_is_finished(data: str, tmp_path
     events = api.train_events(api.Order(data, RECIPE, "x", tmp_path))
     next(event for event in events if isinstance(event, Finished))
     events.close()
-    assert json.loads((tmp_path / "x" / "status.json").read_text())["state"] == "finished"
+    status = tmp_path / "x" / "status.json"
+    assert json.loads(status.read_text())["state"] == "finished"
+    for left in ('{"state": "running", "why": ""}', "", "{}"):  # killed after its result; damaged
+        status.write_text(left)
+        api.train(data, RECIPE, name="x", runs=tmp_path, resume="must")
+        assert json.loads(status.read_text())["state"] == "finished"
 
 
 def test_one_process_a_run(data: str, tmp_path: Path) -> None:

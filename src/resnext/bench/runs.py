@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -36,6 +37,10 @@ class BenchError(ValueError):
     """Networks that cannot be timed side by side as asked."""
 
 
+class NothingTimed(BenchError):
+    """Not one of the networks can be timed here; the message says why."""
+
+
 @dataclass(frozen=True)
 class Turns:
     """How networks are timed: pictures a call, their side (their stem's own if None), how often, on what."""
@@ -64,7 +69,7 @@ def bench_step(
     """Time training steps of every contender in every mode.
 
     The limit is that of a step whose passes between convolutions are fused. Ratios are to the first row.
-    Raises `BenchError` or `DeviceError`.
+    Raises `BenchError`, `NothingTimed` or `DeviceError`.
     """
     return _bench(Work("step", step_call, _step_kernels), contenders, modes, turns or Turns(), progress)
 
@@ -77,7 +82,7 @@ def bench_infer(
 ) -> Table:
     """Time the answers of every contender in every mode, as `bench_step` does; the limit is that of its
     convolutions alone, with all norms folded into them."""
-    return _bench(Work("infer", answer_call, _answer_kernels), contenders, modes, turns or Turns(), progress)
+    return _bench(Work("infer", answer_call, answer), contenders, modes, turns or Turns(), progress)
 
 
 def _bench(
@@ -109,7 +114,7 @@ def _bench(
                 calls.pop(what, None)
             about[what] = one, mode
     if not calls:
-        raise BenchError("; ".join(f"{what} cannot be timed here: {why}" for what, why in failed.items()))
+        raise NothingTimed("; ".join(f"{what} cannot be timed here: {why}" for what, why in failed.items()))
     precisions = sorted({mode.precision for mode in modes})
     timings, limits = _timed(calls, rounds, machine, precisions, progress)
     floors = {
@@ -138,10 +143,6 @@ def _step_kernels(arch: Architecture, batch: int, size_px: int, value_bytes: int
     return training_step(arch, batch, size_px, "fused", value_bytes)
 
 
-def _answer_kernels(arch: Architecture, batch: int, size_px: int, value_bytes: int) -> Iterable[Kernel]:
-    return answer(arch, batch, size_px, value_bytes)
-
-
 def _timed(
     calls: Mapping[str, Callable[[], object]],
     rounds: int,
@@ -151,14 +152,28 @@ def _timed(
 ) -> tuple[dict[str, Timing], dict[str, float]]:
     """Times of `calls`, and what the machine did at most in the same turns."""
     most = limit_calls(machine.device, precisions)
-    timed = interleave(
-        dict(calls) | {name: call for name, (call, _) in most.items()},
-        rounds,
-        finish=torch.accelerator.synchronize if machine.is_gpu else None,
-        progress=progress,
-    )
+    with _products_like_convolutions(machine):
+        timed = interleave(
+            dict(calls) | {name: call for name, (call, _) in most.items()},
+            rounds,
+            finish=torch.accelerator.synchronize if machine.is_gpu else None,
+            progress=progress,
+        )
     limits = {name: amount / min(timed.pop(name).seconds) for name, (_, amount) in most.items()}
     return timed, limits
+
+
+@contextlib.contextmanager
+def _products_like_convolutions(machine: Machine) -> Iterator[None]:
+    """While entered, products of float32 round on GPUs as convolutions do, whose limit they show: by default
+    only these use TensorFloat-32."""
+    with contextlib.ExitStack() as after:
+        if machine.device.type == "cuda":
+            with contextlib.suppress(RuntimeError):  # newer settings were used, which say how products round
+                before = torch.backends.cuda.matmul.allow_tf32
+                torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32
+                after.callback(setattr, torch.backends.cuda.matmul, "allow_tf32", before)
+        yield
 
 
 def bench_data(

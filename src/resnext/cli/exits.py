@@ -6,7 +6,7 @@ import torch
 
 from resnext.api import DesignError, ExperimentError
 from resnext.arch import ArchitectureError
-from resnext.bench import BenchError
+from resnext.bench import BenchError, NothingTimed
 from resnext.cli.usage import UsageError
 from resnext.cli.verbs import Train
 from resnext.contract import ContractError
@@ -27,6 +27,7 @@ from resnext.weights import WeightsError
 
 EXIT_CODES: dict[type[Exception], int] = {
     UsageError: 2,
+    NothingTimed: 5,
     BenchError: 2,
     ArchitectureError: 2,
     RecipeError: 2,

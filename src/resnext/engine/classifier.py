@@ -16,7 +16,6 @@ from resnext.contract import Contract
 from resnext.data.batches import Crops, evaluation_batches, on_device
 from resnext.data.decode import BadPicture, readable
 from resnext.data.pictures import Loose, Pictures
-from resnext.machine import products_like_convolutions
 from resnext.models import Network
 from resnext.weights import read_weights, tell_unfinished
 
@@ -27,7 +26,7 @@ CROPS_OF_VIEWS: dict[Views, Crops] = {"one": "centre", "flip": "centre", "ten": 
 
 
 class ModelError(Exception):
-    """MODEL names nothing that can be opened."""
+    """MODEL names nothing that can be opened, or is asked for what it cannot do."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +53,8 @@ class Answers:
 
 
 class Classifier:
-    """`network` under `contract`: pictures in, probabilities out. Computes in float32, which on
-    GPUs is rounded to TensorFloat-32 in products."""
+    """`network` under `contract`: pictures in, probabilities out. Computes in float32; GPUs may round
+    convolutions to TensorFloat-32."""
 
     def __init__(self, network: Network, contract: Contract, device: torch.device | str = "cpu") -> None:
         self.device = torch.device(device)
@@ -87,8 +86,7 @@ class Classifier:
         for data in on_device(batches, self.contract, self.device):
             if len(data.indices):
                 seen = [data.pictures] if views == "one" else [data.pictures, data.pictures.flip(-1)]
-                with products_like_convolutions(self.device):
-                    answers = [(self.network(x).float() / temperature).softmax(1) for x in seen]
+                answers = [(self.network(x).float() / temperature).softmax(1) for x in seen]
                 by_view = torch.stack(answers).view(len(seen), len(data.indices), -1, classes)
                 probabilities = by_view.mean((0, 2)).cpu().numpy()
             else:

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from resnext.arch import Architecture
-from resnext.bench import BenchError, Mode, bench_step, contender
+from resnext.bench import Mode, NothingTimed, bench_step, contender
 from resnext.cost import count_cost
 from resnext.data.decode import DataError
 from resnext.data.pictures import fingerprint
@@ -162,7 +162,7 @@ class TimedSteps:
         try:
             with all_cores():
                 table = bench_step(contenders, [mode], turns)
-        except BenchError as error:
+        except NothingTimed as error:
             raise CannotTime(f"{self.experiment}: {error}") from None
         for what, why in table.failed.items():
             raise CannotTime(f"{self.experiment}: a step of {what} cannot be timed here ({why})")

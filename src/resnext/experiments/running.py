@@ -79,7 +79,7 @@ def run(
 def missing_jobs(
     experiments: Sequence[Experiment], scale: Scale, seeds: int | None, ledger: Ledger, place: Place
 ) -> list[Job]:
-    """What has not been run, each thing once; of each arm as many runs as `count_planned` says. What is timed
+    """What has not been run, each thing once; of each arm as many runs as `count_runs` says. What is timed
     comes last, when others that share the jobs may have ended. To those that train together with a leader it
     is all there is, of which `run_jobs` takes what the leader's is."""
     device = _device(place)
@@ -137,8 +137,8 @@ def write_plans(
         ]
         if after and after not in ledger.looked_at(one.name, study):
             plans.append({"planned": planned, "after": after})
-        for plan in plans:
-            append(about | plan | asdict(stamp(_device(place))), place.results / f"{scale}.jsonl")
+        for more in plans:
+            append(about | more | asdict(stamp(_device(place))), place.results / f"{scale}.jsonl")
 
 
 def _planned_jobs(experiment: Experiment, scale: Scale, seeds: int | None, ledger: Ledger) -> Iterator[Job]:

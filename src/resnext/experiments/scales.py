@@ -24,7 +24,7 @@ SHORT_RUNS = (
 
 
 def paper_imagenet(model: str) -> Recipe:
-    """ImageNet as published: 100 epochs, batch 256, in float32 (whose products recent GPUs round to TF32).
+    """ImageNet as published: 100 epochs, batch 256, in float32 (recent GPUs round convolutions to TF32).
 
     Batch norms are the published ones on 8 processes, 32 pictures each: all runs of a study should have as
     many.

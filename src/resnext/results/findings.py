@@ -78,7 +78,7 @@ class Findings:
     what was trained on, each with its fingerprint. `as_published`: the networks are those of the paper.
 
     `planned` runs were fixed before the first; intervals have the `confidence` that is left after `looks`,
-    the times that a number was planned. `diverged` are the runs that came to nothing.
+    the times that a number was planned, or the whole anew. `diverged` are the runs that came to nothing.
     """
 
     experiment: str

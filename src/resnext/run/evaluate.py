@@ -51,7 +51,8 @@ def evaluate_pictures(
 ) -> Evaluation:
     """Every picture once, shared by the processes of `group`, all of which return the same.
 
-    Raises `BadPicture` unless `on_bad` is "skip"; `Diverged` for a useless network.
+    Raises `BadPicture` unless `on_bad` is "skip"; `Diverged` for a useless network; `ModelError` for `views`
+    or an `on_bad` that there are not.
     """
     if on_bad not in ON_BAD:
         raise ModelError(f"--on-bad {on_bad}: must be one of {', '.join(ON_BAD)}")

@@ -164,7 +164,11 @@ class RunFolder:
 
     def confirm_finished(self) -> None:
         """Say so in status.json, if the end of this run's process left it otherwise."""
-        if self.read_json("status.json")["state"] != "finished":
+        try:
+            state = self.read_json("status.json")["state"]
+        except (RunError, KeyError, TypeError):
+            state = "lost"
+        if state != "finished":
             self.set_status("finished")
 
     def log(self, text: str) -> None:
@@ -218,9 +222,6 @@ class Onlooker(RunFolder):
         pass
 
     def write_model(self, network: Network, contract: Contract, card: str) -> None:
-        pass
-
-    def keep(self, snapshot: Snapshot, is_best: bool) -> None:
         pass
 
     def log(self, text: str) -> None:

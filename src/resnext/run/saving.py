@@ -105,6 +105,10 @@ class Saver:
         self.standstill_s += time.perf_counter() - start
         tally.resume_clock()
 
+    def finish_writing(self) -> None:
+        """Wait for what is being written, a minute at most, whatever comes of it: this process ends then."""
+        self.writer.join(60.0)
+
     def close(self) -> None:
         """Return when nothing is being written: no file of the run changes after it was left."""
         self.writer.wait()

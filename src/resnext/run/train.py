@@ -120,6 +120,7 @@ class _Training:
 
     def __post_init__(self) -> None:
         self.recipe, self.contract = self.terms.recipe, self.terms.contract
+        self.saver: Saver | None = None
         # A run may go on with more processes than it began with, or where less is installed.
         check_processes(self.recipe, self.machine, self.group.size)
         check_decoder(self.recipe)
@@ -157,6 +158,8 @@ class _Training:
                 raise
 
     def _on_loss(self, why: str, resumable: bool) -> None:
+        if self.saver is not None:
+            self.saver.finish_writing()
         if not self.folder.is_finished():
             self.folder.set_status("resumable" if resumable else "failed", why)
 
@@ -178,6 +181,7 @@ class _Training:
             contextlib.closing(Loggers(names, folder, self.recipe, state.step)) as loggers,
             contextlib.closing(Saver(state, folder, every, group.leads)) as saver,
         ):
+            self.saver = saver
             tally = Tally(folder, sums, supply, loggers, group)
             judging = partial(self._end_epoch, state, progress, tally, loggers, saver, stop)
             if sums.pictures and state.step % plan.steps_per_epoch == 0:

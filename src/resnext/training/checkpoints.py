@@ -147,6 +147,11 @@ class Writer:
             error, self._error = self._error, None
             raise error
 
+    def join(self, seconds: float) -> None:
+        """Return when nothing is being written, or after so long. Raises nothing: any thread may ask."""
+        if (thread := self._thread) is not None:
+            thread.join(seconds)
+
     def _run(self, job: Callable[[], None]) -> None:
         try:
             job()

@@ -62,5 +62,5 @@ def keeps_a_store() -> bool:
 
 
 def count_restarts() -> int:
-    """How often the launcher has started these processes again."""
+    """How often the launcher has started these processes again because one of this host had failed."""
     return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0))

@@ -21,13 +21,14 @@ from torch.distributed import PrefixStore, Store, TCPStore  # type: ignore[attr-
 
 from resnext.training import launcher, pulse
 from resnext.training.pulse import (
+    FAILURE,
     Patience,
     PeerFailed,
     PeerLost,
     Pulse,
     is_resumable,
     naming_the_store,
-    why_ended,
+    read_word,
 )
 
 T = TypeVar("T")
@@ -57,21 +58,28 @@ class Meeting:
         self._pulse.stop()
 
     def tell_end(self, error: BaseException) -> None:
-        """Leaves word of why this process ends before the others do."""
+        """Leave word of why this process ends before the others do; and where the store goes with it, time to
+        hear it."""
+        why = f"{type(error).__name__}: {error}"
         with contextlib.suppress(RuntimeError):  # the store is gone with its process
-            self._store.set(f"ended/{self.rank}", f"{type(error).__name__}: {error}")
+            self._store.set(f"ended/{self.rank}", why)
+            if not is_resumable(why):
+                if not isinstance(error, PeerFailed):  # else that peer has told it
+                    self._store.set(FAILURE, f"rank {self.rank} has failed: {why}")
+                if self.rank == 0 and not launcher.keeps_a_store():
+                    time.sleep(2 * pulse.BEAT_S)
 
     @property
-    def suspect(self) -> str | None:
+    def suspect(self) -> str:
         """Who has been silent lately, in words."""
         return self._pulse.suspect
 
     def find_failure(self) -> str:
         """Who has ended with an error that the run would meet again; empty if nobody has told so."""
+        if self._pulse.failure:
+            return self._pulse.failure
         with contextlib.suppress(RuntimeError):  # the store is gone with its process
-            for rank in range(self.size):
-                if (why := why_ended(self._store, rank)) and not is_resumable(why):
-                    return f"rank {rank} has failed: {why}"
+            return read_word(self._store, FAILURE)
         return ""
 
     def compare(self, facts: dict[str, str]) -> None:
@@ -144,7 +152,7 @@ class Meeting:
 
     def _check_ended(self, rank: int) -> None:
         """Raises `PeerLost` or `PeerFailed` where `rank` has left word that it ended."""
-        if why := why_ended(self._store, rank):
+        if why := read_word(self._store, f"ended/{rank}"):
             kind = PeerLost if is_resumable(why) else PeerFailed
             raise kind(f"rank {rank} has ended: {why}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import socket
 import sys
@@ -20,12 +21,14 @@ BEAT_S, SILENT_S = 1.0, 30.0
 POLL_S = 0.05
 #: How long a process that has never answered is waited for.
 PATIENCE_S = 55.0
-#: One that waits for a process that has told of its failure may notice of its own for so long.
+#: So long a process has to notice for itself that another one has told of its failure.
 NOTICE_S = 10.0
-#: What a scheduler sees of a process that ends because another is lost, or has failed.
-EXIT_RESUMABLE, EXIT_FAILED = 75, 4
+#: Where in the store that one says who has failed, and why.
+FAILURE = "failure"
 #: Ends of a process after which the run can go on.
 RESUMABLE = ("PeerLost", "Stopped", "GeneratorExit", "KeyboardInterrupt")
+#: What a scheduler sees of a process that ends because another is lost, or has failed.
+EXIT_RESUMABLE, EXIT_FAILED = 75, 4
 
 
 class PeerLost(Exception):
@@ -39,9 +42,10 @@ class PeerFailed(Exception):
 class Pulse(threading.Thread):
     """Shows that this process lives, and watches: the leader everybody, the others the leader.
 
-    A process that waits for a lost one inside a collective operation cannot be woken, so it is ended, once
-    `on_loss` was told who is lost, and whether the run can go on. `store` is a connection of its own: waiting
-    on one blocks all its users. In `words`, once it is set, processes say why they end.
+    A process that waits inside a collective operation for one that is lost, or has failed, cannot be woken.
+    So it is ended, once `on_loss` was told who it is, and whether the run can go on. `store` is a connection
+    of its own: waiting on one blocks all its users. In `words`, once it is set, one that fails says so, and
+    `failure` is what it has said.
     """
 
     def __init__(self, rank: int, size: int, store: Store, on_loss: Callable[[str, bool], None]) -> None:
@@ -49,10 +53,10 @@ class Pulse(threading.Thread):
         self.rank, self.watched = rank, range(1, size) if rank == 0 else range(1)
         self.store, self.on_loss = store, on_loss
         self.words: Store | None = None
-        self.suspect: str | None = None
+        self.failure, self.suspect = "", ""
         self._stop_asked = threading.Event()
         self._seen: dict[int, tuple[bytes, float]] = {}
-        self._failed_since: dict[int, float] = {}
+        self._heard = math.inf
 
     def stop(self) -> None:
         self._stop_asked.set()
@@ -64,7 +68,12 @@ class Pulse(threading.Thread):
         count = 0
         while not self._stop_asked.wait(BEAT_S):
             count += 1
+            if time.monotonic() - self._heard > NOTICE_S:  # the store is not asked: it may be gone by now
+                self._give_up(self.failure, resumable=False)
             try:
+                if self.words is not None and not self.failure:
+                    self.failure = read_word(self.words, FAILURE)
+                    self._heard = time.monotonic() if self.failure else math.inf
                 self.store.set(f"pulse/{self.rank}", f"{count} {socket.gethostname()}")
                 self._watch()
                 self._answered = time.monotonic()
@@ -81,7 +90,6 @@ class Pulse(threading.Thread):
 
     def _watch(self) -> None:
         for rank in self.watched:
-            self._hear(rank)
             if not self.store.check([f"pulse/{rank}"]):
                 continue
             beat, now = self.store.get(f"pulse/{rank}"), time.monotonic()
@@ -91,15 +99,9 @@ class Pulse(threading.Thread):
             if silent_s > 3 * BEAT_S:
                 self.suspect = _silent(rank, beat, silent_s)
             if silent_s > SILENT_S:
-                self._give_up(self.suspect or "")
-
-    def _hear(self, rank: int) -> None:
-        """Give up on `rank` if it has told of its failure, and this process still waits for it."""
-        why = "" if self.words is None else why_ended(self.words, rank)
-        if why and not is_resumable(why):
-            now = time.monotonic()
-            if now - self._failed_since.setdefault(rank, now) > NOTICE_S:
-                self._give_up(f"rank {rank} has failed: {why}", resumable=False)
+                why = read_word(self.words or self.store, f"ended/{rank}")
+                message = f"rank {rank} has ended: {why}" if why else self.suspect
+                self._give_up(message, resumable=not why or is_resumable(why))
 
     def _give_up(self, message: str, resumable: bool = True) -> None:
         if self._stop_asked.is_set():
@@ -126,15 +128,14 @@ class Patience:
             raise PeerLost(_silent(self.rank, self.beat, now - self.since))
 
 
-def why_ended(store: Store, rank: int) -> str:
-    """What `rank` has told of its end; empty if it has not."""
-    word = f"ended/{rank}"
-    return store.get(word).decode() if store.check([word]) else ""
-
-
 def is_resumable(why: str) -> bool:
     """Of what an ended process has told: can the run go on?"""
     return why.split(":")[0] in RESUMABLE
+
+
+def read_word(store: Store, key: str) -> str:
+    """What stands in `store` under `key`; empty if nothing does."""
+    return store.get(key).decode() if store.check([key]) else ""
 
 
 @contextmanager
