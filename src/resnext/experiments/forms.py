@@ -3,7 +3,7 @@
 They start as the same function, so that what differs is the order of the sums.
 
 Command  resnext experiments run forms --scale laptop
-Cost     laptop: 10 runs of 13 to 20 minutes, two at a time on two CPU cores, besides `cardinality`; gpu:
+Cost     laptop: 10 runs of 12 to 22 minutes, two at a time on two CPU cores, besides `cardinality`; gpu:
          10 runs of an hour; paper: 3 runs of each of 3 networks on ImageNet, separate paths several times
          slower than grouped ones
 """
