@@ -1,8 +1,8 @@
 """A checkpoint of ResNeXt-50 with SGD state against writing and syncing the same bytes.
 
-Rounds alternate between the two; figures are medians. `stall` is the time that training stands still: the
-copy into main memory; the rest happens in a thread. Appends a line to results/bench.jsonl.
-`python benchmarks/checkpoint_cost.py [FOLDER]`: FOLDER lies on the disk that is measured.
+Rounds alternate between the two; figures are medians. `stall` is the time for which training stops, which is
+the copy into main memory: the rest happens in a thread. Appends a record to results/bench.jsonl.
+`python benchmarks/checkpoint_cost.py [FOLDER]`: FOLDER is on the disk that is measured.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ import torch
 from resnext.arch import Architecture
 from resnext.machine import cpu_name
 from resnext.models import create
-from resnext.results import append, stamp
+from resnext.records import append_record, stamp
 from resnext.training import checkpoints
-from resnext.training.loop import State
+from resnext.training.loop import TrainState
 from resnext.training.settings import TrainingSettings
 
 ROUNDS = 15
 
 
 def main(where: str | None = None) -> None:
-    state = State(create(Architecture.from_name("resnext50_32x4d")), TrainingSettings())
+    state = TrainState(create(Architecture.from_name("resnext50_32x4d")), TrainingSettings())
     for parameter in state.network.parameters():
         parameter.grad = torch.ones_like(parameter)
     state.optimiser.step()
     with tempfile.TemporaryDirectory(dir=where) as folder:
         path = Path(folder) / "last.safetensors"
-        checkpoints.write(checkpoints.take(state, {}), path)
+        checkpoints.write_snapshot(checkpoints.take_snapshot(state, {}), path)
         content = path.read_bytes()
         plain, whole, stalls = [], [], []
         for _ in range(ROUNDS):
@@ -46,9 +46,9 @@ def main(where: str | None = None) -> None:
                 os.fsync(file.fileno())
             plain.append(time.perf_counter() - start)
             start = time.perf_counter()
-            snapshot = checkpoints.take(state, {})
+            snapshot = checkpoints.take_snapshot(state, {})
             stalls.append(time.perf_counter() - start)
-            checkpoints.write(snapshot, path)
+            checkpoints.write_snapshot(snapshot, path)
             whole.append(time.perf_counter() - start)
     bytes_s = statistics.median(plain)
     timings = [
@@ -65,7 +65,7 @@ def main(where: str | None = None) -> None:
     for timing in timings:
         print(f"{timing['what']}: {timing['median_s']:.2f} s, ratio {timing['ratio']:.2f}")
     line = {"kind": "bench", "experiment": "checkpoint_cost", "timings": timings}
-    append(line | asdict(stamp(cpu_name())), Path(__file__).parents[1] / "results" / "bench.jsonl")
+    append_record(line | asdict(stamp(cpu_name())), Path(__file__).parents[1] / "results" / "bench.jsonl")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""The accuracy of networks trained through the fast data path against the exact one: three paired seeds.
+"""The accuracy of networks trained through the fast data path, against the exact one, for three paired seeds.
 
-Five classes of a set of JPEG pictures, stored at 160 px, trained at 80 px, judged on the set's val. Cost: 6
-minutes on two CPU cores. `python benchmarks/fast_path.py DATA`, with DATA a folder of Tiny ImageNet's
-train.parquet and val.parquet.
+Five classes of JPEG images are stored at 160 px, trained at 80 px, and tested on the val of the data set.
+Cost: 6 minutes on two CPU cores. `python benchmarks/fast_path.py DATA`, with DATA a folder of Tiny
+ImageNet's train.parquet and val.parquet.
 """
 
 from __future__ import annotations
@@ -27,34 +27,34 @@ MODEL = "resnet10+transform=basic+template=32+blocks=1-1-1-1"
 
 
 def write_set(data: Path, folder: Path) -> None:
-    """The first classes of `data`: its train, and its val as test."""
+    """Write the first classes of `data`: its train, and its val as test."""
     folder.mkdir(parents=True)
     for source, target in (("train", "train"), ("val", "test")):
         table = pq.read_table(data / f"{source}.parquet")
         labels, classes = label_column(table, "label", data)
         chosen = np.flatnonzero(np.asarray(labels) < CLASSES)
         names = [classes[labels[i]] for i in chosen]
-        image = [_enlarged(value.as_py()) for value in table["image"].take(chosen)]
-        pq.write_table(pa.table({"image": image, "label": names}), folder / f"{target}.parquet")
+        images = [_enlarged(value.as_py()) for value in table["image"].take(chosen)]
+        pq.write_table(pa.table({"image": images, "label": names}), folder / f"{target}.parquet")
 
 
-def _enlarged(image: Any) -> bytes:
-    """As a JPEG file of `STORED_PX`: of smaller ones both ways make exactly the same crops."""
-    with Image.open(io.BytesIO(image["bytes"])) as picture:
+def _enlarged(value: Any) -> bytes:
+    """A JPEG file of `STORED_PX`: from smaller ones both paths make exactly the same crops."""
+    with Image.open(io.BytesIO(value["bytes"])) as image:
         file = io.BytesIO()
-        picture.convert("RGB").resize((STORED_PX, STORED_PX)).save(file, "JPEG", quality=90)
+        image.convert("RGB").resize((STORED_PX, STORED_PX)).save(file, "JPEG", quality=90)
     return file.getvalue()
 
 
 def main(data: str) -> int:
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place) / "set"
+    with tempfile.TemporaryDirectory() as root:
+        folder = Path(root) / "set"
         write_set(Path(data), folder)
 
         def run(decoder: str, seed: int) -> dict[str, Any]:
             made = resnext.train(
                 folder,
-                runs=Path(place) / "runs",
+                runs=Path(root) / "runs",
                 seed=seed,
                 model=MODEL,
                 epochs=EPOCHS,

@@ -1,7 +1,9 @@
-"""Weights from one set, fine-tuned on 100 pictures of each of two classes of another, against training from
-scratch for three times as long: higher top-1 on the classes' other pictures for three paired seeds.
+"""Fine-tuning on 100 images of each of two classes, against training from scratch for three times as long.
 
-Each seed draws its own pictures. Cost: about 10 minutes on two CPU cores for a CIFAR network.
+Promised: higher top-1 on the classes' other images for three paired seeds, with weights from another data
+set.
+
+Each seed draws its own images. Cost: about 10 minutes on two CPU cores for a CIFAR network.
 `python benchmarks/finetune.py RUN DATA CLASS CLASS`, with RUN trained on CIFAR-10 and DATA Tiny ImageNet.
 """
 
@@ -22,33 +24,33 @@ EACH, EPOCHS = 100, 40
 
 
 def write_set(data: str, classes: tuple[str, ...], seed: int, folder: Path) -> None:
-    """`EACH` pictures of each of `classes` as train, all others that `data` has of them as test."""
+    """Write `EACH` images of each of `classes` as train, and their other images as test."""
     for number, name in enumerate(classes):
         found = []
-        for _, pictures in read_splits(data).items():
-            label = pictures.classes.index(name)
-            found += [(pictures, int(i)) for i in np.flatnonzero(pictures.labels == label)]
+        for _, images in read_splits(data).items():
+            label = images.classes.index(name)
+            found += [(images, int(i)) for i in np.flatnonzero(images.labels == label)]
         order = np.random.default_rng((seed, number)).permutation(len(found))
-        for place, i in enumerate(order):
-            pictures, index = found[i]
-            target = folder / ("train" if place < EACH else "test") / name
+        for rank, i in enumerate(order):
+            images, index = found[i]
+            target = folder / ("train" if rank < EACH else "test") / name
             target.mkdir(parents=True, exist_ok=True)
-            pictures.open(index).save(target / f"{i:04d}.png")
+            images.open(index).save(target / f"{i:04d}.png")
 
 
 def main(weights: str, data: str, *classes: str) -> int:
     start = resnext.Run(Path(weights))
     size = start.contract.input.height_px
-    with tempfile.TemporaryDirectory() as place:
+    with tempfile.TemporaryDirectory() as root:
 
         def run(recipe: str, seed: int, epochs: int, **more: Any) -> dict[str, Any]:
-            folder = Path(place) / f"set-{seed}"
+            folder = Path(root) / f"set-{seed}"
             if not folder.exists():
                 write_set(data, classes, seed, folder)
             made = resnext.train(
                 folder,
                 recipe,
-                runs=Path(place) / "runs",
+                runs=Path(root) / "runs",
                 seed=seed,
                 epochs=epochs,
                 model=start.recipe.model,

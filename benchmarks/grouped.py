@@ -1,13 +1,13 @@
-"""What the library's grouped 3x3 convolutions cost over the bytes they must move, and whether packing helps.
+"""The time of grouped 3x3 convolutions over that of the bytes they must move, and whether packing helps.
 
-For each stage of ResNeXt 32x4d: forward, gradient of the input, gradient of the weights; both layouts; and
-with the weights packed into fewer, wider groups (zeros between paths), which libraries are better at. The
-floor is each input and output once, at the bandwidth measured in the same turns. On a GPU bfloat16 and
-float16, on a CPU float32.
+For each stage of ResNeXt 32x4d: forward, gradient of the input and gradient of the weights, in both layouts,
+and with the weights packed into fewer, wider groups with zeros between paths. The floor is each input and
+output moved once, at the bandwidth measured in the same turns. GPUs compute in bfloat16 and float16, CPUs in
+float32.
 
     python benchmarks/grouped.py [--batch 8] [--rounds 10] [--device cuda]
 
-A line of results goes to results/bench.jsonl. Run it with nothing else on the machine.
+Appends a record to results/bench.jsonl. Run it with nothing else on the machine.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from resnext.bench.table import Table, rows_of
-from resnext.machine import find_machine, take_machine
-from resnext.results import append
+from resnext.bench.tables import BenchTable, make_rows
+from resnext.machine import find_machine, use_machine
+from resnext.records import append_record
 from resnext.timing import interleave, limit_calls
 
 RESULTS = Path(__file__).parents[1] / "results" / "bench.jsonl"
-#: Width, width of a path and side of the map of each stage.
+#: Width, width of a path, and side of the feature map of each stage.
 STAGES = ((128, 4, 56), (256, 8, 28), (512, 16, 14), (1024, 32, 7))
 LAYOUTS = {"channels-last": torch.channels_last, "contiguous": torch.contiguous_format}
 #: Widths of the groups after packing.
@@ -34,7 +34,7 @@ PACKED = (16, 32, 64)
 
 
 def pack(weight: Tensor, times: int) -> Tensor:
-    """The weights (out, d, 3, 3) of groups as those of groups `times` as wide, zero between paths."""
+    """The weights (out, d, 3, 3) of groups as those of groups `times` as wide, with zeros between paths."""
     out, d, *kernel = weight.shape
     apart = weight.view(-1, times, d, 1, d, *kernel) * torch.eye(times, dtype=weight.dtype).to(
         weight.device
@@ -65,7 +65,7 @@ def main() -> None:
     words.add_argument("--device")
     options = words.parse_args()
     machine = find_machine(options.device)
-    take_machine(machine)
+    use_machine(machine)
     calls: dict[str, Callable[[], object]] = {}
     least: dict[str, int] = {}
     for precision in ("bfloat16", "float16") if machine.is_gpu else ("float32",):
@@ -88,10 +88,10 @@ def main() -> None:
     timings = interleave(calls | {"copy": copy}, options.rounds, finish)
     rate = moved / timings.pop("copy").median_s
     floors = {what: size / rate for what, size in least.items()}
-    rows = rows_of(timings, options.batch, floors)
+    rows = make_rows(timings, options.batch, floors)
     settings = {"batch": options.batch, "rounds": options.rounds, "threads": torch.get_num_threads()}
-    table = Table("grouped", settings, rows, {"bytes_per_s": rate}, {}, machine.name)
-    append(table.to_line(), RESULTS)
+    table = BenchTable("grouped", settings, rows, {"bytes_per_s": rate}, {}, machine.name)
+    append_record(table.to_json(), RESULTS)
     for row in rows:
         print(f"{row.what:75} {1e3 * row.median_s:8.3f} ms  {1 / (row.limit_share or 1):6.1f} x its bytes")
 

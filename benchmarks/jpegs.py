@@ -1,8 +1,8 @@
 """Makes photograph-like JPEG files to time decoders with: `python benchmarks/jpegs.py FOLDER [COUNT]`.
 
-Photographs have amplitudes that fall as 1/f and colours that hardly vary against brightness; some smooth
-shapes with hard edges lie on top. At quality 90 with halved colour, 500x375 px take 42 to 80 KB, 57 in the
-mean; scikit-learn's two photographs, cut to this size, take 39 and 63.
+Photographs have amplitudes that fall as 1/f, and colours that vary little compared with brightness; some
+smooth shapes with hard edges are drawn on top. At quality 90 with halved colour resolution, 500x375 px take
+42 to 80 KB, 57 on average; scikit-learn's two photographs, cropped to this size, take 39 and 63.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ WIDTH, HEIGHT, QUALITY, CLASSES = 500, 375, 90, 2
 SPREADS = (48, 14, 14)
 
 
-def picture(number: int) -> Image.Image:
-    """Picture `number`: the same at every call."""
+def make_image(number: int) -> Image.Image:
+    """Image `number`, the same at every call."""
     random = np.random.default_rng(number)
     rows, columns = np.fft.fftfreq(HEIGHT)[:, None], np.fft.rfftfreq(WIDTH)[None]
     amplitude = 1 / np.maximum(np.hypot(rows, columns), 1 / WIDTH) ** random.uniform(1.3, 1.6)
@@ -38,12 +38,12 @@ def picture(number: int) -> Image.Image:
 
 
 def write(folder: Path, count: int) -> None:
-    """`count` pictures as `folder`/train/CLASS/NUMBER.jpg; those that are there already stay."""
+    """Write `count` images as `folder`/train/CLASS/NUMBER.jpg; existing ones are kept."""
     for number in range(count):
         path = folder / "train" / f"class{number % CLASSES}" / f"{number:04}.jpg"
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
-            picture(number).save(path, quality=QUALITY)
+            make_image(number).save(path, quality=QUALITY)
 
 
 if __name__ == "__main__":

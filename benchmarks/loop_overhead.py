@@ -1,7 +1,7 @@
-"""What `fit` costs beyond bare forward, backward and update of the same network, in one process.
+"""The overhead of `fit` over bare forward, backward and update of the same network, in one process.
 
-Bare and full steps alternate in rounds; the figure is the median of the rounds' ratios. Run it with
-nothing else on the machine: `python benchmarks/loop_overhead.py [NAME] [SIZE_PX] [BATCH]`.
+Bare and full steps alternate in rounds; the figure is the median ratio over rounds. Run it with nothing else
+on the machine: `python benchmarks/loop_overhead.py [NAME] [SIZE_PX] [BATCH]`.
 """
 
 from __future__ import annotations
@@ -18,32 +18,32 @@ from torch import Tensor
 from resnext.arch import Architecture
 from resnext.models import create
 from resnext.recipe import small
-from resnext.training.loop import State, fit
+from resnext.training.loop import TrainState, fit
 
 ROUNDS, STEPS = 30, 4
 
 
 def main(name: str = "resnext29_8x4d+template=16", size_px: int = 32, batch: int = 32) -> None:
     settings = small().training
-    pictures = torch.randn(batch, 3, size_px, size_px).contiguous(memory_format=torch.channels_last)
+    images = torch.randn(batch, 3, size_px, size_px).contiguous(memory_format=torch.channels_last)
     labels = torch.randint(10, (batch,))
 
-    def fresh() -> State:
+    def fresh() -> TrainState:
         network = create(Architecture.from_name(name, 10))
-        return State(network.to(memory_format=torch.channels_last), settings)
+        return TrainState(network.to(memory_format=torch.channels_last), settings)
 
     bare, full = fresh(), fresh()
     bare.network.train()
 
     def bare_steps() -> None:
         for _ in range(STEPS):
-            F.cross_entropy(bare.network(pictures), labels).backward()
+            F.cross_entropy(bare.network(images), labels).backward()
             bare.optimiser.step()
             bare.optimiser.zero_grad(set_to_none=True)
 
     def forever() -> Iterator[tuple[Tensor, Tensor]]:
         while True:
-            yield pictures, labels
+            yield images, labels
 
     records = fit(full, forever(), settings, 10_000, 1_000_000)
 

@@ -1,5 +1,7 @@
-"""Makes torchvision and timm importable where they are no part of the environment: `make test` puts them into
-.oracle. Without its compiled operations torchvision needs one of its modules to be there already."""
+"""Makes torchvision and timm importable from .oracle, where `make test` puts them.
+
+Without its compiled operations torchvision needs a stand-in for one of its modules.
+"""
 
 import sys
 import types

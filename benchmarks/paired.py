@@ -1,4 +1,4 @@
-"""Arms of an experiment on paired seeds: run them all, keep their lines, tell the differences."""
+"""Runs of several arms with paired seeds: keeps their records and prints the differences."""
 
 from __future__ import annotations
 
@@ -7,26 +7,31 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from resnext.results import append
+from resnext.records import append_record
 
 RESULTS = Path(__file__).parents[1] / "results"
 SEEDS = (0, 1, 2)
 
 
 def compare(experiment: str, arms: dict[str, Callable[[int], dict[str, Any]]], of: str) -> bool:
-    """Run each arm with each seed, and append their result lines to results/{experiment}.jsonl.
+    """Run each arm with each seed, and append the records to results/{experiment}.jsonl.
 
-    `of` is the figure in a line's metrics that is compared. True where every other arm has a higher one than
-    the first with every seed.
+    Args:
+        experiment: Name of the file.
+        arms: For each arm, a function from seed to record.
+        of: The metric to compare.
+
+    Returns:
+        Whether every other arm has a higher metric than the first with every seed.
     """
-    lines: dict[str, list[dict[str, Any]]] = {arm: [] for arm in arms}
+    records: dict[str, list[dict[str, Any]]] = {arm: [] for arm in arms}
     for seed in SEEDS:
         for arm, run in arms.items():
-            line = run(seed) | {"experiment": experiment, "arm": arm}
-            lines[arm].append(line)
-            append(line, RESULTS / f"{experiment}.jsonl")
-            print(f"{experiment}, seed {seed}, {arm}: {of} {line['metrics'][of]:.2f}", flush=True)
-    figures = {arm: [line["metrics"][of] for line in made] for arm, made in lines.items()}
+            record = run(seed) | {"experiment": experiment, "arm": arm}
+            records[arm].append(record)
+            append_record(record, RESULTS / f"{experiment}.jsonl")
+            print(f"{experiment}, seed {seed}, {arm}: {of} {record['metrics'][of]:.2f}", flush=True)
+    figures = {arm: [record["metrics"][of] for record in own] for arm, own in records.items()}
     first, *others = figures
     for arm, values in figures.items():
         print(f"{arm}: {', '.join(f'{v:.2f}' for v in values)}; mean {mean(values):.2f}")

@@ -1,11 +1,11 @@
-"""Training steps and answers beside torchvision's and timm's own networks, and the data path beside theirs.
+"""Training steps, inference and the data path, beside those of torchvision and timm.
 
     python benchmarks/peers.py step  NAME... [--mode WORD...] [--batch 8] [--rounds 10]
     python benchmarks/peers.py infer NAME... [--mode WORD...] [--batch 8] [--rounds 10]
     python benchmarks/peers.py data  FOLDER [--rounds 10]
 
-`make test` puts the peers into .oracle. A line of results goes to results/bench.jsonl. Run it with nothing
-else on the machine.
+`make test` puts the peers into .oracle. Appends a record to results/bench.jsonl. Run it with nothing else on
+the machine.
 """
 
 from __future__ import annotations
@@ -20,27 +20,35 @@ import torch
 import torchvision
 from torchvision import transforms
 
-from resnext import api
-from resnext.bench import Contender, Table
-from resnext.data.pictures import Pictures
-from resnext.results import append
+from resnext.bench import (
+    BenchSettings,
+    BenchTable,
+    Candidate,
+    bench_data,
+    bench_infer,
+    bench_step,
+    candidate,
+    parse_modes,
+)
+from resnext.data.images import ImageDataset
+from resnext.records import append_record
 
 RESULTS = Path(__file__).parents[1] / "results" / "bench.jsonl"
 
 
-def contenders(name: str) -> list[Contender]:
-    """Each peer's network of this name, and ours."""
-    ours = api.contender(name)
-    found: list[Contender] = []
+def candidates(name: str) -> list[Candidate]:
+    """The peers' networks of this name, and ours."""
+    ours = candidate(name)
+    found: list[Candidate] = []
     if name in timm.list_models(name):
-        found.append(Contender(f"timm {name}", lambda: timm.create_model(name), ours.arch))
+        found.append(Candidate(f"timm {name}", lambda: timm.create_model(name), ours.arch))
     if name in torchvision.models.list_models():
-        found.append(Contender(f"torchvision {name}", torchvision.models.get_model_builder(name), ours.arch))
+        found.append(Candidate(f"torchvision {name}", torchvision.models.get_model_builder(name), ours.arch))
     return [*found, ours]
 
 
 def reference(size_px: int = 224) -> Any:
-    """torchvision's training transforms for ImageNet, on Pillow pictures (its references/classification)."""
+    """torchvision's training transforms for ImageNet (references/classification), on Pillow images."""
     steps = transforms.Compose(
         [
             transforms.RandomResizedCrop(size_px),
@@ -51,8 +59,8 @@ def reference(size_px: int = 224) -> Any:
         ]
     )
 
-    def sample(pictures: Pictures, index: int, random: object) -> Any:
-        return steps(pictures.open(index))
+    def sample(images: ImageDataset, index: int, random: object) -> Any:
+        return steps(images.open(index))
 
     return sample
 
@@ -68,21 +76,22 @@ def main() -> None:
     options = words.parse_args()
     if options.what == "data":
         peers = {"torchvision on Pillow": reference()}
-        table = api.bench_data(options.of[0], rounds=options.rounds, peers=peers)
+        table = bench_data(options.of[0], rounds=options.rounds, peers=peers)
     else:
-        run = {"step": api.bench_step, "infer": api.bench_infer}[options.what]
-        every = [one for name in options.of for one in contenders(name)]
-        every += [api.contender(name) for name in options.ours_only]
-        table = run(every, api.modes_of(options.mode), api.Turns(options.batch, rounds=options.rounds))
+        run = {"step": bench_step, "infer": bench_infer}[options.what]
+        every = [one for name in options.of for one in candidates(name)]
+        every += [candidate(name) for name in options.ours_only]
+        settings = BenchSettings(options.batch, rounds=options.rounds)
+        table = run(every, parse_modes(options.mode), settings)
     show(table)
-    append(table.to_line(), RESULTS)
+    append_record(table.to_json(), RESULTS)
 
 
-def show(table: Table) -> None:
+def show(table: BenchTable) -> None:
     for row in table.rows:
         ratio = f"{row.ratio:.3f} {row.ratio_spread}" if row.ratio else ""
         share = f"{100 * row.limit_share:.0f} %" if row.limit_share else ""
-        print(f"{row.what:60} {row.pictures_per_s:9.2f}/s {ratio} {share}")
+        print(f"{row.what:60} {row.images_per_s:9.2f}/s {ratio} {share}")
     print(table.limits, table.failed)
 
 

@@ -1,4 +1,4 @@
-"""Fixtures that several rooms' tests share: small folders of pictures that differ by colour."""
+"""Fixtures that several rooms' tests share: small folders of images that differ by colour."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MakeFolder = Callable[..., Path]
 
 @pytest.fixture(scope="session")
 def make_folder() -> MakeFolder:
-    """`make_folder(root, {"red": 5, ...})` writes noisy pictures, one colour a class."""
+    """`make_folder(root, {"red": 5, ...})` writes noisy images, one colour a class."""
 
     def make(root: Path, counts: dict[str, int], size: tuple[int, int] = (20, 16)) -> Path:
         for number, name in enumerate(sorted(counts)):

@@ -11,7 +11,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resnext.arch import KNOWN_NAMES, SHORTCUTS, STEMS, Architecture, ArchitectureError
+from resnext.arch import (
+    ATTENTIONS,
+    FORMS,
+    KNOWN_NAMES,
+    SHORTCUTS,
+    STEMS,
+    TIMM_NAMES,
+    TRANSFORMS,
+    Architecture,
+    ArchitectureError,
+    StageTemplate,
+    squeezed_channels,
+)
 
 
 @st.composite
@@ -23,8 +35,9 @@ def architectures(draw: st.DrawFn) -> Architecture:
         base_width=draw(st.integers(1, 128)),
         template_width=draw(st.sampled_from([8, 16, 32, 64, 100])),
         transform=transform,
+        attention=draw(st.sampled_from(list(ATTENTIONS))),
         shortcut=draw(st.sampled_from(SHORTCUTS)),
-        stem=draw(st.sampled_from(STEMS)),
+        stem=draw(st.sampled_from(list(STEMS))),
         in_channels=draw(st.integers(1, 4)),
         classes=draw(st.integers(1, 5000)),
     )
@@ -48,6 +61,8 @@ def test_known_names_are_printed_as_they_are_read(name: str) -> None:
         ("resnext29_1x16d+template=16", "resnet29+template=16"),
         ("resnext50_32x4d+stem=imagenet+blocks=3-4-6-3", "resnext50_32x4d"),
         ("resnext29_8x4d+stem=cifar+shortcut=none", "resnext29_8x4d+shortcut=none"),
+        ("resnet50+stem=deep+attention=se+blocks=3-4-6-3", "resnet50+blocks=3-4-6-3+attention=se+stem=deep"),
+        ("resnext50_32x4d+attention=none", "resnext50_32x4d"),
     ],
 )
 def test_every_network_has_one_name(name: str, printed: str) -> None:
@@ -71,6 +86,8 @@ def test_every_network_has_one_name(name: str, printed: str) -> None:
         ("resnet110+stem=cifar", (12, 12, 12)),
         ("resnet8+transform=basic+stem=deep", (1, 1, 1)),
         ("resnet20+transform=basic", (3, 3, 3)),
+        ("resnext50_32x4d+stem=deep_imagenet", (3, 4, 6, 3)),
+        ("resnet18+stem=deep_imagenet", (2, 2, 2, 2)),
         ("resnet29+stem=imagenet+blocks=2-2-3-2", (2, 2, 3, 2)),
     ],
 )
@@ -99,13 +116,19 @@ def test_the_template_rules() -> None:
         ("resnext50", "resnext50_"),
         ("resnet51", "resnet50"),
         ("resnext18_32x4d", "resnext26_32x4d"),
-        ("resnet29+stem=imagenet", "say them"),
+        ("resnet29+stem=imagenet", "give them"),
         ("resnet50+blocks=3-4-6-4", "make depth 53"),
         ("resnet50+block=3-4-6-3", "+blocks="),
         ("resnet50+shortcut=non", "none"),
         ("resnet50+transform=groupd", "grouped"),
         ("resnet50+blocks=3-4--3", "whole numbers"),
         ("resnet50+stem=cifar", "three equal stages"),
+        ("resnet50+stem=imagnet", "Nearest: imagenet, deep_imagenet"),
+        ("resnet50+attention=see", "Nearest: se"),
+        ("resnet50+atention=se", "+attention="),
+        ("resnet50+stem=cifar+stem=deep", "given twice"),
+        ("seresnext50_32x4d", "Nearest: resnext50_32x4d+attention=se"),
+        ("resnext50_32x4d+transform=separable", "Nearest: resnext50_1x128d+transform=separable"),
         ("resnext50_0x4d", "no network has such a name"),
         ("", "no network has such a name"),
         ("resnet5\u0660", "no network has such a name"),
@@ -124,6 +147,7 @@ def test_spelt_out_and_in_any_order_it_is_the_same_network(arch: Architecture, r
         "+blocks=" + "-".join(map(str, arch.blocks)),
         f"+template={arch.template_width}",
         f"+transform={arch.transform}",
+        f"+attention={arch.attention}",
         f"+shortcut={arch.shortcut}",
         f"+stem={arch.stem}",
     ]
@@ -213,6 +237,7 @@ def test_the_nearest_name_is_named_first(name: str, good: str) -> None:
         ({"in_channels": 0}, "in_channels"),
         ({"classes": 0}, "classes"),
         ({"stem": "cifar10"}, "cifar"),
+        ({"attention": "se_"}, "attention=se_ is not known. Nearest: se"),
         ({"transform": "basic", "cardinality": 2}, "resnext26_2x64d"),
     ],
 )
@@ -232,3 +257,85 @@ def test_blocks_may_be_a_list() -> None:
     made = Architecture(blocks=[3, 4, 6, 3])  # type: ignore[arg-type]
     assert made == Architecture.from_name("resnet50")
     assert hash(made) == hash(Architecture.from_name("resnet50"))
+
+
+#: The values of a row's name in a network with enough stages for every stem.
+def with_row(field: str, name: str) -> Architecture:
+    return Architecture((1, 2, 2, 1), base_width=8, template_width=16, **{field: name})
+
+
+ROWS = [
+    *(("transform", name) for name in TRANSFORMS),
+    *(("attention", name) for name in ATTENTIONS),
+    *(("shortcut", name) for name in SHORTCUTS),
+    *(("stem", name) for name in STEMS),
+]
+
+
+@pytest.mark.parametrize(("field", "name"), ROWS)
+def test_every_row_can_be_named(field: str, name: str) -> None:
+    arch = with_row(field, name)
+    assert Architecture.from_name(arch.name) == arch
+    table = {"transform": TRANSFORMS, "attention": ATTENTIONS, "stem": STEMS}.get(field)
+    assert table is None or table[name].name == name
+
+
+@pytest.mark.parametrize("transform", TRANSFORMS.values(), ids=lambda row: row.name)
+def test_every_transform_is_complete(transform: Any) -> None:
+    assert transform.layers >= 1
+    assert transform.expansion >= 1
+    text = transform.text(StageTemplate(1, 1, 64, 256, 1))
+    assert text
+    assert all("64" in line or "256" in line or line == "summed" for line in text)
+    assert transform.cardinality.allows(1, 256)  # one path is always possible
+
+
+@pytest.mark.parametrize("transform", TRANSFORMS.values(), ids=lambda row: row.name)
+def test_a_refused_cardinality_has_a_reason(transform: Any) -> None:
+    for cardinality in (1, 2, 3, 7):
+        values = {"blocks": (1, 1), "cardinality": cardinality, "transform": transform.name}
+        if transform.cardinality.allows(cardinality, 64 * transform.expansion):
+            assert Architecture(**values).cardinality == cardinality
+        else:
+            with pytest.raises(ArchitectureError, match=transform.name) as error:
+                Architecture(**values)
+            assert "{" not in str(error.value)
+
+
+@pytest.mark.parametrize("stem", STEMS.values(), ids=lambda row: row.name)
+def test_every_stem_is_complete(stem: Any) -> None:
+    arch = with_row("stem", stem.name)
+    assert arch.size_px == stem.size_px >= 32
+    assert stem.classes >= 2
+    assert stem.channels >= 1
+    layers = (*stem.convolutions, stem.early_pooling, stem.pooling)
+    assert len(stem.text) == sum(layer is not None for layer in layers)
+    implied = [stem.blocks(depth, TRANSFORMS["grouped"]) for depth in (38, 47)]
+    assert {len(blocks) for blocks in implied} <= {3, 4}
+
+
+def test_the_text_of_the_stems() -> None:
+    text = {
+        "imagenet": ("7x7, 64, stride 2", "3x3 max pool, stride 2"),
+        "cifar": ("3x3, 64",),
+        "deep": ("3x3, 24", "3x3, 64", "2x2 max pool, stride 2"),
+        "deep_imagenet": ("3x3, 32, stride 2", "3x3, 32", "3x3, 64", "3x3 max pool, stride 2"),
+    }
+    assert {name: STEMS[name].text for name in text} == text
+
+
+def test_the_paper_s_three_forms() -> None:
+    assert FORMS == ("grouped", "concatenated", "branches")
+    assert [TRANSFORMS[form].letter for form in FORMS] == ["(c)", "(b)", "(a)"]
+
+
+@pytest.mark.parametrize("name", TIMM_NAMES)
+def test_names_that_timm_has_others_for(name: str) -> None:
+    assert Architecture.from_name(name).name == name
+
+
+def test_the_width_between_the_layers_of_squeeze_and_excitation() -> None:
+    """timm's make_divisible(channels / 16, 8, round_limit=0)."""
+    for channels in range(1, 5000):
+        rounded = max(8, int(channels / 16 + 4) // 8 * 8)
+        assert squeezed_channels(channels) == rounded

@@ -42,7 +42,7 @@ def test_other_readers_find_what_they_need() -> None:
     [
         ("schema", 2, "schema 2 was written by resnext"),
         ("classes", [], "classes: empty"),
-        ("classes", ["a", "a"], "classes: a name stands twice"),
+        ("classes", ["a", "a"], "classes: a name appears twice"),
         ("classes", "ab", "classes: must be a list"),
         ("classes", ["a", 3], r"classes\[1\]: must be str"),
         ("input.height_px", 100, "resize.crop_px"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from resnext.arch import BOTTLENECKS, SHORTCUTS, Architecture
+from resnext.arch import ATTENTIONS, SHORTCUTS, STEMS, TRANSFORMS, Architecture
 from resnext.cost import count_cost, count_parts
 from resnext.models import Network, create
 
@@ -30,11 +31,22 @@ def test_published_counts(row: dict[str, Any]) -> None:
         assert f"{cost.macs / 1e9:.{decimals}f}" == row["gmacs"]
 
 
-@pytest.mark.parametrize("transform", BOTTLENECKS)
-def test_counts_are_those_of_a_real_pass(transform: str) -> None:
+#: One network of each row.
+SMALL = Architecture((1, 1, 1), base_width=4, template_width=16, classes=7)
+VARIANTS = [
+    *({"transform": name} for name in TRANSFORMS),
+    *({"attention": name} for name in ATTENTIONS),
+    *({"shortcut": name} for name in SHORTCUTS),
+    *({"stem": name} for name in STEMS),
+]
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: "-".join(*variant.items()))
+def test_counts_are_those_of_a_real_pass(variant: dict[str, str]) -> None:
     """Multiply-adds by torch's own counter, which sees the operations themselves."""
-    paths = "1x16d" if transform == "separable" else "4x4d"
-    arch = Architecture.from_name(f"resnext11_{paths}+template=16+transform={transform}", 7)
+    arch = replace(SMALL, **variant)
+    allows_paths = TRANSFORMS[arch.transform].cardinality.allows(4, 64)
+    arch = replace(arch, cardinality=4) if allows_paths else replace(arch, base_width=16)
     network, activations, values = create(arch).eval(), 0, 0
 
     def count(module: torch.nn.Module, inputs: Any, output: torch.Tensor) -> None:
@@ -57,7 +69,7 @@ def test_counts_are_those_of_a_real_pass(transform: str) -> None:
 
 
 @pytest.mark.parametrize("shortcut", SHORTCUTS)
-@pytest.mark.parametrize("transform", BOTTLENECKS)
+@pytest.mark.parametrize("transform", TRANSFORMS)
 def test_every_kind_of_block_and_shortcut_can_be_counted(transform: str, shortcut: str) -> None:
     arch = Architecture(
         (1, 1), cardinality=1, base_width=8, transform=transform, shortcut=shortcut, stem="cifar"
@@ -151,6 +163,7 @@ def test_convolutions_cost_four_times_at_twice_the_size(name: str) -> None:
 
 
 def test_no_size_means_the_stem_s_own() -> None:
-    for name, size_px in (("resnet18", 224), ("resnet11+template=16", 32), ("resnet11+stem=deep", 32)):
+    sizes = {"resnet18": 224, "resnet11+template=16": 32, "resnet11+stem=deep": 32}
+    for name, size_px in (sizes | {"resnet18+stem=deep_imagenet": 224}).items():
         arch = Architecture.from_name(name)
         assert count_cost(arch) == count_cost(arch, size_px)

@@ -1,4 +1,4 @@
-"""Tables in docs/ are those that the result lines give, and commands can be given as they stand.
+"""Tables in docs/ are made from the result records, and the commands that docs show can be typed.
 
 `python tests/test_docs.py` prints the tables.
 """
@@ -12,22 +12,21 @@ from typing import Any
 
 import pytest
 
-from resnext import api
 from resnext.cli import main
-from resnext.cli.verbs import parse
-from resnext.recipe import named_recipe
+from resnext.cli.parser import parse
+from resnext.experiments import write_results
+from resnext.records import read_records
 
 ROOT = Path(__file__).parents[1]
 
 
 def newest(path: str, by: str) -> dict[str, dict[str, Any]]:
-    """The last line of each kind in a file of results/."""
-    lines = [json.loads(line) for line in (ROOT / "results" / path).read_text().splitlines()]
-    return {line[by]: line for line in lines}
+    """The last record of each kind in a file of results/."""
+    return {record[by]: record for record in read_records(ROOT / "results" / path)}
 
 
 def reliability() -> str:
-    """What was broken on purpose, what came of it, and the command that does it again."""
+    """What was broken on purpose, what happened, and the command that repeats it."""
     faults = newest("faults.jsonl", "what")
     killed, saves = faults["kill -9 in training"], faults["kill -9 in a save"]
     full, cut, mutated = (
@@ -40,7 +39,7 @@ def reliability() -> str:
     command = "`RESNEXT_FAULTS=full pytest tests/faults/"
     rows = [
         (
-            f"kill -9 at {killed['kills']} random moments of one training on real pictures, and resumed",
+            f"kill -9 at {killed['kills']} random moments of one training on real images, and resumed",
             "weights, average, model and metrics bit-equal to the undisturbed run: "
             + (f"{killed['kills']} of {killed['kills']}" if killed["bit_equal"] else "NO"),
             command + "test_killed_training.py`",
@@ -80,7 +79,7 @@ def as_table(rows: list[tuple[str, str, str]]) -> str:
 
 
 def many_processes() -> str:
-    """N processes against one, and what happens when one is lost."""
+    """N processes against one, and what happens when one of them is lost."""
     faults = newest("faults.jsonl", "what")
     losses, judged, killed, cut = (
         faults[what]
@@ -103,8 +102,8 @@ def many_processes() -> str:
             command + "test_processes.py`",
         ),
         (
-            f"{judged['pictures']:,} pictures evaluated on {sizes} processes",
-            "identical probabilities, each picture once" if judged["identical"] else "NO",
+            f"{judged['pictures']:,} images evaluated on {sizes} processes",
+            "identical probabilities, each image once" if judged["identical"] else "NO",
             command + "test_processes.py`",
         ),
         (
@@ -123,11 +122,11 @@ def many_processes() -> str:
             f"index of {index['pictures']:,} made-up file names",
             f"{index['size_mb']:.0f} MB (promised: 600), opened in {index['opened_s']:.3f} s (1), each of "
             f"{len(index['workers_mb'])} workers adds {max(index['workers_mb']):.0f} MB (50)",
-            "`python benchmarks/many_pictures.py`",
+            "`python benchmarks/many_images.py`",
         ),
         (
             "2 processes of one thread against 1 of two, on two cores",
-            f"{pace['ratio']:.2f} times the pictures/s ({pace['spread'][0]:.2f} to {pace['spread'][1]:.2f} "
+            f"{pace['ratio']:.2f} times the images/s ({pace['spread'][0]:.2f} to {pace['spread'][1]:.2f} "
             f"in {pace['rounds']} rounds; promised: 0.9)",
             "`python benchmarks/two_processes.py`",
         ),
@@ -135,30 +134,31 @@ def many_processes() -> str:
     return as_table(rows)
 
 
+#: Headings of benches.
 TIMED = {
-    "step": "A training step",
-    "infer": "Answers",
-    "data": "From stored pictures to training crops, one core",
-    "plain_loop": "Training on small pictures",
+    "step": "Training steps",
+    "infer": "Inference",
+    "data": "From stored images to training crops, one core",
+    "plain_loop": "Training on small images",
 }
 
 
 def speed() -> str:
-    """Every kind of bench on every machine: the newest line of each."""
-    lines = [json.loads(line) for line in (ROOT / "results" / "bench.jsonl").read_text().splitlines()]
-    newest = {alike(line): line for line in lines if line["experiment"] in (*TIMED, "grouped")}
+    """The newest record of every bench on every machine."""
+    records = read_records(ROOT / "results" / "bench.jsonl")
+    newest = {same_bench(one): one for one in records if one["experiment"] in (*TIMED, "grouped")}
     parts = [
-        f"### {heading}\n\n" + "\n\n".join(timed(line) for line in found)
-        for experiment, heading in TIMED.items()
-        if (found := [line for line in newest.values() if line["experiment"] == experiment])
+        f"### {heading}\n\n" + "\n\n".join(map(timed, found))
+        for name, heading in TIMED.items()
+        if (found := [record for record in newest.values() if record["experiment"] == name])
     ]
-    parts += [grouped(line) for line in newest.values() if line["experiment"] == "grouped"]
+    parts += [grouped(record) for record in newest.values() if record["experiment"] == "grouped"]
     return "\n\n".join(parts)
 
 
-def grouped(line: dict[str, Any]) -> str:
-    """Each grouped convolution over the bytes that it has to move, and packed into wider groups."""
-    medians = {row["what"]: row for row in line["timings"]}
+def grouped(record: dict[str, Any]) -> str:
+    """Each grouped convolution over the bytes that it must move, and packed into wider groups."""
+    medians = {row["what"]: row for row in record["timings"]}
     rows = [("3x3 of ResNeXt 32x4d", "ms", "times its bytes", "packed to 16", "to 32", "to 64"), ("---",) * 6]
     for what, row in medians.items():
         if "packed" not in what:
@@ -166,61 +166,60 @@ def grouped(line: dict[str, Any]) -> str:
             ratios = [f"{one['median_s'] / row['median_s']:.2f}" if one else "" for one in packed]
             rows.append((what, f"{1000 * row['median_s']:.2f}", f"{1 / row['limit_share']:.1f}", *ratios))
     table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
-    about = f"batch {line['settings']['batch']}; {line['device']}, torch {line['versions']['torch']}"
+    batch, torch = record["settings"]["batch"], record["versions"]["torch"]
+    about = f"batch {batch}; {record['device']}, torch {torch}"
     return (
-        "### Grouped convolutions, and with zeros between paths packed into wider groups\n\n"
-        f"`python benchmarks/{line['command']}`: {about}. Packed: the time over that of the groups as they "
-        f"are.\n\n{table}"
+        "### Grouped convolutions, and packed into wider groups with zeros between paths\n\n"
+        f"`python benchmarks/{record['command']}`: {about}. Packed: the time over that of the unpacked "
+        f"groups.\n\n{table}"
     )
 
 
-def alike(line: dict[str, Any]) -> str:
-    """The same for benches of the same things on the same machine."""
-    settings = {name: value for name, value in line["settings"].items() if name != "rounds"}
-    return json.dumps(
-        [line["device"], line["experiment"], settings, [row["what"] for row in line["timings"]]]
-    )
+def same_bench(record: dict[str, Any]) -> str:
+    """A key that benches of the same things on the same machine share."""
+    settings = {name: value for name, value in record["settings"].items() if name != "rounds"}
+    whats = [row["what"] for row in record["timings"]]
+    return json.dumps([record["device"], record["experiment"], settings, whats])
 
 
-def timed(line: dict[str, Any]) -> str:
-    """One bench: where and how, its rows, and what the machine did at most."""
-    settings = ", ".join(f"{name} {value}" for name, value in line["settings"].items() if name != "data")
-    versions = f"torch {line['versions']['torch']}"
-    command = (
-        line["command"] if line["command"].startswith("resnext") else f"python benchmarks/{line['command']}"
-    )
-    about = f"`{command}`: {settings}; {line['device']}, {versions}"
-    limits = {name: rate / 1e9 for name, rate in line["limits"].items()}
-    if limits:
-        rates = [
-            f"{rate:,.0f} Gflop/s in {n.split('_')[0]} products" for n, rate in limits.items() if "flop" in n
-        ]
-        about += f"; at most {limits['bytes_per_s']:,.1f} GB/s and {' and '.join(rates)}"
-    rows = [("what", "pictures/s", "ms", "time / first", "of the limit", "limit / first"), ("---",) * 6]
-    first = least(line["timings"][0])
-    for row in line["timings"]:
-        low, high = (f"{1000 * s / scale(line):,.2f}" for s in row["spread_s"])
+def timed(record: dict[str, Any]) -> str:
+    """One bench: where and how, its rows, and the most that the machine did."""
+    rows = [("what", "images/s", "ms", "time / first", "of the limit", "limit / first"), ("---",) * 6]
+    first = least(record["timings"][0])
+    divisor = record["settings"]["pictures"] if record["experiment"] == "data" else 1  # for one image there
+    for row in record["timings"]:
+        low, high = (f"{1000 * s / divisor:,.2f}" for s in row["spread_s"])
         ratio = "1"
         if row["ratio"] is not None:
             ratio = f"{row['ratio']:.3f} ({row['ratio_spread'][0]:.3f} to {row['ratio_spread'][1]:.3f})"
         share = f"{100 * row['limit_share']:.0f} %" if least(row) else ""
-        median = f"{1000 * row['median_s'] / scale(line):,.2f} ({low} to {high})"
+        median = f"{1000 * row['median_s'] / divisor:,.2f} ({low} to {high})"
         floor = f"{least(row) / first:.2f}" if first and least(row) else ""
         rows.append((row["what"], f"{row['pictures_per_s']:,.2f}", median, ratio, share, floor))
     table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
-    failed = "".join(f"\n\nNot timed: {what} ({why})." for what, why in line["failed"].items())
-    return f"{about}.\n\n{table}{failed}"
+    failed = "".join(f"\n\nNot timed: {what} ({why})." for what, why in record["failed"].items())
+    return f"{conditions(record)}.\n\n{table}{failed}"
+
+
+def conditions(record: dict[str, Any]) -> str:
+    """Command, settings, machine and limits of a bench."""
+    words = {"pictures": "images"}  # older names in records
+    settings = ", ".join(f"{words.get(n, n)} {v}" for n, v in record["settings"].items() if n != "data")
+    command = record["command"]
+    command = command if command.startswith("resnext") else f"python benchmarks/{command}"
+    text = f"`{command}`: {settings}; {record['device']}, torch {record['versions']['torch']}"
+    limits = {name: rate / 1e9 for name, rate in record["limits"].items()}
+    if not limits:
+        return text
+    flops = {name.split("_")[0]: rate for name, rate in limits.items() if "flop" in name}
+    rates = [f"{rate:,.0f} Gflop/s in {precision} products" for precision, rate in flops.items()]
+    return f"{text}; at most {limits['bytes_per_s']:,.1f} GB/s and {' and '.join(rates)}"
 
 
 def least(row: dict[str, Any]) -> float:
-    """The least seconds that the machine could take; 0 where nothing is known, or the limit was none."""
+    """The least seconds that the machine could take; 0 where they are unknown, or the limit was exceeded."""
     share = row["limit_share"] or 0.0
     return float(share * row["median_s"]) if share < 1.1 else 0.0
-
-
-def scale(line: dict[str, Any]) -> int:
-    """What the times are divided by: those of the data path are told for one picture."""
-    return line["settings"]["pictures"] if line["experiment"] == "data" else 1
 
 
 def test_speed() -> None:
@@ -228,8 +227,8 @@ def test_speed() -> None:
 
 
 def test_results(tmp_path: Path) -> None:
-    """The page and its plots, byte for byte."""
-    page = api.write_results(ROOT / "results" / "experiments", tmp_path / "results.md")
+    """The page and its plots, byte by byte."""
+    page = write_results(ROOT / "results" / "experiments", tmp_path / "results.md")
     assert page.read_text() == (ROOT / "docs" / "results.md").read_text()
     made, kept = (
         {path.name: path.read_text() for path in folder.glob("*.svg")}
@@ -245,7 +244,7 @@ def test_reliability() -> None:
 
 
 def commands() -> list[str]:
-    """Every whole command of ours in the blocks of README.md and of docs/."""
+    """Every complete command of ours in the code blocks of README.md and docs/."""
     found = []
     for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
         for block in page.read_text().split("```")[1::2]:
@@ -260,16 +259,16 @@ def test_the_commands_that_are_shown_can_be_given() -> None:
     assert len(commands()) > 25
     for command in commands():
         words = shlex.split(command)[1:]
-        assert parse(words, named_recipe("small")) is not None, command
+        assert parse(words) is not None, command
 
 
 def test_the_table_of_the_design_rule(capsys: pytest.CaptureFixture[str]) -> None:
-    readme = (ROOT / "README.md").read_text()
+    text = (ROOT / "docs" / "networks.md").read_text()
     command = "design --like resnet50 --cardinality 1 2 4 8 32"
     assert main(command.split()) == 0
-    told = [line.split() for line in capsys.readouterr().out.splitlines()]
-    shown = readme.split(f"$ resnext {command}\n")[1].split("```")[0].splitlines()
-    assert [line.split() for line in shown] == told
+    printed = [line.split() for line in capsys.readouterr().out.splitlines()]
+    shown = text.split(f"$ resnext {command}\n")[1].split("```")[0].splitlines()
+    assert [line.split() for line in shown] == printed
 
 
 if __name__ == "__main__":

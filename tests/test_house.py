@@ -3,34 +3,43 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import itertools
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+import resnext
+from resnext.errors import EXIT_CODES
+
 SOURCE = Path(__file__).parents[1] / "src" / "resnext"
 BY_FLOOR = {
-    7: "cli",
-    6: "api serve",
-    5: "reporting export design experiments",
-    4: "run bench",
-    3: "recipe results engine",
-    2: "cost roofline weights accelerate",
-    1: "models kernels data training timing metrics machine",
-    0: "arch contract",
+    8: "cli",
+    7: "api serve experiments",
+    6: "reporting export design",
+    5: "run bench",
+    4: "engine",
+    3: "recipe cost roofline weights accelerate",
+    2: "models kernels data training timing metrics machine statistics",
+    1: "arch contract records",
+    0: "errors version progress",
 }
 FLOORS = {room: floor for floor, rooms in BY_FLOOR.items() for room in rooms.split()}
-#: The package's own doors: they open these rooms alone, and the version may be read from every floor.
-DOORS = ("__init__", "__main__")
-BEHIND_THE_DOORS = ("api", "cli")
+#: The package's own doors, and the rooms that each imports at once.
+DOORS = {"__init__": ("version",), "__main__": ("cli",)}
 #: Modules that help and settings need at once: the standard library and each other, nothing more.
 #: `recipe` holds the settings of two lower rooms, whose own `__init__` therefore imports nothing.
 LIGHT = (
-    *("arch.py", "contract.py", "recipe/__init__.py", "recipe/fields.py", "recipe/presets.py"),
-    *("data/settings.py", "training/settings.py"),
+    *("contract.py", "errors.py", "progress.py", "version.py", "data/settings.py", "training/settings.py"),
+    *(
+        path.relative_to(SOURCE).as_posix()
+        for room in ("arch", "recipe")
+        for path in (SOURCE / room).glob("*.py")
+    ),
 )
 #: What a light module may import besides, inside a function and so only when it is called.
 LATE = {"recipe/fields.py": {"tomli_w"}}
@@ -40,24 +49,37 @@ def room_of(module: str) -> str:
     return module.split(".")[1] if "." in module else "__init__"
 
 
-def imports(source: str) -> list[str]:
-    """Modules of this package that `source` imports, inside functions too."""
+def imports(source: str, for_types: bool = True) -> list[str]:
+    """Modules of this package that `source` imports, inside functions too; with or without those that only
+    type checkers see."""
+    tree = ast.parse(source)
+    if not for_types:
+        tree = OnlyAtRunTime().visit(tree)
     found = []
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.level:
             found.append("resnext.relative")  # not used here: it would hide the room
         elif isinstance(node, ast.ImportFrom) and node.module == "resnext":
-            found += [f"resnext.{alias.name}" for alias in node.names if alias.name != "__version__"]
+            found += [f"resnext.{alias.name}" for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
             found.append(node.module)
     return [name for name in found if name.split(".")[0] == "resnext" and "." in name]
 
 
+class OnlyAtRunTime(ast.NodeTransformer):
+    """Removes `if TYPE_CHECKING:`."""
+
+    def visit_If(self, node: ast.If) -> ast.AST | None:
+        is_for_types = isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+        return None if is_for_types else self.generic_visit(node)
+
+
 def offences(room: str, source: str) -> list[str]:
     if room in DOORS:
-        return [f"{room} imports {m}" for m in imports(source) if room_of(m) not in BEHIND_THE_DOORS]
+        opened = imports(source, for_types=False)
+        return [f"{room} imports {module}" for module in opened if room_of(module) not in DOORS[room]]
     return [
         f"{room} imports {module}"
         for module in imports(source)
@@ -65,9 +87,9 @@ def offences(room: str, source: str) -> list[str]:
     ]
 
 
-def test_the_readme_draws_the_house_that_stands() -> None:
+def test_the_docs_draw_the_house_that_stands() -> None:
     drawn = {}
-    for line in (SOURCE.parents[1] / "README.md").read_text().splitlines():
+    for line in (SOURCE.parents[1] / "docs" / "architecture.md").read_text().splitlines():
         if line.startswith("floor "):
             floor, *columns = re.split(r"  +", line)  # rooms, then what is in them
             drawn[int(floor.split()[1])] = set(itertools.takewhile(FLOORS.__contains__, columns))
@@ -87,7 +109,7 @@ def test_no_import_goes_up_or_next_door() -> None:
 @pytest.mark.parametrize(
     ("room", "source"),
     [
-        ("models", "from resnext.data.batches import Plan"),
+        ("models", "from resnext.data.loaders import Plan"),
         ("cost", "import resnext.weights"),
         ("arch", "def f():\n    from resnext import api"),
         ("run", "from resnext.cli import main"),
@@ -95,6 +117,9 @@ def test_no_import_goes_up_or_next_door() -> None:
         ("data", "from resnext.utils import anything"),
         ("recipe", "if True:\n    from resnext import results, arch"),
         ("__init__", "def f():\n    from resnext.weights import fill"),
+        ("__init__", "from resnext import api"),
+        ("__main__", "from resnext.api import train"),
+        ("contract", "def f():\n    from resnext import __version__"),
     ],
 )
 def test_the_law_can_be_broken(room: str, source: str) -> None:
@@ -104,10 +129,10 @@ def test_the_law_can_be_broken(room: str, source: str) -> None:
 @pytest.mark.parametrize(
     ("room", "source"),
     [
-        ("models", "from resnext.arch import Architecture\nfrom resnext.models.blocks import TRANSFORMS"),
+        ("models", "from resnext.arch import Architecture\nfrom resnext.models.blocks import BLOCKS"),
         ("recipe", "from resnext.data.settings import DataSettings"),
-        ("contract", "def f():\n    from resnext import __version__"),
-        ("__init__", "from resnext import api"),
+        ("contract", "from resnext.version import __version__"),
+        ("__init__", "if TYPE_CHECKING:\n    from resnext.api import train"),
         ("arch", "import numpy"),  # not the business of this law
     ],
 )
@@ -126,7 +151,8 @@ def heavy(name: str, source: str) -> list[str]:
         for module in names:
             top, path = module.split(".")[0], module.replace(".", "/").removeprefix("resnext/") + ".py"
             late = id(node) not in at_once and module in LATE.get(name, ())
-            if top not in sys.stdlib_module_names and path not in (*LIGHT, "resnext.py") and not late:
+            package = path.removesuffix(".py") + "/__init__.py"
+            if top not in sys.stdlib_module_names and not {path, package} & set(LIGHT) and not late:
                 found.append(module)
     return found
 
@@ -136,13 +162,106 @@ def test_light_modules_need_nothing_but_the_standard_library() -> None:
     for room in ("data", "training"):  # Python runs these before the settings inside
         assert imports((SOURCE / room / "__init__.py").read_text()) == []
     assert heavy("recipe/fields.py", "import tomli_w\nimport torch.nn") == ["tomli_w", "torch.nn"]
-    assert heavy("arch.py", "def f():\n    import tomli_w") == ["tomli_w"]
+    assert heavy("contract.py", "def f():\n    import tomli_w") == ["tomli_w"]
     reading = "from resnext.data.sources import read_split"
     assert heavy("recipe/fields.py", reading) == ["resnext.data.sources"]
 
 
+def modules_after(code: str) -> set[str]:
+    """The modules that a fresh interpreter has loaded after `code`, which prints nothing."""
+    code = f"import contextlib, os, sys\n{code}\nprint(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
 def test_help_does_not_load_torch() -> None:
     code = (
-        "import sys, resnext.recipe, resnext.cli.verbs; sys.exit(bool({'torch', 'numpy'} & set(sys.modules)))"
+        "from resnext.cli import main\n"
+        "with open(os.devnull, 'w') as nowhere, contextlib.redirect_stdout(nowhere):\n"
+        "    assert main(['--help']) == main(['train', '--help']) == main(['recipes', 'small']) == 0"
     )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    assert not {"torch", "numpy", "matplotlib", "pyarrow"} & modules_after(code)
+
+
+def test_the_package_imports_what_it_exports_on_first_use() -> None:
+    loaded = modules_after("import resnext")
+    assert {name for name in loaded if name.split(".")[0] == "resnext"} == {"resnext", "resnext.version"}
+    assert resnext.create("resnet11+template=8", classes=2).arch.classes == 2
+    assert resnext.design.DesignSpace is resnext.design.DesignSpace
+    for name in resnext.__all__:
+        assert getattr(resnext, name) is not None
+        assert name in dir(resnext)
+    with pytest.raises(AttributeError, match="no attribute 'creat'"):
+        resnext.creat  # noqa: B018
+
+
+def test_type_checkers_see_the_names_that_are_exported() -> None:
+    checked = ast.parse((SOURCE / "__init__.py").read_text())
+    seen = {
+        alias.asname or alias.name: node.module
+        for block in checked.body
+        if isinstance(block, ast.If)
+        for node in block.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert set(seen) == set(resnext.__all__) - {"__version__"}
+    for name, module in seen.items():
+        if module != "resnext":
+            assert getattr(resnext, name) is getattr(importlib.import_module(str(module)), name)
+
+
+def classes() -> Iterator[tuple[str, str]]:
+    """The module-level classes of the package: name and module."""
+    for path in sorted(SOURCE.rglob("*.py")):
+        module = ".".join(("resnext", *path.relative_to(SOURCE).with_suffix("").parts))
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ClassDef):
+                yield node.name, module.removesuffix(".__init__")
+
+
+def test_no_class_name_stands_twice() -> None:
+    where: dict[str, list[str]] = {}
+    for name, module in classes():
+        where.setdefault(name, []).append(module)
+    assert {name: modules for name, modules in where.items() if len(modules) > 1} == {}
+
+
+def test_every_error_is_a_resnext_error_with_a_documented_exit_code() -> None:
+    errors = {
+        name: kind
+        for name, module in classes()
+        if issubclass(kind := getattr(importlib.import_module(module), name), BaseException)
+    }
+    assert len(errors) > 25
+    for name, kind in errors.items():
+        assert issubclass(kind, resnext.ResnextError), name
+        assert kind.exit_code in EXIT_CODES, name
+        is_base = bool(kind.__subclasses__()) and kind.exit_code == 1
+        assert is_base or kind.exit_code not in (0, 1), name
+        assert is_base or getattr(resnext, name) is kind, f"resnext.{name} is missing"
+    readme = (SOURCE.parents[1] / "README.md").read_text()
+    rows = re.findall(r"^\| (\d+) \| ", readme.partition("## Exit codes")[2].partition("## ")[0], re.M)
+    assert [*map(int, rows)] == [*EXIT_CODES]
+
+
+#: Tests of no single module: of the law, the docs and their examples.
+ABOUT_ALL = {"test_house.py", "test_docs.py", "test_examples.py", "models/test_extending.py"}
+
+
+def test_tests_mirror_the_package_by_name() -> None:
+    """`tests/run/test_setup.py` tests `run/setup.py`. Faults and oracles have folders of their own."""
+    tests = Path(__file__).parent
+    names = {
+        path.relative_to(tests).as_posix(): path.stem.removeprefix("test_")
+        for path in tests.rglob("test_*.py")
+    }
+    strangers = [
+        name
+        for name, module in names.items()
+        if not name.startswith(("faults/", "oracles/"))
+        and name not in ABOUT_ALL
+        and not (SOURCE / name).with_name(f"{module}.py").exists()
+        and not (SOURCE / name).with_name(module).is_dir()
+    ]
+    assert strangers == []

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from resnext.metrics import score
+from resnext.metrics import reliability, score
 
 RNG = np.random.default_rng(0)
 
@@ -19,17 +19,17 @@ RNG = np.random.default_rng(0)
 def test_scores_are_their_definitions() -> None:
     classes = tuple("abcdefgh")
     probabilities = RNG.dirichlet(np.ones(8), 300).astype(np.float32)
-    labels = RNG.integers(0, 7, 300)  # nothing is an h
+    labels = RNG.integers(0, 7, 300)  # no image is an h
     scores = score(probabilities, labels, classes)
-    answers = probabilities.argmax(1)
+    predicted = probabilities.argmax(1)
     rank = (probabilities > probabilities[np.arange(300), labels][:, None]).sum(1)
     assert scores.count == 300
     assert scores.top1_error == pytest.approx(100 * np.mean(rank >= 1))
     assert scores.top5_error == pytest.approx(100 * np.mean(rank >= 5))
     assert scores.loss == pytest.approx(-np.log(probabilities[np.arange(300), labels]).mean(), rel=1e-5)
     for i, row in enumerate(scores.classes):
-        right = np.sum((answers == i) & (labels == i))
-        precision, count = right / max(1, np.sum(answers == i)), np.sum(labels == i)
+        right = np.sum((predicted == i) & (labels == i))
+        precision, count = right / max(1, np.sum(predicted == i)), np.sum(labels == i)
         recall = right / max(1, count)
         assert (row.name, row.count) == (classes[i], count)
         assert (row.precision, row.recall) == (pytest.approx(precision), pytest.approx(recall))
@@ -44,24 +44,24 @@ def test_five_classes_or_fewer_have_no_top_5() -> None:
 
 
 @given(st.integers(0, 999), st.integers(2, 9), st.integers(1, 40))
-def test_scores_are_those_of_scikit_learn(seed: int, count: int, pictures: int) -> None:
-    """Few pictures, so that most draws leave classes that nothing shows or that nobody answers."""
+def test_scores_are_those_of_scikit_learn(seed: int, count: int, images: int) -> None:
+    """Few images, so that most draws leave classes without images or without predictions."""
     random = np.random.default_rng(seed)
-    rows = random.dirichlet(np.ones(count), pictures).astype(np.float32)
-    labels, every = random.integers(0, count, pictures), np.arange(count)
-    answers = rows.argmax(1)
+    rows = random.dirichlet(np.ones(count), images).astype(np.float32)
+    labels, every = random.integers(0, count, images), np.arange(count)
+    predicted = rows.argmax(1)
     scores = score(rows, labels, tuple(map(str, every)))
-    assert scores.top1_error == pytest.approx(100 * (1 - metrics.accuracy_score(labels, answers)))
+    assert scores.top1_error == pytest.approx(100 * (1 - metrics.accuracy_score(labels, predicted)))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of answers that nothing shows
-        balanced = metrics.balanced_accuracy_score(labels, answers)
+        warnings.simplefilter("ignore")  # about predicted classes without images
+        balanced = metrics.balanced_accuracy_score(labels, predicted)
     assert scores.balanced_error == pytest.approx(100 * (1 - balanced), abs=1e-9)
     assert (scores.top5_error is None) == (count <= 5)
     if scores.top5_error is not None:
         order = np.argsort(-rows, axis=1)[:, :5]
         assert scores.top5_error == pytest.approx(100 * np.mean((order != labels[:, None]).all(1)))
     report = metrics.classification_report(
-        labels, answers, labels=every, target_names=list(map(str, every)), output_dict=True, zero_division=0
+        labels, predicted, labels=every, target_names=list(map(str, every)), output_dict=True, zero_division=0
     )
     for row in scores.classes:
         theirs = report[row.name]
@@ -69,9 +69,27 @@ def test_scores_are_those_of_scikit_learn(seed: int, count: int, pictures: int) 
             (theirs["precision"], theirs["recall"], theirs["f1-score"])
         )
         assert row.count == np.sum(labels == int(row.name))
-    assert json.loads(json.dumps(scores.to_json()))["count"] == pictures
+    assert json.loads(json.dumps(scores.to_json()))["count"] == images
 
 
-def test_a_certain_wrong_answer_costs_much_but_not_everything() -> None:
+def test_a_certain_wrong_prediction_has_a_large_finite_loss() -> None:
     loss = score(np.eye(3, dtype=np.float32), np.array([1, 2, 0]), tuple("abc")).loss
     assert 30 < loss < 40  # -log of float64's precision: still a number, so means stay meaningful
+
+
+def test_the_calibration_error_is_scikit_learn_s() -> None:
+    from sklearn.calibration import calibration_curve
+
+    rng = np.random.default_rng(0)
+    probabilities = rng.dirichlet([0.5] * 4, 3000).astype(np.float32)
+    labels = np.array([rng.choice(4, p=row / row.sum()) for row in probabilities.astype(np.float64)])
+    ours = reliability(probabilities, labels, bins=10)
+    right, confidence = probabilities.argmax(1) == labels, probabilities.max(1)
+    accuracy, mean = calibration_curve(right, confidence, n_bins=10)
+    assert np.allclose([one.accuracy for one in ours.bins], accuracy)
+    assert np.allclose([one.confidence for one in ours.bins], mean)
+    assert sum(one.count for one in ours.bins) == 3000
+    assert ours.ece < 0.03  # the labels were drawn as the probabilities say
+    assert reliability(probabilities, (probabilities.argmax(1) + 1) % 4).ece == pytest.approx(
+        confidence.mean(), abs=1e-6
+    )

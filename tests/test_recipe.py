@@ -1,4 +1,4 @@
-"""Recipes: one value, changed by dotted names, kept as TOML."""
+"""Recipes: one value, changed by dotted names, kept as TOML; and the other options of a run."""
 
 from __future__ import annotations
 
@@ -12,16 +12,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from resnext.data.settings import DataSettings
+from resnext.errors import UsageError
 from resnext.recipe import (
     RECIPES,
     Recipe,
     RecipeError,
+    TrainOptions,
     dotted_names,
     get_field,
     named_recipe,
     override,
     set_field,
 )
+from resnext.recipe.options import CheckpointInterval
 from resnext.training.settings import TrainingSettings
 
 shares = st.floats(0, 1, exclude_max=True)
@@ -188,9 +191,9 @@ def test_torchvision_s_newest_recipe() -> None:
 def test_the_small_cifar_recipe_is_the_one_whose_result_is_kept() -> None:
     lines = (Path(__file__).parents[1] / "results" / "cifar10.jsonl").read_text().splitlines()
     best = min(map(json.loads, lines), key=lambda line: line["metrics"]["test"]["top1_error"])
-    recipe, told = named_recipe("cifar-small"), best["recipe"]
+    recipe, kept = named_recipe("cifar-small"), best["recipe"]
     for name in dotted_names():
-        value = told
+        value = kept
         for part in name.split("."):
             value = value.get(part, get_field(recipe, name)) if isinstance(value, dict) else value
         said = get_field(recipe, name)
@@ -252,8 +255,50 @@ def test_settings_that_do_not_fit_together(changes: dict[str, Any], says: str) -
         override(Recipe(), **changes)
 
 
-def test_a_training_crop_fits_into_the_picture_and_its_margin() -> None:
+def test_a_training_crop_fits_into_the_image_and_its_margin() -> None:
     fits = override(named_recipe("cifar"), data__train_px=40)
     assert fits.data.train_px == 40
     with pytest.raises(RecipeError, match=r"data.train_px: must be at most size_px \+ 2 pad_px \(40\)"):
         override(named_recipe("cifar"), data__train_px=41)
+
+
+@pytest.mark.parametrize(
+    ("text", "every"),
+    [
+        ("200", CheckpointInterval(steps=200)),
+        ("90s", CheckpointInterval(seconds=90)),
+        ("10min", CheckpointInterval(seconds=600)),
+    ],
+)
+def test_how_often_to_save(text: str, every: CheckpointInterval) -> None:
+    assert CheckpointInterval.parse(text) == every
+    assert TrainOptions(checkpoint_every=text).checkpoint_interval == every
+
+
+@pytest.mark.parametrize("text", ["0", "", "10m", "ten", "-5", "1.5min"])
+def test_how_often_not_to_save(text: str) -> None:
+    with pytest.raises(UsageError, match="--checkpoint-every"):
+        TrainOptions(checkpoint_every=text)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"name": "a/b"}, "--name a/b: must be the short name of one folder; --runs says where it lies"),
+        ({"name": "x" * 201}, "must be the short name"),
+        ({"resume": "x"}, "--resume x: must be never, auto or must"),
+        ({"on_bad": "raise"}, "--on-bad raise: must be fail or skip"),
+        ({"log": ("wandb", "paper")}, "--log paper: must be tensorboard, mlflow or wandb"),
+        ({"resume": "must"}, "--resume needs the --name of the run"),
+        ({"new_head": True}, "--new-head needs --weights"),
+        ({"workers": -1}, "--workers -1: must be at least 0"),
+    ],
+)
+def test_options_are_checked_by_the_names_that_are_typed(options: dict[str, Any], says: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(says)):
+        TrainOptions(**options)
+
+
+def test_paths_may_be_texts() -> None:
+    options = TrainOptions(runs="here", weights="there")  # type: ignore[arg-type]
+    assert (options.runs, options.weights) == (Path("here"), Path("there"))

@@ -11,23 +11,28 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from resnext.arch import Architecture
 from resnext.models import create
-from resnext.models.blocks import Block
+from resnext.models.block import Block
 from resnext.roofline import Kernel, Limits, answer, by_kind, training_step
 
 NAMES = ["resnet20+transform=basic+template=16", "resnext11_4x4d+template=16", "resnext26_2x8d+template=32"]
+VARIANTS = [
+    "resnext11_4x4d+template=16+attention=se",
+    "resnext26_2x8d+template=32+shortcut=average_projection+stem=deep_imagenet",
+]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", NAMES + VARIANTS)
 def test_operations_are_those_that_torch_counts(name: str) -> None:
     arch = Architecture.from_name(name, 10)
     network = create(arch)
     with FlopCounterMode(display=False) as counter:
         network(torch.zeros(2, 3, 32, 32))
-    stem = sum(counter.get_flop_counts()["Network.conv1"].values())
+    first = "Network.conv1" + ".0" * (arch.stem == "deep_imagenet")
+    stem = sum(counter.get_flop_counts()[first].values())
     for passes in ("eager", "fused"):
         kernels = training_step(arch, 2, 32, passes)
         assert sum(k.flops for k in kernels if k.phase == "forward") == counter.get_total_flops()
-        # Gradients of weights and of inputs cost as much each; nobody wants those of the pictures.
+        # Gradients of weights and of inputs cost as much each; nobody wants those of the images.
         assert sum(k.flops for k in kernels) == 3 * counter.get_total_flops() - stem
 
 
@@ -120,3 +125,18 @@ def test_an_answer_is_the_forward_half_without_statistics() -> None:
     forward = [k for k in training_step(arch, 2, 32) if k.phase == "forward"]
     assert sum(k.flops for k in answer(arch, 2, 32)) == sum(k.flops for k in forward)
     assert answer(Architecture.from_name("resnet20+template=16", 10), 1, 32)  # a last map of one value
+
+
+def test_squeeze_and_excitation_adds_a_mean_and_a_product_to_each_block() -> None:
+    """Forward and eager: the means read a block's output, scaling reads and writes it; the rest is small."""
+    plain, with_se = (
+        by_kind(training_step(Architecture.from_name(f"resnext11_4x4d+template=16{more}", 10), 4, 64))
+        for more in ("", "+attention=se")
+    )
+    moved, before = (
+        sum(k.bytes for k in kinds["pointwise"] if k.phase == "forward") for kinds in (with_se, plain)
+    )
+    outputs = sum(4 * 64 * 2**s * (64 // 2**s) ** 2 for s in range(3))
+    assert moved - before == pytest.approx(4 * 3 * outputs, rel=0.005)
+    biases = [k for k in with_se["1x1 convolution"] if k.phase == "backward" and k.flops == 0]
+    assert len(biases) == 2 * 3

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,12 +13,11 @@ from resnext.arch import Architecture
 from resnext.contract import Contract, Input, Provenance, Resize
 from resnext.models import create
 from resnext.weights import (
+    PretrainedWeights,
     WeightsError,
-    fill,
+    load_network,
+    load_tensors,
     read_tensors,
-    read_weights,
-    start_from,
-    weights_contract,
     write_hub_folder,
 )
 
@@ -36,18 +34,18 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_a_hub_folder_and_its_file_alone_give_the_network_back(folder: Path) -> None:
-    pictures = torch.randn(2, 3, 16, 16)
-    expected = create(ARCH, 4).eval()(pictures)
+    images = torch.randn(2, 3, 16, 16)
+    expected = create(ARCH, 4).eval()(images)
     for path in (folder, folder / "model.safetensors"):
-        network, contract = read_weights(path)
+        network, contract = load_network(path)
         assert contract == CONTRACT
-        assert torch.equal(network(pictures), expected)
+        assert torch.equal(network(images), expected)
 
 
 def test_a_run_that_has_not_finished_is_named_as_such(tmp_path: Path) -> None:
     (tmp_path / "metrics.jsonl").touch()
     with pytest.raises(WeightsError, match="this run has not finished; `resnext train DATA"):
-        start_from(ARCH, ("a", "b", "c"), tmp_path, 0, new_head=True)
+        PretrainedWeights.read(tmp_path).build_network(ARCH, ("a", "b", "c"), 0, new_head=True)
 
 
 def test_what_timm_reads_is_there(folder: Path) -> None:
@@ -62,9 +60,9 @@ def test_what_timm_reads_is_there(folder: Path) -> None:
 def test_a_new_head_replaces_the_head_only(folder: Path) -> None:
     other = Architecture.from_name(ARCH.name, 5)
     with pytest.raises(WeightsError, match="--new-head") as error:
-        start_from(other, tuple("abcde"), folder, 0, new_head=False)
+        PretrainedWeights.read(folder).build_network(other, tuple("abcde"), 0, new_head=False)
     assert "fc.weight 3x128, here 5x128" in str(error.value)
-    network = start_from(other, tuple("abcde"), folder, 0, new_head=True)
+    network = PretrainedWeights.read(folder).build_network(other, tuple("abcde"), 0, new_head=True)
     old, new, fresh = (m.state_dict() for m in (create(ARCH, 4), network, create(other, 0)))
     assert all(torch.equal(new[name], (fresh if name.startswith("fc.") else old)[name]) for name in new)
 
@@ -75,7 +73,7 @@ def test_missing_and_unexpected_tensors_are_listed_and_nothing_changes(folder: P
     network = create(ARCH, 1)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     with pytest.raises(WeightsError) as error:
-        fill(network, tensors, "file")
+        load_tensors(network, tensors, "file")
     assert "layer9.weight" in str(error.value)
     assert "layer1.0.conv1.weight" in str(error.value)
     assert "--new-head" not in str(error.value)
@@ -85,26 +83,28 @@ def test_missing_and_unexpected_tensors_are_listed_and_nothing_changes(folder: P
 def test_old_files_without_counters_are_whole(folder: Path) -> None:
     tensors = load_file(folder / "model.safetensors")
     counters = [name for name in tensors if name.endswith("num_batches_tracked")]
-    assert fill(create(ARCH), {k: v for k, v in tensors.items() if k not in counters}, "file").is_whole
+    assert load_tensors(
+        create(ARCH), {k: v for k, v in tensors.items() if k not in counters}, "file"
+    ).is_complete
 
 
 def test_files_that_cannot_be_read(folder: Path, tmp_path: Path) -> None:
     save_file({"a": torch.zeros(1)}, tmp_path / "foreign.safetensors")
     with pytest.raises(WeightsError, match="carries no contract"):
-        read_weights(tmp_path / "foreign.safetensors")
+        load_network(tmp_path / "foreign.safetensors")
     (folder / "model.safetensors").write_bytes(b"\x00" * 30)
-    with pytest.raises(WeightsError, match="not a whole safetensors file"):
-        read_weights(folder)
+    with pytest.raises(WeightsError, match="not a complete safetensors file"):
+        load_network(folder)
     (folder / "config.json").write_text("{")
     with pytest.raises(WeightsError, match=r"config\.json"):
-        read_weights(folder)
+        load_network(folder)
 
 
 def test_nothing_changes_when_a_head_does_not_fit(folder: Path) -> None:
     network = create(Architecture.from_name(ARCH.name, 5), 1)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     with pytest.raises(WeightsError, match="of another shape"):
-        fill(network, load_file(folder / "model.safetensors"), "file")
+        load_tensors(network, load_file(folder / "model.safetensors"), "file")
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
 
 
@@ -113,23 +113,23 @@ def test_a_new_head_forgives_nothing_else(folder: Path) -> None:
     del tensors["bn1.weight"], tensors["fc.bias"]
     tensors["fc.extra"] = torch.zeros(1)
     with pytest.raises(WeightsError) as error:
-        fill(create(ARCH), tensors, "file", new_head=True)
+        load_tensors(create(ARCH), tensors, "file", new_head=True)
     rows = {line.split("  ")[1]: line for line in str(error.value).splitlines()[1:]}
     assert rows["missing in the file"].endswith(" 1  bn1.weight")
     assert rows["unexpected in the file"].endswith(" 1  fc.extra")
     assert rows["replaced by a new head"].endswith(" 2  fc.weight, fc.bias")
     del tensors["fc.extra"]
     with pytest.raises(WeightsError, match=r"bn1\.weight") as error:
-        fill(create(ARCH), tensors, "file")
+        load_tensors(create(ARCH), tensors, "file")
     assert "--new-head" not in str(error.value)  # it would not help
 
 
 def test_every_tensor_of_the_file_is_counted_once(folder: Path) -> None:
     tensors = load_file(folder / "model.safetensors")
-    fit = fill(create(ARCH), tensors, "file")
+    fit = load_tensors(create(ARCH), tensors, "file")
     assert sorted(fit.loaded) == sorted(tensors)
-    assert fit.is_whole
-    fit = fill(create(ARCH), tensors, "file", new_head=True)
+    assert fit.is_complete
+    fit = load_tensors(create(ARCH), tensors, "file", new_head=True)
     assert sorted((*fit.loaded, *fit.replaced)) == sorted(tensors)
 
 
@@ -138,33 +138,30 @@ def test_a_contract_of_other_classes_is_refused(folder: Path) -> None:
     config["resnext"]["contract"]["classes"] = ["a", "b"]
     (folder / "config.json").write_text(json.dumps(config))
     with pytest.raises(WeightsError, match="names 2 classes, the network has 3"):
-        read_weights(folder)
+        load_network(folder)
     config["resnext"]["contract"] |= {"schema": 9, "written_by": "resnext 7.0"}
     (folder / "config.json").write_text(json.dumps(config))
     with pytest.raises(WeightsError, match=r"schema 9 was written by resnext 7\.0"):
-        read_weights(folder)
+        load_network(folder)
     config["resnext"]["schema"] = 2
     (folder / "config.json").write_text(json.dumps(config))
     with pytest.raises(WeightsError, match=r"schema 2 of a hub folder; this version reads schema 1"):
-        read_weights(folder)
+        load_network(folder)
 
 
-def test_weights_whose_contract_cannot_be_read_are_refused_with_a_new_head_too(
-    folder: Path, tmp_path: Path
-) -> None:
-    """It says how their pictures were prepared. Weights of others say nothing, and that is well."""
+def test_weights_whose_contract_cannot_be_read_are_refused(folder: Path, tmp_path: Path) -> None:
+    """The contract says how their images were prepared. Files that others wrote have none, and are
+    accepted."""
     tensors, about = read_tensors(folder / "model.safetensors")
     about["contract"]["schema"] = 9
     save_file(tensors, tmp_path / "newer.safetensors", {"resnext": json.dumps(about)})
-    fresh = partial(start_from, ARCH, ("a", "b", "c"), seed=0, new_head=True)
-    for ask in (weights_contract, lambda path: fresh(path=path)):
-        with pytest.raises(WeightsError, match=r"newer\.safetensors: its contract cannot be read .*schema 9"):
-            ask(tmp_path / "newer.safetensors")
+    with pytest.raises(WeightsError, match=r"newer\.safetensors: its contract cannot be read .*schema 9"):
+        PretrainedWeights.read(tmp_path / "newer.safetensors")
     save_file(tensors, tmp_path / "others.safetensors")
-    assert weights_contract(tmp_path / "others.safetensors") is None
+    assert PretrainedWeights.read(tmp_path / "others.safetensors").contract is None
     torch.save(tensors, tmp_path / "others.pth")
     with pytest.raises(WeightsError, match=r"safetensors\.torch\.save_file"):
-        weights_contract(tmp_path / "others.pth")
+        PretrainedWeights.read(tmp_path / "others.pth")
 
 
 def test_others_may_read_what_is_shipped(folder: Path) -> None:
@@ -173,9 +170,11 @@ def test_others_may_read_what_is_shipped(folder: Path) -> None:
 
 
 def test_a_head_follows_the_names_of_its_classes(folder: Path) -> None:
-    pictures = torch.randn(2, 3, 16, 16)
-    before = create(ARCH, 4).eval()(pictures)
-    moved = start_from(ARCH, ("c", "a", "b"), folder, 0, new_head=False).eval()(pictures)
+    images = torch.randn(2, 3, 16, 16)
+    before = create(ARCH, 4).eval()(images)
+    moved = (
+        PretrainedWeights.read(folder).build_network(ARCH, ("c", "a", "b"), 0, new_head=False).eval()(images)
+    )
     assert torch.equal(moved, before[:, [2, 0, 1]])
     with pytest.raises(WeightsError, match=r"'d'.*--new-head"):
-        start_from(ARCH, ("a", "b", "d"), folder, 0, new_head=False)
+        PretrainedWeights.read(folder).build_network(ARCH, ("a", "b", "d"), 0, new_head=False)

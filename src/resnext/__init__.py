@@ -1,46 +1,114 @@
-"""ResNeXt: aggregated residual networks, trained, judged and used.
+"""ResNeXt: aggregated residual networks, trained, evaluated and used.
 
-`create`, `load`, `train`, `evaluate`, `predict` and `list_models` are the public functions.
+>>> import resnext
+>>> resnext.create("resnext50_32x4d", classes=10).arch.name
+'resnext50_32x4d'
+
+Every error that the package raises on purpose is a `ResnextError`. The names below are imported on first use:
+torch takes seconds to import.
 """
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from resnext.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from resnext.api import Evaluation as Evaluation
-    from resnext.api import Prediction as Prediction
-    from resnext.api import Recipe as Recipe
-    from resnext.api import Run as Run
+    from resnext import bench as bench
+    from resnext import design as design
+    from resnext import experiments as experiments
+    from resnext.api import compare as compare
+    from resnext.api import convert as convert
     from resnext.api import create as create
     from resnext.api import evaluate as evaluate
+    from resnext.api import index_images as index_images
     from resnext.api import list_models as list_models
     from resnext.api import load as load
     from resnext.api import predict as predict
+    from resnext.api import predict_many as predict_many
+    from resnext.api import select as select
     from resnext.api import train as train
+    from resnext.api import write_report as write_report
+    from resnext.arch import Architecture as Architecture
+    from resnext.arch import ArchitectureError as ArchitectureError
+    from resnext.bench import BenchError as BenchError
+    from resnext.bench import NothingTimed as NothingTimed
+    from resnext.contract import Contract as Contract
+    from resnext.contract import ContractError as ContractError
+    from resnext.data.decode import BadImage as BadImage
+    from resnext.data.decode import DataError as DataError
+    from resnext.data.fast_jpeg import DecoderMissing as DecoderMissing
+    from resnext.data.hf_datasets import SourceMissing as SourceMissing
+    from resnext.design import DesignError as DesignError
+    from resnext.engine import Classifier as Classifier
+    from resnext.engine import ModelError as ModelError
+    from resnext.engine import Prediction as Prediction
+    from resnext.errors import ResnextError as ResnextError
+    from resnext.errors import UsageError as UsageError
+    from resnext.experiments import ExperimentError as ExperimentError
+    from resnext.experiments.tasks import CannotTime as CannotTime
+    from resnext.machine import DeviceError as DeviceError
+    from resnext.models import Network as Network
+    from resnext.recipe import Recipe as Recipe
+    from resnext.recipe import RecipeError as RecipeError
+    from resnext.recipe import TrainOptions as TrainOptions
+    from resnext.records import RecordsError as RecordsError
+    from resnext.run import Evaluation as Evaluation
+    from resnext.run import LoggerMissing as LoggerMissing
+    from resnext.run import Run as Run
+    from resnext.run import RunError as RunError
+    from resnext.run import Stopped as Stopped
+    from resnext.training.checkpoints import CheckpointError as CheckpointError
+    from resnext.training.heartbeat import PeerFailed as PeerFailed
+    from resnext.training.heartbeat import PeerLost as PeerLost
+    from resnext.training.launcher import LaunchError as LaunchError
+    from resnext.training.loop import Diverged as Diverged
+    from resnext.training.rendezvous import PeersDiffer as PeersDiffer
+    from resnext.weights import WeightsError as WeightsError
 
-__all__ = [
-    "Evaluation",
-    "Prediction",
-    "Recipe",
-    "Run",
-    "create",
-    "evaluate",
-    "list_models",
-    "load",
-    "predict",
-    "train",
-]
+#: Packages that are attributes of this one without an import of their own.
+_PACKAGES = ("bench", "design", "experiments")
+_NAMES_BY_MODULE = {
+    "resnext.api": (
+        *("compare", "convert", "create", "evaluate", "index_images", "list_models", "load", "predict"),
+        *("predict_many", "select", "train", "write_report"),
+    ),
+    "resnext.arch": ("Architecture", "ArchitectureError"),
+    "resnext.bench": ("BenchError", "NothingTimed"),
+    "resnext.contract": ("Contract", "ContractError"),
+    "resnext.data.decode": ("BadImage", "DataError"),
+    "resnext.data.fast_jpeg": ("DecoderMissing",),
+    "resnext.data.hf_datasets": ("SourceMissing",),
+    "resnext.design": ("DesignError",),
+    "resnext.engine": ("Classifier", "ModelError", "Prediction"),
+    "resnext.errors": ("ResnextError", "UsageError"),
+    "resnext.experiments": ("ExperimentError",),
+    "resnext.experiments.tasks": ("CannotTime",),
+    "resnext.machine": ("DeviceError",),
+    "resnext.models": ("Network",),
+    "resnext.recipe": ("Recipe", "RecipeError", "TrainOptions"),
+    "resnext.records": ("RecordsError",),
+    "resnext.run": ("Evaluation", "LoggerMissing", "Run", "RunError", "Stopped"),
+    "resnext.training.checkpoints": ("CheckpointError",),
+    "resnext.training.heartbeat": ("PeerFailed", "PeerLost"),
+    "resnext.training.launcher": ("LaunchError",),
+    "resnext.training.loop": ("Diverged",),
+    "resnext.training.rendezvous": ("PeersDiffer",),
+    "resnext.weights": ("WeightsError",),
+}
+_MODULE_OF = {name: module for module, names in _NAMES_BY_MODULE.items() for name in names}
+
+__all__ = ["__version__", *_PACKAGES, *_MODULE_OF]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module 'resnext' has no attribute {name!r}")
-    from resnext import api  # on first use: torch takes seconds to import
-
-    return getattr(api, name)
+    if name in _PACKAGES:
+        return importlib.import_module(f"resnext.{name}")
+    if name in _MODULE_OF:
+        return getattr(importlib.import_module(_MODULE_OF[name]), name)
+    raise AttributeError(f"module 'resnext' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

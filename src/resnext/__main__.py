@@ -1,4 +1,4 @@
-"""`python -m resnext`."""
+"""`python -m resnext`, the same as `resnext`."""
 
 from resnext.cli import main
 

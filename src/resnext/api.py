@@ -1,156 +1,86 @@
-"""The public functions."""
+"""The public functions: create, load, train, evaluate, predict, and what goes with them.
+
+Networks are designed in `resnext.design` and timed in `resnext.bench`.
+"""
 
 from __future__ import annotations
 
 import glob
 import os
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from PIL import Image
 
 from resnext import models, weights
-from resnext.arch import KNOWN_NAMES, USUAL_PX, Architecture
-from resnext.bench import (
-    Contender,
-    Mode,
-    Table,
-    Turns,
-    bench_data,
-    bench_infer,
-    bench_step,
-    contender,
-    modes_of,
-)
+from resnext.arch import KNOWN_NAMES, STEMS, Architecture
 from resnext.cost import Cost, count_cost
-from resnext.data.decode import BadPicture, DataError
-from resnext.data.folders import pictures_under
+from resnext.data.class_selection import Selection, select_classes
+from resnext.data.decode import BadImage, DataError
+from resnext.data.folders import images_under
+from resnext.data.images import UnlabelledImages
 from resnext.data.index import write_index
-from resnext.data.pictures import Loose
-from resnext.data.selection import Selection, select_classes
-from resnext.data.sources import read_parts, read_split, read_splits
-from resnext.design import (
-    Budget,
-    Clock,
-    Description,
-    Design,
-    DesignError,
-    Dimension,
-    Space,
-    design_networks,
-    draw_block,
-    sample_networks,
-    time_designs,
-)
-from resnext.design import describe as describe_architecture
+from resnext.data.sources import read_split, read_splits, read_splits_by_name
 from resnext.engine import Classifier, ModelError, Prediction, Views, open_model
-from resnext.experiments import (
-    REVIEW,
-    SCALES,
-    Begun,
-    Ended,
-    Experiment,
-    ExperimentError,
-    Job,
-    Ledger,
-    Moved,
-    Place,
-    Scale,
-    Work,
-    find_experiments,
-    judge,
-)
-from resnext.experiments import plan as plan_work
-from resnext.experiments import run as run_work
-from resnext.machine import default_workers, find_machine, take_machine
-from resnext.recipe import Recipe, named_recipe, override
-from resnext.reporting import Comparison, compare, write_design_plot, write_findings, write_report
-from resnext.results import Findings
-from resnext.run import (
-    Evaluation,
-    Event,
-    OnBad,
-    Order,
-    Run,
-    evaluate_pictures,
-    look,
-)
+from resnext.machine import default_workers, find_machine, use_machine
+from resnext.progress import EventStream, run_to_end
+from resnext.recipe import OnBad, Recipe, TrainOptions, named_recipe, override
+from resnext.reporting import Comparison, compare, write_report
+from resnext.run import Evaluation, Event, Run, evaluate_images, scan_splits
 from resnext.run import train as run_training
-from resnext.training.distribution import join
+from resnext.training.distributed import init_group
 
 __all__ = [
-    "Begun",
-    "Budget",
-    "Clock",
+    "Classifier",
     "Comparison",
-    "Contender",
-    "Description",
-    "Design",
-    "DesignError",
-    "Dimension",
-    "Ended",
     "Evaluation",
-    "Event",
-    "Experiment",
-    "ExperimentError",
-    "Findings",
-    "Job",
-    "Mode",
-    "Moved",
-    "Order",
-    "Place",
+    "ListedModel",
     "Prediction",
     "Recipe",
     "Run",
-    "Scale",
-    "Space",
-    "Table",
-    "Turns",
-    "Work",
-    "bench_data",
-    "bench_infer",
-    "bench_step",
+    "TrainOptions",
     "compare",
-    "contender",
     "convert",
     "create",
-    "describe",
-    "design_networks",
-    "draw_block",
     "evaluate",
-    "find_experiments",
-    "index_pictures",
-    "judge_experiments",
+    "find_images",
+    "index_images",
     "list_models",
     "load",
-    "modes_of",
-    "plan_experiments",
     "predict",
     "predict_many",
-    "run_experiments",
-    "sample_networks",
     "select",
-    "time_designs",
     "train",
     "train_events",
-    "write_design_plot",
     "write_report",
-    "write_results",
 ]
 
-
-#: What is wrong with a device for a classifier.
-WHERE_IT_IS = "a Classifier computes where it is: leave out device, or give it the path of the model"
-#: Fewer pictures than this are decoded sooner than processes that would help are started.
-FEW = 500
+#: Up to this many images are decoded sooner than worker processes would have started.
+FEW_IMAGES = 500
+_HAS_A_DEVICE = "a Classifier computes where it is: leave out device, or give it the path of the model"
 
 
 def create(name: str, classes: int = 1000, in_channels: int = 3, seed: int = 0) -> models.Network:
-    """A fresh network by name, e.g. `create("resnext50_32x4d")`: (B, in_channels, H, W) -> (B, classes).
+    """A network with fresh weights.
 
-    Raises `ArchitectureError` with the nearest names.
+    Args:
+        name: Name of the network; `list_models` lists some.
+        classes: Number of classes.
+        in_channels: Channels of the images.
+        seed: Decides the weights.
+
+    Returns:
+        A `torch.nn.Module` with torchvision's tensor names: (B, in_channels, H, W) -> logits (B, classes).
+
+    Raises:
+        ArchitectureError: There is no such network; the message has the nearest names.
+
+    >>> import torch, resnext
+    >>> network = resnext.create("resnext29_8x4d+template=16", classes=10)
+    >>> network(torch.zeros(2, 3, 32, 32)).shape
+    torch.Size([2, 10])
     """
     return models.create(Architecture.from_name(name, classes, in_channels), seed)
 
@@ -158,7 +88,18 @@ def create(name: str, classes: int = 1000, in_channels: int = 3, seed: int = 0) 
 def load(model: str | Path, device: str | None = None) -> Classifier:
     """The classifier in a run folder, a hub folder or a weights file with its contract.
 
-    Raises `ModelError` or `WeightsError`.
+    Args:
+        model: Path of the folder or file.
+        device: `cpu`, `cuda`, `cuda:1`, `mps`; the best there is if None.
+
+    Raises:
+        ModelError: There is no model at this path.
+        WeightsError: The weights cannot be read, or do not fit their network.
+        DeviceError: The device cannot be used.
+
+    >>> import resnext
+    >>> resnext.load("runs/pets").contract.classes  # doctest: +SKIP
+    ('cat', 'dog')
     """
     return open_model(model, find_machine(device).device)
 
@@ -166,26 +107,37 @@ def load(model: str | Path, device: str | None = None) -> Classifier:
 def train(
     data: str | Path, recipe: str | Recipe = "small", *, name: str | None = None, **changes: Any
 ) -> Run:
-    """Train on `data`, write the report, and return the finished run.
+    """Train a network, write the report, and return the finished run.
 
-    `changes` are recipe fields by dotted name with `__` for the dot (`epochs=3, training__lr=0.1`), or
-    fields of `Order` (`device="cuda"`, `on_bad="skip"`). Raises as `resnext.run.train` does.
+    Args:
+        data: A folder of images, a table, or another kind of DATA that the command line takes.
+        recipe: A recipe or the name of one.
+        name: Name of the run; chosen from data and network if None.
+        **changes: Fields of the recipe by their dotted names, with `__` for the dot (`epochs=3,
+        training__lr=0.1`), and
+            fields of `TrainOptions` (`device="cuda"`, `on_bad="skip"`).
+
+    Raises:
+        ResnextError: See `resnext.run.train`.
+
+    >>> import resnext, tempfile
+    >>> runs = tempfile.mkdtemp()
+    >>> run = resnext.train("digits", model="resnet11+template=8", epochs=1, runs=runs)
+    >>> sorted(run.result["metrics"])
+    ['best_epoch', 'test', 'val']
     """
+    names = {field.name for field in fields(TrainOptions)}
+    options = TrainOptions(name=name, **{key: changes.pop(key) for key in tuple(changes) if key in names})
     base = named_recipe(recipe) if isinstance(recipe, str) else recipe
-    ordered = {key: changes.pop(key) for key in tuple(changes) if key in Order.__dataclass_fields__}
-    events = train_events(Order(str(data), override(base, **changes), name, **ordered))
-    while True:
-        try:
-            next(events)
-        except StopIteration as end:
-            run: Run = end.value
-            return run
+    return run_to_end(train_events(data, override(base, **changes), options))
 
 
-def train_events(order: Order) -> Generator[Event, None, Run]:
-    """As `train`, told as events: train as ordered, then write report.html into the run's folder."""
-    run = yield from run_training(order)
-    if run.leads and not (run.folder / "report.html").exists():
+def train_events(
+    data: str | Path, recipe: Recipe, options: TrainOptions | None = None
+) -> Generator[Event, None, Run]:
+    """As `train`, yielding the events of the run (see `resnext.run.events`) while it trains."""
+    run = yield from run_training(str(data), recipe, options)
+    if run.is_main_process and not (run.folder / "report.html").exists():
         write_report([run.folder])
     return run
 
@@ -201,99 +153,155 @@ def evaluate(
     views: Views = "one",
     progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
-    """Scores of `model` on one split of `data`: test, else val, else everything, unless said.
+    """Scores of a model on one split of a data set. Classes are matched by name.
 
-    Of a set without splits that the model was trained on, it is the tenth that training left out.
+    Processes that `torchrun` started share the images and return the same.
 
-    Classes are matched by name; `views` "flip" and "ten" average over more views of each picture. Processes
-    that `torchrun` started share the pictures and return the same. Raises `DataError` for pictures of a class
-    that the model lacks.
+    Args:
+        model: A classifier, or the path of one.
+        data: A folder of images, a table, or another kind of DATA.
+        split: `train`, `val` or `test`; the first there is of test, val and everything if None. Of a set
+            without splits that the model was trained on, `test` is the tenth that training left out.
+        device: Where to compute; the best there is if None.
+        on_bad: What to do about images that cannot be read: `fail`, or `skip` them.
+        workers: Decoding processes; as many as suit the machine if None.
+        views: Average over more views of each image: `flip`, or `ten` crops.
+        progress: Called with the numbers of images done and in all.
+
+    Raises:
+        DataError: The data cannot be used, or have images of a class that the model lacks.
+        ModelError: There is no such model.
+
+    >>> import resnext
+    >>> resnext.evaluate("runs/pets", "PETS").scores.top1_error  # doctest: +SKIP
+    4.2
     """
-    with join() as group:
+    with init_group() as group:
         if not isinstance(model, Classifier):
             machine = find_machine(device, group.local_rank)
             if group.size > 1:
-                take_machine(machine)
+                use_machine(machine)
             model = open_model(model, machine.device)
         elif device is not None:
-            raise TypeError(WHERE_IT_IS)
+            raise TypeError(_HAS_A_DEVICE)
         contract = model.contract
-        split, pictures = read_split(str(data), contract.classes, split, contract.provenance.fingerprint)
-        group.compare({"contract": contract.dumps(), "pictures": f"{len(pictures)} of {split}"})
-        workers = _workers(workers, model, len(pictures), group.local_size)
-        return evaluate_pictures(model, pictures, split, on_bad, workers, views, progress, group)
+        split, images = read_split(str(data), contract.classes, split, contract.provenance.fingerprint)
+        group.check_equal({"contract": contract.dumps(), "images": f"{len(images)} of {split}"})
+        workers = _choose_workers(workers, model, len(images), group.local_size)
+        return evaluate_images(model, images, split, on_bad, workers, views, progress, group)
 
 
 def predict(
-    model: str | Path | Classifier, pictures: Sequence[str | Path | bytes | Image.Image]
+    model: str | Path | Classifier, images: Sequence[str | Path | bytes | Image.Image]
 ) -> list[Prediction]:
-    """One prediction a picture, in order; `predict_many` takes folders and globs. Raises `BadPicture` for one
-    that cannot be read."""
-    return (model if isinstance(model, Classifier) else load(model)).predict(pictures)
+    """One prediction for each image, in order; `predict_many` takes folders and globs.
+
+    Args:
+        model: A classifier, or the path of one.
+        images: Paths, encoded images, or Pillow images.
+
+    Raises:
+        BadImage: An image cannot be read.
+        ModelError: There is no such model.
+
+    >>> import resnext
+    >>> resnext.predict("runs/pets", ["new/1.jpg"])[0].label  # doctest: +SKIP
+    'cat'
+    """
+    return (model if isinstance(model, Classifier) else load(model)).predict(images)
 
 
 def predict_many(
     model: str | Path | Classifier,
-    where: Sequence[str],
+    sources: Sequence[str],
     device: str | None = None,
     workers: int | None = None,
     views: Views = "one",
-) -> Iterator[Prediction | BadPicture]:
-    """Predictions for any number of files, folders (searched to any depth) and globs, as they are made."""
+) -> Iterator[Prediction | BadImage]:
+    """Predictions for any number of images, as they are made; for an image that cannot be read, its error.
+
+    Args:
+        model: A classifier, or the path of one.
+        sources: Files, folders (searched to any depth) and globs.
+        device: Where to compute; the best there is if None.
+        workers: Decoding processes; as many as suit the machine if None.
+        views: Average over more views of each image: `flip`, or `ten` crops.
+
+    Raises:
+        DataError: A source names no image.
+        ModelError: There is no such model.
+
+    >>> import resnext
+    >>> for prediction in resnext.predict_many("runs/pets", ["new/"]):  # doctest: +SKIP
+    ...     print(prediction.key, prediction.label)
+    """
     if isinstance(model, Classifier) and device is not None:
-        raise TypeError(WHERE_IT_IS)
+        raise TypeError(_HAS_A_DEVICE)
     classifier = model if isinstance(model, Classifier) else load(model, device)
-    pictures = Loose(find_pictures(where))
-    workers = _workers(workers, classifier, len(pictures))
-    for answers in classifier.classify(pictures, workers=workers, views=views):
-        yield from classifier.name(pictures, answers)
-        yield from answers.bad
+    images = UnlabelledImages(find_images(sources))
+    workers = _choose_workers(workers, classifier, len(images))
+    for batch in classifier.classify(images, workers=workers, views=views):
+        yield from classifier.to_predictions(images, batch)
+        yield from batch.bad
 
 
-def _workers(asked: int | None, classifier: Classifier, pictures: int, processes: int = 1) -> int:
-    """Decoding processes, unless as many were `asked` for: none for so few pictures that starting them would
-    take longer."""
-    if asked is not None or pictures < FEW:
+def _choose_workers(asked: int | None, classifier: Classifier, images: int, processes: int = 1) -> int:
+    """Decoding processes: those `asked` for, none for few images, else what suits the machine."""
+    if asked is not None or images < FEW_IMAGES:
         return asked or 0
     return default_workers(classifier.device, classifier.contract.input.height_px, processes)
 
 
-def find_pictures(where: Sequence[str]) -> list[str]:
-    """Paths of the pictures that files, folders and globs name. Raises `DataError` if one names none."""
+def find_images(sources: Sequence[str]) -> list[str]:
+    """Paths of the images that files, folders and globs name. Raises `DataError` if one of them names
+    none."""
     found: list[str] = []
-    for word in where:
-        if os.path.isdir(word):
-            paths = [os.path.join(word, path) for path in pictures_under(Path(word))]
-        elif os.path.exists(word):
-            paths = [word]
+    for source in sources:
+        if os.path.isdir(source):
+            paths = [os.path.join(source, path) for path in images_under(Path(source))]
+        elif os.path.exists(source):
+            paths = [source]
         else:
-            paths = sorted(p for p in glob.glob(word, recursive=True) if os.path.isfile(p))
+            paths = sorted(p for p in glob.glob(source, recursive=True) if os.path.isfile(p))
         if not paths:
-            raise DataError(f"{word}: there is no picture here in a format that is read (JPEG, PNG, ...)")
+            raise DataError(f"{source}: there is no image here in a format that is read (JPEG, PNG, ...)")
         found += paths
     return found
 
 
-def index_pictures(
+def index_images(
     data: str | Path, out: str | Path, progress: Callable[[int, int], None] | None = None
 ) -> Path:
-    """List the files of `data` and look at all of them once; `out`, whose name ends in .index, can be given
-    as data from then on. What cannot be read is kept there too. Raises `DataError`."""
+    """List the image files of `data`, scan all of them once, and write an index that can be given as DATA
+    from then on.
+
+    Args:
+        data: A folder or table of image files.
+        out: The index, whose name ends in .index. Images that cannot be read are listed in it too.
+        progress: Called with the numbers of images done and in all.
+
+    Returns:
+        `out`.
+
+    Raises:
+        DataError: The data are no image files, or `out` exists.
+
+    >>> import resnext
+    >>> resnext.index_images("PETS", "pets.index")  # doctest: +SKIP
+    PosixPath('pets.index')
+    """
     splits = read_splits(str(data))
-    looking = look(splits)
-    while True:
-        try:
-            seen = next(looking)
-            if progress is not None:
-                progress(seen.done, seen.total)
-        except StopIteration as end:
-            write_index(splits, end.value, Path(out))
-            return Path(out)
+    scan = EventStream(scan_splits(splits))
+    for event in scan:
+        if progress is not None:
+            progress(event.done, event.total)
+    write_index(splits, scan.result, Path(out))
+    return Path(out)
 
 
 @dataclass(frozen=True)
 class ListedModel:
-    """A network worth knowing, its cost at its stem's own size and its number of classes."""
+    """A network by name, and its cost at the size and for the classes that its stem is made for."""
 
     name: str
     cost: Cost
@@ -302,43 +310,53 @@ class ListedModel:
 
 
 def list_models(like: str = "") -> list[ListedModel]:
-    """Networks by name with their cost (ImageNet stem: 224 px, 1000 classes; others: 32 px, 10 classes).
+    """Networks by name with their cost at the size and for the number of classes that their stem is made for.
 
-    `like` keeps names that contain it; a full name outside the list is counted too. Raises
-    `ArchitectureError` if it fits neither.
+    Args:
+        like: Only names that contain this; a full name that is not on the list is counted too.
+
+    Raises:
+        ArchitectureError: `like` is neither part of a known name nor a name.
+
+    >>> import resnext
+    >>> [(found.name, found.size_px, found.classes) for found in resnext.list_models("resnext29_8x64d")]
+    [('resnext29_8x64d', 32, 10)]
     """
     names = [name for name in KNOWN_NAMES if like.lower() in name]
-    if not names:
-        names = [Architecture.from_name(like).name]
-    listed = []
-    for name in names:
-        stem = Architecture.from_name(name).stem
-        classes, size_px = 1000 if stem == "imagenet" else 10, USUAL_PX[stem]
-        listed.append(
-            ListedModel(name, count_cost(Architecture.from_name(name, classes), size_px), size_px, classes)
-        )
-    return listed
+    return [_listed(Architecture.from_name(name)) for name in names or [like]]
 
 
-def describe(name: str, classes: int = 1000, size_px: int | None = None) -> Description:
-    """The network called `name` as the paper's table 1, with the cost of each stage.
-
-    Raises `ArchitectureError` with the nearest names.
-    """
-    return describe_architecture(Architecture.from_name(name, classes), size_px)
+def _listed(arch: Architecture) -> ListedModel:
+    stem = STEMS[arch.stem]
+    cost = count_cost(replace(arch, classes=stem.classes), stem.size_px)
+    return ListedModel(arch.name, cost, stem.size_px, stem.classes)
 
 
 def convert(model: str | Path, to: str, out: str | Path) -> Path:
-    """Write the network in `model` in the form that the name `to` says, as a hub folder at `out`.
+    """Write a trained network in another of the paper's three forms, as a hub folder. No value changes.
 
-    The paper's three forms (`transform` grouped, concatenated, branches) hold the same values, cut
-    differently. Raises `WeightsError` where the two names are not the same function.
+    Args:
+        model: Path of the model.
+        to: Name of the same network in another form (`+transform=` grouped, concatenated or branches).
+        out: The folder to write.
+
+    Returns:
+        `out`.
+
+    Raises:
+        WeightsError: The two names are not the same function.
+        ModelError: There is no such model, or `out` exists.
+
+    >>> import resnext
+    >>> name = "resnext26_8x4d+template=32+transform=branches"
+    >>> resnext.convert("runs/pets", name, "paths")  # doctest: +SKIP
+    PosixPath('paths')
     """
     out = Path(out)
     if out.exists():
         raise ModelError(f"{out}: exists already; say another --out")
     classifier = load(model, "cpu")
-    network = weights.convert(classifier.network, to)
+    network = weights.convert_network(classifier.network, to)
     provenance = replace(classifier.contract.provenance, architecture=network.arch.name)
     contract = replace(classifier.contract, provenance=provenance)
     card = f"# {network.arch.name}\n\nConverted from {classifier.network.arch.name}: the same function.\n"
@@ -353,58 +371,25 @@ def select(
     others: int = 0,
     judged: Literal["val", "test"] = "test",
 ) -> tuple[int, int]:
-    """Write to the folder `out` the set of those classes of `data` that `like` has, and of so many `others`,
-    those with most pictures; return its numbers of pictures to train on and to judge.
+    """Write a data set with some classes of a larger one, such as ImageNet-5K of ImageNet-22K.
 
-    Judged are the test or val pictures of `like`, as the split `judged`. Raises `DataError`.
+    Args:
+        data: The larger set.
+        out: The folder to write.
+        like: A set whose classes are kept; its test images, else those of val, are the ones to evaluate on.
+        others: Number of other classes, those with most images, that are kept for training.
+        judged: The split that the images to evaluate on become.
+
+    Returns:
+        The numbers of images to train on and to evaluate on.
+
+    Raises:
+        DataError: A set cannot be read or lacks a class, or `out` exists.
+
+    >>> import resnext
+    >>> resnext.select("IMAGENET22K", "imagenet5k", like="IMAGENET1K", others=4000)  # doctest: +SKIP
+    (6801840, 50000)
     """
-    kept = frozenset(name for pictures in read_parts(str(like)).values() for name in pictures.classes)
-    return select_classes(str(data), Path(out), Selection(kept, others, judged=judged), str(like))
-
-
-def plan_experiments(
-    names: Sequence[str] = (),
-    scale: Scale = "laptop",
-    seeds: int | None = None,
-    place: Place | None = None,
-) -> Work:
-    """What `run_experiments` would run of the experiments called `names`, or of all, and what it would cost.
-
-    Raises `ExperimentError` or `ResultsError`.
-    """
-    return plan_work(find_experiments(names), scale, seeds, place or Place())
-
-
-def run_experiments(
-    names: Sequence[str] = (),
-    scale: Scale = "laptop",
-    seeds: int | None = None,
-    place: Place | None = None,
-    after: str = "",
-) -> Iterator[Begun | Moved | Ended]:
-    """Run what has not been run of the experiments called `names`, or of all, told as events.
-
-    `seeds` runs of each arm instead of those that are planned, which is written down before the first;
-    `place` says where sets, runs and result lines lie; `after` is what else was looked at before, in words.
-    Raises `ExperimentError`, `ResultsError`, `DataError` and what `resnext.run.train` does.
-    """
-    return run_work(find_experiments(names), scale, seeds, place or Place(), after)
-
-
-def judge_experiments(
-    names: Sequence[str] = (), scale: Scale = "laptop", place: Place | None = None
-) -> list[Findings]:
-    """What the result lines show of the experiments called `names`, or of all."""
-    ledger = Ledger.read((place or Place()).results)
-    return [findings for one in find_experiments(names) for findings in judge(one, scale, ledger)]
-
-
-def write_results(results: Path, out: Path) -> Path:
-    """Write the page about all experiments at all scales, with its plots in a folder of the same name, and
-    return its path."""
-    ledger = Ledger.read(results)
-    found = [
-        [findings for scale in SCALES if scale in one.studies for findings in judge(one, scale, ledger)]
-        for one in find_experiments()
-    ]
-    return write_findings(found, REVIEW, out)
+    known = read_splits_by_name(str(like)).values()
+    kept = frozenset(name for images in known for name in images.classes)
+    return select_classes(str(data), Path(out), Selection(kept, others, eval_split=judged), str(like))

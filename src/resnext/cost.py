@@ -1,4 +1,4 @@
-"""What a network costs, counted from one pass of no pictures: nothing is computed."""
+"""What a network costs, counted from a pass of an empty batch: nothing is computed."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import torch
 from torch import Tensor, nn
 
-from resnext.arch import USUAL_PX, Architecture
+from resnext.arch import Architecture
 from resnext.models import Network
 
 #: Bytes of a float32 value.
@@ -22,7 +22,7 @@ LARGEST_CACHE = 1024
 
 @dataclass(frozen=True)
 class Cost:
-    """Cost of one picture through a network in evaluation.
+    """Cost of one image through a network in evaluation.
 
     `params` counts every trainable value. `macs` are multiply-adds of convolutions and the head
     (the paper's FLOPs). `activations` are output values of convolutions, the measure that follows
@@ -40,9 +40,11 @@ class Cost:
 
 
 @dataclass(frozen=True)
-class Part:
-    """One part of a network, `stem`, a block such as `layer1.0`, or `head`, with the shape (C, H, W) of
-    what it puts out."""
+class PartCost:
+    """Cost of one part of a network, with the shape (C, H, W) of its output.
+
+    `name` is `stem`, that of a block such as `layer1.0`, or `head`.
+    """
 
     name: str
     output: tuple[int, int, int]
@@ -50,51 +52,32 @@ class Part:
 
 
 def count_cost(arch: Architecture, size_px: int | None = None) -> Cost:
-    """Cost of `arch` at `size_px` x `size_px` pixels; the stem's own size (224 or 32) if None."""
+    """The cost of one image through `arch`.
+
+    Args:
+        arch: The network.
+        size_px: Side of the image; None for the side that its stem was made for.
+
+    >>> count_cost(Architecture.from_name("resnext50_32x4d")).macs
+    4230479872
+    """
     return sum_costs(part.cost for part in count_parts(arch, size_px))
 
 
 @lru_cache(LARGEST_CACHE)
-def count_parts(arch: Architecture, size_px: int | None = None) -> tuple[Part, ...]:
-    """The cost of each part of `arch`, from input to output; the sum is that of the whole."""
-    size_px = size_px or USUAL_PX[arch.stem]
+def count_parts(arch: Architecture, size_px: int | None = None) -> tuple[PartCost, ...]:
+    """The cost of each part of `arch`, from input to output; their sum is the cost of the whole.
+
+    Args:
+        arch: The network.
+        size_px: Side of the image; None for the side that its stem was made for.
+    """
+    side = size_px or arch.size_px
     network = _without_values(arch)
-    macs: dict[str, int] = defaultdict(int)
-    activations: dict[str, int] = defaultdict(int)
-    bytes_moved: dict[str, int] = defaultdict(int)
-    outputs: dict[str, tuple[int, int, int]] = {}
-
-    def watch(name: str, module: nn.Module) -> None:
-        part = _part_of(name)
-
-        def add(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-            if isinstance(module, nn.Conv2d | nn.Linear):
-                each = module.weight.numel() // len(module.weight)  # products that make one output
-                macs[part] += _count(output) * each
-                values = _count(inputs[0]) + _count(output) + sum(p.numel() for p in module.parameters())
-                bytes_moved[part] += VALUE_BYTES * values
-            if isinstance(module, nn.Conv2d):
-                activations[part] += _count(output)
-            if output.dim() > 0:  # where there is no shortcut, a bare 0 stands for it
-                channels, height, width = (*output.shape[1:], 1, 1)[:3]
-                outputs[part] = channels, height, width  # the last one is the part's own
-
-        module.register_forward_hook(add)
-
-    for name, module in network.named_modules():
-        is_stage = name.startswith("layer") and "." not in name
-        if is_stage or name in ("", "dropout"):
-            continue  # no part of its own
-        watch(name, module)
+    counts = _Counts(network)
     with torch.no_grad():
-        network(torch.empty(0, arch.in_channels, size_px, size_px))
-    params: dict[str, int] = defaultdict(int)
-    for name, parameter in network.named_parameters():
-        params[_part_of(name)] += parameter.numel()
-    return tuple(
-        Part(name, outputs[name], Cost(params[name], macs[name], activations[name], bytes_moved[name]))
-        for name in outputs
-    )
+        network(torch.empty(0, arch.in_channels, side, side))
+    return tuple(PartCost(name, shape, counts.costs[name]) for name, shape in counts.outputs.items())
 
 
 def sum_costs(costs: Iterable[Cost]) -> Cost:
@@ -102,10 +85,39 @@ def sum_costs(costs: Iterable[Cost]) -> Cost:
     return sum(costs, start=Cost(0, 0, 0, 0))
 
 
-def _without_values(arch: Architecture) -> Network:
-    """The network, whose parameters are whatever stands in memory that is never touched.
+class _Counts:
+    """Costs and output shapes of the parts of a network, added up while it runs."""
 
-    On the meta device a pass would do as well, but for the second that torch needs to import what it takes.
+    def __init__(self, network: Network) -> None:
+        self.costs: dict[str, Cost] = defaultdict(lambda: Cost(0, 0, 0, 0))
+        self.outputs: dict[str, tuple[int, int, int]] = {}
+        for name, module in network.named_modules():
+            is_stage = name.startswith("layer") and "." not in name
+            if not is_stage and name not in ("", "dropout"):  # these are no parts and not in one
+                module.register_forward_hook(partial(self._add, _part_of(name)))
+        for name, parameter in network.named_parameters():
+            self.costs[_part_of(name)] += Cost(parameter.numel(), 0, 0, 0)
+
+    def _add(self, part: str, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            self.costs[part] += _cost_of_layer(module, inputs[0], output)
+        if output.dim() > 0:  # where there is no shortcut, a bare 0 takes its place
+            channels, height, width = (*output.shape[1:], 1, 1)[:3]
+            self.outputs[part] = channels, height, width  # the last one is the part's own
+
+
+def _cost_of_layer(module: nn.Conv2d | nn.Linear, x: Tensor, output: Tensor) -> Cost:
+    """Without parameters, which are counted by name."""
+    products = module.weight.numel() // len(module.weight)  # that make one output
+    values = _count(x) + _count(output) + sum(p.numel() for p in module.parameters())
+    activations = _count(output) if isinstance(module, nn.Conv2d) else 0
+    return Cost(0, products * _count(output), activations, VALUE_BYTES * values)
+
+
+def _without_values(arch: Architecture) -> Network:
+    """The network with parameters in memory that is never touched.
+
+    A pass on the meta device would do as well, but torch needs a second to import what that takes.
     """
     with torch.device("meta"):
         network = Network(arch).eval()
@@ -118,7 +130,7 @@ def _without_values(arch: Architecture) -> Network:
 
 
 def _count(values: Tensor) -> int:
-    """Values of each picture of a batch, be it empty."""
+    """Values for each image of a batch, which may be empty."""
     return math.prod(values.shape[1:])
 
 

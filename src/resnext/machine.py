@@ -1,4 +1,4 @@
-"""What there is to compute on."""
+"""The device and processor that a network computes on, and how much memory and how many cores there are."""
 
 from __future__ import annotations
 
@@ -11,23 +11,36 @@ from pathlib import Path
 
 import torch
 
-#: Where Linux says how many bytes of memory a container may use (control groups of versions 2 and 1).
-CONTAINER_LIMITS = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes")
+from resnext.errors import ResnextError
 
-#: And, in one file or in two, how many microseconds of a core it may use in how many.
-CONTAINER_SHARES = (
+#: Files in which Linux gives the memory limit of a container in bytes (control groups version 2, version 1).
+CONTAINER_MEMORY_LIMITS = (
+    Path("/sys/fs/cgroup/memory.max"),
+    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+)
+#: Files in which Linux gives the processor time of a container: the quota and its period, both in
+#: microseconds. Version 2 of control groups has both in one file, version 1 has two files.
+CONTAINER_CPU_QUOTAS = (
     (Path("/sys/fs/cgroup/cpu.max"),),
     (Path("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"), Path("/sys/fs/cgroup/cpu/cpu.cfs_period_us")),
 )
 
 
-class DeviceError(Exception):
-    """The device asked for is not there."""
+class DeviceError(ResnextError):
+    """The device asked for cannot be used."""
+
+    exit_code = 5
 
 
 @dataclass(frozen=True)
 class Machine:
-    """`device` as torch names it, `name` for people, and whether it computes in bfloat16 natively."""
+    """A device to compute on.
+
+    Attributes:
+        device: The device, as torch names it.
+        name: Its name for people.
+        bfloat16: Whether it computes in bfloat16 natively.
+    """
 
     device: torch.device
     name: str
@@ -35,20 +48,31 @@ class Machine:
 
     @property
     def is_gpu(self) -> bool:
+        """Whether the device is not the CPU."""
         return self.device.type != "cpu"
 
 
-def find_machine(device: str | None = None, number: int = 0) -> Machine:
-    """The machine behind `device` (`cpu`, `cuda`, `cuda:1`, `mps`); the best there is if None, and its GPU of
-    this `number` unless said. Raises `DeviceError`.
+def find_machine(device: str | None = None, gpu_index: int = 0) -> Machine:
+    """The machine behind a device's name.
+
+    Args:
+        device: `cpu`, `cuda`, `cuda:1` or `mps`; None takes the best device there is.
+        gpu_index: Index of the GPU where `device` gives none: the local rank of this process. It is ignored
+            if the process has a private GPU.
+
+    Raises:
+        DeviceError: If the device does not exist or cannot be used.
+
+    >>> find_machine("cpu").device
+    device(type='cpu')
     """
     if device is None:
         best = torch.accelerator.current_accelerator(check_available=True)
         device = "cpu" if best is None else best.type
-    if sees_its_own_gpu():
-        number = 0
+    if has_private_gpu():
+        gpu_index = 0
     try:
-        chosen = torch.device(f"cuda:{number}" if device == "cuda" else device)
+        chosen = torch.device(f"cuda:{gpu_index}" if device == "cuda" else device)
         if chosen.type == "meta":
             raise RuntimeError("it holds no values")
         torch.empty(1, device=chosen)
@@ -59,32 +83,38 @@ def find_machine(device: str | None = None, number: int = 0) -> Machine:
         bfloat16 = torch.cuda.get_device_capability(chosen) >= (8, 0)
         return Machine(chosen, torch.cuda.get_device_name(chosen), bfloat16)
     if chosen.type == "cpu":
-        can = torch.cpu.get_capabilities()
-        # `bf16` is the ARM name; kernels that only emulate it are slower than float32.
-        bfloat16 = any(can.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+        capabilities = torch.cpu.get_capabilities()
+        # `bf16` is the ARM name; CPUs that only emulate it are slower than in float32.
+        bfloat16 = any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
         return Machine(chosen, cpu_name(), bfloat16)
     return Machine(chosen, chosen.type, False)
 
 
-def take_machine(machine: Machine) -> None:
-    """Make this process the machine's own: memory is pinned for its GPU, and other processes are talked to
-    through it."""
+def use_machine(machine: Machine) -> None:
+    """Make the GPU of `machine` the current one of this process.
+
+    Memory is then pinned for this GPU, and communication with other processes goes through it.
+    """
     if machine.device.type == "cuda":
         torch.cuda.set_device(machine.device)
 
 
-def sees_its_own_gpu() -> bool:
-    """Does this process see one GPU, as where a scheduler shows each of its tasks another by the number 0?"""
+def has_private_gpu() -> bool:
+    """Whether this process sees one GPU only, number 0, as when a scheduler gives each process its own."""
     return torch.cuda.device_count() == 1 and "TORCHELASTIC_RUN_ID" not in os.environ
 
 
 def device_name(name: str, processes: int) -> str:
-    """A machine's name for people, and how many processes share it or others like it."""
+    """Name of a machine for people, with the number of processes on it or on others like it.
+
+    >>> device_name("NVIDIA H100", 8)
+    'NVIDIA H100, 8 processes'
+    """
     return name if processes == 1 else f"{name}, {processes} processes"
 
 
 def cpu_name() -> str:
-    """The processor's name and the cores that this process may use."""
+    """Name of the processor and number of cores that this process may use."""
     name = platform.processor() or platform.machine()
     if Path("/proc/cpuinfo").exists():
         lines = Path("/proc/cpuinfo").read_text().splitlines()
@@ -94,7 +124,7 @@ def cpu_name() -> str:
 
 @contextmanager
 def all_cores() -> Iterator[None]:
-    """While entered, compute on all cores that this process may use, even if OMP_NUM_THREADS says fewer."""
+    """Inside this context torch computes on all cores that the process may use, despite OMP_NUM_THREADS."""
     before = torch.get_num_threads()
     if "OMP_NUM_THREADS" in os.environ:
         torch.set_num_threads(max(before, count_cores()))
@@ -105,38 +135,63 @@ def all_cores() -> Iterator[None]:
 
 
 def count_cores() -> int:
-    """Cores that this process may use: of this machine, and of the time that its container gets of them."""
+    """Number of cores that this process may use: those of the machine, or its container's share of them."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    for share in CONTAINER_SHARES:
-        with suppress(OSError, ValueError):  # there is no such file, or it says "max"
-            quota, period = map(int, " ".join(path.read_text() for path in share).split())
+    for files in CONTAINER_CPU_QUOTAS:
+        with suppress(OSError, ValueError):  # no such file, or it says "max"
+            quota, period = map(int, " ".join(path.read_text() for path in files).split())
             if quota > 0:
                 cores = min(cores, -(-quota // period))
     return cores
 
 
-def room_for_pictures(processes: int) -> int:
-    """Bytes that each of so many processes on this machine may keep decoded pictures in: an eighth of the
-    memory, or of what their container may use, among them (as of 8 GiB where the system does not tell)."""
+def image_cache_bytes(processes: int) -> int:
+    """Memory in bytes that each process may use for decoded images.
+
+    All processes together get an eighth of the memory of the machine, or of their container's limit; an
+    eighth of 8 GiB if the system does not say.
+
+    Args:
+        processes: Number of processes on this machine that cache images.
+    """
     memory = 8 << 30
     if hasattr(os, "sysconf"):
         memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    for limit in CONTAINER_LIMITS:
-        with suppress(OSError, ValueError):  # there is no such file, or it says "max"
+    for limit in CONTAINER_MEMORY_LIMITS:
+        with suppress(OSError, ValueError):  # no such file, or it says "max"
             memory = min(memory, int(limit.read_text()))
     return memory // 8 // processes
 
 
-def room_on_device(machine: Machine, processes: int) -> int:
-    """As `room_for_pictures`, where they are computed on; 0 where the device does not tell its memory."""
+def device_cache_bytes(machine: Machine, processes: int) -> int:
+    """Memory in bytes on the device that each process may use for decoded images.
+
+    It is an eighth of a CUDA GPU's memory, `image_cache_bytes` on the CPU, and 0 on other devices, which do
+    not say how much memory they have.
+
+    Args:
+        machine: The device.
+        processes: Number of processes on this machine that cache images.
+    """
     if machine.device.type == "cuda":
         return torch.cuda.get_device_properties(machine.device).total_memory // 8
-    return 0 if machine.is_gpu else room_for_pictures(processes)
+    return 0 if machine.is_gpu else image_cache_bytes(processes)
 
 
 def default_workers(device: torch.device, size_px: int, processes: int = 1) -> int:
-    """Decoding processes of one of `processes` that compute on this machine: for a GPU a share of the cores;
-    beside a CPU that has to compute as well one, or none for small pictures."""
+    """Number of processes that decode images for one process that computes.
+
+    For a GPU it is a share of the cores, at most 8. Beside a CPU, which needs the cores to compute, it is 1,
+    or 0 for small images.
+
+    Args:
+        device: Where the process computes.
+        size_px: Side of the images that the network sees, in pixels.
+        processes: Number of processes on this machine that compute.
+
+    >>> default_workers(torch.device("cpu"), size_px=32)
+    0
+    """
     if device.type == "cpu":
         return 0 if size_px <= 64 else 1
     return max(0, min(8, count_cores() // processes - 1))

@@ -1,4 +1,4 @@
-"""Times to compare: side by side in one run, as medians; and what the machine can do at most."""
+"""Timing of calls side by side, as medians over rounds, and of the most that a machine can do."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from functools import partial
 import numpy as np
 import torch
 
-#: Values that are copied to find a machine's bandwidth: more than its caches hold.
-COPIED = 1 << 26
-#: Sides of the matrices that are multiplied to find its rate.
-PRODUCT = {False: 1536, True: 8192}
+#: Values that are copied to measure a machine's bandwidth: more than its caches hold.
+COPIED_VALUES = 1 << 26
+#: Side of the matrices that are multiplied to measure its rate, on a CPU and on a GPU.
+MATRIX_SIDE = {"cpu": 1536, "gpu": 8192}
 
 
 @dataclass(frozen=True)
@@ -32,13 +32,13 @@ class Timing:
         return _spread(np.array(self.seconds))
 
     def ratio_to(self, other: Timing) -> Ratio:
-        """This over `other`, round by round: both must come from one `interleave`."""
+        """This time over that of `other`, round by round; both must come from one call of `interleave`."""
         return Ratio(tuple(a / b for a, b in zip(self.seconds, other.seconds, strict=True)))
 
 
 @dataclass(frozen=True)
 class Ratio:
-    """Of two calls, one for each round: what slowed a whole round down is not in it."""
+    """The ratio of two calls' times, one for each round, so that a slow round slows both."""
 
     values: tuple[float, ...]
 
@@ -62,11 +62,22 @@ def interleave(
     finish: Callable[[], object] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Timing]:
-    """Time `calls` in turns, `rounds` times each after one call that does not count.
+    """Time `calls` in turns, after one call of each that does not count.
 
-    What slows the machine down for a while then slows all of them down; each round begins one further on, so
-    that none has a place of its own. `finish` waits for the end of what a
-    call has started, on a GPU; `progress` is told the turns done and all.
+    Whatever slows the machine down for a while slows all of them down. Each round starts one call further
+    on, so that no call always follows the same other.
+
+    Args:
+        calls: What is timed, by name.
+        rounds: How often each is timed.
+        finish: Waits until the work that a call has started on a GPU is done.
+        progress: Receives the numbers of finished and of all rounds after each round.
+
+    Returns:
+        The times of each call, by name.
+
+    >>> sorted(interleave({"sum": lambda: sum(range(9)), "max": lambda: max(1, 2)}, rounds=3))
+    ['max', 'sum']
     """
     finish = finish or (lambda: None)
     seconds: dict[str, list[float]] = {name: [] for name in calls}
@@ -88,14 +99,22 @@ def interleave(
 def limit_calls(
     device: torch.device, precisions: Sequence[str]
 ) -> dict[str, tuple[Callable[[], object], float]]:
-    """Calls that use a machine as fully as it goes, and how much each does: `bytes_per_s` copies, reading
-    and writing; `<precision>_flops_per_s` multiplies square matrices of `float32` or `bfloat16`."""
-    source = torch.zeros(COPIED, device=device)
+    """Calls that use a machine as fully as possible, each with the amount of work that it does.
+
+    Args:
+        device: Where they run.
+        precisions: Names of dtypes, such as `float32` and `bfloat16`.
+
+    Returns:
+        `bytes_per_s` copies, and counts the bytes read and written; `<precision>_flops_per_s` multiplies
+        square matrices, and counts the operations.
+    """
+    source = torch.zeros(COPIED_VALUES, device=device)
     target = torch.empty_like(source)
     calls: dict[str, tuple[Callable[[], object], float]] = {
         "bytes_per_s": (partial(target.copy_, source), 2.0 * source.nbytes)
     }
-    side = PRODUCT[device.type != "cpu"]
+    side = MATRIX_SIDE["cpu" if device.type == "cpu" else "gpu"]
     for precision in precisions:
         a, b = (torch.randn(side, side, device=device, dtype=getattr(torch, precision)) for _ in range(2))
         calls[f"{precision}_flops_per_s"] = partial(torch.mm, a, b), 2.0 * side**3

@@ -1,4 +1,4 @@
-"""Every kind of picture file ends as upright 8-bit RGB; what cannot be read is named."""
+"""Every kind of image file ends as upright 8-bit RGB; what cannot be read is named."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from resnext.data.decode import BadPicture, decode
+from resnext.data.decode import BadImage, decode
 
 RNG = np.random.default_rng(0)
 COLOUR = RNG.integers(0, 256, (6, 9, 3), dtype=np.uint8)
@@ -37,7 +37,7 @@ def grey(values: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_exif_orientation_is_undone(orientation: int, kind: str) -> None:
-    # What a camera does to an upright picture before it notes the orientation.
+    # What a camera does to an upright image before it notes the orientation.
     stored = {
         1: lambda a: a,
         2: lambda a: a[:, ::-1],
@@ -55,7 +55,7 @@ def test_exif_orientation_is_undone(orientation: int, kind: str) -> None:
     assert np.array_equal(decoded(data), COLOUR)
 
 
-def test_a_picture_whose_metadata_is_damaged_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_damaged_metadata_do_not_make_a_bad_image(monkeypatch: pytest.MonkeyPatch) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     data = encoded(Image.fromarray(COLOUR), "PNG", exif=exif)
@@ -89,7 +89,7 @@ def test_a_camera_s_jpeg_is_upright(orientation: int) -> None:
     assert np.array_equal(decoded(data), np.asarray(expected))
 
 
-def test_16_bit_grey_is_scaled_not_cut() -> None:
+def test_16_bit_grey_is_scaled_not_clipped() -> None:
     wide = np.linspace(0, 65535, 54).round().astype(np.uint16).reshape(6, 9)
     for kind in ("PNG", "TIFF"):
         values = decoded(encoded(Image.fromarray(wide), kind))
@@ -133,26 +133,26 @@ def test_the_first_frame_of_an_animation_counts() -> None:
     assert decoded(data)[2, 2].tolist() == [255, 0, 0]
 
 
-def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
+def test_images_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     whole = encoded(Image.fromarray(np.tile(COLOUR, (20, 20, 1))), "JPEG")
     broken = {
         "truncated": whole[: len(whole) // 2],
-        "text": b"not a picture",
+        "text": b"not an image",
         "empty": b"",
         "png header": encoded(Image.fromarray(COLOUR), "PNG")[:20],
     }
     for key, data in broken.items():
-        with pytest.raises(BadPicture) as error:
+        with pytest.raises(BadImage) as error:
             decode(data, key)
         assert str(error.value).startswith(f"{key}: ")
         assert str(pickle.loads(pickle.dumps(error.value))) == str(error.value)
     for path, reason in ((tmp_path / "none.png", "no such file"), (tmp_path, "folder")):
-        with pytest.raises(BadPicture, match=reason):
+        with pytest.raises(BadImage, match=reason):
             decode(path, str(path))
 
 
 @pytest.mark.parametrize("mode", ["I;16", "I;16B", "I"])
-def test_wide_grey_is_scaled_whatever_its_bytes_order(mode: str) -> None:
+def test_wide_grey_is_scaled_in_any_byte_order(mode: str) -> None:
     values = np.array([[0, 257, 32896, 65535]])
     raw = values.astype({"I;16": "<u2", "I;16B": ">u2", "I": "<i4"}[mode]).tobytes()
     image = decode(Image.frombytes(mode, (4, 1), raw), "key")
@@ -180,7 +180,7 @@ def test_half_transparent_pixels_are_mixed_with_white() -> None:
     assert np.abs(decoded(encoded(Image.fromarray(pixels), "PNG"))[0] - expected).max() <= 1
 
 
-def test_the_inverted_cmyk_of_jpeg_is_turned_round() -> None:
+def test_the_inverted_cmyk_of_jpeg_is_inverted_back() -> None:
     blocks = np.repeat(np.repeat(COLOUR[:2, :3], 16, 0), 16, 1)
     data = encoded(Image.fromarray(blocks).convert("CMYK"), "JPEG", quality=95, subsampling=0)
     assert Image.open(io.BytesIO(data)).mode == "CMYK"
@@ -188,24 +188,24 @@ def test_the_inverted_cmyk_of_jpeg_is_turned_round() -> None:
 
 
 def test_files_on_disk_are_named_by_their_key(tmp_path: Path) -> None:
-    (tmp_path / "text.jpg").write_text("not a picture")
+    (tmp_path / "text.jpg").write_text("not an image")
     (tmp_path / "empty.png").touch()
     Image.fromarray(COLOUR).save(tmp_path / "fine.bmp")
     (tmp_path / "wrong_name.jpg").write_bytes((tmp_path / "fine.bmp").read_bytes())
     for name in ("text.jpg", "empty.png"):
-        with pytest.raises(BadPicture, match=f"^{name}: is not a picture"):
+        with pytest.raises(BadImage, match=f"^{name}: is not an image"):
             decode(tmp_path / name, name)
     assert np.array_equal(np.asarray(decode(tmp_path / "wrong_name.jpg", "key")), COLOUR)
 
 
-def test_the_clear_value_of_16_bit_grey_is_white() -> None:
+def test_the_transparent_value_of_16_bit_grey_is_white() -> None:
     wide = np.array([[0, 65535], [257, 0]], dtype=np.uint16)
     values = decoded(encoded(Image.fromarray(wide), "PNG", transparency=0))
     assert values[:, :, 0].tolist() == [[255, 255], [1, 255]]
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "TGA"])
-def test_damage_of_any_kind_gives_a_picture_or_names_it(kind: str) -> None:
+def test_a_damaged_file_gives_an_image_or_is_named(kind: str) -> None:
     whole = encoded(Image.fromarray(COLOUR), kind)
     rng = np.random.default_rng(0)
     for _ in range(150):
@@ -214,5 +214,5 @@ def test_damage_of_any_kind_gives_a_picture_or_names_it(kind: str) -> None:
             data[at] = rng.integers(256)
         try:
             assert decode(bytes(data), "key").mode == "RGB"
-        except BadPicture as error:
+        except BadImage as error:
             assert str(error).startswith("key: ")  # noqa: PT017

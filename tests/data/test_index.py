@@ -1,4 +1,4 @@
-"""An index is the data set that it was made of."""
+"""An index gives the same data set as the files that it was made from."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from PIL import Image
 
 from resnext import api
 from resnext.data.decode import DataError
-from resnext.data.index import Names, read_index
-from resnext.data.pictures import Splits, fingerprint
+from resnext.data.images import Splits, fingerprint
+from resnext.data.index import PackedNames, read_index
 from resnext.data.sources import read_split, read_splits
 
 pytestmark = pytest.mark.usefixtures("no_reports")
 ODD = ["ä ö.png", "a,b;c.png", os.fsdecode(b"\xff\xfe.png"), "x" * 200 + ".png"]
 
 
-def alike(ours: Splits, theirs: Splits) -> None:
-    assert (ours.name, ours.classes, ours.mirrors, ours.notes) == (
+def assert_equal(ours: Splits, theirs: Splits) -> None:
+    assert (ours.name, ours.classes, ours.allows_flips, ours.notes) == (
         theirs.name,
         theirs.classes,
-        theirs.mirrors,
+        theirs.allows_flips,
         theirs.notes,
     )
     assert fingerprint(ours) == fingerprint(theirs)
@@ -33,7 +33,7 @@ def alike(ours: Splits, theirs: Splits) -> None:
         assert name == other
         assert list(a.keys) == list(b.keys)
         np.testing.assert_array_equal(a.labels, b.labels)
-        assert [a.weigh(i) for i in range(len(a))] == [b.weigh(i) for i in range(len(b))]
+        assert [a.stored_size(i) for i in range(len(a))] == [b.stored_size(i) for i in range(len(b))]
         assert all(a.open(i).tobytes() == b.open(i).tobytes() for i in range(0, len(a), 5))
 
 
@@ -50,37 +50,39 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_a_folder(folder: Path, tmp_path: Path) -> None:
-    index = api.index_pictures(folder, tmp_path / "pets.index")
-    alike(read_splits(str(index)), read_splits(str(folder)))
-    name, pictures = read_split(str(index), ("cat", "dog"))
-    assert (name, len(pictures)) == ("test", 4)
+    index = api.index_images(folder, tmp_path / "pets.index")
+    assert_equal(read_splits(str(index)), read_splits(str(folder)))
+    name, images = read_split(str(index), ("cat", "dog"))
+    assert (name, len(images)) == ("test", 4)
 
 
 def test_a_table_of_paths(folder: Path, tmp_path: Path) -> None:
     rows = [f"{path.relative_to(folder)},{path.parent.name}" for path in sorted(folder.rglob("[0-9]*.png"))]
     (folder / "list.csv").write_text("\n".join(["path,label", *rows]))
-    index = api.index_pictures(folder / "list.csv", tmp_path / "list.index")
-    alike(read_splits(str(index)), read_splits(str(folder / "list.csv")))
+    index = api.index_images(folder / "list.csv", tmp_path / "list.index")
+    assert_equal(read_splits(str(index)), read_splits(str(folder / "list.csv")))
 
 
-def test_other_processes_open_the_files_themselves(folder: Path, tmp_path: Path) -> None:
-    train = read_splits(str(api.index_pictures(folder, tmp_path / "pets.index"))).train
+def test_other_processes_map_the_files_themselves(folder: Path, tmp_path: Path) -> None:
+    train = read_splits(str(api.index_images(folder, tmp_path / "pets.index"))).train
     copy = pickle.dumps(train)
     assert len(copy) < 1000
     again = pickle.loads(copy)
     assert list(again.keys) == list(train.keys)
-    assert again.known is not None
-    assert again.known.shorter_px.tolist() == [7] * len(train)
+    assert again.known_scan is not None
+    assert again.known_scan.shorter_px.tolist() == [7] * len(train)
 
 
-def test_training_does_not_look_again(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    index = api.index_pictures(folder, tmp_path / "pets.index")
+def test_training_on_an_index_does_not_scan_again(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = api.index_images(folder, tmp_path / "pets.index")
     small = {"model": "resnext11_2x4d+template=8", "epochs": 1, "batch": 8, "data__size_px": 8}
     theirs = api.train(folder, runs=tmp_path, name="folder", **small)
     from resnext.data import scan
 
     def never(*_: object) -> None:
-        raise AssertionError("looked")
+        raise AssertionError("scanned")
 
     monkeypatch.setattr(scan, "ThreadPoolExecutor", never)
     ours = api.train(index, runs=tmp_path, name="index", **small)
@@ -88,18 +90,18 @@ def test_training_does_not_look_again(folder: Path, tmp_path: Path, monkeypatch:
     assert ours.contract.mean == theirs.contract.mean
 
 
-def test_what_cannot_be_read_is_remembered(folder: Path, tmp_path: Path) -> None:
-    (folder / "cat" / "3.png").write_bytes(b"no picture")
-    index = api.index_pictures(folder, tmp_path / "pets.index")
+def test_bad_images_are_remembered(folder: Path, tmp_path: Path) -> None:
+    (folder / "cat" / "3.png").write_bytes(b"no image")
+    index = api.index_images(folder, tmp_path / "pets.index")
     for data in (folder, index):
         with pytest.raises(DataError, match=r"cat/3\.png"):
             api.train(data, runs=tmp_path, model="resnext11_2x4d+template=8")
 
 
-def test_what_cannot_be_read_may_have_any_name(folder: Path, tmp_path: Path) -> None:
-    """A name in another encoding is no text for JSON, and must not end what has looked at all pictures."""
-    (folder / "cat" / os.fsdecode(b"caf\xe9.png")).write_bytes(b"no picture")
-    index = api.index_pictures(folder, tmp_path / "pets.index")
+def test_bad_images_may_have_any_name(folder: Path, tmp_path: Path) -> None:
+    """A name in another encoding is no text for JSON; it must not end a scan of all images."""
+    (folder / "cat" / os.fsdecode(b"caf\xe9.png")).write_bytes(b"no image")
+    index = api.index_images(folder, tmp_path / "pets.index")
     small = {"model": "resnext11_2x4d+template=8", "epochs": 1, "batch": 8, "on_bad": "skip"}
     for name, data in (("folder", folder), ("index", index)):
         run = api.train(data, runs=tmp_path, name=name, **small)
@@ -108,35 +110,35 @@ def test_what_cannot_be_read_may_have_any_name(folder: Path, tmp_path: Path) -> 
         assert key.endswith(r"cat/caf\udce9.png")
 
 
-def test_what_is_refused(folder: Path, tmp_path: Path) -> None:
+def test_indexes_that_cannot_be_written_or_read(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"must end in \.index"):
-        api.index_pictures(folder, tmp_path / "pets")
-    with pytest.raises(DataError, match="no files of their own"):
-        api.index_pictures("digits", tmp_path / "digits.index")
-    index = api.index_pictures(folder, tmp_path / "pets.index")
-    with pytest.raises(DataError, match="there already"):
-        api.index_pictures(folder, index)
+        api.index_images(folder, tmp_path / "pets")
+    with pytest.raises(DataError, match="not files of their own"):
+        api.index_images("digits", tmp_path / "digits.index")
+    index = api.index_images(folder, tmp_path / "pets.index")
+    with pytest.raises(DataError, match="exists already"):
+        api.index_images(folder, index)
     facts = json.loads((index / "index.json").read_text())
-    for change, told in (
+    for change, message in (
         ({"schema": 2}, "schema 2"),
-        ({"splits": {}}, "not a whole index"),
-        ({"classes": None}, "not a whole index"),
+        ({"splits": {}}, "not a complete index"),
+        ({"classes": None}, "not a complete index"),
     ):
         (index / "index.json").write_text(json.dumps(facts | change))
-        with pytest.raises(DataError, match=told):
+        with pytest.raises(DataError, match=message):
             read_index(index)
     (index / "index.json").write_text(json.dumps(facts))
     (index / "train.sizes.npy").unlink()
-    with pytest.raises(DataError, match="not a whole index"):
+    with pytest.raises(DataError, match="not a complete index"):
         read_index(index)
     folder.rename(tmp_path / "elsewhere")
     with pytest.raises(DataError, match="which is not there"):
         read_index(index)
 
 
-def test_names() -> None:
+def test_packed_names() -> None:
     text = np.frombuffer("abcäd".encode(), np.uint8)
-    names = Names(text, np.array([1, 1, 5, 6]))
+    names = PackedNames(text, np.array([1, 1, 5, 6]))
     assert list(names) == ["a", "", "bcä", "d"]
     assert list(names[1:]) == ["", "bcä", "d"]
     assert (names[-1], names[-4]) == ("d", "a")

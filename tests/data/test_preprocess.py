@@ -1,23 +1,29 @@
-"""Geometry of evaluation and training pictures, against Pillow applied to the whole picture."""
+"""Evaluation images are cut out of the whole resized image, and normalised exactly."""
 
 from __future__ import annotations
 
 import numpy as np
-import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
 from resnext.contract import Resize
-from resnext.data.augment import Augmentation, Flip, PadCrop, ResizedCrop, sample_generator
-from resnext.data.preprocess import FILTERS, resize_and_crop
-
-RESIZE = Resize(20, 16)
+from resnext.data.preprocess import FILTERS, normalise, resize_and_crop, to_tensor
 
 
-def picture(width: int, height: int) -> Image.Image:
+def make_image(width: int, height: int) -> Image.Image:
     values = np.random.default_rng((width, height)).integers(0, 256, (height, width, 3), dtype=np.uint8)
     return Image.fromarray(values)
+
+
+def test_evaluation_sees_the_centre_of_the_resized_image() -> None:
+    """The shorter side is resized, the longer one loses its ends; equal sizes change nothing."""
+    image = make_image(30, 20)
+    expected = image.resize((36, 24), FILTERS["bilinear"]).crop((8, 2, 28, 22))
+    assert np.array_equal(np.asarray(resize_and_crop(image, Resize(24, 20))), np.asarray(expected))
+    same = make_image(20, 20)
+    assert np.array_equal(np.asarray(resize_and_crop(same, Resize(20, 20))), np.asarray(same))
 
 
 @given(
@@ -27,12 +33,12 @@ def picture(width: int, height: int) -> Image.Image:
     st.integers(0, 16),
     st.sampled_from(sorted(FILTERS)),
 )
-def test_the_whole_picture_is_resized_then_cut(
+def test_the_whole_image_is_resized_then_cropped(
     width: int, height: int, crop: int, more: int, interpolation: str
 ) -> None:
     """The shorter side becomes `shorter_px` exactly, the longer keeps its ratio to within a pixel,
     and what is cut off is equal on both sides to within a pixel."""
-    image, shorter = picture(width, height), crop + more
+    image, shorter = make_image(width, height), crop + more
     ratio = max(width, height) / min(width, height)
     long = [n for n in (int(shorter * ratio), int(shorter * ratio) + 1, int(shorter * ratio) - 1) if n]
     got = np.asarray(resize_and_crop(image, Resize(shorter, crop, interpolation)))
@@ -48,25 +54,18 @@ def test_the_whole_picture_is_resized_then_cut(
     assert any(found)
 
 
-@pytest.mark.parametrize("size", [(40, 30), (30, 40), (16, 16)])
-def test_a_crop_that_may_not_shift_is_evaluation_s_picture(size: tuple[int, int]) -> None:
-    image = picture(*size)
-    still = PadCrop(RESIZE, RESIZE.crop_px, 0, (1, 2, 3))(image, sample_generator(0, 0, 0))
-    assert still.tobytes() == resize_and_crop(image, RESIZE).tobytes()
+def test_very_long_images_take_no_more_memory_than_long_ones() -> None:
+    line = Image.new("RGB", (60_000, 1), "black")
+    line.putpixel((30_000, 0), (255, 255, 255))
+    values = np.asarray(resize_and_crop(line, Resize(32, 32)))
+    assert values.shape == (32, 32, 3)
+    assert values.max() > 200  # the white pixel in its middle is seen
 
 
-def test_a_crop_of_everything_is_the_picture_resized() -> None:
-    crop = ResizedCrop(16, min_area=1.0, max_aspect=1.0, interpolation="bicubic")
-    image = picture(24, 24)
-    assert crop(image, sample_generator(0, 0, 0)).tobytes() == image.resize((16, 16), 3).tobytes()
-
-
-def test_augmented_pixels_depend_on_seed_epoch_and_index_alone() -> None:
-    augmentation = Augmentation((ResizedCrop(16, 0.3, 4 / 3, "bilinear"), Flip(0.5)))
-    image = picture(40, 30)
-    keys = [(seed, epoch, index) for seed in (0, 1) for epoch in (0, 1) for index in (0, 1)]
-    first = {key: augmentation(image, sample_generator(*key)).tobytes() for key in keys}
-    again = {key: augmentation(image, sample_generator(*key)).tobytes() for key in reversed(keys)}
-    assert first == again
-    assert len(set(first.values())) == len(keys)
-    assert image.tobytes() == picture(40, 30).tobytes()  # and leave their source as it was
+def test_normalising() -> None:
+    values = to_tensor(make_image(7, 5))[None]
+    mean, std = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
+    exact = (values.double() / 255 - torch.tensor(mean).double().view(1, 3, 1, 1)) / torch.tensor(
+        std
+    ).double().view(1, 3, 1, 1)
+    assert (normalise(values, mean, std) - exact).abs().max() < 1e-5

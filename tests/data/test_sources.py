@@ -1,4 +1,4 @@
-"""DATA in all its layouts becomes labelled pictures; classes are matched by name."""
+"""DATA in all its layouts becomes labelled images; classes are matched by name."""
 
 from __future__ import annotations
 
@@ -13,18 +13,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 
 from resnext.data.decode import DataError
-from resnext.data.folders import pictures_under
-from resnext.data.pictures import Arrays, Kept, Pictures, fingerprint, hold_out
+from resnext.data.folders import images_under
+from resnext.data.images import ImageDataset, fingerprint
 from resnext.data.sources import read_split, read_splits
 
 
-def named(pictures: Pictures) -> dict[str, str]:
-    return {k: pictures.classes[i] for k, i in zip(pictures.keys, pictures.labels, strict=True)}
+def class_by_key(images: ImageDataset) -> dict[str, str]:
+    return {k: images.classes[i] for k, i in zip(images.keys, images.labels, strict=True)}
 
 
 @pytest.mark.parametrize("val", ["val", "valid", "validation"])
@@ -34,12 +32,12 @@ def test_a_folder_with_splits(val: str, tmp_path: Path, make_folder: Any) -> Non
     make_folder(tmp_path / "test", {"10": 3})
     splits = read_splits(str(tmp_path))
     assert splits.classes == ("1", "10", "2", "B", "a")  # plain string order
-    for _, pictures in splits.items():
-        assert all(Path(key).parts[0] == name for key, name in named(pictures).items())
+    for _, images in splits.items():
+        assert all(Path(key).parts[0] == name for key, name in class_by_key(images).items())
     assert [len(p) for _, p in splits.items()] == [10, 2, 3]
 
 
-def test_a_flat_folder_is_divided_once_and_for_all(tmp_path: Path, make_folder: Any) -> None:
+def test_a_flat_folder_is_always_divided_alike(tmp_path: Path, make_folder: Any) -> None:
     make_folder(tmp_path, {"a": 40, "b": 60})
     first, second = read_splits(str(tmp_path)), read_splits(str(tmp_path))
     assert {name: len(p) for name, p in first.items()} == {"train": 80, "val": 10, "test": 10}
@@ -49,21 +47,10 @@ def test_a_flat_folder_is_divided_once_and_for_all(tmp_path: Path, make_folder: 
     assert len({key for _, p in first.items() for key in p.keys}) == 100
 
 
-def test_train_without_val_lends_a_tenth(tmp_path: Path, make_folder: Any) -> None:
+def test_train_without_val_gives_a_tenth_to_val(tmp_path: Path, make_folder: Any) -> None:
     make_folder(tmp_path / "train", {"a": 30, "b": 30})
     splits = read_splits(str(tmp_path))
     assert (len(splits.train), len(splits.val), splits.test) == (54, 6, None)
-
-
-@given(st.lists(st.integers(1, 60), min_size=1, max_size=8), st.data())
-def test_holding_out_is_exact_and_stratified(counts: list[int], data: st.DataObject) -> None:
-    labels = np.repeat(np.arange(len(counts)), counts).astype(np.int64)
-    count = data.draw(st.integers(0, len(labels)))
-    kept, held = hold_out(labels, count, seed=data.draw(st.integers(0, 3)))
-    assert len(held) == count
-    assert sorted([*kept, *held]) == list(range(len(labels)))
-    shares = np.array(counts) * count / len(labels)
-    assert np.abs(np.bincount(labels[held], minlength=len(counts)) - shares).max() <= 1
 
 
 def test_digits_have_one_split() -> None:
@@ -97,7 +84,7 @@ def test_csv_with_and_without_a_split_column(files: Path) -> None:
         )
     splits = read_splits(str(table))
     assert [len(p) for _, p in splits.items()] == [30, 10]
-    assert all(Path(key).parts[1] == name for key, name in named(splits.val).items())
+    assert all(Path(key).parts[1] == name for key, name in class_by_key(splits.val).items())
 
 
 def test_parquet_with_named_classes_and_with_strings(files: Path) -> None:
@@ -116,7 +103,7 @@ def test_parquet_with_named_classes_and_with_strings(files: Path) -> None:
     pq.write_table(strings, folder / "test.parquet")
     splits = read_splits(str(folder))
     assert splits.classes == ("ant", "cat")
-    assert all(Path(key).parts[1] == name for key, name in named(splits.train).items())
+    assert all(Path(key).parts[1] == name for key, name in class_by_key(splits.train).items())
     assert splits.test is not None
     assert [splits.classes[i] for i in splits.test.labels] == [name for _, name in rows]
     with Image.open(files.parent / rows[3][0]) as image:
@@ -126,10 +113,10 @@ def test_parquet_with_named_classes_and_with_strings(files: Path) -> None:
 
 def test_labels_follow_names_of_the_network_not_of_the_folder(tmp_path: Path, make_folder: Any) -> None:
     make_folder(tmp_path, {"b": 3, "c": 3})
-    split, pictures = read_split(str(tmp_path), ("a", "b", "c", "d"))
+    split, images = read_split(str(tmp_path), ("a", "b", "c", "d"))
     assert split == "all"
-    assert set(pictures.labels.tolist()) == {1, 2}
-    assert all(Path(key).parts[0] == name for key, name in named(pictures).items())
+    assert set(images.labels.tolist()) == {1, 2}
+    assert all(Path(key).parts[0] == name for key, name in class_by_key(images).items())
     with pytest.raises(DataError, match="'c'"):
         read_split(str(tmp_path), ("a", "b"))
 
@@ -138,7 +125,7 @@ def test_labels_follow_names_of_the_network_not_of_the_folder(tmp_path: Path, ma
     ("text", "says"),
     [
         ("path,label\n", "no rows"),
-        ("where,label\na.png,x\n", "no picture column"),
+        ("where,label\na.png,x\n", "no image column"),
         ("path,what\na.png,x\n", "no label column"),
         ("path,label\na.png\n", "fewer fields"),
         ("path,label,split\na.png,x,dev\n", "'dev'"),
@@ -158,7 +145,7 @@ def test_other_layouts_that_cannot_be_used(tmp_path: Path, make_folder: Any) -> 
     with pytest.raises(DataError, match="keep one"):
         read_splits(str(tmp_path / "two"))
     loose = make_folder(tmp_path / "loose", {"x": 4}) / "x"
-    with pytest.raises(DataError, match="4 pictures but no class folders"):
+    with pytest.raises(DataError, match="4 images but no class folders"):
         read_splits(str(loose))
     with pytest.raises(DataError, match="Is it 'loose'"):
         read_splits(str(tmp_path / "lose"))
@@ -169,7 +156,7 @@ def test_other_layouts_that_cannot_be_used(tmp_path: Path, make_folder: Any) -> 
         read_splits(str(tmp_path / "few"))
 
 
-def test_the_fingerprint_is_that_of_the_pictures(tmp_path: Path, make_folder: Any) -> None:
+def test_the_fingerprint_changes_with_the_images(tmp_path: Path, make_folder: Any) -> None:
     data = str(make_folder(tmp_path, {"a": 5, "b": 5}))
     before = fingerprint(read_splits(data))
     assert fingerprint(read_splits(data)) == before
@@ -191,10 +178,10 @@ def test_names_decide_labels_where_a_split_lacks_classes(
     splits = read_splits(str(tmp_path))
     assert splits.val.classes == splits.classes == ("a", "b", "c", "d")
     assert splits.val.labels.tolist() == [1, 1, 3]
-    assert any("no picture of a, c" in note for note in splits.notes)
-    name, pictures = read_split(str(tmp_path), ("d", "c", "b", "a"), entry)
+    assert any("no image of a, c" in note for note in splits.notes)
+    name, images = read_split(str(tmp_path), ("d", "c", "b", "a"), entry)
     assert name == entry
-    assert all(Path(key).parts[0] == word for key, word in named(pictures).items())
+    assert all(Path(key).parts[0] == word for key, word in class_by_key(images).items())
 
 
 def test_folders_that_cannot_be_used_are_named(tmp_path: Path, make_folder: Any) -> None:
@@ -209,11 +196,11 @@ def test_folders_that_cannot_be_used_are_named(tmp_path: Path, make_folder: Any)
     (tmp_path / "unseen" / "val" / "a").mkdir(parents=True)
     make_folder(tmp_path / "headless" / "val", {"a": 3, "b": 3})
     for folder, says in (
-        ("extra", "val has pictures of 'zebra', which train lacks"),
+        ("extra", "val has images of 'zebra', which train lacks"),
         ("empty", "is empty"),
         ("one", "only one class, 'a'"),
-        ("hollow", "class 'c' has no pictures"),
-        ("unseen", "val has no pictures"),
+        ("hollow", "class 'c' has no images"),
+        ("unseen", "val has no images"),
         ("headless", "no train split"),
     ):
         with pytest.raises(DataError, match=says) as error:
@@ -233,12 +220,12 @@ def test_a_folder_that_cannot_be_read_is_named_wherever_it_lies(
         return scandir(path)
 
     monkeypatch.setattr("os.scandir", refusing)
-    for look in (lambda: read_splits(str(tmp_path)), lambda: pictures_under(tmp_path)):
+    for look in (lambda: read_splits(str(tmp_path)), lambda: images_under(tmp_path)):
         with pytest.raises(DataError, match=r"b/deep: this folder cannot be read \(Permission denied\)"):
             look()
 
 
-def test_hidden_and_foreign_files_are_no_pictures(tmp_path: Path, make_folder: Any) -> None:
+def test_hidden_and_other_files_are_no_images(tmp_path: Path, make_folder: Any) -> None:
     make_folder(tmp_path, {"a": 15, "b": 15})
     before = fingerprint(read_splits(str(tmp_path)))
     for name in (".hidden/x.png", "a/.x.png", "a/.thumbs/x.png", "a/notes.txt", "loose.png"):
@@ -250,20 +237,18 @@ def test_hidden_and_foreign_files_are_no_pictures(tmp_path: Path, make_folder: A
     assert "a/deep/0.png" in read_split(str(tmp_path), ("a", "b"))[1].keys
 
 
-def test_pictures_in_formats_that_are_not_read_are_told_of(tmp_path: Path, make_folder: Any) -> None:
+def test_images_in_unsupported_formats_are_reported(tmp_path: Path, make_folder: Any) -> None:
     make_folder(tmp_path, {"a": 20, "b": 20})
     for name in ("a/x.HEIC", "a/sub/y.heic", "b/z.dng", "b/notes.txt", "b/.w.heic"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     assert read_splits(str(tmp_path)).notes[0] == (
-        "left out 3 pictures in formats that are not read (.dng, .heic), the first a/x.HEIC: convert them to "
+        "left out 3 images in formats that are not read (.dng, .heic), the first a/x.HEIC: convert them to "
         "JPEG or PNG"
     )
-    for picture in tmp_path.glob("b/*.png"):
-        picture.unlink()
-    with pytest.raises(
-        DataError, match=r"class 'b' has no pictures.*3 pictures in formats that are not read"
-    ):
+    for image in tmp_path.glob("b/*.png"):
+        image.unlink()
+    with pytest.raises(DataError, match=r"class 'b' has no images.*3 images in formats that are not read"):
         read_splits(str(tmp_path))
 
 
@@ -276,7 +261,7 @@ def test_splits_that_training_made_are_made_again(tmp_path: Path, make_folder: A
     assert len(everything) == 40 > len(again)
 
 
-def test_splits_are_not_made_of_pictures_that_may_have_been_trained_on(
+def test_splits_are_not_made_of_images_that_may_have_been_trained_on(
     tmp_path: Path, make_folder: Any
 ) -> None:
     make_folder(tmp_path, {"a": 20, "b": 20})
@@ -288,25 +273,25 @@ def test_splits_are_not_made_of_pictures_that_may_have_been_trained_on(
     assert len(read_split(str(tmp_path), splits.classes, "test", None)[1]) == 4  # nothing was
 
 
-def test_a_class_that_is_called_like_a_split_is_told_of(tmp_path: Path, make_folder: Any) -> None:
+def test_a_class_named_like_a_split_is_reported(tmp_path: Path, make_folder: Any) -> None:
     make_folder(tmp_path, {"bus": 6, "car": 6, "train": 6})
-    with pytest.raises(DataError, match=r"train: has 6 pictures but no class folders.*a class, as bus is\?"):
+    with pytest.raises(DataError, match=r"train: has 6 images but no class folders.*a class, as bus is\?"):
         read_splits(str(tmp_path))
     shutil.rmtree(tmp_path / "train")
     make_folder(tmp_path / "train", {"electric": 6, "steam": 6})
     splits = read_splits(str(tmp_path))
     assert splits.classes == ("electric", "steam")
-    assert "left out, since its name is of no split, what lies in bus, car" in splits.notes
+    assert "left out bus, car: folders with images whose names are not train, val or test" in splits.notes
     rows = [f"bus/{i}.png,{'ab'[i % 2]}" for i in range(6)]
     (tmp_path / "tables").mkdir()
     shutil.move(tmp_path / "bus", tmp_path / "tables" / "bus")
     for name in ("train", "val"):
         (tmp_path / "tables" / f"{name}.csv").write_text("\n".join(["path,label", *rows]))
-    assert read_splits(str(tmp_path / "tables")).notes == ()  # here they are the pictures
+    assert read_splits(str(tmp_path / "tables")).notes == ()  # here they are the images
 
 
 @pytest.mark.parametrize("names", [("Training", "Testing"), ("TRAIN", "Test"), ("train", "testing")])
-def test_names_of_splits_in_other_letters(names: tuple[str, str], tmp_path: Path, make_folder: Any) -> None:
+def test_names_of_splits_in_other_case(names: tuple[str, str], tmp_path: Path, make_folder: Any) -> None:
     for name in names:
         make_folder(tmp_path / name, {"a": 10, "b": 10})
     splits = read_splits(str(tmp_path))
@@ -317,7 +302,7 @@ def test_names_of_splits_in_other_letters(names: tuple[str, str], tmp_path: Path
         read_splits(str(tmp_path))
 
 
-def test_equal_pictures_elsewhere_have_an_equal_fingerprint(tmp_path: Path, make_folder: Any) -> None:
+def test_equal_images_elsewhere_have_an_equal_fingerprint(tmp_path: Path, make_folder: Any) -> None:
     one, other = (str(make_folder(tmp_path / name, {"a": 20, "b": 10})) for name in ("here", "there"))
     assert fingerprint(read_splits(one)) == fingerprint(read_splits(other))
     (tmp_path / "there" / "a").rename(tmp_path / "there" / "c")
@@ -326,7 +311,7 @@ def test_equal_pictures_elsewhere_have_an_equal_fingerprint(tmp_path: Path, make
 
 @pytest.mark.parametrize("counts", [(3, 3), (10, 10), (30, 70, 3), (41, 9, 17, 5)])
 def test_a_division_leaves_every_class_something_to_train_on(counts: tuple[int, ...], tmp_path: Path) -> None:
-    """Exactly a tenth each for val and test, in shares that differ by less than two pictures."""
+    """Exactly a tenth each for val and test, in shares that differ by less than two images."""
     words = [chr(97 + i) for i, n in enumerate(counts) for _ in range(n)]
     table = tmp_path / "t.csv"
     with open(table, "w", newline="") as file:
@@ -337,7 +322,7 @@ def test_a_division_leaves_every_class_something_to_train_on(counts: tuple[int, 
     held = [] if splits.test is None else splits.test.labels
     assert (len(splits.val), len(held)) == (max(1, tenth), tenth)
     assert sorted(k for _, p in splits.items() for k in p.keys) == sorted(path for path, _ in rows)
-    assert all(dict(rows)[k] == word for _, p in splits.items() for k, word in named(p).items())
+    assert all(dict(rows)[k] == word for _, p in splits.items() for k, word in class_by_key(p).items())
     assert np.bincount(splits.train.labels, minlength=len(counts)).min() >= 1
     shown = np.bincount(np.asarray(held, dtype=np.int64), minlength=len(counts))
     assert np.abs(shown - np.array(counts) * tenth / len(words)).max() <= 1
@@ -350,7 +335,7 @@ def test_tables_whose_labels_cannot_be_used(tmp_path: Path) -> None:
         (["a", None, "b", "b"], None, "1 rows without a label"),
         (["a", "", "b", "b"], None, "1 rows without a label"),
         ([0, 1, 1, 1], {"huggingface": "{"}, "metadata cannot be read"),
-        ([[0], [1], [0, 1], [1]], names, "not one label a picture"),
+        ([[0], [1], [0, 1], [1]], names, "not one label for each image"),
     ):
         table = pa.table({"image": [b"x"] * 4, "label": labels}).replace_schema_metadata(metadata)
         pq.write_table(table, tmp_path / "t.parquet")
@@ -365,19 +350,19 @@ def test_tables_whose_labels_cannot_be_used(tmp_path: Path) -> None:
         read_splits(str(tmp_path / "t.txt"))
 
 
-def test_a_split_without_labels_is_left_out_and_told_of(tmp_path: Path) -> None:
-    """As the hub has ImageNet: the labels of its test pictures are kept back, and -1."""
+def test_a_split_without_labels_is_left_out_and_reported(tmp_path: Path) -> None:
+    """As the hub has ImageNet: the labels of its test images are kept back, and -1."""
     names = {"huggingface": json.dumps({"info": {"features": {"label": {"names": ["a", "b"]}}}})}
     for split, labels in (("train", [0, 1] * 10), ("val", [0, 1] * 2), ("test", [-1] * 4)):
         table = pa.table({"image": [b"x"] * len(labels), "label": labels}).replace_schema_metadata(names)
         pq.write_table(table, tmp_path / f"{split}.parquet")
     splits = read_splits(str(tmp_path))
     assert (len(splits.train), len(splits.val), splits.test) == (20, 4, None)
-    assert splits.notes == ("left out test, whose pictures have no labels",)
+    assert splits.notes == ("left out test, whose images have no labels",)
     assert read_split(str(tmp_path), ("a", "b"))[0] == "val"
     with pytest.raises(DataError, match="no test split; found train, val"):
         read_split(str(tmp_path), ("a", "b"), "test")
-    with pytest.raises(DataError, match="not one picture has a label"):
+    with pytest.raises(DataError, match="not one image has a label"):
         read_splits(str(tmp_path / "test.parquet"))
 
 
@@ -387,7 +372,7 @@ def test_whole_number_labels_are_names_too(tmp_path: Path) -> None:
     splits = read_splits(str(tmp_path / "t.parquet"))
     assert splits.classes == ("10", "100", "9")
     rows = {f"t.parquet#{i}": str(v) for i, v in enumerate(values)}
-    assert {k: v for _, p in splits.items() for k, v in named(p).items()} == rows
+    assert {k: v for _, p in splits.items() for k, v in class_by_key(p).items()} == rows
 
 
 def test_a_table_without_rows(tmp_path: Path) -> None:
@@ -397,25 +382,3 @@ def test_a_table_without_rows(tmp_path: Path) -> None:
     )
     with pytest.raises(DataError, match="has no rows"):
         read_splits(str(tmp_path / "t.parquet"))
-
-
-def test_pictures_are_decoded_once_while_there_is_room() -> None:
-    """Of four pictures of 12 x 10 x 3 bytes two fit; all look the same from outside."""
-    opened: list[int] = []
-
-    class Counted(Arrays):
-        def open(self, index: int) -> Image.Image:
-            opened.append(index)
-            return super().open(index)
-
-    values = np.random.default_rng(0).integers(0, 256, (4, 10, 12), dtype=np.uint8)
-    source = Counted(values, np.arange(4), ("a", "b", "c", "d"))
-    kept = Kept(source, room=2 * 360 + 100)
-    for _ in range(3):
-        for index in (2, 0, 3):
-            expected = np.repeat(values[index][..., None], 3, axis=2)
-            np.testing.assert_array_equal(np.asarray(kept.open(index)), expected)
-    assert opened == [2, 0, 3, 3, 3]
-    assert kept.is_full
-    assert not Kept(source, room=0).is_full
-    assert (kept.keys, kept.classes, kept.weigh(1)) == (source.keys, source.classes, source.weigh(1))

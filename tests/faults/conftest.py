@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from resnext.machine import cpu_name
-from resnext.results import append, stamp
+from resnext.records import append_record, stamp
 
 RESULTS = Path(__file__).parents[2] / "results" / "faults.jsonl"
 
@@ -29,6 +29,6 @@ def record(full: bool) -> Callable[..., None]:
     def keep(what: str, **figures: Any) -> None:
         print(f"\n{what}: {figures}")
         if full:
-            append({"kind": "faults", "what": what, **figures} | asdict(stamp(cpu_name())), RESULTS)
+            append_record({"kind": "faults", "what": what, **figures} | asdict(stamp(cpu_name())), RESULTS)
 
     return keep

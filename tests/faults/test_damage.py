@@ -14,15 +14,15 @@ from resnext.contract import Contract, ContractError, Input, Provenance, Resize
 from resnext.recipe import Recipe, RecipeError, named_recipe
 from resnext.training import checkpoints
 from resnext.training.checkpoints import CheckpointError
-from resnext.training.loop import State
+from resnext.training.loop import TrainState
 from resnext.training.settings import TrainingSettings
 
 SETTINGS = TrainingSettings(averaging=0.1)
 
 
-def state() -> State:
+def state() -> TrainState:
     torch.manual_seed(0)
-    return State(nn.Sequential(nn.Conv2d(3, 4, 3, bias=False), nn.BatchNorm2d(4)), SETTINGS)
+    return TrainState(nn.Sequential(nn.Conv2d(3, 4, 3, bias=False), nn.BatchNorm2d(4)), SETTINGS)
 
 
 @pytest.fixture
@@ -33,16 +33,16 @@ def whole(tmp_path: Path) -> bytes:
     for parameter in made.network.parameters():
         parameter.grad = torch.ones_like(parameter)
     made.optimiser.step()
-    checkpoints.write(checkpoints.take(made, {"best": 1}), tmp_path / "whole.safetensors")
+    checkpoints.write_snapshot(checkpoints.take_snapshot(made, {"best": 1}), tmp_path / "whole.safetensors")
     return (tmp_path / "whole.safetensors").read_bytes()
 
 
-def loads_rightly(content: bytes, path: Path, reference: State) -> bool:
+def loads_rightly(content: bytes, path: Path, reference: TrainState) -> bool:
     """Loaded: then it must be what was saved. Refused: False. Anything else: the test fails."""
     path.write_bytes(content)
     made = state()
     try:
-        extra = checkpoints.load(made, path)
+        extra = checkpoints.load_checkpoint(made, path)
     except CheckpointError:
         return False
     assert (made.step, extra) == (7, {"best": 1})
@@ -52,15 +52,15 @@ def loads_rightly(content: bytes, path: Path, reference: State) -> bool:
 
 
 @pytest.fixture
-def reference(whole: bytes, tmp_path: Path) -> State:
+def reference(whole: bytes, tmp_path: Path) -> TrainState:
     made = state()
     (tmp_path / "reference.safetensors").write_bytes(whole)
-    checkpoints.load(made, tmp_path / "reference.safetensors")
+    checkpoints.load_checkpoint(made, tmp_path / "reference.safetensors")
     return made
 
 
 def test_cut_short_or_one_byte_flipped(
-    full: bool, record: Callable[..., None], whole: bytes, reference: State, tmp_path: Path
+    full: bool, record: Callable[..., None], whole: bytes, reference: TrainState, tmp_path: Path
 ) -> None:
     places = 200 if full else 40
     draw, path, harmless = random.Random(0), tmp_path / "x.safetensors", 0
@@ -105,7 +105,7 @@ CONTRACT = Contract(
 
 @pytest.mark.filterwarnings("ignore")
 def test_random_mutations(
-    full: bool, record: Callable[..., None], whole: bytes, reference: State, tmp_path: Path
+    full: bool, record: Callable[..., None], whole: bytes, reference: TrainState, tmp_path: Path
 ) -> None:
     count = 5000 if full else 300
     draw, path = random.Random(1), tmp_path / "x.safetensors"

@@ -14,25 +14,25 @@ import torch
 from torch import nn
 
 from resnext.training import checkpoints
-from resnext.training.loop import State
+from resnext.training.loop import TrainState
 from resnext.training.settings import TrainingSettings
 
 SETTINGS = TrainingSettings(averaging=0.1)
 
 
-def state(step: int) -> State:
+def state(step: int) -> TrainState:
     torch.manual_seed(step)
-    made = State(nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8)), SETTINGS)
+    made = TrainState(nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8)), SETTINGS)
     made.step = step
     return made
 
 
-def save(made: State, folder: Path) -> None:
+def save(made: TrainState, folder: Path) -> None:
     """What a run does at an epoch that is the best."""
     last, previous, best = (folder / f"{name}.safetensors" for name in ("last", "previous", "best"))
-    checkpoints.rotate(last, previous)
-    checkpoints.write(checkpoints.take(made, {}), last)
-    checkpoints.link(last, best)
+    checkpoints.keep_as_previous(last, previous)
+    checkpoints.write_snapshot(checkpoints.take_snapshot(made, {}), last)
+    checkpoints.hard_link(last, best)
 
 
 def die_at(call: int, pieces: int) -> None:
@@ -86,11 +86,11 @@ def test_killed_after_every_call(full: bool, record: Callable[..., None], tmp_pa
             os._exit(0)
         _, status = os.waitpid(child, 0)
         newest = state(0)
-        checkpoints.load(newest, folder / "last.safetensors")
+        checkpoints.load_checkpoint(newest, folder / "last.safetensors")
         other = state(newest.step).network.state_dict()
         assert all(torch.equal(t, other[name]) for name, t in newest.network.state_dict().items())
         for name in ("previous", "best"):
-            checkpoints.load(state(0), folder / f"{name}.safetensors")
+            checkpoints.load_checkpoint(state(0), folder / f"{name}.safetensors")
         seen.append(newest.step)
         if os.WIFEXITED(status):
             break
@@ -120,7 +120,7 @@ def test_the_disk_is_full(full: bool, record: Callable[..., None], tmp_path: Pat
             os._exit(0)
         refused += os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
         newest = state(0)
-        checkpoints.load(newest, tmp_path / "last.safetensors")
+        checkpoints.load_checkpoint(newest, tmp_path / "last.safetensors")
         assert newest.step == 2
         assert {path.name for path in tmp_path.iterdir()} == names
     assert refused == places

@@ -1,4 +1,4 @@
-"""kill -9 at random moments of one training on real pictures; then the bits of the undisturbed run."""
+"""kill -9 at random moments of one training on real images; then the bits of the undisturbed run."""
 
 from __future__ import annotations
 

@@ -24,16 +24,16 @@ import pytest
 from PIL import Image
 
 from resnext.cli import main
-from resnext.experiments import EXPERIMENTS, Ledger, Place
-from resnext.experiments.running import missing_jobs
-from resnext.results import read_lines
-from resnext.run.locks import hold
+from resnext.experiments import EXPERIMENTS, Ledger, Workspace
+from resnext.experiments.runner import missing_tasks
+from resnext.records import read_records
+from resnext.run.locks import lock_file
 
 #: One thread each, and what would make them a part of something larger taken away.
 ENVIRONMENT = {
     name: value for name, value in os.environ.items() if name not in ("RANK", "WORLD_SIZE", "MASTER_PORT")
 } | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-#: A network and pictures of seconds.
+#: A network and images of seconds.
 SMALL = [
     "--model",
     "resnext11_2x4d+template=8",
@@ -129,11 +129,11 @@ def patched(tmp_path: Path) -> Callable[..., list[str]]:
     def make(words: Sequence[str], **constants: float) -> list[str]:
         assert words[:2] == ["-m", "resnext"]
         script = tmp_path / f"patched-{len(list(tmp_path.glob('patched-*')))}.py"
-        lines = [f"pulse.{name} = {value}" for name, value in constants.items()]
+        lines = [f"heartbeat.{name} = {value}" for name, value in constants.items()]
         script.write_text(
             "\n".join(
                 [
-                    "from resnext.training import pulse",
+                    "from resnext.training import heartbeat",
                     *lines,
                     "from resnext.cli import main",
                     "raise SystemExit(main())",
@@ -198,9 +198,9 @@ def test_evaluation_counts_every_picture_once(
 ) -> None:
     count = 10_007 if full else 1_007
     draw = np.random.default_rng(0)
-    pictures = [_png(draw.integers(0, 256, (8, 8), dtype=np.uint8)) for _ in range(count)]
+    images = [_png(draw.integers(0, 256, (8, 8), dtype=np.uint8)) for _ in range(count)]
     labels = [str(label) for label in draw.integers(0, 10, count)]
-    pq.write_table(pa.table({"image": pictures, "label": labels}), tmp_path / "test.parquet")
+    pq.write_table(pa.table({"image": images, "label": labels}), tmp_path / "test.parquet")
     (tmp_path / "judge.py").write_text(JUDGE)
 
     def words(name: str) -> list[str]:
@@ -220,7 +220,7 @@ def test_evaluation_counts_every_picture_once(
             part = np.load(tmp_path / f"{processes}-{rank}.npz")
             for name in ("keys", "labels", "rows"):
                 np.testing.assert_array_equal(part[name], whole[name])
-    record("evaluation on processes", pictures=count, processes=[1, *sizes], identical=True)
+    record("evaluation on processes", images=count, processes=[1, *sizes], identical=True)
 
 
 def _png(values: np.ndarray) -> bytes:
@@ -295,15 +295,15 @@ def test_after_a_network_diverged_its_processes_train_another_together(tmp_path:
 
 def test_a_group_leaves_to_others_what_they_run(tmp_path: Path) -> None:
     """Of two arms the group trains the one that no process outside it has."""
-    place = Place(runs=tmp_path / "runs", results=tmp_path / "results")
-    held, free = missing_jobs([EXPERIMENTS["cardinality"]], "miniature", 1, Ledger([]), place)
+    place = Workspace(runs=tmp_path / "runs", results=tmp_path / "results")
+    held, free = missing_tasks([EXPERIMENTS["cardinality"]], "miniature", 1, Ledger([]), place)
     words = ["-m", "resnext", "experiments", "run", "cardinality", "--scale", "miniature", "--seeds", "1"]
     words += ["--runs", str(place.runs), "--results", str(place.results), "--device", "cpu"]
     (place.runs / "locks").mkdir(parents=True)
-    with hold(place.runs / "locks" / held.name):
+    with lock_file(place.runs / "locks" / held.name):
         said = [ends(process, 0) for process in by_hand((0, 1), 2, lambda _: words).values()]
     assert "1 left: another process runs them" in said[0]
-    lines = read_lines(place.results / "miniature.jsonl")
+    lines = read_records(place.results / "miniature.jsonl")
     assert [line["arm"] for line in lines if line["kind"] == "train"] == [free.text.split(", ")[1]]
     assert [path.name for path in place.runs.iterdir() if path.name not in ("locks", "sets")] == [free.name]
 
@@ -319,7 +319,7 @@ def test_processes_that_were_not_started_alike_are_named(tmp_path: Path) -> None
 
 
 def test_a_process_that_never_comes_is_named(patched: Callable[..., list[str]], tmp_path: Path) -> None:
-    words = patched(train(tmp_path, "x", "--epochs", "1"), PATIENCE_S=3)
+    words = patched(train(tmp_path, "x", "--epochs", "1"), CONNECT_S=3)
     (first,), (second,) = (by_hand((rank,), 2, lambda _: words).values() for rank in (0, 1))
     assert re.search(r"rank 1 has not answered for \d+ s", ends(first, 75))
     assert "rank 0 at 127.0.0.1" in (said := ends(second, 75))
@@ -361,8 +361,8 @@ def test_a_request_to_one_process_stops_all_and_one_alone_goes_on(tmp_path: Path
 
 FAILING = """
 import os, time
-from resnext.training import loop, pulse
-pulse.NOTICE_S = 3
+from resnext.training import loop, heartbeat
+heartbeat.NOTICE_S = 3
 def out_of_memory(*_, **__):
     raise MemoryError
 def wait(*_, **__):  # as for a GPU, whose operations do not raise
@@ -396,8 +396,8 @@ EARLY = """
 import sys, os, time
 import resnext.run
 from resnext.data.decode import DataError
-from resnext.training import pulse
-pulse.SILENT_S = 4
+from resnext.training import heartbeat
+heartbeat.SILENT_S = 4
 def nothing_there(*_):
     time.sleep(6)
     raise DataError("nowhere")

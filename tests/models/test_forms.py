@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from resnext.arch import FORMS, Architecture, StageTemplate
+from resnext.arch import ATTENTIONS, FORMS, Architecture, StageTemplate
 from resnext.models import blocks, convert_form, create, shortcuts
-from resnext.models.blocks import Block
+from resnext.models.block import Block
 
 #: The paper's table 2: paths and the width of one in the first stage.
 PAIRS = [(1, 64), (2, 40), (4, 24), (8, 14), (32, 4)]
@@ -25,7 +25,7 @@ def in_forms(cardinality: int, width: int, number: int, stride: int) -> dict[str
     shape = shortcuts.Shape(channels, stage.out_channels, stride, opens_bottlenecks=True)
     torch.manual_seed(0)
     made = {
-        form: blocks.TRANSFORMS[form](channels, stage, stride, shortcuts.project_openings(shape)).double()
+        form: blocks.BLOCKS[form](channels, stage, stride, shortcuts.project_openings(shape)).double()
         for form in FORMS
     }
     with torch.no_grad():
@@ -105,10 +105,11 @@ def of_each_path(gradients: dict[str, Tensor], cardinality: int) -> list[Tensor]
     ]
 
 
+@pytest.mark.parametrize("attention", ATTENTIONS)
 @pytest.mark.parametrize("form", FORMS[1:])
 @pytest.mark.parametrize("back", FORMS)
-def test_conversion_is_lossless(form: str, back: str) -> None:
-    arch = Architecture.from_name(f"resnext11_4x4d+transform={back}", 5)
+def test_conversion_is_lossless(form: str, back: str, attention: str) -> None:
+    arch = Architecture.from_name(f"resnext11_4x4d+transform={back}+attention={attention}", 5)
     state = create(arch, 3).state_dict()
     converted = convert_form(state, 4, form)
     assert converted.keys() == create(replace(arch, transform=form)).state_dict().keys()
@@ -126,9 +127,10 @@ def test_forms_start_as_the_same_function(form: str) -> None:
     assert 0.5 < other.state_dict()["layer1.0.paths.0.conv1.weight"].std() / (2 / 32) ** 0.5 < 2
 
 
-def test_forms_learn_the_same() -> None:
+@pytest.mark.parametrize("attention", ATTENTIONS)
+def test_forms_learn_the_same(attention: str) -> None:
     """20 steps of SGD from converted weights, in float64."""
-    arch = Architecture.from_name("resnext11_4x4d+template=16", 5)
+    arch = Architecture.from_name(f"resnext11_4x4d+template=16+attention={attention}", 5)
     states = {}
     for form in FORMS:
         network = create(replace(arch, transform=form), 1).double().train()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from resnext.arch import (
-    BOTTLENECKS,
+    ATTENTIONS,
     KNOWN_NAMES,
     SHORTCUTS,
     STEMS,
@@ -16,32 +19,53 @@ from resnext.arch import (
     Architecture,
     StageTemplate,
 )
-from resnext.models import Network, blocks, create, network, shortcuts
-from resnext.models.blocks import Block, StochasticDepth
+from resnext.models import Network, blocks, create, shortcuts
+from resnext.models import attention as attentions
+from resnext.models.block import Block
+from resnext.models.stochastic_depth import StochasticDepth
 
-#: A small network of each transformation.
-BASES = [
-    *(
-        f"resnext20_4x4d+blocks=2-2-2+transform={transform}"
-        for transform in BOTTLENECKS
-        if transform != "separable"
-    ),
-    "resnext20_1x12d+blocks=2-2-2+transform=separable",
-    "resnet14+transform=basic+blocks=2-2-2",
+
+def small(transform: str, **values: Any) -> Architecture:
+    """A small network, with several paths where the transformation can have them."""
+    paths = (4, 4) if TRANSFORMS[transform].cardinality.allows(4, 64) else (1, 12)
+    base = Architecture(
+        (2, 2, 2), *paths, template_width=16, transform=transform, stem="cifar", in_channels=1, classes=5
+    )
+    return replace(base, **values)
+
+
+def test_every_row_has_its_class() -> None:
+    assert set(blocks.BLOCKS) == set(TRANSFORMS)
+    assert set(attentions.ATTENTION_MODULES) == set(ATTENTIONS)
+    assert set(shortcuts.SHORTCUT_MODULES) == set(SHORTCUTS)
+
+
+@pytest.mark.parametrize("stem", STEMS)
+def test_every_stem_is_built_as_its_row_says(stem: str) -> None:
+    row, net = STEMS[stem], create(Architecture.from_name(f"resnet14+blocks=1-1-1-1+stem={stem}", 5, 1))
+    layers = net.conv1 if len(row.convolutions) > 1 else [net.conv1]
+    convolutions = [layer for layer in layers if isinstance(layer, nn.Conv2d)]
+    found = [(one.kernel_size[0], one.out_channels, one.stride[0]) for one in convolutions]
+    assert found == [(one.kernel, one.channels, one.stride) for one in row.convolutions]
+    side = row.size_px
+    for layer in (*row.convolutions, row.early_pooling, row.pooling):
+        side //= layer.stride if layer is not None else 1
+    pooled = net.maxpool(
+        net.relu(net.bn1(net.early_maxpool(net.conv1(torch.zeros(1, 1, *[row.size_px] * 2)))))
+    )
+    assert pooled.shape == (1, row.channels, side, side)
+
+
+VALUES = [
+    *({"stem": stem, "shortcut": shortcut} for stem in STEMS for shortcut in SHORTCUTS),
+    *({"attention": name} for name in ATTENTIONS),
 ]
 
 
-def test_every_word_has_its_class() -> None:
-    assert set(blocks.TRANSFORMS) == set(TRANSFORMS)
-    assert set(shortcuts.SHORTCUTS) == set(SHORTCUTS)
-    assert set(network.STEMS) == set(STEMS)
-
-
-@pytest.mark.parametrize("shortcut", SHORTCUTS)
-@pytest.mark.parametrize("stem", STEMS)
-@pytest.mark.parametrize("base", BASES)
-def test_everything_runs_together_and_every_parameter_learns(base: str, stem: str, shortcut: str) -> None:
-    net = create(Architecture.from_name(f"{base}+stem={stem}+shortcut={shortcut}+template=16", 5, 1))
+@pytest.mark.parametrize("values", VALUES, ids=lambda values: "-".join(values.values()))
+@pytest.mark.parametrize("transform", TRANSFORMS)
+def test_everything_runs_together_and_every_parameter_learns(transform: str, values: dict[str, str]) -> None:
+    net = create(small(transform, **values))
     logits = net(torch.randn(3, 1, 37, 45))
     assert logits.shape == (3, 5)
     logits.square().sum().backward()
@@ -54,6 +78,41 @@ def test_zero_pad_has_no_parameters_and_keeps_the_old_channels() -> None:
     assert not list(module.parameters())
     assert torch.equal(module(x)[:, :8], x[:, :, ::2, ::2])
     assert module(x)[:, 8:].abs().sum() == 0
+
+
+@torch.no_grad()
+def test_squeeze_and_excitation_scales_each_channel_by_the_means_of_all() -> None:
+    module = attentions.SqueezeExcitation(48).double()
+    x = torch.randn(3, 48, 5, 4, dtype=torch.float64)
+    means = x.flatten(2).mean(2)
+    hidden = F.relu(F.linear(means, module.fc1.weight[:, :, 0, 0], module.fc1.bias))
+    factors = torch.sigmoid(F.linear(hidden, module.fc2.weight[:, :, 0, 0], module.fc2.bias))
+    torch.testing.assert_close(module(x), x * factors[:, :, None, None], rtol=0, atol=1e-12)
+
+
+def test_biases_of_convolutions_start_at_zero() -> None:
+    net = create(Architecture.from_name("resnext11_4x4d+template=16+attention=se", 5))
+    biased = [m for m in net.modules() if isinstance(m, nn.Conv2d) and m.bias is not None]
+    assert len(biased) == 2 * 3
+    assert not any(module.bias.any() for module in biased)
+
+
+class Scale(nn.Module):
+    """A parameter that no rule knows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(1))
+
+
+@pytest.mark.parametrize("transform", TRANSFORMS)
+def test_a_parameter_without_a_rule_is_named(transform: str) -> None:
+    net = create(small(transform))
+    net.get_submodule("layer2.0").se = Scale()
+    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    with pytest.raises(TypeError, match=r"layer2\.0\.se \(Scale\) has parameters and no initialisation rule"):
+        net.reset_parameters()
+    assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
 
 
 def test_initialisation_is_the_paper_s() -> None:
@@ -88,7 +147,7 @@ def test_weights_depend_on_the_seed_alone() -> None:
 def test_known_networks_take_odd_sizes(name: str) -> None:
     """Shapes of all; finite logits of those with fewer than ten million parameters."""
     arch = Architecture.from_name(name, 7)
-    sizes = ((65, 47), (33, 129)) if arch.stem == "imagenet" else ((17, 13), (5, 33))
+    sizes = ((65, 47), (33, 129)) if arch.size_px == 224 else ((17, 13), (5, 33))
     with torch.device("meta"):
         net = Network(arch).eval()
         for size in sizes:
@@ -108,6 +167,7 @@ def test_known_networks_take_odd_sizes(name: str) -> None:
         "resnext50_2x4d+template=8",
         "resnext29_2x4d+template=8",
         "resnext29_2x4d+template=8+stem=deep",
+        "resnext50_2x4d+template=8+stem=deep_imagenet+attention=se+shortcut=average_projection",
     ],
 )
 def test_the_map_halves_where_the_width_doubles(name: str) -> None:
@@ -119,7 +179,8 @@ def test_the_map_halves_where_the_width_doubles(name: str) -> None:
                 lambda m, x, y: maps.append(y.shape[1:])
             )
         net(torch.empty(2, 3, 64, 64))
-    size, channels = {"imagenet": 16, "cifar": 64, "deep": 32}[arch.stem], arch.stages[0].out_channels
+    size = {"imagenet": 16, "cifar": 64, "deep": 32, "deep_imagenet": 16}[arch.stem]
+    channels = arch.stages[0].out_channels
     assert maps == [(channels * 2**s, size // 2**s, size // 2**s) for s in range(len(arch.blocks))]
 
 
@@ -144,32 +205,35 @@ def test_a_grouped_block_is_the_sum_of_its_paths(cardinality: int, stride: int) 
     torch.testing.assert_close(block(x), expected, rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("attention", ATTENTIONS)
 @pytest.mark.parametrize("shortcut", SHORTCUTS)
 @pytest.mark.parametrize("transform", TRANSFORMS)
 @torch.no_grad()
-def test_every_block_adds_its_shortcut_to_its_transformation(transform: str, shortcut: str) -> None:
-    depth = {"basic": "resnet14", "separable": "resnext20_1x8d"}.get(transform, "resnext20_2x8d")
-    base = f"{depth}+transform={transform}"
-    arch = Architecture.from_name(f"{base}+blocks=2-2-2+stem=cifar+template=8+shortcut={shortcut}", 5)
-    net = create(arch).eval()
+def test_every_block_adds_its_shortcut_to_its_transformation(
+    transform: str, shortcut: str, attention: str
+) -> None:
+    arch = small(transform, shortcut=shortcut, attention=attention)
+    net = create(replace(arch, in_channels=64)).eval()
     x = torch.randn(2, 64, 9, 7, generator=torch.Generator().manual_seed(0))
     for number, stage in enumerate(arch.stages, start=1):
         for place, block in enumerate(net.get_submodule(f"layer{number}").children()):
             opens = place == 0
-            projects = shortcut == "projection_all" or (shortcut == "projection" and opens)
+            averages = shortcut == "average_projection"
+            projects = shortcut == "projection_all" or (opens and (averages or shortcut == "projection"))
             assert any(True for _ in block.downsample.parameters()) == projects
             added = x  # the identity
             if shortcut == "none":
                 added = torch.zeros(())
             elif projects:
-                convolution, norm = block.downsample
-                weight, stride = convolution.weight, stage.stride if opens else 1
-                added = norm(F.conv2d(x, weight, stride=stride))
+                *_, convolution, norm = block.downsample
+                stride = stage.stride if opens else 1
+                pooled = F.avg_pool2d(x, stride, ceil_mode=True) if averages else x
+                added = norm(F.conv2d(pooled, convolution.weight, stride=1 if averages else stride))
             elif opens:  # every second pixel, and zeros for the new channels
                 thinned = x[:, : stage.out_channels, :: stage.stride, :: stage.stride]
                 added = thinned.new_zeros(2, stage.out_channels, *thinned.shape[2:])
                 added[:, : thinned.shape[1]] = thinned
-            expected = F.relu(block.transform(x) + added)
+            expected = F.relu(block.se(block.transform(x)) + added)
             torch.testing.assert_close(block(x), expected)
             x = expected
 

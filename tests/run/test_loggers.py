@@ -13,8 +13,9 @@ import pytest
 
 from resnext import api
 from resnext.cli import main
-from resnext.recipe import named_recipe, override
-from resnext.run import RunError, Stepped
+from resnext.errors import UsageError
+from resnext.recipe import TrainOptions, named_recipe, override
+from resnext.run import StepEnd
 
 pytestmark = pytest.mark.usefixtures("no_reports")
 RECIPE = override(named_recipe("small"), model="resnet11+template=8", epochs=3, batch=4)
@@ -30,9 +31,9 @@ def data(tmp_path_factory: pytest.TempPathFactory, make_folder: Any) -> str:
 
 def train_in_two(data: str, runs: Path, log: tuple[Any, ...]) -> Path:
     """A run left at step 8 and taken up again from its checkpoint at step 6."""
-    events = api.train_events(api.Order(data, RECIPE, "x", runs, log=log))
+    events = api.train_events(data, RECIPE, TrainOptions("x", runs, log=log))
     for event in events:
-        if isinstance(event, Stepped) and event.step.step == 8:
+        if isinstance(event, StepEnd) and event.step.step == 8:
             break
     events.close()
     api.train(data, RECIPE, name="x", runs=runs, resume="must", log=log)
@@ -118,5 +119,5 @@ def test_what_is_not_installed_is_named(
     assert main(["train", data, "--runs", str(tmp_path), "--log", "mlflow"]) == 5
     assert "pip install 'resnext[mlflow]'" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
-    with pytest.raises(RunError, match="tensorboard, mlflow, wandb"):
+    with pytest.raises(UsageError, match="tensorboard, mlflow or wandb"):
         api.train(data, RECIPE, name="x", runs=tmp_path, log=("comet",))

@@ -21,11 +21,20 @@ from safetensors.torch import load_file
 
 from resnext import api
 from resnext.data.sources import STREAM_NOTE
-from resnext.recipe import RecipeError, named_recipe, override
-from resnext.run import Decoded, Finished, Judged, RunError, Settled, Stepped, Stopped, judging
-from resnext.run.evaluate import evaluate_pictures
-from resnext.run.saving import Every
-from resnext.run.stopping import StopRequest
+from resnext.recipe import Recipe, RecipeError, TrainOptions, named_recipe, override
+from resnext.run import (
+    DecodeProgress,
+    EpochEnd,
+    Run,
+    RunError,
+    RunFinished,
+    RunStarted,
+    StepEnd,
+    Stopped,
+    evaluator,
+)
+from resnext.run.evaluation import evaluate_images
+from resnext.run.stop_signals import StopRequest
 from resnext.training.loop import Diverged
 from resnext.weights import WeightsError
 
@@ -75,11 +84,11 @@ def test_every_step_is_told_once(whole: Path) -> None:
     assert [line["step"] for line in lines if "val_loss" in line] == [6, 12, 18]
 
 
-def train_until(order: api.Order, step: int, number: int) -> None:
-    """Train, and signal this process while `step` is told."""
-    for event in api.train_events(order):
-        if isinstance(event, Stepped) and event.step.step == step:
-            os.kill(os.getpid(), number)
+def train_until(step: int, data: str, options: TrainOptions, recipe: Recipe = RECIPE) -> None:
+    """Train, and signal this process when `step` has ended."""
+    for event in api.train_events(data, recipe, options):
+        if isinstance(event, StepEnd) and event.step.step == step:
+            os.kill(os.getpid(), signal.SIGTERM)
 
 
 @pytest.mark.parametrize("stops", [(1,), (6,), (7, 8), (5, 11, 17), (18,)])
@@ -87,9 +96,9 @@ def test_stopping_on_request_at_any_step(
     stops: tuple[int, ...], data: str, whole: Path, tmp_path: Path
 ) -> None:
     for stop in stops:
-        order = api.Order(data, RECIPE, "x", tmp_path, "auto")
+        options = TrainOptions("x", tmp_path, "auto")
         with pytest.raises(Stopped, match=f"SIGTERM at step {stop} of {STEPS}"):
-            train_until(order, stop, signal.SIGTERM)
+            train_until(stop, data, options)
         status = json.loads((tmp_path / "x" / "status.json").read_text())
         assert status["state"] == "resumable"
         assert "SIGTERM" in status["why"]
@@ -98,18 +107,18 @@ def test_stopping_on_request_at_any_step(
     assert json.loads((tmp_path / "x" / "status.json").read_text())["state"] == "finished"
 
 
-def test_stopping_while_pictures_are_decoded(data: str, whole: Path, tmp_path: Path) -> None:
-    order = api.Order(data, RECIPE, "x", tmp_path, "auto")
+def test_stopping_while_images_are_decoded(data: str, whole: Path, tmp_path: Path) -> None:
+    options = TrainOptions("x", tmp_path, "auto")
 
     def train_until_decoding() -> None:
-        for event in api.train_events(order):
-            if isinstance(event, Decoded):
+        for event in api.train_events(data, RECIPE, options):
+            if isinstance(event, DecodeProgress):
                 os.kill(os.getpid(), signal.SIGTERM)
 
     with pytest.raises(Stopped, match=f"SIGTERM at step 0 of {STEPS}"):
         train_until_decoding()
     with pytest.raises(Stopped):
-        train_until(order, 3, signal.SIGTERM)
+        train_until(3, data, options)
     with pytest.raises(Stopped, match=f"SIGTERM at step 3 of {STEPS}"):
         train_until_decoding()
     api.train(data, RECIPE, name="x", runs=tmp_path, resume="must")
@@ -123,18 +132,18 @@ def test_stopping_while_an_epoch_is_judged(
 
     def signalled(*words: Any, **more: Any) -> Any:
         os.kill(os.getpid(), signal.SIGTERM)
-        return evaluate_pictures(*words, **more)
+        return evaluate_images(*words, **more)
 
     def broken(*_: object) -> None:
         raise OSError("the disk is on fire")
 
     with monkeypatch.context() as patch:
-        patch.setattr(judging, "evaluate_pictures", signalled)
+        patch.setattr(evaluator, "evaluate_images", signalled)
         with pytest.raises(Stopped, match=f"SIGTERM at step 6 of {STEPS}"):
             api.train(data, RECIPE, name="x", runs=tmp_path)
     assert "val_loss" not in (tmp_path / "x" / "metrics.jsonl").read_text()
     with monkeypatch.context() as patch:
-        patch.setattr("resnext.training.checkpoints.write", broken)
+        patch.setattr("resnext.training.checkpoints.write_snapshot", broken)
         with pytest.raises(OSError, match="fire"):
             api.train(data, RECIPE, name="x", runs=tmp_path, resume="must")
     api.train(data, RECIPE, name="x", runs=tmp_path, resume="must")
@@ -145,10 +154,10 @@ PROGRAM = """
 import os, signal, sys
 from pathlib import Path
 from resnext import api
-from resnext.recipe import Recipe
+from resnext.recipe import Recipe, TrainOptions
 recipe = Recipe.from_toml(Path(sys.argv[2]).read_text())
-order = api.Order(sys.argv[1], recipe, "x", Path(sys.argv[3]), "auto", checkpoint_every="2")
-for event in api.train_events(order):
+options = TrainOptions("x", Path(sys.argv[3]), "auto", checkpoint_every="2")
+for event in api.train_events(sys.argv[1], recipe, options):
     if getattr(event, "step", None) is not None and event.step.step == int(sys.argv[4]):
         os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -173,28 +182,28 @@ EVERYTHING = override(
 
 
 def test_all_regularisation_is_resumed_exactly_at_every_step(data: str, tmp_path: Path) -> None:
-    """With a worker and without in turns; such pictures are read for each step, and do not lie decoded."""
-    events = list(api.train_events(api.Order(data, EVERYTHING, "whole", tmp_path)))
-    assert not [event for event in events if isinstance(event, Decoded)]
+    """With a worker and without in turns; such images are read for each step, and do not lie decoded."""
+    events = list(api.train_events(data, EVERYTHING, TrainOptions("whole", tmp_path)))
+    assert not [event for event in events if isinstance(event, DecodeProgress)]
     for stop in range(1, STEPS + 1):
-        order = api.Order(data, EVERYTHING, "x", tmp_path, "auto", workers=stop % 2)
+        options = TrainOptions("x", tmp_path, "auto", workers=stop % 2)
         with pytest.raises(Stopped, match=f"SIGTERM at step {stop} of {STEPS}"):
-            train_until(order, stop, signal.SIGTERM)
+            train_until(stop, data, options, EVERYTHING)
     api.train(data, EVERYTHING, name="x", runs=tmp_path, resume="must")
     assert_same(tmp_path / "x", tmp_path / "whole")
 
 
 @pytest.fixture(scope="module")
 def stream(data: str, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The same pictures in tars, class after class: the worst order there is."""
+    """The same images in tars, class after class: the worst order there is."""
     pytest.importorskip("datasets")
     root = tmp_path_factory.mktemp("tars")
     for folder in sorted(Path(data).glob("*/*")):
         label = str(ord(folder.name) - ord("a")).encode()
         with tarfile.open(root / f"{folder.parent.name}-{folder.name}.tar", "w") as tar:
-            for picture in sorted(folder.iterdir()):
-                for suffix, content in (("png", picture.read_bytes()), ("cls", label)):
-                    member = tarfile.TarInfo(f"{folder.name}{picture.stem}.{suffix}")
+            for image in sorted(folder.iterdir()):
+                for suffix, content in (("png", image.read_bytes()), ("cls", label)):
+                    member = tarfile.TarInfo(f"{folder.name}{image.stem}.{suffix}")
                     member.size = len(content)
                     tar.addfile(member, io.BytesIO(content))
     return f"stream:{root}"
@@ -206,9 +215,7 @@ def test_a_stream_is_resumed_exactly_on_any_number_of_workers(stream: str, tmp_p
     assert STREAM_NOTE in (whole.folder / "log.txt").read_text()
     for workers, stop in enumerate((4, 9, 15)):
         with pytest.raises(Stopped):
-            train_until(
-                api.Order(stream, RECIPE, "x", tmp_path, "auto", workers=workers), stop, signal.SIGTERM
-            )
+            train_until(stop, stream, TrainOptions("x", tmp_path, "auto", workers=workers))
     api.train(stream, RECIPE, name="x", runs=tmp_path, resume="must")
     assert_same(tmp_path / "x", whole.folder)
     judged = api.evaluate(whole.folder, stream).scores
@@ -223,16 +230,17 @@ def test_nothing_can_be_drawn_from_a_stream(stream: str, tmp_path: Path) -> None
 
 def test_a_run_without_progress_ends_early(data: str, tmp_path: Path) -> None:
     stuck = override(RECIPE, epochs=9, training__lr=1e-12, training__patience=2, training__averaging=0.0)
-    order = api.Order(data, stuck, "x", tmp_path)
-    lines = [e.epoch.epoch for e in api.train_events(order) if isinstance(e, Judged)]
-    best = api.Run(tmp_path / "x").result["metrics"]["best_epoch"]
+    options = TrainOptions("x", tmp_path)
+    lines = [e.epoch.epoch for e in api.train_events(data, stuck, options) if isinstance(e, EpochEnd)]
+    best = Run(tmp_path / "x").result["metrics"]["best_epoch"]
     assert lines == list(range(1, best + 3))
     assert len(lines) < 9
     assert "ending early" in (tmp_path / "x" / "log.txt").read_text()
     with pytest.raises(RunError, match=f"ended after epoch {best + 2}, 2 epochs after.*--weights"):
-        api.train(data, override(order.recipe, epochs=500), name="x", runs=tmp_path, resume="must")
+        api.train(data, override(stuck, epochs=500), name="x", runs=tmp_path, resume="must")
     (tmp_path / "x" / "result.json").unlink()  # as if it had died before its end
-    assert [e for e in api.train_events(replace(order, resume="must")) if isinstance(e, Stepped)] == []
+    events = api.train_events(data, stuck, replace(options, resume="must"))
+    assert [event for event in events if isinstance(event, StepEnd)] == []
 
 
 @pytest.mark.parametrize(("balance", "best"), [("none", 1), ("sampler", 2)])
@@ -243,10 +251,10 @@ def test_the_best_epoch_is_that_of_what_was_asked_for(
     errors = iter([(5.0, 50.0), (8.0, 12.0), (0.0, 0.0)])
 
     def scored(*words: Any, **more: Any) -> Any:
-        found, (top1, balanced) = evaluate_pictures(*words, **more), next(errors)
+        found, (top1, balanced) = evaluate_images(*words, **more), next(errors)
         return replace(found, scores=replace(found.scores, top1_error=top1, balanced_error=balanced))
 
-    monkeypatch.setattr(judging, "evaluate_pictures", scored)
+    monkeypatch.setattr(evaluator, "evaluate_images", scored)
     recipe = override(RECIPE, data__balance=balance, epochs=2)
     assert api.train(data, recipe, name="x", runs=tmp_path).result["metrics"]["best_epoch"] == best
 
@@ -266,9 +274,9 @@ def test_killed_without_warning(data: str, whole: Path, tmp_path: Path) -> None:
 def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before(
     damage: str, data: str, whole: Path, tmp_path: Path
 ) -> None:
-    events = api.train_events(api.Order(data, RECIPE, "x", tmp_path, checkpoint_every="1"))
+    events = api.train_events(data, RECIPE, TrainOptions("x", tmp_path, checkpoint_every="1"))
     for event in events:
-        if isinstance(event, Stepped) and event.step.step == 9:
+        if isinstance(event, StepEnd) and event.step.step == 9:
             break
     events.close()
     last = tmp_path / "x" / "checkpoints" / "last.safetensors"
@@ -276,8 +284,8 @@ def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before(
     if damage == "flip":
         content[len(content) // 2] ^= 1
     last.write_bytes(content[: {"cut": len(content) // 3, "flip": len(content), "empty": 0}[damage]])
-    events = api.train_events(api.Order(data, RECIPE, "x", tmp_path, "must"))
-    assert isinstance(next(events), Settled)
+    events = api.train_events(data, RECIPE, TrainOptions("x", tmp_path, "must"))
+    assert isinstance(next(events), RunStarted)
     events.close()
     before = last.with_name("previous.safetensors").read_bytes()
     assert last.read_bytes() == before  # in place of the damaged one, which the next save would keep
@@ -312,7 +320,7 @@ def test_a_failed_run_says_so(data: str, tmp_path: Path, monkeypatch: pytest.Mon
     def broken(*args: object) -> None:
         raise OSError("the disk is on fire")
 
-    monkeypatch.setattr("resnext.training.checkpoints.write", broken)
+    monkeypatch.setattr("resnext.training.checkpoints.write_snapshot", broken)
     with pytest.raises(OSError, match="fire"):
         api.train(data, RECIPE, name="x", runs=tmp_path)
     status = json.loads((tmp_path / "x" / "status.json").read_text())
@@ -321,8 +329,8 @@ def test_a_failed_run_says_so(data: str, tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_a_run_whose_last_event_is_not_heard_out_is_finished(data: str, tmp_path: Path) -> None:
-    events = api.train_events(api.Order(data, RECIPE, "x", tmp_path))
-    next(event for event in events if isinstance(event, Finished))
+    events = api.train_events(data, RECIPE, TrainOptions("x", tmp_path))
+    next(event for event in events if isinstance(event, RunFinished))
     events.close()
     status = tmp_path / "x" / "status.json"
     assert json.loads(status.read_text())["state"] == "finished"
@@ -333,9 +341,9 @@ def test_a_run_whose_last_event_is_not_heard_out_is_finished(data: str, tmp_path
 
 
 def test_one_process_a_run(data: str, tmp_path: Path) -> None:
-    events = api.train_events(api.Order(data, RECIPE, "x", tmp_path))
+    events = api.train_events(data, RECIPE, TrainOptions("x", tmp_path))
     for event in events:
-        if isinstance(event, Stepped):
+        if isinstance(event, StepEnd):
             break
     for recipe in (RECIPE, override(RECIPE, epochs=9)):
         with pytest.raises(RunError, match="another process"):
@@ -348,9 +356,9 @@ def test_a_run_that_began_from_weights_needs_them_until_its_first_checkpoint(
     data: str, whole: Path, tmp_path: Path
 ) -> None:
     weights = Path(shutil.copy(whole / "model" / "model.safetensors", tmp_path))
-    order = api.Order(data, RECIPE, "x", tmp_path, "auto", weights=weights)
+    options = TrainOptions("x", tmp_path, "auto", weights=weights)
     with pytest.raises(Stopped):
-        train_until(order, 1, signal.SIGTERM)
+        train_until(1, data, options)
     last = tmp_path / "x" / "checkpoints" / "last.safetensors"
     saved = last.read_bytes()
     last.unlink()
@@ -360,9 +368,7 @@ def test_a_run_that_began_from_weights_needs_them_until_its_first_checkpoint(
     weights.unlink()
     last.write_bytes(saved)
     api.train(data, RECIPE, name="x", runs=tmp_path, resume="must")
-    undisturbed = api.Order(data, RECIPE, "y", tmp_path, weights=whole)
-    for _ in api.train_events(undisturbed):
-        pass
+    api.train(data, RECIPE, name="y", runs=tmp_path, weights=whole)
     assert_same(tmp_path / "x", tmp_path / "y")
 
 
@@ -389,7 +395,7 @@ def test_two_signals_within_ten_seconds_are_one_request() -> None:
 
 def test_a_later_second_signal_ends_the_process_at_once() -> None:
     program = (
-        "import os, signal, resnext.run.stopping as s\n"
+        "import os, signal, resnext.run.stop_signals as s\n"
         "s.SAME_REQUEST_S = 0.0\n"
         "with s.StopRequest():\n"
         "    os.kill(os.getpid(), signal.SIGTERM); os.kill(os.getpid(), signal.SIGTERM)\n"
@@ -397,17 +403,3 @@ def test_a_later_second_signal_ends_the_process_at_once() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (-signal.SIGTERM, "")
-
-
-@pytest.mark.parametrize(
-    ("text", "every"),
-    [("200", Every(steps=200)), ("90s", Every(seconds=90)), ("10min", Every(seconds=600))],
-)
-def test_how_often_to_save(text: str, every: Every) -> None:
-    assert Every.parse(text) == every
-
-
-@pytest.mark.parametrize("text", ["0", "", "10m", "ten", "-5", "1.5min"])
-def test_how_often_not_to_save(text: str) -> None:
-    with pytest.raises(RunError, match="--checkpoint-every"):
-        Every.parse(text)

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from resnext.training import checkpoints
 from resnext.training.checkpoints import CheckpointError
-from resnext.training.loop import Average, Diverged, State, cross_entropies, fit
+from resnext.training.loop import Diverged, TrainState, WeightAverage, cross_entropy, fit
 from resnext.training.optimisers import build_optimiser, peak_lr
 from resnext.training.settings import TrainingSettings
 
@@ -42,16 +42,16 @@ def batches(first: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
         yield noise + 2 * labels.view(-1, 1, 1, 1), labels
 
 
-def run(state: State, settings: TrainingSettings = SETTINGS) -> list[Any]:
+def run(state: TrainState, settings: TrainingSettings = SETTINGS) -> list[Any]:
     return list(fit(state, batches(state.step), settings, PER_EPOCH, STEPS))
 
 
-def save(state: State, path: Path, extra: dict[str, Any]) -> None:
-    checkpoints.write(checkpoints.take(state, extra), path)
+def save(state: TrainState, path: Path, extra: dict[str, Any]) -> None:
+    checkpoints.write_snapshot(checkpoints.take_snapshot(state, extra), path)
 
 
 def test_it_learns_and_tells() -> None:
-    records = run(State(network(), SETTINGS))
+    records = run(TrainState(network(), SETTINGS))
     assert [r.step for r in records] == list(range(1, STEPS + 1))
     assert [r.epoch for r in records] == [i // PER_EPOCH for i in range(STEPS)]
     assert [r.ends_epoch for r in records] == [(i + 1) % PER_EPOCH == 0 for i in range(STEPS)]
@@ -71,7 +71,7 @@ class Whole(nn.Module):
 
 
 def test_a_compiled_network_takes_the_same_steps() -> None:
-    plain, state = State(Whole(), SETTINGS), State(Whole(), SETTINGS)
+    plain, state = TrainState(Whole(), SETTINGS), TrainState(Whole(), SETTINGS)
     forward = torch.compile(state.network, backend="eager")
     steps = fit(state, islice(batches(), 4), SETTINGS, PER_EPOCH, STEPS, forward=forward)
     expected = fit(plain, islice(batches(), 4), SETTINGS, PER_EPOCH, STEPS)
@@ -81,7 +81,7 @@ def test_a_compiled_network_takes_the_same_steps() -> None:
 @pytest.mark.parametrize("optimiser", ["sgd", "adamw"])
 def test_steps_are_those_of_plain_torch(optimiser: str) -> None:
     settings = replace(SETTINGS, optimiser=optimiser, schedule="cosine")  # type: ignore[arg-type]
-    state, plain = State(network(), settings), network()
+    state, plain = TrainState(network(), settings), network()
     run(state, settings)
     if optimiser == "sgd":
         update: Any = torch.optim.SGD(
@@ -90,8 +90,8 @@ def test_steps_are_those_of_plain_torch(optimiser: str) -> None:
     else:
         update = torch.optim.AdamW(plain.parameters(), lr=0.05, weight_decay=5e-4)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(update, STEPS)
-    for pictures, labels in batches():
-        F.cross_entropy(plain(pictures), labels, label_smoothing=0.1).backward()
+    for images, labels in batches():
+        F.cross_entropy(plain(images), labels, label_smoothing=0.1).backward()
         update.step()
         schedule.step()
         update.zero_grad()
@@ -122,7 +122,7 @@ def test_the_rate_grows_with_the_batch() -> None:
 def test_the_average_spans_a_share_of_the_run_so_far() -> None:
     """Its weights on past values: early ones are gone, and about the last fifth carries most."""
     net = nn.Linear(1, 1, bias=False)
-    average, steps = Average(net, 0.2), 200
+    average, steps = WeightAverage(net, 0.2), 200
     weights = []
     for _ in range(steps):
         weight = 1 / max(1.0, 0.2 * (len(weights) + 1))
@@ -139,51 +139,51 @@ def test_the_average_spans_a_share_of_the_run_so_far() -> None:
 
 def test_a_loss_that_is_not_finite_ends_the_run_before_the_epoch_does() -> None:
     def poisoned() -> Iterator[tuple[Tensor, Tensor]]:
-        for step, (pictures, labels) in enumerate(batches()):
-            yield pictures * (float("nan") if step == 8 else 1), labels
+        for step, (images, labels) in enumerate(batches()):
+            yield images * (float("nan") if step == 8 else 1), labels
 
     seen = []
     with pytest.raises(Diverged, match="step 9"):
-        seen += [r.step for r in fit(State(network(), SETTINGS), poisoned(), SETTINGS, PER_EPOCH, STEPS)]
+        seen += [r.step for r in fit(TrainState(network(), SETTINGS), poisoned(), SETTINGS, PER_EPOCH, STEPS)]
 
 
 @pytest.mark.parametrize("optimiser", ["sgd", "adamw"])
 @pytest.mark.parametrize("stop", [0, 1, 7, 12, 23, STEPS])
 def test_going_on_from_a_checkpoint_changes_no_bit(stop: int, optimiser: str, tmp_path: Path) -> None:
     settings = replace(SETTINGS, optimiser=optimiser)  # type: ignore[arg-type]
-    whole = State(network(), settings)
+    whole = TrainState(network(), settings)
     losses = [r.loss.item() for r in run(whole, settings)]
-    first = State(network(), settings)
+    first = TrainState(network(), settings)
     for _ in islice(fit(first, batches(), settings, PER_EPOCH, STEPS), stop):
         pass
     save(first, tmp_path / "last.safetensors", {"best": 1.5})
-    second = State(nn.Sequential(*network().children()), settings)
-    assert checkpoints.load(second, tmp_path / "last.safetensors") == {"best": 1.5}
+    second = TrainState(nn.Sequential(*network().children()), settings)
+    assert checkpoints.load_checkpoint(second, tmp_path / "last.safetensors") == {"best": 1.5}
     assert [r.loss.item() for r in run(second, settings)] == losses[stop:]
-    for one, other in ((whole.network, second.network), (whole.judged, second.judged)):
+    for one, other in ((whole.network, second.network), (whole.evaluated, second.evaluated)):
         state = other.state_dict()
         assert all(torch.equal(tensor, state[name]) for name, tensor in one.state_dict().items())
 
 
 def test_damaged_and_foreign_checkpoints_are_refused(tmp_path: Path) -> None:
-    state, path = State(network(), SETTINGS), tmp_path / "last.safetensors"
+    state, path = TrainState(network(), SETTINGS), tmp_path / "last.safetensors"
     save(state, path, {})
     whole = path.read_bytes()
     for size in (0, 7, 100, len(whole) // 2, len(whole) - 1):
         path.write_bytes(whole[:size])
         with pytest.raises(CheckpointError, match="last"):
-            checkpoints.load(state, path)
+            checkpoints.load_checkpoint(state, path)
     path.write_bytes(whole)
     with pytest.raises(CheckpointError, match="another network"):
-        checkpoints.load(State(nn.Linear(3, 2), SETTINGS), path)
-    with pytest.raises(CheckpointError, match="not a whole checkpoint"):
-        checkpoints.load(state, tmp_path / "none.safetensors")
+        checkpoints.load_checkpoint(TrainState(nn.Linear(3, 2), SETTINGS), path)
+    with pytest.raises(CheckpointError, match="not a complete checkpoint"):
+        checkpoints.load_checkpoint(state, tmp_path / "none.safetensors")
 
 
 def test_a_failed_save_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    state, path = State(network(), SETTINGS), tmp_path / "last.safetensors"
+    state, path = TrainState(network(), SETTINGS), tmp_path / "last.safetensors"
     save(state, path, {})
-    checkpoints.rotate(path, tmp_path / "previous.safetensors")
+    checkpoints.keep_as_previous(path, tmp_path / "previous.safetensors")
     before = path.read_bytes()
 
     def full(tensors: Any, file: Path, metadata: Any) -> None:
@@ -202,7 +202,7 @@ def test_the_average_is_the_network_then_fades(share: float) -> None:
     """In float64: within the first 1 / share updates the network itself, then each step counts
     1 / (share * updates); with share 1 that is the plain mean."""
     net = nn.Linear(1, 1, bias=False)
-    average = Average(net, share)
+    average = WeightAverage(net, share)
     values = np.random.default_rng(0).normal(size=60)
     expected = 0.0
     for updates, value in enumerate(values):
@@ -219,7 +219,7 @@ def test_the_average_is_the_network_then_fades(share: float) -> None:
 
 def test_batch_norm_statistics_are_averaged_too() -> None:
     net = nn.BatchNorm1d(1)
-    average = Average(net, 1.0)
+    average = WeightAverage(net, 1.0)
     for updates, value in enumerate((1.0, 2.0, 6.0)):
         net.get_buffer("running_mean").fill_(value)
         average.update(net, updates)
@@ -231,27 +231,27 @@ def test_the_diverged_step_is_named_wherever_the_loss_is_looked_at(poison: int) 
     """In epochs longer than the interval between looks too; no later end of epoch is told."""
 
     def poisoned() -> Iterator[tuple[Tensor, Tensor]]:
-        for step, (pictures, labels) in enumerate(batches()):
-            yield pictures * (float("inf") if step == poison else 1), labels
+        for step, (images, labels) in enumerate(batches()):
+            yield images * (float("inf") if step == poison else 1), labels
 
     for per_epoch in (PER_EPOCH, STEPS):
         records: list[Any] = []
         with pytest.raises(Diverged, match=rf"at step {poison + 1}\."):
-            records.extend(fit(State(network(), SETTINGS), poisoned(), SETTINGS, per_epoch, STEPS))
+            records.extend(fit(TrainState(network(), SETTINGS), poisoned(), SETTINGS, per_epoch, STEPS))
         assert all(record.step <= poison for record in records if record.ends_epoch)
 
 
 def test_the_checkpoint_before_the_last_is_kept(tmp_path: Path) -> None:
-    state = State(network(), SETTINGS)
+    state = TrainState(network(), SETTINGS)
     last, previous = tmp_path / "last.safetensors", tmp_path / "previous.safetensors"
-    checkpoints.rotate(last, previous)
+    checkpoints.keep_as_previous(last, previous)
     assert not previous.exists()
     for _ in islice(fit(state, batches(), SETTINGS, PER_EPOCH, STEPS), 3):
-        checkpoints.rotate(last, previous)
+        checkpoints.keep_as_previous(last, previous)
         save(state, last, {})
-    fresh = State(network(), SETTINGS)
+    fresh = TrainState(network(), SETTINGS)
     for path, step in ((last, 3), (previous, 2)):
-        checkpoints.load(fresh, path)
+        checkpoints.load_checkpoint(fresh, path)
         assert fresh.step == step
 
 
@@ -259,7 +259,7 @@ def test_the_checkpoint_before_the_last_is_kept(tmp_path: Path) -> None:
 def test_a_disk_that_fills_up_leaves_the_old_checkpoint(
     culprit: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    state, path = State(network(), SETTINGS), tmp_path / "last.safetensors"
+    state, path = TrainState(network(), SETTINGS), tmp_path / "last.safetensors"
     save(state, path, {"best": 1})
     before = path.read_bytes()
 
@@ -271,9 +271,9 @@ def test_a_disk_that_fills_up_leaves_the_old_checkpoint(
         with pytest.raises(OSError, match="No space left"):
             save(state, path, {"best": 2})
     assert path.read_bytes() == before
-    assert checkpoints.load(State(network(), SETTINGS), path) == {"best": 1}
+    assert checkpoints.load_checkpoint(TrainState(network(), SETTINGS), path) == {"best": 1}
     save(state, path, {"best": 2})  # what was left aside is in nobody's way
-    assert checkpoints.load(State(network(), SETTINGS), path) == {"best": 2}
+    assert checkpoints.load_checkpoint(TrainState(network(), SETTINGS), path) == {"best": 2}
 
 
 def flat() -> nn.Module:
@@ -283,7 +283,7 @@ def flat() -> nn.Module:
 
 
 def weights_after(settings: TrainingSettings, **options: Any) -> dict[str, Tensor]:
-    state = State(flat(), settings)
+    state = TrainState(flat(), settings)
     list(fit(state, islice(batches(), 5), settings, PER_EPOCH, STEPS, **options))
     return state.network.state_dict()
 
@@ -295,7 +295,7 @@ def test_a_batch_in_pieces_is_the_whole_batch() -> None:
 
 def test_long_gradients_are_shortened() -> None:
     plain = replace(SETTINGS, momentum=0.0, weight_decay=0.0, schedule="step", lr=1.0, lr_batch=8)
-    state, before = State(flat(), plain), flat()
+    state, before = TrainState(flat(), plain), flat()
     settings = replace(plain, clip_norm=1e-3)
     next(fit(state, batches(), settings, PER_EPOCH, STEPS))
     moved = [a - b for a, b in zip(before.parameters(), state.network.parameters(), strict=True)]
@@ -306,10 +306,10 @@ def test_class_weights_are_torch_s() -> None:
     logits, labels = torch.randn(6, 3), torch.tensor([0, 2, 1, 1, 0, 2])
     weights = torch.tensor([1.0, 0.2, 5.0])
     expected = F.cross_entropy(logits, labels, weight=weights, reduction="none")
-    torch.testing.assert_close(cross_entropies(logits, labels, 0.0, weights), expected)
+    torch.testing.assert_close(cross_entropy(logits, labels, 0.0, weights), expected)
     one_hot = F.one_hot(labels, 3).float()
-    torch.testing.assert_close(cross_entropies(logits, one_hot, 0.0, weights), expected)
-    same = cross_entropies(logits, labels, 0.1, torch.ones(3)).mean()
+    torch.testing.assert_close(cross_entropy(logits, one_hot, 0.0, weights), expected)
+    same = cross_entropy(logits, labels, 0.1, torch.ones(3)).mean()
     torch.testing.assert_close(same, F.cross_entropy(logits, labels, label_smoothing=0.1))
 
 
@@ -317,9 +317,11 @@ def test_class_weights_are_torch_s() -> None:
 def test_a_weighted_step_is_that_of_torch_s_weighted_mean(accumulate: int) -> None:
     weights = torch.tensor([0.3, 2.0])
     settings = replace(SETTINGS, label_smoothing=0.0, accumulate=accumulate)
-    pictures, labels = next(batches())
-    step = next(fit(State(flat(), settings), batches(), settings, PER_EPOCH, STEPS, class_weights=weights))
-    torch.testing.assert_close(step.loss, F.cross_entropy(flat()(pictures), labels, weight=weights))
+    images, labels = next(batches())
+    step = next(
+        fit(TrainState(flat(), settings), batches(), settings, PER_EPOCH, STEPS, class_weights=weights)
+    )
+    torch.testing.assert_close(step.loss, F.cross_entropy(flat()(images), labels, weight=weights))
 
 
 def test_what_is_dropped_depends_on_seed_and_step_alone() -> None:
@@ -328,7 +330,7 @@ def test_what_is_dropped_depends_on_seed_and_step_alone() -> None:
     def end(seed: int, stop: int) -> dict[str, Tensor]:
         net = flat()
         net.insert(1, nn.Dropout(0.5))  # type: ignore[operator]
-        state = State(net, settings)
+        state = TrainState(net, settings)
         list(fit(state, islice(batches(), stop), settings, PER_EPOCH, STEPS, seed=seed))
         torch.rand(7)  # something else draws
         list(fit(state, batches(stop), settings, PER_EPOCH, STEPS, seed=seed))
@@ -341,14 +343,14 @@ def test_what_is_dropped_depends_on_seed_and_step_alone() -> None:
 def test_frozen_parts_stay_and_the_others_have_their_rates() -> None:
     net = network()
     settings = replace(SETTINGS, frozen=2, layer_decay=0.5, averaging=0.0)
-    state = State(net, settings, [net[0], net[1], net[2:4], net[4]])  # type: ignore[index]
+    state = TrainState(net, settings, [net[0], net[1], net[2:4], net[4]])  # type: ignore[index]
     before = {name: t.clone() for name, t in net.state_dict().items()}
     run(state, settings)
     after = net.state_dict()
     changed = {name for name, t in before.items() if not torch.equal(t, after[name])}
     assert changed == {"4.weight", "4.bias"}  # the statistics of 1 stay too
 
-    state = State(net, replace(SETTINGS, layer_decay=0.5), [net[0], net[1], net[4]])  # type: ignore[index]
+    state = TrainState(net, replace(SETTINGS, layer_decay=0.5), [net[0], net[1], net[4]])  # type: ignore[index]
     next(fit(state, batches(), SETTINGS, PER_EPOCH, STEPS))
     rates = {tuple(p.shape): g["lr"] for g in state.optimiser.param_groups for p in g["params"]}
     full = rates[(2, 36)]
@@ -356,9 +358,9 @@ def test_frozen_parts_stay_and_the_others_have_their_rates() -> None:
 
 
 def test_targets_may_be_shares_of_classes() -> None:
-    labelled, mixed = State(network(), SETTINGS), State(network(), SETTINGS)
+    labelled, mixed = TrainState(network(), SETTINGS), TrainState(network(), SETTINGS)
     ours = list(fit(labelled, batches(), SETTINGS, PER_EPOCH, STEPS))
-    shares = ((pictures, F.one_hot(labels, 2).float()) for pictures, labels in batches())
+    shares = ((images, F.one_hot(labels, 2).float()) for images, labels in batches())
     theirs = list(fit(mixed, shares, SETTINGS, PER_EPOCH, STEPS))
     assert [int(r.correct) for r in ours] == [int(r.correct) for r in theirs]
     torch.testing.assert_close(labelled.network.state_dict(), mixed.network.state_dict())

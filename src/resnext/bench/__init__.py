@@ -1,20 +1,37 @@
-"""Times side by side: training steps, answers and the data path, beside peers and the machine's limits."""
+"""Timing side by side: training steps, inference and the data path, beside peers and the machine's limits.
 
-from resnext.bench.cases import Contender, Mode, contender, modes_of
-from resnext.bench.runs import BenchError, NothingTimed, Turns, bench_data, bench_infer, bench_step
-from resnext.bench.table import Row, Table
+>>> from resnext.bench import BenchSettings, bench_infer, candidate, parse_modes
+>>> names = "resnet11+template=8", "resnext11_2x4d+template=8"
+>>> settings = BenchSettings(batch=2, size_px=16, rounds=1, device="cpu")
+>>> table = bench_infer([candidate(name) for name in names], parse_modes([]), settings)
+>>> table.rows[1].against
+'resnet11+template=8, eager float32 channels-last'
+"""
+
+from resnext.bench.candidates import Candidate, Mode, candidate, parse_modes
+from resnext.bench.runner import (
+    BenchError,
+    BenchSettings,
+    NothingTimed,
+    Workload,
+    bench_data,
+    bench_infer,
+    bench_step,
+)
+from resnext.bench.tables import BenchRow, BenchTable
 
 __all__ = [
     "BenchError",
-    "Contender",
+    "BenchRow",
+    "BenchSettings",
+    "BenchTable",
+    "Candidate",
     "Mode",
     "NothingTimed",
-    "Row",
-    "Table",
-    "Turns",
+    "Workload",
     "bench_data",
     "bench_infer",
     "bench_step",
-    "contender",
-    "modes_of",
+    "candidate",
+    "parse_modes",
 ]

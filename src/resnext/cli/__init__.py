@@ -1,4 +1,4 @@
-"""The command line: words in, one call of the public functions, words out."""
+"""The command line: words are parsed, one command runs, and its outcome is printed."""
 
 from resnext.cli.main import main
 

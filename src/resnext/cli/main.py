@@ -1,4 +1,4 @@
-"""`main`: parse, call, print; errors become one clear message and an exit code."""
+"""`main`: parse, run, and turn errors into one clear message and an exit code."""
 
 from __future__ import annotations
 
@@ -6,83 +6,94 @@ import contextlib
 import errno
 import os
 import sys
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 
-from resnext.cli.verbs import Experiments, Train, parse
-from resnext.recipe import Recipe, RecipeError, named_recipe
+from resnext.cli.command import Command
+from resnext.errors import ResnextError, UsageError
 from resnext.training import launcher
+from resnext.version import __version__
 
-DONE, USAGE, MISSING, LEFT, INTERRUPTED = 0, 2, 5, 75, 130
+DONE, USAGE, MACHINE, RESUMABLE, INTERRUPTED = 0, 2, 5, 75, 130
+#: Errors of the file system by what they mean: the machine lacks something, or a path is wrong.
 NO_ROOM_OR_RIGHT = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EFBIG)
-#: Verbs that several processes may carry out together.
-TOGETHER = ("train", "evaluate", "experiments")
-WRONG_PLACE = (errno.ENOENT, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG)
+WRONG_PATH = (errno.ENOENT, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG)
 
 
-def main(words: list[str] | None = None) -> int:
-    """Run the command line; returns the exit code."""
-    words = sys.argv[1:] if words is None else words
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        argv: Words after `resnext`; those of this process if None.
+
+    Returns:
+        The exit code, one of `resnext.errors.EXIT_CODES`. An error that is no `ResnextError` is raised.
+    """
+    argv = sys.argv[1:] if argv is None else list(argv)
     try:
-        return _run(words)
-    except KeyboardInterrupt:
-        return _fail("interrupted", INTERRUPTED)
-    except BrokenPipeError:  # the help's
-        return _unheard()
+        return _main(argv)
+    except KeyboardInterrupt as error:
+        return _fail(error, INTERRUPTED, "interrupted")
+    except BrokenPipeError:  # while the help was printed
+        return _stop_printing(DONE)
 
 
-def _run(words: list[str]) -> int:
+def _main(argv: list[str]) -> int:
+    from resnext.cli.parser import parse
+
+    if argv == ["--version"]:
+        print(f"resnext {__version__}")
+        return DONE
     try:
-        options = parse(words or ["--help"], _start(words))
-    except RecipeError as error:
-        return _fail(error, USAGE)
+        command = parse(argv or ["--help"])
+    except ResnextError as error:
+        return _fail(error, error.exit_code)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else USAGE
+    return _run(command)
 
-    # After parsing: torch takes seconds to import.
-    from resnext.cli import actions, exits, laboratory, science
 
-    verb = type(options).__name__.lower()  # train for Train, and so on
-    if launcher.is_launched() and verb not in TOGETHER:
-        return _fail(f"{verb} runs as one process: start it without the launcher", USAGE)
-    act = next(getattr(room, verb) for room in (actions, laboratory, science) if hasattr(room, verb))
+def _run(command: Command) -> int:
     try:
-        if launcher.is_launched():
-            launcher.address()  # raises where too little is said: without a rank all would lead
-        with contextlib.nullcontext() if launcher.leads() else _silence():
-            act(options)
+        check_launch(command)
+        with contextlib.nullcontext() if launcher.is_main_process() else _silence():
+            command.run()
         return DONE
-    except (BrokenPipeError, SystemExit):  # the second is rich's own way out of the first
-        return _unheard(LEFT if isinstance(options, Train) or _runs(options) else DONE)
+    except (BrokenPipeError, SystemExit):  # rich turns the first into the second
+        return _stop_printing(RESUMABLE if command.is_resumable else DONE)
+    except ResnextError as error:
+        return _fail(error, error.exit_code)
     except OSError as error:
         if error.errno in NO_ROOM_OR_RIGHT or error.errno is None:
-            return _fail(_told(error), MISSING)
-        if error.errno in WRONG_PLACE:
-            return _fail(_told(error), USAGE)
+            return _fail(error, MACHINE, describe_os_error(error))
+        if error.errno in WRONG_PATH:
+            return _fail(error, USAGE, describe_os_error(error))
         raise
     except Exception as error:
-        if exits.is_out_of_memory(error):
-            return _fail(f"out of memory{exits.less_memory(options)}", MISSING)
-        for kind, code in exits.EXIT_CODES.items():
-            if isinstance(error, kind):
-                return _fail(error, code)
+        from resnext.cli.out_of_memory import is_out_of_memory
+
+        if is_out_of_memory(error):
+            message = "; ".join(filter(None, ["out of memory", command.memory_hint]))
+            return _fail(error, MACHINE, message)
         raise
 
 
-def _unheard(code: int = DONE) -> int:
-    """Nobody reads what is said: say no more."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return code
+def check_launch(command: Command) -> None:
+    """Check what a launcher says about the processes that it started.
 
-
-def _runs(options: object) -> bool:
-    """Are experiments run, which can be gone on with?"""
-    return isinstance(options, Experiments) and options.what == "run" and not options.dry_run
+    Raises:
+        UsageError: If there are several, and the command runs as one.
+        LaunchError: If the launcher says too little: without a rank every process would write.
+    """
+    if not launcher.is_launched():
+        return
+    if not command.is_distributed:
+        raise UsageError(f"{command.name} runs as one process: start it without the launcher")
+    launcher.address()
 
 
 @contextlib.contextmanager
 def _silence() -> Iterator[None]:
-    """Of processes that were started together the first one speaks; of the others only errors are heard."""
+    """Print nothing meanwhile: of processes started together, all but the first print errors only."""
     with (
         open(os.devnull, "w") as nowhere,
         contextlib.redirect_stdout(nowhere),
@@ -91,41 +102,28 @@ def _silence() -> Iterator[None]:
         yield
 
 
-def _start(words: list[str]) -> Recipe:
-    """What `train`'s settings begin with: the file after --config, or the recipe after --recipe."""
-    if words[:1] != ["train"]:
-        return named_recipe("small")
-    if config := _value(words, "--config"):
-        if _value(words, "--recipe"):
-            raise RecipeError("--recipe: has no effect with --config; leave one of them out")
-        try:
-            return Recipe.from_toml(Path(config).read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError) as error:
-            raise RecipeError(f"--config {config}: cannot be read ({error})") from None
-        except RecipeError as error:
-            raise RecipeError(f"--config {config}: {error}") from None
-    return named_recipe(_value(words, "--recipe") or "small")
+def _stop_printing(code: int) -> int:
+    """Nobody reads the output any more: discard the rest of it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return code
 
 
-def _value(words: list[str], option: str) -> str | None:
-    for i, word in enumerate(words):
-        if word == option and i + 1 < len(words):
-            return words[i + 1]
-        if word.startswith(option + "="):
-            return word.partition("=")[2]
-    return None
+def describe_os_error(error: OSError) -> str:
+    """The message of `error`, the file first.
 
-
-def _told(error: OSError) -> Exception | str:
-    """The error with the file first, in words."""
+    >>> describe_os_error(FileNotFoundError(2, "No such file or directory", "x.bin"))
+    'x.bin: no such file or directory'
+    """
     if error.filename is None or error.strerror is None:
-        return error
-    right = error.errno in (errno.EACCES, errno.EPERM)
-    return f"{error.filename}: {'no permission; choose another place' if right else error.strerror.lower()}"
+        return str(error)
+    no_right = error.errno in (errno.EACCES, errno.EPERM)
+    reason = "no permission; choose another place" if no_right else error.strerror.lower()
+    return f"{error.filename}: {reason}"
 
 
-def _fail(error: Exception | str, code: int) -> int:
+def _fail(error: BaseException, code: int, message: str = "") -> int:
+    """Print `message`, or that of `error`, and the notes that `error` carries."""
     notes = getattr(error, "__notes__", [])
-    who = "resnext" if launcher.leads() else f"resnext (rank {launcher.rank()})"
-    print(f"{who}: {error}", *notes, sep="\n", file=sys.stderr)
+    who = "resnext" if launcher.is_main_process() else f"resnext (rank {launcher.rank()})"
+    print(f"{who}: {message or error}", *notes, sep="\n", file=sys.stderr)
     return code

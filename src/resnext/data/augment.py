@@ -1,7 +1,7 @@
-"""Training augmentation: a pure function of a picture and a random generator.
+"""Training augmentation: a pure function of an image and a random generator.
 
-`sample_generator` makes the generator from (seed, epoch, index), so that any process can draw any
-sample, in any order, and a resumed run sees what the undisturbed one would have.
+`sample_generator` makes the generator from (seed, epoch, index). So any process can draw any sample in any
+order, and a resumed run sees the same images as an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -15,22 +15,32 @@ from PIL import Image, ImageEnhance
 from torch import Tensor
 
 from resnext.contract import Resize
-from resnext.data.pictures import Pictures
-from resnext.data.policies import Colour, RandAugment, TrivialAugment
+from resnext.data.autoaugment import Colour, RandAugment, TrivialAugment
+from resnext.data.images import ImageDataset
 from resnext.data.preprocess import FILTERS, resize_and_crop, to_tensor
 
 
 def sample_generator(seed: int, epoch: int, index: int) -> Generator:
-    """The random generator of sample `index` in `epoch`."""
+    """The random generator of image `index` in `epoch`.
+
+    >>> sample_generator(0, 1, 2).random() == sample_generator(0, 1, 2).random()
+    True
+    """
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence((seed, epoch, index))))
 
 
 @dataclass(frozen=True)
 class PadCrop:
-    """A random square of `size_px` out of evaluation's picture with a margin of colour `fill`.
+    """A random square of the resized image with a margin around it.
 
     With the mean colour as `fill` this is zero padding after normalisation, as in the authors' code.
     torchvision's `RandomCrop(size_px, padding=pad_px)` draws from the same distribution.
+
+    Attributes:
+        resize: How the image becomes the square that evaluation sees.
+        size_px: Side of the square that is cut out.
+        pad_px: Width of the margin on each side.
+        fill: Colour of the margin.
     """
 
     resize: Resize
@@ -46,20 +56,26 @@ class PadCrop:
         return square
 
     def draw(self, random: Generator) -> tuple[int, int]:
-        """(left, top) of the square; in the margin they are negative."""
-        farthest = self.resize.crop_px + self.pad_px - self.size_px
-        left, top = random.integers(-self.pad_px, farthest, 2, endpoint=True).tolist()
+        """(left, top) of the square in pixels of the resized image; negative inside the margin."""
+        largest = self.resize.crop_px + self.pad_px - self.size_px
+        left, top = random.integers(-self.pad_px, largest, 2, endpoint=True).tolist()
         return left, top
 
 
 @dataclass(frozen=True)
 class ResizedCrop:
-    """A random part of the picture, stretched to `size_px` (Szegedy et al. 2015).
+    """A random box of the image, resized to a square (Szegedy et al. 2015).
 
-    The part keeps a share of the area that is uniform in [`min_area`, 1] and has a ratio of sides
-    log-uniform in [1 / `max_aspect`, `max_aspect`]; after ten parts that do not fit, the largest
-    centred one of an allowed ratio. torchvision's `RandomResizedCrop` draws from the same distribution, and
-    gives the same pixels for the same part.
+    The area of the box is a uniform share of the image's in [`min_area`, 1], its ratio of width to height is
+    log-uniform in [1 / `max_aspect`, `max_aspect`]. After ten boxes that do not fit, it is the largest
+    centred box of an allowed ratio. torchvision's `RandomResizedCrop` draws from the same distribution, and
+    gives the same pixels for the same box.
+
+    Attributes:
+        size_px: Side of the square.
+        min_area: Least share of the area, from 0 to 1.
+        max_aspect: Largest ratio of the longer to the shorter side of the box.
+        interpolation: Filter of the resize, a key of `FILTERS`.
     """
 
     size_px: int
@@ -69,15 +85,15 @@ class ResizedCrop:
 
     def __call__(self, image: Image.Image, random: Generator) -> Image.Image:
         left, top, width, height = self.box(*image.size, random)
-        part = image.crop((left, top, left + width, top + height))  # `resize` with a box would look beyond it
-        return part.resize((self.size_px, self.size_px), FILTERS[self.interpolation])
+        box = image.crop((left, top, left + width, top + height))  # `resize(box=)` reads pixels outside it
+        return box.resize((self.size_px, self.size_px), FILTERS[self.interpolation])
 
     def box(self, width: int, height: int, random: Generator) -> tuple[int, int, int, int]:
-        """(left, top, width, height) in whole pixels."""
+        """(left, top, width, height) of the box in an image of this size, in pixels."""
         aspects = (1 / self.max_aspect, self.max_aspect)
-        found = _draw_box(width, height, (self.min_area, 1), aspects, (width, height), random)
-        if found is not None:
-            return found
+        box = _draw_box(width, height, (self.min_area, 1), aspects, (width, height), random)
+        if box is not None:
+            return box
         w = min(width, max(1, round(height * self.max_aspect)))
         h = min(height, max(1, round(width * self.max_aspect)))
         return (width - w) // 2, (height - h) // 2, w, h
@@ -88,15 +104,24 @@ def _draw_box(
     height: int,
     areas: tuple[float, float],
     aspects: tuple[float, float],
-    largest: tuple[int, int],
+    max_size: tuple[int, int],
     random: Generator,
 ) -> tuple[int, int, int, int] | None:
-    """(left, top, width, height): area uniform, ratio of sides log-uniform; None if ten do not fit."""
+    """(left, top, width, height) of a random box in an image; None after ten boxes that do not fit.
+
+    Args:
+        width: Width of the image in pixels.
+        height: Height of the image in pixels.
+        areas: Least and largest share of the image's area; the draw is uniform.
+        aspects: Least and largest ratio of width to height; the draw is log-uniform.
+        max_size: Largest width and height of the box in pixels.
+        random: Generator of the draws.
+    """
     for _ in range(10):
         area = width * height * random.uniform(*areas)
         aspect = math.exp(random.uniform(math.log(aspects[0]), math.log(aspects[1])))
         w, h = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
-        if 0 < w <= largest[0] and 0 < h <= largest[1]:
+        if 0 < w <= max_size[0] and 0 < h <= max_size[1]:
             left = int(random.integers(0, width - w, endpoint=True))
             top = int(random.integers(0, height - h, endpoint=True))
             return left, top, w, h
@@ -105,7 +130,7 @@ def _draw_box(
 
 @dataclass(frozen=True)
 class Flip:
-    """Left and right exchanged with `probability`."""
+    """A left-right flip with `probability`."""
 
     probability: float
 
@@ -113,14 +138,18 @@ class Flip:
         return image.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if self.draw(random) else image
 
     def draw(self, random: Generator) -> bool:
-        """Whether this one is flipped."""
+        """Whether the image is flipped."""
         return random.random() < self.probability
 
 
 @dataclass(frozen=True)
 class ColourJitter:
-    """Brightness, contrast and saturation, in random order, each times a factor that is uniform in
-    [1 - `strength`, 1 + `strength`]; 0.4 in the authors' code."""
+    """Random changes of brightness, contrast and saturation, in random order.
+
+    Attributes:
+        strength: Each is multiplied by a uniform factor in [1 - `strength`, 1 + `strength`]; 0.4 in the
+            authors' code.
+    """
 
     strength: float
 
@@ -134,12 +163,17 @@ class ColourJitter:
 
 @dataclass(frozen=True)
 class Lighting:
-    """One colour added to all pixels, drawn along the principal axes of ImageNet's colours
-    (Krizhevsky et al. 2012); weights have the standard deviation `std`, 0.1 in the authors' code."""
+    """One random colour added to all pixels, along the principal axes of ImageNet's colours.
+
+    Source: Krizhevsky et al. 2012.
+
+    Attributes:
+        std: Standard deviation of the weight of each axis; 0.1 in the authors' code.
+    """
 
     std: float
 
-    #: Of the colours of ImageNet, on the scale 0 to 1: `fb.resnet.torch`, datasets/imagenet.lua.
+    #: Principal axes of ImageNet's colours, on the scale 0 to 1: `fb.resnet.torch`, datasets/imagenet.lua.
     EIGENVALUES = np.array([0.2175, 0.0188, 0.0045])
     EIGENVECTORS = np.array(
         [[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140], [-0.5836, -0.6948, 0.4203]]
@@ -154,10 +188,14 @@ class Lighting:
 
 @dataclass(frozen=True)
 class Erasing:
-    """With `probability`, a random box of 2 to 33 % of the picture becomes `fill` (Zhong et al. 2017).
+    """A random box of 2 to 33 % of the image is erased (Zhong et al. 2017).
 
-    Boxes as those of torchvision's `RandomErasing`; with the mean colour as `fill` this is its value 0
+    Boxes are drawn as by torchvision's `RandomErasing`; with the mean colour as `fill` this is its value 0
     after normalisation.
+
+    Attributes:
+        probability: Probability that a box is erased.
+        fill: Colour of the box.
     """
 
     probability: float
@@ -172,26 +210,35 @@ class Erasing:
         return image
 
     def draw(self, width: int, height: int, random: Generator) -> tuple[int, int, int, int] | None:
-        """(left, top, width, height) of the box in a picture of this size, where there is one."""
+        """(left, top, width, height) of the box in an image of this size, in pixels; None for no box."""
         if random.random() >= self.probability:
             return None
         return _draw_box(width, height, (0.02, 0.33), (0.3, 3.3), (width - 1, height - 1), random)
 
 
-Step = PadCrop | ResizedCrop | Flip | RandAugment | TrivialAugment | ColourJitter | Lighting | Erasing
+AugmentStep = PadCrop | ResizedCrop | Flip | RandAugment | TrivialAugment | ColourJitter | Lighting | Erasing
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Steps applied one after the other, all drawing from the sample's generator."""
+    """Steps that are applied one after the other; all draw from the same generator.
 
-    steps: tuple[Step, ...]
+    >>> augmentation = Augmentation((ResizedCrop(16, 0.35, 4 / 3, "bilinear"), Flip(0.5)))
+    >>> augmentation(Image.new("RGB", (40, 30)), sample_generator(0, 0, 0)).size
+    (16, 16)
+    """
+
+    steps: tuple[AugmentStep, ...]
 
     def __call__(self, image: Image.Image, random: Generator) -> Image.Image:
         for step in self.steps:
             image = step(image, random)
         return image
 
-    def sample(self, pictures: Pictures, index: int, random: Generator) -> Tensor:
-        """Picture `index`, augmented, as uint8 (3, H, W). Raises `BadPicture`."""
-        return to_tensor(self(pictures.open(index), random))
+    def sample(self, images: ImageDataset, index: int, random: Generator) -> Tensor:
+        """Image `index` of `images`, augmented: uint8 (3, H, W).
+
+        Raises:
+            BadImage: If the image cannot be read.
+        """
+        return to_tensor(self(images.open(index), random))

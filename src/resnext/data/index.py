@@ -1,7 +1,7 @@
-"""An index: names, labels and sizes of a data set's files, and what a look at all of them found.
+"""An index: names, labels and sizes of the files of a data set, and what a scan of them found.
 
-Made once, for sets that take minutes to list and hours to look at. It is a folder of flat arrays, opened by
-memory map: ten million pictures open at once, and processes share one copy.
+It is made once, for sets that take minutes to list and hours to scan. It is a folder of flat arrays that are
+opened by memory map: ten million images open at once, and processes share one copy.
 """
 
 from __future__ import annotations
@@ -16,17 +16,26 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from resnext.data.decode import BadPicture, DataError
-from resnext.data.pictures import Files, Pictures, Scan, Splits, Subset, Taken, fingerprint
+from resnext.data.decode import BadImage, DataError
+from resnext.data.images import ImageDataset, ImageFiles, ImageSubset, NameView, Scan, Splits, fingerprint
 
-SUFFIX, SCHEMA = ".index", 1
-FACTS = "index.json"
-#: What each array of a split holds, one entry a picture (`text` has one a byte).
+INDEX_SUFFIX, SCHEMA = ".index", 1
+#: File in the folder of an index that describes its splits.
+INDEX_FILE = "index.json"
+#: Arrays of each split and their types. They have one entry for each image, `text` one for each byte.
 ARRAYS = {"text": np.uint8, "ends": np.int64, "labels": np.int64, "sizes": np.int64, "shorter_px": np.int64}
 
 
-class Names(Sequence[str]):
-    """File names as one array of bytes and the places where they end."""
+class PackedNames(Sequence[str]):
+    """File names in one array of bytes.
+
+    Args:
+        text: Bytes of all names, one after the other, uint8.
+        ends: Place in `text` where each name ends, int64 (N,).
+
+    >>> list(PackedNames(np.frombuffer(b"a.pngb.png", np.uint8), np.array([5, 10])))
+    ['a.png', 'b.png']
+    """
 
     def __init__(self, text: NDArray[np.uint8], ends: NDArray[np.int64]) -> None:
         self.text, self.ends = text, ends
@@ -37,106 +46,136 @@ class Names(Sequence[str]):
     @overload
     def __getitem__(self, index: int) -> str: ...
     @overload
-    def __getitem__(self, index: slice) -> Taken: ...
-    def __getitem__(self, index: int | slice) -> str | Taken:
+    def __getitem__(self, index: slice) -> NameView: ...
+    def __getitem__(self, index: int | slice) -> str | NameView:
         if isinstance(index, slice):
-            return Taken(self, np.arange(len(self))[index])
+            return NameView(self, np.arange(len(self))[index])
         index = range(len(self))[index]
         start = self.ends[index - 1] if index else 0
         return os.fsdecode(self.text[start : self.ends[index]].tobytes())
 
 
-class Indexed(Files):
-    """The pictures of one split of the index in `folder`."""
+class IndexedFiles(ImageFiles):
+    """The images of one split of an index.
 
-    def __init__(self, folder: Path, split: str, root: Path, classes: tuple[str, ...], known: Any) -> None:
-        self.folder, self.split, self.known_as = folder, split, known
+    Args:
+        folder: Folder of the index.
+        split: Name of the split.
+        root: Folder that the keys are relative to.
+        classes: Names of the classes.
+        scan_json: What the scan of the split found, as the index stores it.
+    """
+
+    def __init__(
+        self, folder: Path, split: str, root: Path, classes: tuple[str, ...], scan_json: dict[str, Any]
+    ) -> None:
+        self.folder, self.split, self.scan_json = folder, split, scan_json
         arrays = {name: np.load(folder / f"{split}.{name}.npy", mmap_mode="r") for name in ARRAYS}
-        super().__init__(root, Names(arrays["text"], arrays["ends"]), arrays["labels"], classes)
+        super().__init__(root, PackedNames(arrays["text"], arrays["ends"]), arrays["labels"], classes)
         self.sizes = arrays["sizes"]
-        bad = {int(i): BadPicture(*error) for i, error in known["bad"].items()}
-        self.known = Scan(bad, arrays["shorter_px"], tuple(known["mean"]), tuple(known["std"]))
+        bad = {int(i): BadImage(*error) for i, error in scan_json["bad"].items()}
+        mean, std = tuple(scan_json["mean"]), tuple(scan_json["std"])
+        self.known_scan = Scan(bad, arrays["shorter_px"], mean, std)
 
-    def weigh(self, index: int) -> int:
+    def stored_size(self, index: int) -> int:
         return int(self.sizes[index])
 
-    def __reduce__(self) -> tuple[Any, ...]:  # another process opens the files itself
-        return Indexed, (self.folder, self.split, self.root, self.classes, self.known_as)
+    def __reduce__(self) -> tuple[Any, ...]:  # another process maps the files itself
+        return IndexedFiles, (self.folder, self.split, self.root, self.classes, self.scan_json)
 
 
 def is_index(path: Path) -> bool:
-    """Is there an index at `path`?"""
-    return (path / FACTS).is_file()
+    """Whether `path` is the folder of an index."""
+    return (path / INDEX_FILE).is_file()
 
 
 def write_index(splits: Splits, scans: Mapping[str, Scan], folder: Path) -> None:
-    """Write the index of `splits`, in each of which `scans` has found what it has.
+    """Write the index of a data set.
 
-    Raises `DataError` if they are not files, and if `folder` exists.
+    Args:
+        splits: The data set; its images must be files.
+        scans: Scan of each split, by name.
+        folder: Folder to create; its name must end in ".index".
+
+    Raises:
+        DataError: If the images are not files, or if `folder` exists or has another suffix.
     """
-    if folder.suffix != SUFFIX:
-        raise DataError(f"{folder}: the name of an index must end in {SUFFIX}")
+    if folder.suffix != INDEX_SUFFIX:
+        raise DataError(f"{folder}: the name of an index must end in {INDEX_SUFFIX}")
     if folder.exists():
-        raise DataError(f"{folder}: is there already; remove it, or choose another place")
-    named = {name: _files(pictures, splits.name) for name, pictures in splits.items()}
-    aside = folder.with_name(folder.name + ".part")
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
-    facts: dict[str, Any] = {"schema": SCHEMA, "name": splits.name, "classes": splits.classes, "splits": {}}
-    for name, pictures in splits.items():
-        scan, (root, keys) = scans[name], named[name]
-        text, ends = _joined(keys)
+        raise DataError(f"{folder}: exists already; remove it, or choose another name")
+    files = {name: _root_and_names(images, splits.name) for name, images in splits.items()}
+    temporary = folder.with_name(folder.name + ".part")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    index: dict[str, Any] = {"schema": SCHEMA, "name": splits.name, "classes": splits.classes, "splits": {}}
+    for name, images in splits.items():
+        scan, (root, names) = scans[name], files[name]
+        text, ends = _pack(names)
         arrays = {
             "text": text,
             "ends": ends,
-            "labels": pictures.labels,
-            "sizes": np.fromiter((pictures.weigh(i) for i in range(len(pictures))), np.int64, len(pictures)),
+            "labels": images.labels,
+            "sizes": np.fromiter((images.stored_size(i) for i in range(len(images))), np.int64, len(images)),
             "shorter_px": scan.shorter_px,
         }
-        for what, values in arrays.items():
-            np.save(aside / f"{name}.{what}.npy", np.asarray(values, ARRAYS[what]))
+        for array_name, values in arrays.items():
+            np.save(temporary / f"{name}.{array_name}.npy", np.asarray(values, ARRAYS[array_name]))
         bad = {str(i): [error.key, error.reason] for i, error in scan.bad.items()}
-        known = {"bad": bad, "mean": scan.mean, "std": scan.std}
-        facts["splits"][name] = {"root": str(root.resolve()), "count": len(pictures), "known": known}
-    facts |= {"mirrors": splits.mirrors, "notes": splits.notes, "fingerprint": fingerprint(splits)}
-    (aside / FACTS).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-    os.replace(aside, folder)
+        scan_json = {"bad": bad, "mean": scan.mean, "std": scan.std}
+        index["splits"][name] = {"root": str(root.resolve()), "count": len(images), "known": scan_json}
+    index |= {"mirrors": splits.allows_flips, "notes": splits.notes, "fingerprint": fingerprint(splits)}
+    (temporary / INDEX_FILE).write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
+    os.replace(temporary, folder)
 
 
 def read_index(folder: Path) -> Splits:
-    """The data set whose index lies in `folder`. Raises `DataError`."""
+    """The data set whose index is the folder `folder`.
+
+    Raises:
+        DataError: If the index is damaged or of another version, or if its images have been moved.
+    """
     try:
-        facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
-        if facts["schema"] != SCHEMA:
+        index = json.loads((folder / INDEX_FILE).read_text(encoding="utf-8"))
+        if index["schema"] != SCHEMA:
             raise DataError(
-                f"{folder}: schema {facts['schema']!r}; this version reads {SCHEMA}. Make it again"
+                f"{folder}: schema {index['schema']!r}; this version reads {SCHEMA}. Make it again"
             )
-        classes = tuple(facts["classes"])
-        parts: dict[str, Pictures] = {}
-        for name, about in facts["splits"].items():
-            root = Path(about["root"])
+        classes = tuple(index["classes"])
+        splits: dict[str, ImageDataset] = {}
+        for name, entry in index["splits"].items():
+            root = Path(entry["root"])
             if not root.is_dir():
-                raise DataError(f"{folder}: its pictures lay in {root}, which is not there. Make it again")
-            parts[name] = Indexed(folder, name, root, classes, about["known"])
-            if len(parts[name]) != about["count"] or len(parts[name].keys) != about["count"]:
-                raise DataError(f"{folder}: {name} does not hold the {about['count']} pictures it should")
-        more = {"mirrors": facts["mirrors"], "notes": tuple(facts["notes"]), "digest": facts["fingerprint"]}
-        return Splits(facts["name"], parts["train"], parts["val"], parts.get("test"), **more)
+                raise DataError(f"{folder}: its images were in {root}, which is not there. Make it again")
+            images = IndexedFiles(folder, name, root, classes, entry["known"])
+            if len(images) != entry["count"] or len(images.keys) != entry["count"]:
+                raise DataError(f"{folder}: {name} does not hold the {entry['count']} images it should")
+            splits[name] = images
+        return Splits(
+            index["name"],
+            splits["train"],
+            splits["val"],
+            splits.get("test"),
+            allows_flips=index["mirrors"],
+            notes=tuple(index["notes"]),
+            known_fingerprint=index["fingerprint"],
+        )
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{folder}: not a whole index ({error}). Make it again") from None
+        raise DataError(f"{folder}: not a complete index ({error}). Make it again") from None
 
 
-def _files(pictures: Pictures, name: str) -> tuple[Path, Sequence[str]]:
-    """Root and names of picture files."""
-    if isinstance(pictures, Files):
-        return pictures.root, pictures.keys
-    if isinstance(pictures, Subset):
-        root, keys = _files(pictures.source, name)
-        return root, Taken(keys, pictures.indices)
-    raise DataError(f"{name}: its pictures are no files of their own, so there is nothing to index")
+def _root_and_names(images: ImageDataset, set_name: str) -> tuple[Path, Sequence[str]]:
+    """Root folder of image files, and their names relative to it."""
+    if isinstance(images, ImageFiles):
+        return images.root, images.keys
+    if isinstance(images, ImageSubset):
+        root, names = _root_and_names(images.source, set_name)
+        return root, NameView(names, images.indices)
+    raise DataError(f"{set_name}: its images are not files of their own, so there is nothing to index")
 
 
-def _joined(names: Iterable[str]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+def _pack(names: Iterable[str]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """`text` and `ends` of `PackedNames`."""
     encoded = [os.fsencode(name) for name in names]
     ends = np.cumsum([len(name) for name in encoded], dtype=np.int64)
     return np.frombuffer(b"".join(encoded), np.uint8), ends

@@ -1,4 +1,4 @@
-"""The exact path from a decoded picture to the network's input, as the contract says it."""
+"""Preprocessing at evaluation: from a decoded image to the input of the network, as the contract says."""
 
 from __future__ import annotations
 
@@ -18,15 +18,22 @@ FILTERS = {
     "lanczos": Image.Resampling.LANCZOS,
 }
 
-
-#: Pictures longer than this many times their shorter side lose their ends before they are resized.
-LONGEST = 16
+#: Largest ratio of the longer to the shorter side; longer images lose their ends before they are resized.
+MAX_ASPECT = 16
 
 
 def resize_and_crop(image: Image.Image, resize: Resize) -> Image.Image:
-    """Shorter side to `shorter_px` with antialiasing, then the centre `crop_px` square.
+    """The centre square of the resized image.
 
     The pixels are those of torchvision's `Resize` and `CenterCrop` on a Pillow image.
+
+    Args:
+        image: RGB image.
+        resize: Length of the shorter side after resizing (`shorter_px`), filter (with antialiasing), and side
+            of the square (`crop_px`).
+
+    >>> resize_and_crop(Image.new("RGB", (40, 30)), Resize(20, 16)).size
+    (16, 16)
     """
     image = _resize(image, resize)
     (width, height), crop = image.size, resize.crop_px
@@ -37,47 +44,62 @@ def resize_and_crop(image: Image.Image, resize: Resize) -> Image.Image:
 
 
 def _resize(image: Image.Image, resize: Resize) -> Image.Image:
-    if max(image.size) > LONGEST * min(image.size):
+    if max(image.size) > MAX_ASPECT * min(image.size):
         image = _middle(image)
     width, height = image.size
-    short = min(width, height)
-    # The longer side is cut to whole pixels, as torchvision does.
-    size = int(resize.shorter_px * width / short), int(resize.shorter_px * height / short)
+    shorter = min(width, height)
+    # The longer side is rounded down, as torchvision does.
+    size = int(resize.shorter_px * width / shorter), int(resize.shorter_px * height / shorter)
     return image if size == image.size else image.resize(size, FILTERS[resize.interpolation])
 
 
 def five_crops(image: Image.Image, resize: Resize) -> list[Image.Image]:
-    """The corners in reading order and the centre of the resized picture, `crop_px` squares each.
+    """Five squares of the resized image: the corners in reading order, then the centre.
 
     The pixels are those of torchvision's `Resize` and `FiveCrop`.
+
+    >>> [square.size for square in five_crops(Image.new("RGB", (40, 30)), Resize(20, 16))]
+    [(16, 16), (16, 16), (16, 16), (16, 16), (16, 16)]
     """
-    whole = _resize(image, resize)
-    (width, height), crop = whole.size, resize.crop_px
+    resized = _resize(image, resize)
+    (width, height), crop = resized.size, resize.crop_px
     corners = [(0, 0), (width - crop, 0), (0, height - crop), (width - crop, height - crop)]
     boxes = [*corners, (round((width - crop) / 2), round((height - crop) / 2))]
-    return [whole.crop((left, top, left + crop, top + crop)) for left, top in boxes]
+    return [resized.crop((left, top, left + crop, top + crop)) for left, top in boxes]
 
 
 def _middle(image: Image.Image) -> Image.Image:
-    """The middle of a very long picture: resized whole, one pixel's height could fill the memory."""
+    """The middle of a very long image. Resizing all of a line one pixel high could fill the memory."""
     width, height = image.size
-    longest = LONGEST * min(width, height)
-    x, y = max(0, (width - longest) // 2), max(0, (height - longest) // 2)
-    return image.crop((x, y, min(width, x + longest), min(height, y + longest)))
+    max_px = MAX_ASPECT * min(width, height)
+    x, y = max(0, (width - max_px) // 2), max(0, (height - max_px) // 2)
+    return image.crop((x, y, min(width, x + max_px), min(height, y + max_px)))
 
 
 def to_tensor(image: Image.Image) -> Tensor:
-    """RGB picture -> uint8 tensor (3, H, W) whose memory lies in channels-last order."""
+    """An RGB image as a uint8 tensor (3, H, W) in channels-last memory order."""
     return torch.from_numpy(np.array(image)).permute(2, 0, 1)
 
 
-def normalise(pictures: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
-    """uint8 (B, 3, H, W) -> float32 on the same device, `(pictures / 255 - mean) / std`."""
-    mean_255, std_255 = (_levels(tuple(values), pictures.device) for values in (mean, std))
-    return pictures.float().sub_(mean_255).div_(std_255)  # in place: most of the time would go to new memory
+def normalise(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
+    """`(images / 255 - mean) / std` as float32 on the same device.
+
+    Args:
+        images: uint8 (B, 3, H, W).
+        mean: Mean of each channel, on the scale 0 to 1.
+        std: Standard deviation of each channel, on the scale 0 to 1.
+
+    >>> normalise(torch.full((1, 3, 1, 1), 255), (0.5, 0.5, 0.5), (0.25, 0.5, 1.0)).flatten().tolist()
+    [2.0, 1.0, 0.5]
+    """
+    mean_255, std_255 = (_levels(tuple(values), images.device) for values in (mean, std))
+    return images.float().sub_(mean_255).div_(std_255)  # in place: new memory would take most of the time
 
 
 @cache
 def _levels(values: tuple[float, ...], device: torch.device) -> Tensor:
-    """A value for each channel on the scale 0 to 255, made once: bringing it to a GPU would wait for it."""
+    """A value for each channel on the scale 0 to 255, (1, 3, 1, 1).
+
+    It is cached, because each copy to a GPU would wait for the GPU.
+    """
     return torch.tensor(values, dtype=torch.float32, device=device).view(1, -1, 1, 1) * 255

@@ -1,4 +1,4 @@
-"""One look at every picture before training: what cannot be read, how large they are, their colour."""
+"""A scan: every image is decoded once before training, to find bad images, sizes and colours."""
 
 from __future__ import annotations
 
@@ -8,60 +8,71 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
-from resnext.data.decode import BadPicture
-from resnext.data.pictures import Pictures, Scan
+from resnext.data.decode import BadImage
+from resnext.data.images import ImageDataset, Scan
 
-#: Pictures that the colour statistics are taken from: enough for three digits.
+#: Most images that the colour statistics are computed from: enough for three digits.
 COLOUR_SAMPLE = 2000
-#: What the 256 levels of a channel mean.
+#: The 256 levels of a channel on the scale 0 to 1.
 LEVELS = np.arange(256) / 255
 
-#: Pictures that one task looks at: enough that the tasks of millions fit in memory.
+#: Images in one task of a thread: enough that the task list of millions of images fits in memory.
 CHUNK = 64
-MOST_THREADS = 32
+MAX_THREADS = 32
 
 
-def scan(pictures: Pictures, threads: int = 1) -> Generator[int, None, Scan]:
-    """Decode all `pictures` once, on so many `threads`, of a stream on no more than stay within its window;
-    yields how many are done, returns the scan.
+def scan(images: ImageDataset, threads: int = 1) -> Generator[int, None, Scan]:
+    """Decode all `images` once; yields the number of images done so far and returns the `Scan`.
 
-    The colours are taken from up to `COLOUR_SAMPLE` pictures, which count equally whatever their size.
+    Colour statistics come from at most `COLOUR_SAMPLE` images, which count equally whatever their size.
+
+    Args:
+        images: Images to decode. If they have a `known_scan`, it is returned and nothing is decoded.
+        threads: Number of threads. A stream gets no more than can work within its window.
+
+    >>> from resnext.data.images import ImageArrays
+    >>> from resnext.progress import run_to_end
+    >>> white = ImageArrays(np.full((2, 8, 6), 255, np.uint8), np.array([0, 1]), ("cat", "dog"))
+    >>> found = run_to_end(scan(white))
+    >>> found.mean, found.shorter_px.tolist(), found.bad
+    ((1.0, 1.0, 1.0), [6, 6], {})
     """
-    if pictures.known is not None:
-        yield len(pictures)
-        return pictures.known
-    stride = max(1, -(-len(pictures) // COLOUR_SAMPLE))
-    bad: dict[int, BadPicture] = {}
-    shorter = np.zeros(len(pictures), dtype=np.int64)
+    if images.known_scan is not None:
+        yield len(images)
+        return images.known_scan
+    stride = max(1, -(-len(images) // COLOUR_SAMPLE))
+    bad: dict[int, BadImage] = {}
+    shorter_px = np.zeros(len(images), dtype=np.int64)
 
-    def look(chunk: range) -> list[NDArray[np.float64]]:
+    def scan_chunk(chunk: range) -> list[NDArray[np.float64]]:
+        """Means of the levels and of their squares (2, 3) of each image in the colour sample."""
         moments = []
         for index in chunk:
             try:
-                image = pictures.open(index)
-            except BadPicture as error:
+                image = images.open(index)
+            except BadImage as error:
                 bad[index] = error
                 continue
-            shorter[index] = min(image.size)
+            shorter_px[index] = min(image.size)
             if index % stride == 0:
-                # By how often each level occurs: the pixels as numbers would take many times their memory.
+                # From the histogram: the pixels as floats would take many times their memory.
                 counts = np.array(image.histogram(), np.float64).reshape(3, 256)
                 moments.append(np.stack([counts @ LEVELS, counts @ LEVELS**2]) / counts[0].sum())
         return moments
 
-    chunks = [range(len(pictures))[at : at + CHUNK] for at in range(0, len(pictures), CHUNK)]
+    chunks = [range(len(images))[start : start + CHUNK] for start in range(0, len(images), CHUNK)]
     moments: list[NDArray[np.float64]] = []
-    most = MOST_THREADS if pictures.window is None else max(1, pictures.window // CHUNK)
-    with ThreadPoolExecutor(min(threads, most, MOST_THREADS)) as pool:
-        for chunk, some in zip(chunks, pool.map(look, chunks), strict=True):
-            moments += some
+    max_threads = MAX_THREADS if images.window is None else max(1, images.window // CHUNK)
+    with ThreadPoolExecutor(min(threads, max_threads, MAX_THREADS)) as pool:
+        for chunk, chunk_moments in zip(chunks, pool.map(scan_chunk, chunks), strict=True):
+            moments += chunk_moments
             yield chunk.stop
-    first, second = np.mean(moments, axis=0) if moments else np.zeros((2, 3))
-    # Never under one grey level: a channel that does not vary must not be blown up.
-    std = np.sqrt(np.maximum(second - first**2, (1 / 255) ** 2))
-    return Scan(dict(sorted(bad.items())), shorter, _triple(first), _triple(std))
+    mean, mean_square = np.mean(moments, axis=0) if moments else np.zeros((2, 3))
+    # At least one grey level: dividing by the deviation of a constant channel would amplify noise.
+    std = np.sqrt(np.maximum(mean_square - mean**2, (1 / 255) ** 2))
+    return Scan(dict(sorted(bad.items())), shorter_px, _rounded(mean), _rounded(std))
 
 
-def _triple(values: NDArray[np.float64]) -> tuple[float, float, float]:
+def _rounded(values: NDArray[np.float64]) -> tuple[float, float, float]:
     red, green, blue = (round(float(v), 4) for v in values)
     return red, green, blue

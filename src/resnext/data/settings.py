@@ -1,4 +1,7 @@
-"""Settings of the data path, as plain data. None means: chosen from the data and the machine."""
+"""Settings of the data path. None means that the value is chosen from the data and the machine.
+
+Standard library only.
+"""
 
 from __future__ import annotations
 
@@ -8,50 +11,51 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class DataSettings:
-    """How pictures become training and evaluation input."""
+    """How images become the input of the network in training and evaluation."""
 
     size_px: int | None = None
-    """Side of the square that the network sees."""
+    """Side of the square image that the network sees, in pixels."""
     resize_px: int | None = None
-    """Evaluation resizes the shorter side to this, then takes the centre `size_px`."""
+    """Evaluation resizes the shorter side to this many pixels, then takes the centre square of `size_px`."""
     interpolation: Literal["bilinear", "bicubic", "lanczos"] = "bilinear"
-    """Filter of every resize, always with antialiasing."""
+    """Filter of all resizing, always with antialiasing."""
     mean: tuple[float, float, float] | None = None
-    """Subtracted from each channel (scale 0 to 1)."""
+    """Mean of each channel, subtracted (scale 0 to 1)."""
     std: tuple[float, float, float] | None = None
-    """Divides each channel (scale 0 to 1)."""
+    """Standard deviation of each channel, by which it is divided (scale 0 to 1)."""
     crop: Literal["pad", "resized"] | None = None
-    """Training crop: `pad` takes a random square of the picture with a margin of the mean colour, at its
-    own scale (CIFAR); `resized` takes a random part and stretches it (Inception)."""
+    """Training crop: `pad` takes a random square of the image with a margin of the mean colour, without
+    resizing it (CIFAR); `resized` takes a random box and resizes it (Inception)."""
     pad_px: int | None = None
-    """Margin of the `pad` crop on each side."""
+    """Margin of the `pad` crop on each side, in pixels."""
     min_area: float = 0.35
-    """Least share of the picture that a `resized` crop keeps."""
+    """Least share of the image's area that a `resized` crop keeps."""
     max_aspect: float = 4 / 3
-    """Most that a `resized` crop's sides may differ, as a ratio."""
+    """Largest ratio of the longer to the shorter side of a `resized` crop's box."""
     decoder: Literal["exact", "fast"] | None = None
-    """Of `resized` crops: `fast` (extra `fast`) gives the pixels of `exact` to within one level, three by
-    bicubic; of pictures much larger than the crop fewer are decoded."""
+    """Decoder of `resized` crops: `fast` (extra `fast`) gives the pixels of `exact` to within one level
+    (bicubic: three); images much larger than the crop are decoded at a lower resolution."""
     flip: float | None = None
     """Probability of a left-right flip."""
     train_px: int | None = None
-    """Side of the squares to train on, where it is not `size_px`: smaller ones are faster."""
+    """Side of the square images in training, in pixels, if not `size_px`; smaller ones are faster."""
     policy: Literal["none", "rand", "trivial"] = "none"
-    """Random operations on pictures: RandAugment, or TrivialAugment (one of any strength)."""
+    """Random operations on images: `rand` is RandAugment, `trivial` TrivialAugment (one operation of any
+    strength)."""
     operations: int = 2
-    """How many operations RandAugment applies."""
+    """Number of operations of RandAugment."""
     magnitude: int = 9
-    """How strong they are, from 0 to 30."""
+    """Strength of the operations of RandAugment, from 0 to 30."""
     jitter: float = 0.0
-    """Most that brightness, contrast and saturation change, as a share."""
+    """Largest change of brightness, contrast and saturation, as a share."""
     lighting: float = 0.0
-    """Standard deviation of the colour shift along the principal axes of colours (PCA lighting)."""
+    """Standard deviation of the colour shift along ImageNet's principal axes of colour (PCA lighting)."""
     erasing: float = 0.0
-    """Probability that a random box is erased."""
+    """Probability that a random box of the image is erased."""
     mixup: float = 0.0
-    """Alpha of MixUp; 0 is off. With `cutmix` on too, each step takes one of the two."""
+    """Alpha of MixUp; 0 is off. If `cutmix` is on too, each step uses one of the two."""
     cutmix: float = 0.0
     """Alpha of CutMix; 0 is off."""
     balance: Literal["none", "sampler", "weights"] = "none"
-    """Against classes of unequal size: draw all equally often, or let rare ones weigh more in the loss. The
-    best epoch is then that of the lowest mean error of the classes."""
+    """For classes of unequal size: `sampler` draws all classes equally often, `weights` gives rare ones more
+    weight in the loss. The best epoch is then the one with the lowest mean error of the classes."""

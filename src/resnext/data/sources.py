@@ -1,6 +1,6 @@
-"""DATA on the command line to pictures: folders, tables, `digits`, and what `datasets` reads.
+"""DATA as the command line names it: folders, tables, indexes, `digits` and what `datasets` reads.
 
-`read_splits` gives what training needs; `read_split` one split for evaluation.
+`read_splits` gives the splits that training needs, `read_split` one split to evaluate.
 """
 
 from __future__ import annotations
@@ -12,176 +12,225 @@ from pathlib import Path
 
 import numpy as np
 
-from resnext.data import hub
-from resnext.data.decode import SUFFIXES, DataError, readable
+from resnext.data import hf_datasets
+from resnext.data.decode import IMAGE_SUFFIXES, DataError, printable
 from resnext.data.folders import read_folder
+from resnext.data.images import (
+    ImageArrays,
+    ImageDataset,
+    Splits,
+    align_labels,
+    fingerprint,
+    stratified_holdout,
+)
 from resnext.data.index import is_index, read_index
-from resnext.data.pictures import Arrays, Pictures, Splits, align, fingerprint, hold_out
-from resnext.data.streams import WINDOW
-from resnext.data.tables import SPLIT_NAMES, TABLE_SUFFIXES, read_shards, read_table
+from resnext.data.streaming import WINDOW
+from resnext.data.tables import SPLIT_BY_NAME, SPLIT_NAMES, TABLE_SUFFIXES, read_shards, read_table
 
-#: One seed for every split that we make, so that runs with other seeds see the same pictures.
+#: Seed of every split that is made here; it is fixed, so that runs with different seeds see the same images.
 SPLIT_SEED = 0
 #: What training on a stream cannot promise.
 STREAM_NOTE = (
-    f"a stream: shuffled within windows of {WINDOW} pictures, read again on resume up to where it was; "
-    "changed pictures would not be noticed"
+    f"a stream: shuffled within windows of {WINDOW} images, read again on resume up to where it was; "
+    "changed images would not be noticed"
 )
+
+SplitsByName = dict[str | None, ImageDataset]
 
 
 def read_splits(data: str) -> Splits:
-    """The data set at `data`, with classes frozen in plain string order.
+    """The training, validation and test splits of `data`, with classes in plain string order.
 
-    A missing validation split is a stratified tenth of `train`; a set without splits is divided
-    80/10/10. Raises `DataError`.
+    A missing validation split is made from a stratified tenth of `train`. A set without splits is divided
+    into 80 % train, 10 % val and 10 % test.
+
+    Args:
+        data: A path, `digits`, or what `datasets` reads (`hf:owner/name`, `stream:path`).
+
+    Raises:
+        DataError: If the data set is missing, damaged or too small to train on.
+        SourceMissing: If it needs the library `datasets`, which is not installed.
+
+    >>> {name: len(images) for name, images in read_splits("digits").items()}
+    {'train': 1077, 'val': 180, 'test': 540}
     """
     if is_index(Path(data)):
         return read_index(Path(data))
-    found = _find_parts(data)
-    parts = _labelled(found, data)
-    notes = [STREAM_NOTE] if any(part.window for part in parts.values()) else []
-    notes += [f"left out {name}, whose pictures have no labels" for name in found if name not in parts]
-    if unread := [name for part in parts.values() for name in part.unread]:
-        notes.append(f"left out {_told(unread)}")
-    if None not in parts and (others := _beside_splits(Path(data))):
-        names = readable(f"{', '.join(others[:5])}{'...' * (len(others) > 5)}")
-        notes.append(f"left out, since its name is of no split, what lies in {names}")
-    if None in parts:
-        whole = parts[None]
-        _check_classes(whole, data, least=3)
-        train, val, rest = _divide(whole, len(whole) // 10, len(whole) // 10)
+    found = _find_splits(data)
+    labelled = _labelled(found, data)
+    notes = _reading_notes(found, labelled, data)
+    if None in labelled:
+        images = labelled[None]
+        _check_classes(images, data, min_images=3)
+        train, val, rest = _divide(images, len(images) // 10, len(images) // 10)
         notes.append(f"no splits: divided into {len(train)} train, {len(val)} val, {len(rest)} test")
-        return Splits(_name(data), train, val, rest if len(rest) else None, notes=tuple(notes))
-    if "train" not in parts:
-        raise DataError(f"{data}: no train split; found only {', '.join(map(str, parts))}")
-    train = parts["train"]
-    _check_classes(train, f"{data}: train", least=1 if "val" in parts else 2)
-    if "val" in parts:
-        val = _align_to_train(parts["val"], train, data, "val")
+        return Splits(_set_name(data), train, val, rest if len(rest) else None, notes=tuple(notes))
+    if "train" not in labelled:
+        raise DataError(f"{data}: no train split; found only {', '.join(map(str, labelled))}")
+    train = labelled["train"]
+    _check_classes(train, f"{data}: train", min_images=1 if "val" in labelled else 2)
+    if "val" in labelled:
+        val = _align_to_train(labelled["val"], train, data, "val")
     else:
         train, val, _ = _divide(train, len(train) // 10, 0)
-        notes.append(f"no val split: a stratified tenth of train ({len(val)} pictures) takes its place")
-    test = _align_to_train(parts["test"], train, data, "test") if "test" in parts else None
-    for name, pictures in (("val", val), ("test", test)):
-        if pictures is None:
-            continue
-        if len(pictures) == 0:
-            raise DataError(f"{data}: {name} has no pictures; fill it or remove it")
-        shown = set(np.unique(pictures.labels).tolist())
-        if absent := [c for i, c in enumerate(train.classes) if i not in shown]:
-            notes.append(f"{name} has no picture of {', '.join(absent[:5])}" + "..." * (len(absent) > 5))
-    return Splits(_name(data), train, val, test, mirrors=data != "digits", notes=tuple(notes))
+        notes.append(f"no val split: a stratified tenth of train ({len(val)} images) takes its place")
+    test = _align_to_train(labelled["test"], train, data, "test") if "test" in labelled else None
+    notes += _absent_classes(val, data, "val") + ([] if test is None else _absent_classes(test, data, "test"))
+    return Splits(_set_name(data), train, val, test, allows_flips=data != "digits", notes=tuple(notes))
+
+
+def _reading_notes(found: SplitsByName, labelled: SplitsByName, data: str) -> list[str]:
+    """What the user should know about how `data` was read: streams, and what was left out."""
+    notes = [STREAM_NOTE] if any(images.window for images in labelled.values()) else []
+    notes += [f"left out {name}, whose images have no labels" for name in found if name not in labelled]
+    if unread := [path for images in labelled.values() for path in images.unread_files]:
+        notes.append(f"left out {_describe_unread(unread)}")
+    if None not in labelled and (others := _folders_beside_splits(Path(data))):
+        names = printable(f"{', '.join(others[:5])}{'...' * (len(others) > 5)}")
+        notes.append(f"left out {names}: folders with images whose names are not train, val or test")
+    return notes
+
+
+def _absent_classes(images: ImageDataset, data: str, split: str) -> list[str]:
+    """A note on the classes of which `split` has no image, if there are any."""
+    if len(images) == 0:
+        raise DataError(f"{data}: {split} has no images; fill it or remove it")
+    present = set(np.unique(images.labels).tolist())
+    absent = [name for i, name in enumerate(images.classes) if i not in present]
+    return [f"{split} has no image of {', '.join(absent[:5])}" + "..." * (len(absent) > 5)] if absent else []
 
 
 def read_split(
     data: str, classes: tuple[str, ...], split: str | None = None, trained_on: str | None = None
-) -> tuple[str, Pictures]:
-    """(name, pictures) of one split of `data`, labelled by `classes`.
+) -> tuple[str, ImageDataset]:
+    """One split of `data`, to evaluate.
 
-    `split` None takes test, else val, else everything. Where the fingerprint of the data is `trained_on`,
-    the splits are those of the training, with the parts that it left out; where it is not, no such parts are
-    made, since they could hold pictures that were trained on.
+    Args:
+        data: The data set, as `read_splits` takes it.
+        classes: Classes of the network; labels become indices into them.
+        split: Name of the split; None takes test, or else val, or else all images.
+        trained_on: Fingerprint of the data that the network was trained on, if known. If `data` has it, the
+            splits that training made are made again. If not, no split is made, because it could hold images
+            that the network was trained on.
+
+    Returns:
+        Name of the split (`all` if the data set has none) and its images.
+
+    Raises:
+        DataError: If there is no such split, or an image belongs to a class that the network lacks.
+
+    >>> name, images = read_split("digits", tuple("0123456789"))
+    >>> name, len(images)
+    ('test', 540)
     """
-    parts = read_parts(data)
-    if "val" not in parts and trained_on is not None:  # training made a split of its own
+    splits = read_splits_by_name(data)
+    if "val" not in splits and trained_on is not None:  # training made splits of its own
         with contextlib.suppress(DataError):
-            made = read_splits(data)
-            if fingerprint(made) == trained_on:
-                parts = dict(made.items())
-    if None in parts and split is None:
-        return "all", align(parts[None], classes, data)
+            made_by_training = read_splits(data)
+            if fingerprint(made_by_training) == trained_on:
+                splits = dict(made_by_training.items())
+    if None in splits and split is None:
+        return "all", align_labels(splits[None], classes, data)
     if split is None:
-        split = next((name for name in ("test", "val", "train") if name in parts), None)
-    pictures = parts.get(split)
-    if pictures is None and trained_on is not None and split in ("val", "test"):
+        split = next((name for name in ("test", "val", "train") if name in splits), None)
+    images = splits.get(split)
+    if images is None and trained_on is not None and split in ("val", "test"):
         raise DataError(
             f"{data}: has no {split} split of its own, and it is not what the network was trained on (other "
-            "pictures, or some were added, removed or changed), so that a part of it might have been. Put "
-            f"pictures that were not in a folder {split}/"
-            + ("" if parts.keys() - {None} else ", or leave out --split to judge all")
+            "images, or some were added, removed or changed), so that a part of it might have been. Put "
+            f"images that it was not trained on in a folder {split}/"
+            + ("" if splits.keys() - {None} else ", or leave out --split to evaluate all")
         )
-    if pictures is None:
-        pictures = dict(read_splits(data).items()).get(str(split))
-    if split is None or pictures is None:
-        raise DataError(f"{data}: no {split} split; found {', '.join(str(p) for p in parts if p)}")
-    if len(pictures) == 0:
-        raise DataError(f"{data}: {split} has no pictures")
-    return split, align(pictures, classes, f"{data}: {split}")
+    if images is None:
+        images = dict(read_splits(data).items()).get(str(split))
+    if split is None or images is None:
+        raise DataError(f"{data}: no {split} split; found {', '.join(str(name) for name in splits if name)}")
+    if len(images) == 0:
+        raise DataError(f"{data}: {split} has no images")
+    return split, align_labels(images, classes, f"{data}: {split}")
 
 
-def read_parts(data: str) -> dict[str | None, Pictures]:
-    """Splits by name, or everything under None; each with the classes it shows. Splits without labels are
-    left out. Raises `DataError`."""
-    return _labelled(_find_parts(data), data)
+def read_splits_by_name(data: str) -> SplitsByName:
+    """Images of `data` by name of the split, or all of them under None where it has no splits.
+
+    Each split has the classes that its images show. Splits without labels are left out.
+
+    Raises:
+        DataError: If the data set cannot be read, or no image has a label.
+        SourceMissing: If it needs the library `datasets`, which is not installed.
+
+    >>> list(read_splits_by_name("digits"))
+    ['train', 'val', 'test']
+    """
+    return _labelled(_find_splits(data), data)
 
 
-def _labelled(parts: dict[str | None, Pictures], data: str) -> dict[str | None, Pictures]:
-    if kept := {name: part for name, part in parts.items() if part.classes}:
-        return kept
-    raise DataError(f"{data}: not one picture has a label; all are -1")
+def _labelled(splits: SplitsByName, data: str) -> SplitsByName:
+    if labelled := {name: images for name, images in splits.items() if images.classes}:
+        return labelled
+    raise DataError(f"{data}: not one image has a label; all are -1")
 
 
-def _find_parts(data: str) -> dict[str | None, Pictures]:
+def _find_splits(data: str) -> SplitsByName:
     if data == "digits":
         return _read_digits()
-    if hub.reads(data):
-        return hub.read_parts(data)
+    if hf_datasets.is_supported(data):
+        return hf_datasets.read_splits_by_name(data)
     path = Path(data)
     if is_index(path):
         return dict(read_index(path).items())
     if not path.exists():
         siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-        near = difflib.get_close_matches(path.name, [*siblings, "digits"], n=1)
+        similar = difflib.get_close_matches(path.name, [*siblings, "digits"], n=1)
         raise DataError(
-            f"{data}: there is no such folder or file" + (f". Is it {near[0]!r}?" if near else "")
+            f"{data}: there is no such folder or file" + (f". Is it {similar[0]!r}?" if similar else "")
         )
     if path.is_file():
         return read_table(path)
-    parts: dict[str | None, Pictures] = {}
+    splits: SplitsByName = {}
     for split, names in SPLIT_NAMES.items():
         found = [p for name in names for p in _find_split(path, name)]
         if len({p.name.split("-0")[0] for p in found}) > 1:
             raise DataError(f"{data}: {' and '.join(p.name for p in found)} are all {split}; keep one")
         if found:
-            parts[split] = _read_split(found)
-    if parts:
-        return parts
-    return {None: read_folder(path)}
+            splits[split] = _read_found_split(found)
+    return splits or {None: read_folder(path)}
 
 
-def _read_split(found: list[Path]) -> Pictures:
+def _read_found_split(found: list[Path]) -> ImageDataset:
+    """The images of one split: a folder, or one or more tables."""
     if not found[0].is_dir():
         return read_shards(found)
     try:
         return read_folder(found[0])
     except DataError as error:
-        others = _beside_splits(found[0].parent)
-        if others and _holds_pictures(found[0]):
+        others = _folders_beside_splits(found[0].parent)
+        if others and _has_images(found[0]):
             raise DataError(
-                f"{error}. Is it a class, as {readable(others[0])} is? By its name it is taken for a split: "
+                f"{error}. Is it a class, as {printable(others[0])} is? By its name it is taken for a split: "
                 f"call it {found[0].name}s, or any other name"
             ) from None
         raise
 
 
-def _beside_splits(folder: Path) -> list[str]:
-    """Where folders are the splits of the set in `folder`: names of the other folders there with pictures."""
-    splits = {name for names in SPLIT_NAMES.values() for name in names}
+def _folders_beside_splits(folder: Path) -> list[str]:
+    """Names of folders in `folder` that hold images but are no splits; none if no folder is a split."""
     folders = [path for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
-    others = [path for path in folders if path.name.lower() not in splits and not path.name.startswith(".")]
+    others = [p for p in folders if p.name.lower() not in SPLIT_BY_NAME and not p.name.startswith(".")]
     if len(others) == len(folders):
-        return []  # tables are the splits, and may name the pictures in these folders
-    return sorted(path.name for path in others if _holds_pictures(path))
+        return []  # the splits are tables, which may name the images in these folders
+    return sorted(path.name for path in others if _has_images(path))
 
 
-def _holds_pictures(folder: Path) -> bool:
-    """Are there any in `folder` itself, as far as it can be read?"""
+def _has_images(folder: Path) -> bool:
+    """Whether there are images in `folder` itself; False if it cannot be read."""
     with contextlib.suppress(OSError):
-        return any(path.suffix.lower() in SUFFIXES for path in folder.iterdir())
+        return any(path.suffix.lower() in IMAGE_SUFFIXES for path in folder.iterdir())
     return False
 
 
 def _find_split(folder: Path, name: str) -> list[Path]:
+    """The folder or tables in `folder` that hold the split called `name`."""
     for suffix in ("", *TABLE_SUFFIXES):
         named = [path for path in folder.iterdir() if path.name.lower() == f"{name}{suffix}"]
         if found := [path for path in named if path.is_dir() == (suffix == "")]:
@@ -189,80 +238,75 @@ def _find_split(folder: Path, name: str) -> list[Path]:
     return sorted(folder.glob(f"{name}-0*-of-*.parquet"))
 
 
-def _name(data: str) -> str:
-    """The set's own name: of `hf:owner/name:config`, `name`; of a path, its last part."""
-    if data.startswith((hub.HUB, hub.STREAM)):
-        data = data.removeprefix(hub.STREAM)
-        return data.removeprefix(hub.HUB).split(":")[0].rsplit("/", 1)[-1]
+def _set_name(data: str) -> str:
+    """Name of the data set: `name` of `hf:owner/name:config`, or the last part of a path without suffix."""
+    if data.startswith((hf_datasets.HUB, hf_datasets.STREAM)):
+        data = data.removeprefix(hf_datasets.STREAM)
+        return data.removeprefix(hf_datasets.HUB).split(":")[0].rsplit("/", 1)[-1]
     return data if data == "digits" else Path(data).resolve().stem
 
 
-# Digits
-
-
-def _read_digits() -> dict[str | None, Pictures]:
+def _read_digits() -> SplitsByName:
     """scikit-learn's 1,797 scanned digits of 8x8 pixels: 1,077 train, 180 val, 540 test."""
     from sklearn.datasets import load_digits
 
     digits = load_digits()
-    pictures = Arrays(
+    images = ImageArrays(
         np.rint(digits.images * (255 / 16)).astype(np.uint8),
         digits.target.astype(np.int64),
         tuple(str(i) for i in range(10)),
     )
-    train, val, test = _divide(pictures, 180, 540)
+    train, val, test = _divide(images, 180, 540)
     return {"train": train, "val": val, "test": test}
 
 
-# Splits
-
-
-def _divide(pictures: Pictures, val: int, test: int) -> tuple[Pictures, Pictures, Pictures]:
-    rest, test_indices = hold_out(pictures.labels, test, SPLIT_SEED)
-    train, val_indices = hold_out(pictures.labels[rest], max(val, 1), SPLIT_SEED)
+def _divide(images: ImageDataset, val: int, test: int) -> tuple[ImageDataset, ImageDataset, ImageDataset]:
+    """(train, val, test): `test` images are held out, then `val` of the rest, but at least one."""
+    rest, test_indices = stratified_holdout(images.labels, test, SPLIT_SEED)
+    train, val_indices = stratified_holdout(images.labels[rest], max(val, 1), SPLIT_SEED)
     return (
-        pictures.select(rest[train]),
-        pictures.select(rest[val_indices]),
-        pictures.select(test_indices),
+        images.select(rest[train]),
+        images.select(rest[val_indices]),
+        images.select(test_indices),
     )
 
 
-def _align_to_train(pictures: Pictures, train: Pictures, data: str, split: str) -> Pictures:
+def _align_to_train(images: ImageDataset, train: ImageDataset, data: str, split: str) -> ImageDataset:
     try:
-        return align(pictures, train.classes, split)
+        return align_labels(images, train.classes, split)
     except DataError:
-        lacking = sorted(set(pictures.classes) - set(train.classes))
+        unknown = sorted(set(images.classes) - set(train.classes))
         raise DataError(
-            f"{data}: {split} has pictures of {', '.join(map(repr, lacking[:5]))}, which train lacks. "
-            "Add pictures of it to train, or remove it"
+            f"{data}: {split} has images of {', '.join(map(repr, unknown[:5]))}, which train lacks. "
+            "Add images of it to train, or remove it"
         ) from None
 
 
-def _told(unread: Sequence[str]) -> str:
-    """What to do about files in formats that are not read."""
-    kinds = ", ".join(sorted({Path(name).suffix.lower() for name in unread}))
+def _describe_unread(paths: Sequence[str]) -> str:
+    """How many files are in unsupported formats, which formats, and what to do about them."""
+    suffixes = ", ".join(sorted({Path(path).suffix.lower() for path in paths}))
     return (
-        f"{len(unread)} pictures in formats that are not read ({kinds}), the first {readable(unread[0])}: "
+        f"{len(paths)} images in formats that are not read ({suffixes}), the first {printable(paths[0])}: "
         "convert them to JPEG or PNG"
     )
 
 
-def _check_classes(pictures: Pictures, where: str, least: int) -> None:
-    """Two classes or more, each with `least` pictures, so that each split off leaves one to train."""
-    counts = np.bincount(pictures.labels, minlength=len(pictures.classes))
-    if empty := [name for name, n in zip(pictures.classes, counts, strict=True) if n == 0]:
+def _check_classes(images: ImageDataset, where: str, min_images: int) -> None:
+    """Raise unless there are two classes or more, each with `min_images`, so that each split gets one."""
+    counts = np.bincount(images.labels, minlength=len(images.classes))
+    if empty := [name for name, n in zip(images.classes, counts, strict=True) if n == 0]:
         raise DataError(
-            f"{where}: class {', '.join(map(repr, empty[:5]))} has no pictures. Add some, or remove "
-            f"the folder (files that count end in {' '.join(sorted(SUFFIXES)[:6])} ...)"
-            + (f". There are {_told(pictures.unread)}" if pictures.unread else "")
+            f"{where}: class {', '.join(map(repr, empty[:5]))} has no images. Add some, or remove "
+            f"the folder (files that count end in {' '.join(sorted(IMAGE_SUFFIXES)[:6])} ...)"
+            + (f". There are {_describe_unread(images.unread_files)}" if images.unread_files else "")
         )
-    if len(pictures.classes) < 2:
+    if len(images.classes) < 2:
         raise DataError(
-            f"{where}: only one class, {pictures.classes[0]!r}; a classifier needs two or more. "
-            "Expected one folder a class"
+            f"{where}: only one class, {images.classes[0]!r}; a classifier needs two or more. "
+            "Expected one folder for each class"
         )
-    if few := [name for name, n in zip(pictures.classes, counts, strict=True) if n < least]:
+    if few := [name for name, n in zip(images.classes, counts, strict=True) if n < min_images]:
         raise DataError(
-            f"{where}: class {few[0]!r} has fewer than {least} pictures, too few to split; add some, "
+            f"{where}: class {few[0]!r} has fewer than {min_images} images, too few to split; add some, "
             "or give train/ and val/ yourself"
         )

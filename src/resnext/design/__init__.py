@@ -1,19 +1,26 @@
-"""Networks described, drawn, and solved for a budget."""
+"""Networks described, drawn, and designed for a budget.
 
-from resnext.design.describe import Description, describe
+>>> import resnext
+>>> resnext.design.describe("resnext50_32x4d").cost.params
+25028904
+"""
+
+from resnext.design.budget import Budget, Design, DesignError
+from resnext.design.description import Description, StageRow, describe
 from resnext.design.drawing import draw_block
-from resnext.design.latency import Clock
-from resnext.design.solve import Budget, Design, DesignError, design_networks, sample_networks, time_designs
-from resnext.design.space import Dimension, Space
+from resnext.design.latency import LatencyMeter
+from resnext.design.search import design_networks, sample_networks, time_designs
+from resnext.design.space import DesignSpace, Dimension
 
 __all__ = [
     "Budget",
-    "Clock",
     "Description",
     "Design",
     "DesignError",
+    "DesignSpace",
     "Dimension",
-    "Space",
+    "LatencyMeter",
+    "StageRow",
     "describe",
     "design_networks",
     "draw_block",

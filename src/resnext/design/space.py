@@ -10,34 +10,50 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from resnext.arch import Architecture, implied_blocks, implied_depths
+from resnext.arch import TRANSFORMS, Architecture, implied_blocks, implied_depths
 from resnext.cost import Cost, count_parts
 
 Dimension = Literal["cardinality", "width", "depth"]
 #: What cardinality and width range over where they may vary.
 CARDINALITIES, WIDTHS = range(1, 65), range(1, 129)
-#: What width ranges over where one is looked for that is like all paths of another network.
+#: What width ranges over where the task is to equal all paths of another network.
 WIDE = range(1, 2049)
 #: The measures of `Cost` that members are counted in, in this order.
 MEASURES = ("params", "macs", "activations", "bytes")
+#: The (C, d) of the networks that are counted; five determine the cost of all.
+COUNTED = ((1, 1), (1, 2), (2, 1), (2, 2), (1, 3))
 
 
 @dataclass(frozen=True)
-class Space:
-    """The networks that differ from `base` in the dimensions that `vary`, at `size_px`.
+class DesignSpace:
+    """The networks that differ from `base` in some dimensions only.
 
     With C paths of width d, a block costs a + b d + c C + e C d + f C d^2 in every measure, whatever its
-    transformation: its layers have 1, d or C d channels on either side, and stand there once or C times.
-    So five counted networks give the exact cost of all; sums over blocks are sums of coefficients.
+    transformation, attention and shortcut: its layers have 1, d or C d channels on either side, and occur
+    once or C times. So five counted networks give the exact cost of all; sums over blocks are sums of
+    coefficients.
+
+    Args:
+        base: The network that gives everything that does not vary.
+        vary: Dimensions that differ among the members: "cardinality" (1 to 64), "width" (1 to 128), and
+            "depth" (every depth up to 200 that implies its numbers of blocks).
+        size_px: Side of the images; None for the side that the stem of `base` was made for.
+        cardinalities: The cardinalities instead of 1 to 64; they vary then.
+        widths: The widths instead of 1 to 128, where "width" varies.
+
+    >>> base = Architecture.from_name("resnext50_32x4d")
+    >>> space = DesignSpace(base, frozenset({"width"}), cardinalities=(1, 8, 32))
+    >>> len(space.pairs)
+    384
+    >>> space.member(0, 259).name, space.cost(0, 259).params
+    ('resnext50_32x4d', 25028904)
     """
 
     base: Architecture
     vary: frozenset[Dimension]
     size_px: int | None = None
     cardinalities: tuple[int, ...] | None = None
-    """Instead of all; they vary then."""
     widths: Iterable[int] = WIDTHS
-    """What width ranges over where it varies."""
 
     @cached_property
     def depths(self) -> tuple[tuple[int, ...], ...]:
@@ -51,24 +67,22 @@ class Space:
     @cached_property
     def pairs(self) -> NDArray[np.int64]:
         """(P, 2): the (C, d) that members have."""
-        base = self.base
-        cardinalities: Iterable[int] = [base.cardinality]
-        if self.cardinalities is not None:
-            cardinalities = self.cardinalities
-        elif "cardinality" in self.vary:
-            cardinalities = CARDINALITIES
-        widths: Iterable[int] = self.widths if "width" in self.vary else [base.base_width]
-        allowed = [(c, d) for c in cardinalities for d in widths if self._allows(c)]
+        widths = list(self.widths) if "width" in self.vary else [self.base.base_width]
+        allowed = [(c, d) for c in self._cardinalities() if self._allows(c) for d in widths]
         return np.array(allowed, dtype=np.int64).reshape(-1, 2)
 
+    def _cardinalities(self) -> Iterable[int]:
+        if self.cardinalities is not None:
+            return self.cardinalities
+        return CARDINALITIES if "cardinality" in self.vary else [self.base.cardinality]
+
     def _allows(self, cardinality: int) -> bool:
-        if self.base.transform in ("basic", "separable"):
-            return cardinality == 1
-        return self.base.transform != "inception" or self.base.stages[0].out_channels % cardinality == 0
+        rule = TRANSFORMS[self.base.transform].cardinality
+        return rule.allows(cardinality, self.base.stages[0].out_channels)
 
     @cached_property
     def costs(self) -> NDArray[np.int64]:
-        """(depths, P, measures): the cost of every member."""
+        """(depths, P, 4): the parameters, multiply-adds, activations and bytes of every member."""
         opening, rest, ends = self._coefficients
         features = _features(self.pairs)
         totals = []
@@ -91,12 +105,8 @@ class Space:
     def _coefficients(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         """Of opening blocks and of the others (stages, measures, 5), and the cost of stem and head."""
         stages = max(len(blocks) for blocks in self.depths)
-        points = [(1, 1), (1, 2), (2, 1), (2, 2), (1, 3)]
-        points = [(c, d) for c, d in points if self._allows(c)]
-        counted = []
-        for cardinality, width in points:
-            arch = replace(self.base, blocks=(2,) * stages, cardinality=cardinality, base_width=width)
-            counted.append({part.name: _vector(part.cost) for part in count_parts(arch, self.size_px)})
+        points = [(c, d) for c, d in COUNTED if self._allows(c)]
+        counted = [self._count(stages, c, d) for c, d in points]
         features = _features(np.array(points))
 
         def solve(name: str) -> NDArray[np.float64]:
@@ -108,14 +118,24 @@ class Space:
         rest = np.array([solve(f"layer{s + 1}.1") for s in range(stages)])
         return opening, rest, np.array(counted[0]["stem"]) + np.array(counted[0]["head"])
 
+    def _count(self, stages: int, cardinality: int, width: int) -> dict[str, list[int]]:
+        """The measures of each part of the network with two blocks in each stage."""
+        arch = replace(self.base, blocks=(2,) * stages, cardinality=cardinality, base_width=width)
+        return {part.name: _vector(part.cost) for part in count_parts(arch, self.size_px)}
+
     def member(self, depth: int, pair: int) -> Architecture:
-        """The network at a place of `costs`."""
+        """The network at the index (depth, pair) of `costs`."""
         cardinality, width = (int(v) for v in self.pairs[pair])
         return replace(self.base, blocks=self.depths[depth], cardinality=cardinality, base_width=width)
 
     def cost(self, depth: int, pair: int) -> Cost:
-        """What that network costs."""
+        """The cost of that network."""
         return Cost(**dict(zip(MEASURES, self.costs[depth, pair].tolist(), strict=True)))
+
+    def index(self, place: int | np.int64) -> tuple[int, int]:
+        """(depth, pair) of the member at `place` in the flattened first two dimensions of `costs`."""
+        depth, pair = np.unravel_index(place, self.costs.shape[:2])
+        return int(depth), int(pair)
 
 
 def _features(pairs: NDArray[np.int64]) -> NDArray[np.float64]:

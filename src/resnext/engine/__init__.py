@@ -1,5 +1,5 @@
-"""From picture files to probabilities, by what a run or anything else has left as a model."""
+"""Inference: a saved model, opened as a classifier that takes images and gives probabilities."""
 
-from resnext.engine.classifier import Answers, Classifier, ModelError, Prediction, Views, open_model
+from resnext.engine.classifier import BatchPrediction, Classifier, ModelError, Prediction, Views, open_model
 
-__all__ = ["Answers", "Classifier", "ModelError", "Prediction", "Views", "open_model"]
+__all__ = ["BatchPrediction", "Classifier", "ModelError", "Prediction", "Views", "open_model"]

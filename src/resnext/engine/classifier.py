@@ -1,4 +1,4 @@
-"""`Classifier`: a network with its contract, in torch."""
+"""`Classifier`: a network together with its contract, in torch."""
 
 from __future__ import annotations
 
@@ -13,27 +13,36 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from resnext.contract import Contract
-from resnext.data.batches import Crops, evaluation_batches, on_device
-from resnext.data.decode import BadPicture, readable
-from resnext.data.pictures import Loose, Pictures
+from resnext.data.decode import BadImage, printable
+from resnext.data.images import ImageDataset, UnlabelledImages
+from resnext.data.loaders import Crops, evaluation_batches, on_device
+from resnext.errors import ResnextError
 from resnext.models import Network
-from resnext.weights import read_weights, tell_unfinished
+from resnext.weights import explain_unfinished, load_network
 
-#: How a picture is looked at when it is judged, and the probabilities averaged: as the contract says;
-#: mirrored too; four corners and the centre, each mirrored too (the ten crops of Krizhevsky et al. 2012).
+#: Views of each image whose probabilities are averaged: `one` is the centre crop, `flip` adds its mirror
+#: image, `ten` takes the corners and the centre, each with its mirror image (Krizhevsky et al. 2012).
 Views = Literal["one", "flip", "ten"]
 CROPS_OF_VIEWS: dict[Views, Crops] = {"one": "centre", "flip": "centre", "ten": "five"}
 
 
-class ModelError(Exception):
-    """MODEL names nothing that can be opened, or is asked for what it cannot do."""
+class ModelError(ResnextError):
+    """A model that cannot be opened, or that cannot do what it is asked for."""
+
+    exit_code = 2
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """The likeliest class of one picture, its probability, and all classes from likely to unlikely.
+    """The predicted class of one image.
 
-    `rejected`: the probability is under the contract's threshold, so the answer is "none of these".
+    Attributes:
+        key: Name of the image.
+        label: The most probable class.
+        probability: Its probability, from 0 to 1.
+        ranking: (class, probability) of all classes, the most probable first.
+        rejected: Whether the probability is below the threshold of the contract, so that the answer is "none
+            of these".
     """
 
     key: str
@@ -44,17 +53,40 @@ class Prediction:
 
 
 @dataclass(frozen=True)
-class Answers:
-    """Of one batch: `probabilities` (n, classes) of the pictures at `indices`; `bad` could not be read."""
+class BatchPrediction:
+    """Probabilities for one batch of images.
+
+    Attributes:
+        indices: Places of the images in their data set, int64 (B,).
+        probabilities: float32 (B, classes); each row sums to 1.
+        bad: Errors of the images that could not be read and are therefore missing.
+    """
 
     indices: NDArray[np.int64]
     probabilities: NDArray[np.float32]
-    bad: tuple[BadPicture, ...]
+    bad: tuple[BadImage, ...]
 
 
 class Classifier:
-    """`network` under `contract`: pictures in, probabilities out. Computes in float32; GPUs may round
-    convolutions to TensorFloat-32."""
+    """A network that takes images and gives probabilities of the classes in its contract.
+
+    It computes in float32; GPUs may round the inputs of convolutions to TensorFloat-32.
+
+    Args:
+        network: The network; it is moved to `device` and put in evaluation mode.
+        contract: Its classes, preprocessing and calibration.
+        device: Where it computes.
+
+    >>> from resnext.arch import Architecture
+    >>> from resnext.contract import Input, Provenance, Resize
+    >>> from resnext.models import create
+    >>> classes, size = ("cat", "dog"), Input(3, 16, 16)
+    >>> contract = Contract(classes, size, Resize(16, 16), (0.5,) * 3, (0.25,) * 3, Provenance("resnet11"))
+    >>> network = create(Architecture.from_name("resnet11+template=8"), 2)
+    >>> [prediction] = Classifier(network, contract).predict([Image.new("RGB", (20, 16))])
+    >>> prediction.key, prediction.label in classes
+    ('image 0', True)
+    """
 
     def __init__(self, network: Network, contract: Contract, device: torch.device | str = "cpu") -> None:
         self.device = torch.device(device)
@@ -64,56 +96,77 @@ class Classifier:
     @torch.inference_mode()
     def classify(
         self,
-        pictures: Pictures,
+        images: ImageDataset,
         batch: int = 64,
         workers: int = 0,
         views: Views = "one",
-        share: tuple[int, int] = (0, 1),
-    ) -> Iterator[Answers]:
-        """Answers for all `pictures` in order, `batch` crops at a time, at constant memory.
+        shard: tuple[int, int] = (0, 1),
+    ) -> Iterator[BatchPrediction]:
+        """Probabilities for all `images`, batch by batch in their order, at constant memory.
 
-        `share` (rank, size) leaves every size-th batch to this process.
+        Args:
+            images: The images to classify.
+            batch: Crops in a batch.
+            workers: Number of decoding processes; 0 decodes in this one.
+            views: Views of each image whose probabilities are averaged.
+            shard: (rank, world size): this process classifies every `world size`-th batch, from batch `rank`
+                on.
+
+        Raises:
+            ModelError: If `workers` is negative or `views` is unknown.
         """
         if workers < 0:
             raise ModelError(f"--workers {workers}: must be at least 0")
-        calibration, classes = self.contract.calibration, len(self.contract.classes)
-        temperature = 1.0 if calibration is None else calibration.temperature
         if views not in CROPS_OF_VIEWS:
             raise ModelError(f"--views {views}: must be one of {', '.join(CROPS_OF_VIEWS)}")
         crops = CROPS_OF_VIEWS[views]
         batch = max(1, batch // 5) if crops == "five" else batch
-        batches = evaluation_batches(pictures, self.contract.resize, batch, workers, crops, share)
-        for data in on_device(batches, self.contract, self.device):
-            if len(data.indices):
-                seen = [data.pictures] if views == "one" else [data.pictures, data.pictures.flip(-1)]
-                answers = [(self.network(x).float() / temperature).softmax(1) for x in seen]
-                by_view = torch.stack(answers).view(len(seen), len(data.indices), -1, classes)
-                probabilities = by_view.mean((0, 2)).cpu().numpy()
-            else:
-                probabilities = np.empty((0, classes), np.float32)
-            yield Answers(data.indices.numpy(), probabilities, data.bad)
+        batches = evaluation_batches(images, self.contract.resize, batch, workers, crops, shard)
+        for loaded in on_device(batches, self.contract, self.device):
+            probabilities = self._probabilities(loaded.images, len(loaded.indices), views)
+            yield BatchPrediction(loaded.indices.numpy(), probabilities, loaded.bad)
 
-    def predict(self, pictures: Sequence[str | Path | bytes | Image.Image]) -> list[Prediction]:
-        """One prediction a picture, in order. Raises `BadPicture` for one that cannot be read."""
-        if isinstance(pictures, str | bytes | Path | Image.Image):
-            raise TypeError("pictures must be a list, as in predict([picture])")
-        loose = Loose(pictures)
+    def _probabilities(self, crops: torch.Tensor, count: int, views: Views) -> NDArray[np.float32]:
+        """Probabilities (count, classes) of `count` images, whose crops are (count * crops, 3, H, W)."""
+        calibration, classes = self.contract.calibration, len(self.contract.classes)
+        temperature = 1.0 if calibration is None else calibration.temperature
+        if count == 0:  # all images of the batch were bad
+            return np.empty((0, classes), np.float32)
+        inputs = [crops] if views == "one" else [crops, crops.flip(-1)]
+        outputs = [(self.network(x).float() / temperature).softmax(1) for x in inputs]
+        by_view = torch.stack(outputs).view(len(inputs), count, -1, classes)
+        probabilities: NDArray[np.float32] = by_view.mean((0, 2)).cpu().numpy()
+        return probabilities
+
+    def predict(self, images: Sequence[str | Path | bytes | Image.Image]) -> list[Prediction]:
+        """The prediction for each image, in order.
+
+        Args:
+            images: Paths, encoded bytes or Pillow images.
+
+        Raises:
+            BadImage: If an image cannot be read.
+            TypeError: If `images` is one image, not a list.
+        """
+        if isinstance(images, str | bytes | Path | Image.Image):
+            raise TypeError("images must be a list, as in predict([image])")
+        dataset = UnlabelledImages(images)
         predictions = []
-        for answers in self.classify(loose):
-            if answers.bad:
-                raise answers.bad[0]
-            predictions += self.name(loose, answers)
+        for batch in self.classify(dataset):
+            if batch.bad:
+                raise batch.bad[0]
+            predictions += self.to_predictions(dataset, batch)
         return predictions
 
-    def name(self, pictures: Pictures, answers: Answers) -> list[Prediction]:
-        """`answers` about `pictures` in words."""
+    def to_predictions(self, images: ImageDataset, batch: BatchPrediction) -> list[Prediction]:
+        """A `Prediction` for each image of `batch`, which `classify` has given for `images`."""
         classes, calibration = self.contract.classes, self.contract.calibration
         threshold = 0.0 if calibration is None else calibration.reject_below
         predictions = []
-        for index, row in zip(answers.indices, answers.probabilities, strict=True):
+        for index, row in zip(batch.indices, batch.probabilities, strict=True):
             ranking = tuple((classes[i], float(row[i])) for i in np.argsort(-row, kind="stable"))
             label, probability = ranking[0]
-            key, rejected = readable(pictures.keys[int(index)]), probability < threshold
+            key, rejected = printable(images.keys[int(index)]), probability < threshold
             predictions.append(Prediction(key, label, probability, ranking, rejected))
         return predictions
 
@@ -121,7 +174,13 @@ class Classifier:
 def open_model(model: str | Path, device: torch.device | str = "cpu") -> Classifier:
     """The classifier in a run folder, a hub folder or a weights file with its contract.
 
-    Raises `ModelError` where there is none, `WeightsError` where it does not fit.
+    Args:
+        model: Path of the folder or file.
+        device: Where the classifier computes.
+
+    Raises:
+        ModelError: If there is no model at that path.
+        WeightsError: If the weights do not fit the network.
     """
     path = Path(model)
     if not path.exists():
@@ -130,9 +189,9 @@ def open_model(model: str | Path, device: torch.device | str = "cpu") -> Classif
         )
     if (path / "model").is_dir():
         path = path / "model"
-    elif hint := tell_unfinished(path):
+    elif hint := explain_unfinished(path):
         raise ModelError(hint)
     elif path.is_dir() and not (path / "config.json").exists():
         raise ModelError(f"{model}: neither a run folder nor a hub folder (no model/, no config.json)")
-    network, contract = read_weights(path)
+    network, contract = load_network(path)
     return Classifier(network, contract, device)

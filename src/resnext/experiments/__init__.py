@@ -1,81 +1,48 @@
-"""Every claim of the paper and its review as an experiment: what is trained, what came out, the verdict."""
+"""Experiments on the claims of the paper and of its review: what is trained or timed, and the verdicts.
 
-import difflib
-from collections.abc import Sequence
+Everything here builds on the package, and nothing in the package knows of it. `find_experiments` chooses
+experiments, `run` trains and times what is missing, `judge` turns the result records into findings, and
+`write_results` writes the page about all of them.
 
-from resnext.experiments import (
-    cardinality,
-    cardinality_vs_depth_vs_width,
-    cifar,
-    equal_accuracy,
-    forms,
-    merging,
-    more_classes,
-    multi_resolution,
-    residual,
-    separable,
-    speed,
-    training_error,
-)
-from resnext.experiments.jobs import Job, Moved, Place
-from resnext.experiments.judging import judge
+>>> from resnext import experiments
+>>> cardinality, = experiments.find_experiments(["cardinality"])
+>>> experiments.plan([cardinality], "miniature", workspace=experiments.Workspace()).total
+4
+>>> [findings.is_run for findings in experiments.judge(cardinality, "gpu", experiments.Ledger([]))]
+[False]
+"""
+
+from resnext.experiments.catalogue import EXPERIMENTS, find_experiments
+from resnext.experiments.claims_page import write_results
+from resnext.experiments.findings import Finding, Findings
 from resnext.experiments.ledger import Ledger
 from resnext.experiments.review import REVIEW
-from resnext.experiments.running import (
-    Begun,
-    Ended,
-    Work,
-    plan,
-    run,
-)
-from resnext.experiments.study import SCALES, Experiment, ExperimentError, Scale, Study
-
-#: In the order of the paper.
-EXPERIMENTS: dict[str, Experiment] = {
-    room.EXPERIMENT.name: room.EXPERIMENT
-    for room in (
-        cardinality,
-        training_error,
-        cardinality_vs_depth_vs_width,
-        residual,
-        more_classes,
-        cifar,
-        forms,
-        merging,
-        multi_resolution,
-        separable,
-        speed,
-        equal_accuracy,
-    )
-}
-
-
-def find_experiments(names: Sequence[str] = ()) -> list[Experiment]:
-    """The experiments called `names`, or all. Raises `ExperimentError` with the nearest names."""
-    for name in names:
-        if name not in EXPERIMENTS:
-            near = difflib.get_close_matches(name, EXPERIMENTS, n=3) or list(EXPERIMENTS)
-            raise ExperimentError(f"no experiment is called {name!r}. Nearest: {', '.join(near)}")
-    return [one for name, one in EXPERIMENTS.items() if name in names or not names]
-
+from resnext.experiments.runner import TaskEnded, TaskStarted, WorkPlan, plan, run
+from resnext.experiments.study import SCALES, Arm, Experiment, ExperimentError, Scale, Study
+from resnext.experiments.tasks import Task, TaskProgress, Workspace
+from resnext.experiments.verdicts import judge
 
 __all__ = [
     "EXPERIMENTS",
     "REVIEW",
     "SCALES",
-    "Begun",
-    "Ended",
+    "Arm",
     "Experiment",
     "ExperimentError",
-    "Job",
+    "Finding",
+    "Findings",
     "Ledger",
-    "Moved",
-    "Place",
     "Scale",
     "Study",
-    "Work",
+    "Task",
+    "TaskEnded",
+    "TaskProgress",
+    "TaskStarted",
+    "WorkPlan",
+    "Workspace",
     "find_experiments",
     "judge",
     "plan",
     "run",
+    "write_results",
 ]

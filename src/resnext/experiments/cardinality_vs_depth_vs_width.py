@@ -1,4 +1,4 @@
-"""Twice the cost: spent on more paths it wins more than spent on depth or on width.
+"""Twice the cost: more paths lower the error further than more depth or width.
 
 Command  resnext experiments run cardinality_vs_depth_vs_width --scale laptop
 Cost     laptop: 15 runs of 12 minutes, two at a time on two CPU cores, besides `cardinality`; gpu: 20 runs
@@ -9,13 +9,13 @@ Cost     laptop: 15 runs of 12 minutes, two at a time on two CPU cores, besides 
 from __future__ import annotations
 
 from resnext.experiments.claims import lower
-from resnext.experiments.scales import usual
+from resnext.experiments.scales import default_study
 from resnext.experiments.study import Experiment, Scale, Study
 
-#: Top-1 errors of table 4. Its ResNet-200 was another network: with activations before convolutions.
+#: Top-1 errors of table 4. Its ResNet-200 was a pre-activation network, unlike ours.
 ERRORS = {"half the cost": 22.0, "deeper": 21.7, "wider": 21.3, "many paths": 20.4, "two paths": 20.7}
 NOTES: dict[Scale, str] = {
-    "laptop": "A deeper network may only be slower to start: what depth is worth takes longer runs."
+    "laptop": "A deeper network may only be slower to start: longer runs would show what depth is worth."
 }
 NETWORKS: dict[Scale, tuple[str, ...]] = {
     "paper": ("resnet101", "resnet200", "resnext101_1x100d", "resnext101_64x4d", "resnext101_2x64d"),
@@ -43,8 +43,11 @@ def _study(scale: Scale) -> Study:
         for more in paths
         for other in (deeper, wider)
     ]
-    claims += [lower(twice, than=half) for twice in (deeper, wider, *paths)]
-    return usual(scale, models, tuple(claims), ERRORS, NOTES.get(scale, ""))
+    claims += [
+        lower(twice, than=half, text=f"twice the cost ({twice}) has a lower error than half the cost")
+        for twice in (deeper, wider, *paths)
+    ]
+    return default_study(scale, models, tuple(claims), ERRORS, NOTES.get(scale, ""))
 
 
 EXPERIMENT = Experiment(
@@ -52,5 +55,5 @@ EXPERIMENT = Experiment(
     claim="At twice the cost, cardinality beats depth and width",
     source="Xie et al. 2017, section 5.1, table 4",
     studies={scale: _study(scale) for scale in NETWORKS},
-    drawings=("cost",),
+    plots=("cost",),
 )

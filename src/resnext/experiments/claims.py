@@ -1,4 +1,4 @@
-"""What can be claimed of arms that share their seeds, and when such a claim holds."""
+"""Claims about arms that share their seeds, and the rules by which a claim holds."""
 
 from __future__ import annotations
 
@@ -8,75 +8,87 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from resnext.results import ERROR, METRICS, STEP_RATIO, Finding, Interval, Verdict, interval, runs_to_resolve
+from resnext.experiments.findings import ERROR, METRICS, STEP_RATIO, Finding, Verdict
+from resnext.statistics import Interval, interval, runs_to_resolve
 
 
 @dataclass(frozen=True)
 class Claim(ABC):
-    """A sentence about the `metric` of arms, whose figure is told in `unit`; `published` is the figure of
-    somebody else's networks, where that of the arms is not known."""
+    """A sentence about the `metric` of some arms, decided by an effect in `unit`.
+
+    `published` is the effect that was published, for claims whose arms have no published metrics.
+    """
 
     text: str
     metric: str
     unit: str
     published: float | None
-    #: Probability that one end of the interval shows what it should, with as many runs as would tell.
+    #: Probability that the recommended number of runs puts one end of the interval where it should be.
     power: ClassVar[float] = 0.8
 
     @property
     @abstractmethod
     def arms(self) -> tuple[str, ...]:
-        """Names of the arms that it is about."""
+        """Names of the arms."""
 
     @abstractmethod
-    def figure(self, of: Mapping[str, float]) -> float:
-        """The figure that decides, from each arm's metric: for one seed, or as published."""
+    def effect(self, metrics: Mapping[str, float]) -> float:
+        """The effect that decides, from the metric of each arm: of one seed, or as published."""
 
     @abstractmethod
     def verdict(self, ours: Interval) -> Verdict:
-        """What the interval of the figure says."""
+        """The verdict by the interval of the effect."""
 
     @abstractmethod
     def distance(self, ours: Interval) -> float:
-        """How far the mean is from where the verdict changes."""
+        """Distance from the mean to the point where the verdict changes."""
 
     def interval(self, values: Sequence[float], confidence: float) -> Interval:
-        """Of the mean of the figure over seeds."""
+        """The interval of the mean effect over seeds."""
         return interval(values, confidence)
 
-    def find(
+    def evaluate(
         self,
-        paper: Mapping[str, float],
+        published: Mapping[str, float],
         seeds: Sequence[Mapping[str, float]],
         planned: int = 1,
         confidence: float = 0.95,
         confidence_next: float | None = None,
         lost: int = 0,
     ) -> Finding:
-        """Judge by each seed's metrics of the arms, once there are as many as `planned`, or never where some
-        are `lost` because a network diverged.
+        """The finding that the runs give.
 
-        `paper` has the published metrics. `confidence_next` would be that of another look.
+        Args:
+            published: Published metric of each arm, as far as there is one.
+            seeds: For each seed that all arms have, the metric of each arm.
+            planned: Number of seeds; with fewer there is no verdict.
+            confidence: Of the interval.
+            confidence_next: Of the interval after another look; the default is `confidence`.
+            lost: Number of planned seeds that a diverged network leaves out.
         """
-        published = self.figure(paper) if set(self.arms) <= set(paper) else self.published
-        values = tuple(self.figure(seed) for seed in seeds)
-        unfinished: Verdict = "diverged" if lost and len(values) + lost >= planned else "not finished"
-        if not values:
-            verdict: Verdict = "not run" if unfinished == "not finished" else unfinished
-            return Finding(self.text, self.metric, self.unit, published, (), None, verdict)
-        ours = self.interval(values, confidence)
-        verdict = self.verdict(ours) if len(values) >= planned else unfinished
+        effect = self.effect(published) if set(self.arms) <= set(published) else self.published
+        values = tuple(self.effect(seed) for seed in seeds)
+        ours = self.interval(values, confidence) if values else None
+        verdict = self._verdict(ours, planned, lost)
         needed = None
-        if verdict == "not resolved":
+        if ours is not None and verdict == "not resolved":
             needed = runs_to_resolve(
                 self.distance(ours), ours.deviation, confidence_next or confidence, self.power
             )
-        return Finding(self.text, self.metric, self.unit, published, values, ours, verdict, needed)
+        return Finding(self.text, self.metric, self.unit, effect, values, ours, verdict, needed)
+
+    def _verdict(self, ours: Interval | None, planned: int, lost: int) -> Verdict:
+        had = 0 if ours is None else ours.n
+        if ours is not None and had >= planned:
+            return self.verdict(ours)
+        if lost and had + lost >= planned:
+            return "diverged"
+        return "not finished" if had else "not run"
 
 
 @dataclass(frozen=True)
 class Contrast(Claim):
-    """A linear contrast, the sum of the arms' metrics each by its weight, is above 0."""
+    """A linear contrast is above 0: the sum over arms of weight times metric."""
 
     weights: Mapping[str, float]
 
@@ -84,8 +96,8 @@ class Contrast(Claim):
     def arms(self) -> tuple[str, ...]:
         return tuple(self.weights)
 
-    def figure(self, of: Mapping[str, float]) -> float:
-        return sum(weight * of[arm] for arm, weight in self.weights.items())
+    def effect(self, metrics: Mapping[str, float]) -> float:
+        return sum(weight * metrics[arm] for arm, weight in self.weights.items())
 
     def verdict(self, ours: Interval) -> Verdict:
         return "holds" if ours.low > 0 else "reversed" if ours.high < 0 else "not resolved"
@@ -94,36 +106,12 @@ class Contrast(Claim):
         return abs(ours.mean)
 
 
-def lower(arm: str, than: str, metric: str = ERROR, text: str = "") -> Contrast:
-    """The metric of `arm` is lower than that of another; `text` says so in other words."""
-    usual = f"{arm} has a lower {METRICS[metric].removesuffix(', %')} than {than}"
-    return Contrast(text or usual, metric, "points", None, {than: 1.0, arm: -1.0})
-
-
-def falls(text: str, along: Mapping[str, float], metric: str = ERROR) -> Contrast:
-    """The metric falls, on a line by least squares, as the arms' values in `along` grow by 1 (linear
-    trend)."""
-    mean = sum(along.values()) / len(along)
-    squares = sum((x - mean) ** 2 for x in along.values())
-    weights = {arm: -(x - mean) / squares for arm, x in along.items()}
-    return Contrast(text, metric, "points each", None, weights)
-
-
-def doublings(settings: Iterable[str]) -> dict[str, float]:
-    """Of arms whose last word is like `32x4d`, how often their cardinality was doubled."""
-    return {name: math.log2(int(name.split()[-1].split("x")[0])) for name in settings}
-
-
-def hurts_more(text: str, one: tuple[str, str], other: tuple[str, str], metric: str = ERROR) -> Contrast:
-    """From its first arm to its second, the metric grows more in `one` than in `other` (interaction)."""
-    weights = {one[1]: 1.0, one[0]: -1.0, other[1]: -1.0, other[0]: 1.0}
-    return Contrast(text, metric, "points", None, weights)
-
-
 @dataclass(frozen=True)
-class NoHigher(Claim):
-    """The metric of `arm` is by less than `margin` higher than that of `than`: it holds only where the upper
-    end of the interval is."""
+class NonInferior(Claim):
+    """The metric of `arm` exceeds that of `than` by less than `margin` (non-inferiority).
+
+    It holds only if the upper end of the interval is below the margin.
+    """
 
     arm: str
     than: str
@@ -133,8 +121,8 @@ class NoHigher(Claim):
     def arms(self) -> tuple[str, ...]:
         return self.arm, self.than
 
-    def figure(self, of: Mapping[str, float]) -> float:
-        return of[self.arm] - of[self.than]
+    def effect(self, metrics: Mapping[str, float]) -> float:
+        return metrics[self.arm] - metrics[self.than]
 
     def verdict(self, ours: Interval) -> Verdict:
         if ours.high < self.margin:
@@ -146,11 +134,13 @@ class NoHigher(Claim):
 
 
 @dataclass(frozen=True)
-class Alike(NoHigher):
-    """The metrics of two arms differ by less than `margin` either way: it holds only where the whole interval
-    does."""
+class Equivalent(NonInferior):
+    """The metrics of two arms differ by less than `margin` either way (equivalence).
 
-    power = 0.9  # where the two are equal, either end may fall outside
+    It holds only if the whole interval lies within the margin.
+    """
+
+    power = 0.9  # if the two are equal, either end may fall outside
 
     def verdict(self, ours: Interval) -> Verdict:
         if -self.margin < ours.low and ours.high < self.margin:
@@ -162,22 +152,24 @@ class Alike(NoHigher):
 
 
 @dataclass(frozen=True)
-class Times(Claim):
-    """The metric of `what` is more than that of `than`, as a ratio."""
+class TimeRatio(Claim):
+    """The metric of `arm` over that of `than` is above 1."""
 
-    what: str
+    arm: str
     than: str
 
     @property
     def arms(self) -> tuple[str, ...]:
-        return self.what, self.than
+        return self.arm, self.than
 
-    def figure(self, of: Mapping[str, float]) -> float:
-        return of[self.what] / of[self.than]
+    def effect(self, metrics: Mapping[str, float]) -> float:
+        return metrics[self.arm] / metrics[self.than]
 
     def interval(self, values: Sequence[float], confidence: float) -> Interval:
-        """Of the geometric mean: ratios are averaged as logarithms. The deviation is that of the ratios,
-        as a share."""
+        """The interval of the geometric mean: ratios are averaged as logarithms.
+
+        The deviation is that of the logarithms, which is nearly the relative deviation of the ratios.
+        """
         logs = interval([math.log(value) for value in values], confidence)
         low, high = math.exp(logs.low), (math.exp(logs.high) if logs.high < 700 else math.inf)
         return Interval(math.exp(logs.mean), logs.deviation, logs.n, low, high, confidence)
@@ -189,16 +181,45 @@ class Times(Claim):
         return abs(math.log(ours.mean))
 
 
-def no_higher(text: str, arm: str, than: str, margin: float, metric: str = ERROR) -> NoHigher:
-    """The metric of `arm` is at most by `margin` higher than that of another (non-inferiority)."""
-    return NoHigher(text, metric, "points", None, arm, than, margin)
+def lower(arm: str, than: str, metric: str = ERROR, text: str = "") -> Contrast:
+    """`arm` has a lower metric than another arm; `text` replaces the default sentence."""
+    default = f"{arm} has a lower {METRICS[metric].removesuffix(', %')} than {than}"
+    return Contrast(text or default, metric, "points", None, {than: 1.0, arm: -1.0})
 
 
-def alike(text: str, arm: str, than: str, margin: float, metric: str = ERROR) -> Alike:
-    """The metrics of two arms differ by less than `margin` (equivalence)."""
-    return Alike(text, metric, "points", None, arm, than, margin)
+def decreases(text: str, along: Mapping[str, float], metric: str = ERROR) -> Contrast:
+    """The metric falls as the arms' values in `along` grow: the slope of a least-squares line, negated."""
+    mean = sum(along.values()) / len(along)
+    squares = sum((x - mean) ** 2 for x in along.values())
+    weights = {arm: -(x - mean) / squares for arm, x in along.items()}
+    return Contrast(text, metric, "points each", None, weights)
 
 
-def longer(text: str, what: str, than: str, published: float | None = None) -> Times:
-    """A step of `what` takes longer than one of `than`."""
-    return Times(text, STEP_RATIO, "times", published, what, than)
+def doublings(settings: Iterable[str]) -> dict[str, float]:
+    """How often the cardinality of each arm is doubled, for names that end in a word like `32x4d`.
+
+    >>> doublings(["1x64d", "101 layers 32x4d"])
+    {'1x64d': 0.0, '101 layers 32x4d': 5.0}
+    """
+    return {name: math.log2(int(name.split()[-1].split("x")[0])) for name in settings}
+
+
+def interaction(text: str, one: tuple[str, str], other: tuple[str, str], metric: str = ERROR) -> Contrast:
+    """From its first arm to its second, the metric grows more in `one` than in `other`."""
+    weights = {one[1]: 1.0, one[0]: -1.0, other[1]: -1.0, other[0]: 1.0}
+    return Contrast(text, metric, "points", None, weights)
+
+
+def non_inferior(text: str, arm: str, than: str, margin: float, metric: str = ERROR) -> NonInferior:
+    """The metric of `arm` is at most `margin` points higher than that of `than`."""
+    return NonInferior(text, metric, "points", None, arm, than, margin)
+
+
+def equivalent(text: str, arm: str, than: str, margin: float, metric: str = ERROR) -> Equivalent:
+    """The metrics of two arms differ by less than `margin` points."""
+    return Equivalent(text, metric, "points", None, arm, than, margin)
+
+
+def slower(text: str, arm: str, than: str, published: float | None = None) -> TimeRatio:
+    """A training step of `arm` takes longer than one of `than`."""
+    return TimeRatio(text, STEP_RATIO, "times", published, arm, than)

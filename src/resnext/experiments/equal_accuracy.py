@@ -1,19 +1,19 @@
-"""Equal accuracy: a ResNeXt of half the depth makes no larger error than a ResNet, in how much of its time?
+"""Equal accuracy: a ResNeXt of half the depth has no larger error than a ResNet, and takes less time.
 
 Command  resnext experiments run equal_accuracy --scale laptop
-Cost     laptop: none besides `cardinality` and `cardinality_vs_depth_vs_width`, but for minutes of timing;
-         gpu and paper: none besides these
+Cost     at each scale only the runs of `cardinality` and `cardinality_vs_depth_vs_width`, which it shares,
+         and minutes of timing
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from resnext.experiments.claims import Claim, longer, no_higher
-from resnext.experiments.scales import USUAL, usual
+from resnext.experiments.claims import Claim, non_inferior, slower
+from resnext.experiments.scales import SCALE_DEFAULTS, default_study
 from resnext.experiments.study import Experiment, Scale, Study
 
-#: Top-1 errors of table 3, of ResNet-101 and ResNeXt-50.
+#: Top-1 errors of ResNet-101 and ResNeXt-50 in table 3.
 ERRORS = (22.0, 22.2)
 PAIRS: dict[Scale, dict[str, str]] = {
     "paper": {"ResNet-101": "resnet101", "ResNeXt-50": "resnext50_32x4d"},
@@ -29,13 +29,15 @@ PAIRS: dict[Scale, dict[str, str]] = {
 def _claims(names: Iterable[str], margin: float) -> tuple[Claim, ...]:
     resnet, resnext = names
     return (
-        no_higher(f"the error of {resnext} is at most {margin} points higher", resnext, resnet, margin),
-        longer(f"{resnet} takes longer than {resnext}", resnet, than=resnext),
+        non_inferior(f"the error of {resnext} is at most {margin} points higher", resnext, resnet, margin),
+        slower(f"{resnet} takes longer than {resnext}", resnet, than=resnext),
     )
 
 
 def _study(scale: Scale, pair: dict[str, str]) -> Study:
-    return usual(scale, pair, _claims(pair, USUAL[scale].margin), dict(zip(pair, ERRORS, strict=True)))
+    return default_study(
+        scale, pair, _claims(pair, SCALE_DEFAULTS[scale].margin), dict(zip(pair, ERRORS, strict=True))
+    )
 
 
 EXPERIMENT = Experiment(
@@ -43,5 +45,5 @@ EXPERIMENT = Experiment(
     claim="A ResNeXt of half the depth has no higher error than a ResNet, within a margin, in less time",
     source="Xie et al. 2017, table 3",
     studies={scale: _study(scale, pair) for scale, pair in PAIRS.items()},
-    drawings=("time",),
+    plots=("time",),
 )

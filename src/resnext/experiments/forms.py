@@ -1,6 +1,6 @@
 """Forms: the paper's three forms of a block train to the same result.
 
-They start as the same function, so that what differs is the order of the sums.
+They start as the same function and differ only in the order of their sums.
 
 Command  resnext experiments run forms --scale laptop
 Cost     laptop: 10 runs of 12 to 22 minutes, two at a time on two CPU cores, besides `cardinality`; gpu:
@@ -10,8 +10,8 @@ Cost     laptop: 10 runs of 12 to 22 minutes, two at a time on two CPU cores, be
 
 from __future__ import annotations
 
-from resnext.experiments.claims import Claim, alike
-from resnext.experiments.scales import USUAL, usual
+from resnext.experiments.claims import Claim, equivalent
+from resnext.experiments.scales import SCALE_DEFAULTS, default_study
 from resnext.experiments.study import Experiment, Scale
 
 NETWORKS: dict[Scale, str] = {
@@ -32,7 +32,7 @@ def _models(grouped: str) -> dict[str, str]:
 
 def _claims(margin: float) -> tuple[Claim, ...]:
     return tuple(
-        alike(f"{other} ends within {margin} points of (c) grouped", other, "(c) grouped", margin)
+        equivalent(f"{other} ends within {margin} points of (c) grouped", other, "(c) grouped", margin)
         for other in ("(b) concatenated", "(a) branches")
     )
 
@@ -42,8 +42,8 @@ EXPERIMENT = Experiment(
     claim="The three forms train to the same result",
     source="Xie et al. 2017, section 3.3 and figure 3",
     studies={
-        scale: usual(scale, _models(grouped), _claims(USUAL[scale].margin))
+        scale: default_study(scale, _models(grouped), _claims(SCALE_DEFAULTS[scale].margin))
         for scale, grouped in NETWORKS.items()
     },
-    drawings=("bars",),
+    plots=("bars",),
 )

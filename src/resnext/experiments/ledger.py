@@ -1,4 +1,4 @@
-"""Which runs of an experiment stand in the result lines, and what their figures are."""
+"""`Ledger`: finds the runs of an experiment in the result records, and reads their metrics."""
 
 from __future__ import annotations
 
@@ -6,104 +6,125 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from resnext.experiments.study import Study, Trained
+from resnext.experiments.findings import ERROR, SHOWN_ERROR, STEP_RATIO, STEP_S, TRAINING_ERROR
+from resnext.experiments.study import Arm, Study
 from resnext.recipe import Recipe, dotted_names, get_field
-from resnext.results import ERROR, SHOWN_ERROR, STEP_RATIO, STEP_S, TRAINING_ERROR, read_lines
+from resnext.records import read_records
 from resnext.timing import Timing
 
-Line = dict[str, Any]
-#: The kind of a line that says that a training came to nothing, and in `why`, for what reason.
+Record = dict[str, Any]
+#: The kind of a record of a training whose loss was not finite; `why` has the reason.
 DIVERGED = "diverged"
-#: The kind of a line that says how many runs of each arm are planned of a `study`, and perhaps, in words,
-#: `after` a look at what else.
+#: The kind of a record of how many runs of each arm are planned, and of the earlier look that it comes
+#: `after`, if any.
 PLAN = "plan"
 
 
 class Ledger:
-    """Result lines, to be found by what was run: the first counts where something was run twice."""
+    """Result records, found by what was run; of repeated runs the first counts.
 
-    def __init__(self, lines: Iterable[Line]) -> None:
-        self.trained: dict[tuple[str, str], list[Line]] = {}
-        self.timed: list[Line] = []
-        self.planned: dict[tuple[str, str], list[Line]] = {}
+    Args:
+        records: Lines of `results/experiments/*.jsonl`; `Ledger.read` reads them.
+
+    >>> Ledger([]).fingerprints
+    {}
+    """
+
+    def __init__(self, records: Iterable[Record]) -> None:
+        self.trained: dict[tuple[str, str], list[Record]] = {}
+        self.timed: list[Record] = []
+        self.planned: dict[tuple[str, str], list[Record]] = {}
+        #: Fingerprint of each data set by name.
         self.fingerprints: dict[str, str] = {}
-        for line in lines:
-            if "scale" not in line:
-                continue  # of something else
-            if line["kind"] == PLAN:
-                self.planned.setdefault((line["experiment"], line["study"]), []).append(line)
-            elif line["kind"] in ("train", DIVERGED):
-                # Lines on other data under the same name, put together by hand, are no pairs of these.
-                own = self.fingerprints.setdefault(line["set"], line["data"]["fingerprint"])
-                if line["data"]["fingerprint"] == own:
-                    self.trained.setdefault((line["set"], line["recipe"]["model"]), []).append(line)
-            elif all("seconds" in row for row in line["timings"]):
-                self.timed.append(line)
+        for record in records:
+            if "scale" in record:  # else it is no experiment's
+                self._add(record)
+
+    def _add(self, record: Record) -> None:
+        if record["kind"] == PLAN:
+            self.planned.setdefault((record["experiment"], record["study"]), []).append(record)
+        elif record["kind"] in ("train", DIVERGED):
+            # Runs on other data of the same name, merged by hand, are not comparable with the first ones.
+            fingerprint = self.fingerprints.setdefault(record["set"], record["data"]["fingerprint"])
+            if record["data"]["fingerprint"] == fingerprint:
+                self.trained.setdefault((record["set"], record["recipe"]["model"]), []).append(record)
+        elif all("seconds" in row for row in record["timings"]):
+            self.timed.append(record)
 
     @classmethod
     def read(cls, folder: Path) -> Ledger:
-        """All lines of the .jsonl files in `folder`. Raises `ResultsError`."""
-        return cls(line for path in sorted(folder.glob("*.jsonl")) for line in read_lines(path))
+        """The records of all .jsonl files in `folder`.
 
-    def trainings(self, arm: Trained) -> dict[int, Line]:
-        """The runs by the arm's recipe on its set, by seed; what the recipe leaves open may have been
-        anything."""
-        found: dict[int, Line] = {}
-        lines = self.trained.get((arm.data, arm.model), ())
-        asked = _settings(arm.recipe) if lines else {}
-        for line in lines:
-            if _follows(line["recipe"], asked):
-                found.setdefault(line["seed"], line)
+        Raises:
+            RecordsError: A line is damaged; the message names it.
+        """
+        return cls(record for path in sorted(folder.glob("*.jsonl")) for record in read_records(path))
+
+    def trainings(self, arm: Arm) -> dict[int, Record]:
+        """The runs of the arm's recipe on its data set, by seed.
+
+        Settings that the recipe leaves open may have any value.
+        """
+        found: dict[int, Record] = {}
+        records = self.trained.get((arm.data, arm.model), ())
+        settings = _settings(arm.recipe) if records else {}
+        for record in records:
+            if _has_settings(record["recipe"], settings):
+                found.setdefault(record["seed"], record)
         return found
 
-    def timings(self, study: Study, device: str) -> dict[int, Line]:
-        """The turns in which steps of the study's networks, and perhaps others, were timed on `device`, by
-        their number."""
-        found: dict[int, Line] = {}
-        if study.clock is None:
+    def timings(self, study: Study, device: str) -> dict[int, Record]:
+        """The benches that timed steps of the study's networks, and perhaps of others, on `device`.
+
+        They are by their number.
+        """
+        found: dict[int, Record] = {}
+        if study.timing is None:
             return found
-        clock = study.clock
-        wanted: Line = {"batch": clock.batch, "size_px": clock.size_px, "rounds": clock.rounds}
-        wanted["order"] = "rotated"  # in one order for all rounds, a network may always follow what slows it
+        timing = study.timing
+        wanted: Record = {"batch": timing.batch, "size_px": timing.size_px, "rounds": timing.rounds}
+        wanted["order"] = "rotated"  # in a fixed order a network would always follow the same other
         models = {arm.model for arm in study.timed}
-        for line in self.timed:
-            same = line["device"] == device and wanted.items() <= line["settings"].items()
-            if same and models <= step_times(line).keys():
-                found.setdefault(line["seed"], line)
+        for record in self.timed:
+            same = record["device"] == device and wanted.items() <= record["settings"].items()
+            if same and models <= step_times(record).keys():
+                found.setdefault(record["seed"], record)
         return found
 
     def devices(self, study: Study) -> list[str]:
-        """Those that the study's steps were timed on, in the order of the lines."""
-        devices = dict.fromkeys(line["device"] for line in self.timed)
+        """The devices on which the study's steps were timed, in the order of the records."""
+        devices = dict.fromkeys(record["device"] for record in self.timed)
         return [device for device in devices if self.timings(study, device)]
 
     def plans(self, experiment: str, study: Study) -> set[int]:
-        """How many runs of each arm were planned of `experiment`, whenever it was run: told by lines of their
-        own, and by those of its runs, which may be another experiment's too."""
-        lines = [line for arm in study.trained for line in self.trainings(arm).values()]
-        lines += [line for device in self.devices(study) for line in self.timings(study, device).values()]
-        lines += self.planned.get((experiment, study.digest), [])
-        return {line["planned"] for line in lines if line["experiment"] == experiment}
+        """All numbers of runs of each arm that were ever planned for `experiment`.
 
-    def looked_at(self, experiment: str, study: Study) -> list[str]:
-        """What else, in words, was looked at before `experiment` was planned as it is."""
-        told = self.planned.get((experiment, study.digest), [])
-        return list(dict.fromkeys(line["after"] for line in told if line.get("after")))
+        Plans have records of their own, and runs keep the plan of the experiment that they were run for.
+        """
+        records = [record for arm in study.trained for record in self.trainings(arm).values()]
+        records += [one for device in self.devices(study) for one in self.timings(study, device).values()]
+        records += self.planned.get((experiment, study.digest), [])
+        return {record["planned"] for record in records if record["experiment"] == experiment}
+
+    def earlier_looks(self, experiment: str, study: Study) -> list[str]:
+        """What else was looked at before `experiment` was planned as it is, in words."""
+        plans = self.planned.get((experiment, study.digest), [])
+        return list(dict.fromkeys(plan["after"] for plan in plans if plan.get("after")))
 
 
 def _settings(recipe: Recipe) -> dict[str, Any]:
-    """What the recipe sets, but for the seed, by dotted name."""
+    """What the recipe sets, without the seed, by dotted name."""
     settings = {name: get_field(recipe, name) for name in dotted_names() if name != "seed"}
     return {name: value for name, value in settings.items() if value is not None}
 
 
-def _follows(had: Mapping[str, Any], asked: Mapping[str, Any]) -> bool:
-    """Does `had`, a recipe as it stands in a line, have the settings that are asked for?"""
-    for name, wanted in asked.items():
-        value: Any = had
+def _has_settings(recorded: Mapping[str, Any], settings: Mapping[str, Any]) -> bool:
+    """Whether the recipe of a record has all of `settings`."""
+    for name, wanted in settings.items():
+        value: Any = recorded
         for part in name.split("."):
             value = value.get(part, _Absent) if isinstance(value, Mapping) else _Absent
-        if value is _Absent:  # a setting that there was none of then
+        if value is _Absent:  # the record is older than this setting
             value = get_field(Recipe(), name)
         if wanted != (tuple(value) if isinstance(value, list) else value):
             return False
@@ -111,29 +132,27 @@ def _follows(had: Mapping[str, Any], asked: Mapping[str, Any]) -> bool:
 
 
 class _Absent:
-    """Stands for a field that an older line lacks."""
+    """Stands for a field that an older record lacks."""
 
 
-def step_times(line: Line) -> dict[str, Timing]:
-    """Times of a training step by network, of a bench line."""
-    return {row["what"].split(",")[0]: Timing(tuple(row["seconds"])) for row in line["timings"]}
+def step_times(record: Record) -> dict[str, Timing]:
+    """The times of a training step in the record of a bench, by network."""
+    return {row["what"].split(",")[0]: Timing(tuple(row["seconds"])) for row in record["timings"]}
 
 
-def figures(line: Line) -> dict[str, float]:
-    """The metrics of a training line: of `test`, else of `val`, which chose the epoch; none of a network that
-    diverged."""
-    if line["kind"] == DIVERGED:
+def training_metrics(record: Record) -> dict[str, float]:
+    """The metrics of a training: of `test`, else of `val`, which chose the epoch; none if it diverged."""
+    if record["kind"] == DIVERGED:
         return {}
-    metrics = line["metrics"]
+    metrics = record["metrics"]
     judged = metrics.get("test", metrics["val"])
-    values = {ERROR: judged["top1_error"], TRAINING_ERROR: line["curve"][-1]["train_top1_error"]}
+    values = {ERROR: judged["top1_error"], TRAINING_ERROR: record["curve"][-1]["train_top1_error"]}
     if SHOWN_ERROR in judged:
         values[SHOWN_ERROR] = judged[SHOWN_ERROR]
     return values
 
 
-def timed_figures(line: Line, model: str, first: str) -> dict[str, float]:
-    """The metrics of one network in a bench line; the ratio to the network `first` is taken round by
-    round."""
-    times = step_times(line)
-    return {STEP_S: times[model].median_s, STEP_RATIO: times[model].ratio_to(times[first]).median}
+def timing_metrics(record: Record, model: str, reference: str) -> dict[str, float]:
+    """The metrics of one network in the record of a bench; the ratio to `reference` is round by round."""
+    times = step_times(record)
+    return {STEP_S: times[model].median_s, STEP_RATIO: times[model].ratio_to(times[reference]).median}

@@ -1,9 +1,9 @@
-"""Merging: adding the paths against concatenating them as Inception does.
+"""Merging: adding the paths, against concatenating them as Inception does.
 
-With equal paths the concatenation is a grouped last 1x1: each path puts out its own share of the channels. It
-is compared at the same widths, where it costs less, and widened to the same cost or a little more. Adding
-needs no more said than depth, cardinality and width; GoogLeNet (Szegedy et al. 2015, table 1) says six widths
-for each of nine modules, 54 numbers.
+With equal paths, concatenation is a grouped last 1x1 convolution: each path computes its own share of the
+channels. It is compared at the same widths, where it costs less, and widened to the same cost or a little
+more. A network that adds its paths is given by depth, cardinality and width; GoogLeNet (Szegedy et al. 2015,
+table 1) has six widths for each of nine modules, 54 numbers.
 
 Command  resnext experiments run merging --scale laptop
 Cost     laptop: 10 runs of 7 minutes, two at a time on two CPU cores, besides `cardinality`; gpu: 10 runs
@@ -13,11 +13,11 @@ Cost     laptop: 10 runs of 7 minutes, two at a time on two CPU cores, besides `
 
 from __future__ import annotations
 
-from resnext.experiments.claims import Claim, lower, no_higher
-from resnext.experiments.scales import USUAL, usual
+from resnext.experiments.claims import Claim, lower, non_inferior
+from resnext.experiments.scales import SCALE_DEFAULTS, default_study
 from resnext.experiments.study import Experiment, Scale
 
-#: The network whose paths are added, and the one whose concatenated paths cost as much.
+#: The network that adds its paths, and the one whose concatenated paths cost as much.
 PAIRS: dict[Scale, tuple[str, str]] = {
     "paper": ("resnext50_32x4d", "resnext50_32x7d"),
     "gpu": ("resnext29_32x4d", "resnext29_32x7d"),
@@ -37,7 +37,7 @@ def _models(added: str, widened: str) -> dict[str, str]:
 def _claims(margin: float) -> tuple[Claim, ...]:
     worse = f"adding is at most {margin} points worse at the same cost"
     return (
-        no_higher(worse, "added", "concatenated, same cost", margin),
+        non_inferior(worse, "added", "concatenated, same cost", margin),
         lower("added", than="concatenated, same cost"),
         lower("added", than="concatenated, same widths"),
     )
@@ -48,7 +48,8 @@ EXPERIMENT = Experiment(
     claim="Adding the paths is, within a margin, no worse than concatenating them",
     source="Xie et al. 2017, sections 2 and 3.3; the review's comparison with Inception",
     studies={
-        scale: usual(scale, _models(*pair), _claims(USUAL[scale].margin)) for scale, pair in PAIRS.items()
+        scale: default_study(scale, _models(*pair), _claims(SCALE_DEFAULTS[scale].margin))
+        for scale, pair in PAIRS.items()
     },
-    drawings=("cost",),
+    plots=("cost",),
 )

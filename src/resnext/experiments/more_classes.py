@@ -1,9 +1,9 @@
-"""More classes: the gain holds on a larger, harder set, tested among all its classes and among some.
+"""More classes: the gain holds on a larger, harder data set, tested among all its classes and among some.
 
-ImageNet-5K has the 1,000 classes and the 4,000 others with most pictures; tested are pictures of the 1,000,
-once against all 5,000 answers, once against the 1,000. `resnext select` makes such a set. The list of the
-paper's classes was never published, so theirs cannot be met exactly. Small, 40 of the 200 classes of Tiny
-ImageNet.
+ImageNet-5K has the 1,000 classes of ImageNet-1K and the 4,000 other classes with most images. Images of the
+1,000 classes are tested, once among all 5,000 classes and once among the 1,000. `resnext select` makes such a
+data set; the paper's list of classes was never published, so it cannot be matched exactly. At smaller scales
+40 of the 200 classes of Tiny ImageNet are tested.
 
 Command  resnext experiments run more_classes --scale laptop
 Cost     laptop: 20 runs of 8 minutes, two at a time on two CPU cores; gpu: 20 runs of half an hour; paper:
@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from resnext.experiments.claims import Claim, lower
+from resnext.experiments.findings import ERROR, SHOWN_ERROR
 from resnext.experiments.scales import (
     gpu_tiny,
     gpu_tiny_few,
@@ -24,12 +25,12 @@ from resnext.experiments.scales import (
     paper_imagenet,
     paper_imagenet5k,
 )
-from resnext.experiments.study import Experiment, Scale, Study, Trained, arms
+from resnext.experiments.study import Arm, Experiment, Scale, Study, arms
 from resnext.recipe import Recipe
-from resnext.results import ERROR, SHOWN_ERROR
 
-Way = tuple[Callable[[str], Recipe], str]
-#: Top-1 errors of table 6 among 5,000 classes and among 1,000, and of table 3 when trained on these alone.
+#: A recipe and the data set that it trains on.
+Training = tuple[Callable[[str], Recipe], str]
+#: Top-1 errors of table 6 among 5,000 classes and among 1,000; of table 3 when trained on the 1,000 alone.
 ERRORS = {"ResNet": 45.5, "ResNeXt": 42.3, "101 layers ResNet": 42.4, "101 layers ResNeXt": 40.1}
 SHOWN_ERRORS = {"ResNet": 27.1, "ResNeXt": 24.4, "101 layers ResNet": 24.2, "101 layers ResNeXt": 22.2}
 ALONE = {"few classes ResNet": 23.9, "few classes ResNeXt": 22.2}
@@ -50,8 +51,8 @@ def _claims(layers: str = "") -> tuple[Claim, ...]:
 CLAIMS = (*_claims(), lower("few classes ResNeXt", than="few classes ResNet"))
 
 
-def _arms(scale: Scale, many: Way, few: Way) -> tuple[Trained, ...]:
-    """All networks on many classes, and the first two on the few that are tested; recipe and set of each."""
+def _arms(scale: Scale, many: Training, few: Training) -> tuple[Arm, ...]:
+    """All networks on many classes, and the first two also on the few that are tested."""
     models = dict(zip(ERRORS, NETWORKS[scale], strict=False))
     alone = dict(zip(ALONE, NETWORKS[scale], strict=False))
     return arms(*many, models, ERRORS, shown_top1_error=SHOWN_ERRORS) + arms(*few, alone, ALONE)
@@ -64,7 +65,7 @@ MINIATURE = _arms("miniature", (miniature, "digits-10"), (miniature, "digits-5")
 
 EXPERIMENT = Experiment(
     name="more_classes",
-    claim="The gain holds on a larger and harder set",
+    claim="The gain holds on a larger and harder data set",
     source="Xie et al. 2017, section 5.2, table 6",
     studies={
         "paper": Study(PAPER, (*CLAIMS, *_claims("101 layers ")), seeds=3),
@@ -72,5 +73,5 @@ EXPERIMENT = Experiment(
         "laptop": Study(LAPTOP, CLAIMS, seeds=5),
         "miniature": Study(MINIATURE, CLAIMS, seeds=2),
     },
-    drawings=("bars",),
+    plots=("bars",),
 )

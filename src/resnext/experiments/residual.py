@@ -1,6 +1,6 @@
 """Residual connections: removing them hurts ResNet more than ResNeXt.
 
-Where the shortcuts go, their projections go too; the paper does not say what became of them.
+The projections are removed with the shortcuts; the paper does not say whether it did the same.
 
 Command  resnext experiments run residual --scale laptop
 Cost     laptop: 10 runs of 5 minutes, two at a time on two CPU cores, besides `cardinality`; gpu: 10 runs
@@ -10,14 +10,14 @@ Cost     laptop: 10 runs of 5 minutes, two at a time on two CPU cores, besides `
 
 from __future__ import annotations
 
-from resnext.experiments.claims import Claim, hurts_more, lower
-from resnext.experiments.scales import usual
+from resnext.experiments.claims import Claim, interaction, lower
+from resnext.experiments.scales import default_study
 from resnext.experiments.study import Experiment, Scale
 
 #: Top-1 errors of section 5.1.
 ERRORS = {"ResNet": 23.9, "ResNet without": 31.2, "ResNeXt": 22.2, "ResNeXt without": 26.1}
 CLAIMS: tuple[Claim, ...] = (
-    hurts_more(
+    interaction(
         "removing the shortcuts hurts ResNet more",
         ("ResNet", "ResNet without"),
         ("ResNeXt", "ResNeXt without"),
@@ -47,6 +47,6 @@ EXPERIMENT = Experiment(
     name="residual",
     claim="Removing the residual connections hurts ResNet more than ResNeXt",
     source="Xie et al. 2017, section 5.1",
-    studies={scale: usual(scale, _models(*pair), CLAIMS, ERRORS) for scale, pair in PAIRS.items()},
-    drawings=("bars", "curves"),
+    studies={scale: default_study(scale, _models(*pair), CLAIMS, ERRORS) for scale, pair in PAIRS.items()},
+    plots=("bars", "curves"),
 )

@@ -1,7 +1,7 @@
-"""Depthwise separable convolutions, the review's second improvement: less computation, what error and time?
+"""Depthwise separable convolutions, the review's second improvement: their error and time.
 
-Twice: in place of ResNet's dense 3x3 at the same width, which spares a third of the multiply-adds or more;
-and as wide as a ResNeXt of the same cost.
+They replace ResNet's dense 3x3 convolution at the same width, which saves a third of the multiply-adds or
+more, and are also compared with a ResNeXt at the same cost.
 
 Command  resnext experiments run separable --scale laptop
 Cost     laptop: 10 runs of 7 minutes, two at a time on two CPU cores, besides `cardinality`; gpu: 10 runs
@@ -11,19 +11,19 @@ Cost     laptop: 10 runs of 7 minutes, two at a time on two CPU cores, besides `
 
 from __future__ import annotations
 
-from resnext.experiments.claims import Claim, longer, lower
-from resnext.experiments.scales import usual
+from resnext.experiments.claims import Claim, lower, slower
+from resnext.experiments.scales import default_study
 from resnext.experiments.study import Experiment, Scale
 
-#: Liu et al. 2022 (ConvNeXt), table 10: the step from a dense to a depthwise 3x3 alone, top-1 errors.
+#: Top-1 errors of Liu et al. 2022 (ConvNeXt), table 10: only the 3x3 changes from dense to depthwise.
 ERRORS = {"dense": 20.49, "separable": 21.72}
 CLAIMS: tuple[Claim, ...] = (
-    lower("dense", than="separable", text="sparing computation costs accuracy"),
-    longer("the dense network takes longer than the separable one", "dense", than="separable"),
+    lower("dense", than="separable", text="saving computation costs accuracy"),
+    slower("the dense network takes longer than the separable one", "dense", than="separable"),
     lower("ResNeXt", than="separable, same cost"),
-    longer("at the same cost ResNeXt takes longer", "ResNeXt", than="separable, same cost"),
+    slower("at the same cost ResNeXt takes longer", "ResNeXt", than="separable, same cost"),
 )
-#: ResNet, ResNeXt, and the separable network that costs as much as the second.
+#: ResNet, ResNeXt, and the separable network that costs as much as the ResNeXt.
 NETWORKS: dict[Scale, tuple[str, str, str]] = {
     "paper": ("resnet50", "resnext50_32x4d", "resnext50_1x111d"),
     "gpu": ("resnet29", "resnext29_32x4d", "resnext29_1x111d"),
@@ -43,8 +43,10 @@ def _models(resnet: str, resnext: str, widened: str) -> dict[str, str]:
 
 EXPERIMENT = Experiment(
     name="separable",
-    claim="Depthwise separable convolutions spare computation and time, and cost accuracy",
+    claim="Depthwise separable convolutions save computation and time, and cost accuracy",
     source="the review's scope for improvement; figures of Liu et al. 2022 (ConvNeXt)",
-    studies={scale: usual(scale, _models(*three), CLAIMS, ERRORS) for scale, three in NETWORKS.items()},
-    drawings=("cost", "time"),
+    studies={
+        scale: default_study(scale, _models(*three), CLAIMS, ERRORS) for scale, three in NETWORKS.items()
+    },
+    plots=("cost", "time"),
 )

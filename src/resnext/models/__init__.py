@@ -1,4 +1,4 @@
-"""Networks as torch modules: blocks, shortcuts, stems and the `Network` they make."""
+"""Networks as torch modules: blocks, attentions, shortcuts, stems and the `Network` they make."""
 
 from resnext.models.forms import convert_form
 from resnext.models.network import Network, create

@@ -1,7 +1,8 @@
-"""The weights of the paper's three equal forms: one and the same, cut differently.
+"""The weights of the paper's three equal forms: the same values, cut differently.
 
-(c) stacks the paths' first convolutions, 3x3s and batch norms along their outputs, and their last
-convolutions along their inputs: A1 B1 + A2 B2 = [A1, A2] [B1; B2] (paper, section 3.3).
+Form (c) stacks the paths' first convolutions, 3x3s and batch norms along their outputs, and their last
+convolutions along their inputs: A1 B1 + A2 B2 = [A1, A2] [B1; B2] (paper, section 3.3). Everything else,
+such as shortcuts and attentions, is the same tensor in every form.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from resnext.arch import FORMS
 
 _OF_PATH = re.compile(r"(.+)\.paths\.(\d+)\.(.+)")
 _OF_BLOCK = re.compile(r"(layer\d+\.\d+)\.((conv|bn)[123]\..+)")
-#: Tensors of a block that each path has a share of, by form.
+#: Modules of a block that are cut into one share for each path, by form.
 _SHARED = {
     "grouped": (),
     "concatenated": ("conv1", "bn1", "conv2", "bn2"),
@@ -24,9 +25,18 @@ _SHARED = {
 
 
 def convert_form(state: dict[str, Tensor], cardinality: int, form: str) -> dict[str, Tensor]:
-    """The state dict of a network in any of the forms, as that of the same network in `form`.
+    """The state dict of the same network in another form; values are copied, never computed.
 
-    Lossless: values are copied, never computed.
+    Args:
+        state: State dict of a network in any of the forms.
+        cardinality: Its number of paths.
+        form: The form wanted, one of `resnext.arch.FORMS`.
+
+    >>> from resnext.arch import Architecture
+    >>> from resnext.models import create
+    >>> state = create(Architecture.from_name("resnext11_4x4d+template=16")).state_dict()
+    >>> convert_form(state, 4, "branches")["layer1.0.paths.3.conv1.weight"].shape
+    torch.Size([4, 64, 1, 1])
     """
     assert form in FORMS
     return _split(_join(state), cardinality, _SHARED[form])
@@ -39,7 +49,7 @@ def _join(state: dict[str, Tensor]) -> dict[str, Tensor]:
         match = _OF_PATH.fullmatch(name)
         if match is None:
             joined[name] = tensor
-        else:  # paths stand in their order in a state dict
+        else:  # a state dict has the paths in their order
             shares.setdefault(f"{match[1]}.{match[3]}", []).append(tensor)
     for name, tensors in shares.items():
         joined[name] = tensors[0] if tensors[0].dim() == 0 else torch.cat(tensors, _cut_along(name))
@@ -61,5 +71,8 @@ def _split(state: dict[str, Tensor], cardinality: int, shared: tuple[str, ...]) 
 
 
 def _cut_along(name: str) -> int:
-    """A path owns outputs of its layers, but inputs of the last one, which are summed over paths."""
+    """The dimension in which paths lie side by side.
+
+    A path owns outputs of its layers, but inputs of the last one, whose results are summed over paths.
+    """
     return 1 if name.endswith(".conv3.weight") else 0

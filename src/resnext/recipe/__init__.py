@@ -1,20 +1,21 @@
-"""Every choice of a run, and the recipes that come with the package. Light: help imports it."""
+"""The recipe of a run, the recipes that come with the package, and the other options of a run.
 
-from resnext.recipe.fields import (
-    Recipe,
-    RecipeError,
-    dotted_names,
-    get_field,
-    override,
-    set_field,
-)
+Standard library only: `--help` imports it.
+"""
+
+from resnext.recipe.fields import Recipe, dotted_names, override, set_field
+from resnext.recipe.options import OnBad, TrainOptions, Views
 from resnext.recipe.presets import IMAGENET_COLOURS, RECIPES, cifar, imagenet, named_recipe, small
+from resnext.recipe.rules import RecipeError, get_field
 
 __all__ = [
     "IMAGENET_COLOURS",
     "RECIPES",
+    "OnBad",
     "Recipe",
     "RecipeError",
+    "TrainOptions",
+    "Views",
     "cifar",
     "dotted_names",
     "get_field",

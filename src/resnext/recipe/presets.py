@@ -1,4 +1,7 @@
-"""The recipes that come with the package, each with its source, cost and expected score."""
+"""The recipes that come with the package, each with its source, cost and expected score.
+
+`resnext recipes` prints the docstrings. Standard library only.
+"""
 
 from __future__ import annotations
 
@@ -8,18 +11,19 @@ from dataclasses import replace
 from typing import Any
 
 from resnext.data.settings import DataSettings
-from resnext.recipe.fields import Recipe, RecipeError
+from resnext.recipe.fields import Recipe
+from resnext.recipe.rules import RecipeError
 from resnext.training.settings import TrainingSettings
 
-#: Mean and deviation of the training set's colours, as every published recipe has them.
+#: Mean and standard deviation of ImageNet's colours on the scale 0 to 1, as all published recipes have them.
 IMAGENET_COLOURS: dict[str, Any] = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 
 
 def small() -> Recipe:
-    """From scratch on little data: the default.
+    """Training from scratch on little data: the default.
 
-    One-cycle SGD with label smoothing and an average over the last tenth; size, network and length
-    follow the data. Cost and score: `digits` reaches 99.4 to 100 % in 71 to 79 s on two CPU cores.
+    One-cycle SGD with label smoothing, and an average of the weights over the last tenth; image size, network
+    and length follow the data. Cost and score: `digits` reaches 99.4 to 100 % in 71 to 79 s on two CPU cores.
     """
     return Recipe(
         training=TrainingSettings(lr=0.4, warmup=0.25, decays="kernels", label_smoothing=0.1, averaging=0.1)
@@ -29,8 +33,8 @@ def small() -> Recipe:
 def cifar() -> Recipe:
     """CIFAR-10 and 100 as in the paper (section 5.3, appendix A, and the authors' code).
 
-    ResNeXt-29 8x64d, 300 epochs, batch 128, the rate 0.1 divided by 10 at epochs 150 and 225, decay
-    of every parameter, shift and flip. Published test error: 3.65 % and 17.77 % (mean of 10 runs).
+    ResNeXt-29 8x64d, 300 epochs, batch 128, learning rate 0.1 divided by 10 at epochs 150 and 225, weight
+    decay of every parameter, shifts and flips. Published test error: 3.65 % and 17.77 % (mean of 10 runs).
     Cost: 4.8e17 floating-point operations, about 3 hours on a recent GPU, many weeks on a CPU.
     """
     return Recipe(
@@ -46,8 +50,8 @@ def cifar_small() -> Recipe:
     """CIFAR-10 on two CPU cores within 45 minutes.
 
     A ResNet of three basic blocks on maps that are pooled early, 15 epochs of one-cycle SGD, label
-    smoothing, an average of weights. Ours, by trial (docs/log.md). Score: 87.35 % of test after 41 minutes
-    (results/cifar10.jsonl); the network's cost is 63 million multiply-adds a picture.
+    smoothing, an average of the weights. Our own, found by trial (docs/log.md). Score: 87.35 % of test after
+    41 minutes (results/cifar10.jsonl). Cost of the network: 63 million multiply-adds for an image.
     """
     base = small()
     return replace(
@@ -61,11 +65,11 @@ def cifar_small() -> Recipe:
 
 
 def finetune() -> Recipe:
-    """From weights that were trained on something else; needs --weights, and mostly --new-head.
+    """Fine-tuning of weights that were trained on other data; needs --weights, and mostly --new-head.
 
-    A tenth of the rate of `small`, less of it for each part further from the head (the factor 0.7 is
-    ours; the idea is that of Howard and Ruder 2018). Cost and score: with 100 pictures of each of two
-    classes an error of 15.8 to 18.8 %, where `small` with three times the epochs had 20.8 to 23.5 %.
+    A tenth of the learning rate of `small`, and less for each part further from the head (Howard and Ruder
+    2018; the factor 0.7 is ours). Cost and score: with 100 images of each of two classes an error of 15.8 to
+    18.8 %, where `small` with three times the epochs had 20.8 to 23.5 %.
     """
     return Recipe(
         training=TrainingSettings(
@@ -77,12 +81,12 @@ def finetune() -> Recipe:
 def imagenet() -> Recipe:
     """ImageNet-1K as in the paper (section 4) and the authors' code.
 
-    ResNeXt-50 32x4d, 100 epochs, batch 256, the rate 0.1 divided by 10 after 30, 60 and 90 epochs,
-    decay 1e-4 of every parameter, crops of 8 to 100 % of the area, jitter and lighting of the colours.
-    Theirs draw the aspect of a crop evenly where ours do its logarithm, and their batch norms saw the 32
-    pictures of each of 8 GPUs; on fewer they see more. Published single-crop error of val: 22.2 % (table 3).
-    Cost: 3.2e18 floating-point operations, a day on one recent GPU; the paper's 101-layer network took 10
-    days on 8 M40.
+    ResNeXt-50 32x4d, 100 epochs, batch 256, learning rate 0.1 divided by 10 after 30, 60 and 90 epochs,
+    weight decay 1e-4 of every parameter, crops of 8 to 100 % of the area, jitter and lighting of the colours.
+    Two differences: theirs draws the aspect of a crop evenly, ours its logarithm; and their batch norms saw
+    the 32 images of each of 8 GPUs, on fewer GPUs they see more. Published single-crop error of val: 22.2 %
+    (table 3). Cost: 3.2e18 floating-point operations, a day on one recent GPU; the paper's 101-layer network
+    took 10 days on 8 M40.
     """
     return Recipe(
         model="resnext50_32x4d",
@@ -108,11 +112,11 @@ def imagenet() -> Recipe:
 def imagenet_modern() -> Recipe:
     """ImageNet-1K by the recipe behind torchvision's newest weights, the best public one for ResNeXt.
 
-    ResNeXt-101 64x4d, 600 epochs, batch 1024, cosine from 0.5 after 5 epochs of warm-up, TrivialAugment,
-    MixUp or CutMix, erasing, label smoothing, an average of weights; trained at 176 px, judged at 224.
-    Published: 83.246 % top-1 (81.198 % for ResNeXt-50 32x4d; torchvision's `IMAGENET1K_V1` of
-    resnext101_64x4d and `_V2` of resnext50_32x4d). Theirs also repeats each picture four times an epoch
-    with other augmentations, which this leaves out. Cost: 4e19 floating-point operations, days on 8 GPUs.
+    ResNeXt-101 64x4d, 600 epochs, batch 1024, a cosine from learning rate 0.5 after 5 epochs of warm-up,
+    TrivialAugment, MixUp or CutMix, erasing, label smoothing, an average of the weights; trained at 176 px,
+    evaluated at 224. Published: 83.246 % top-1 (81.198 % for ResNeXt-50 32x4d; torchvision's `IMAGENET1K_V1`
+    of resnext101_64x4d and `_V2` of resnext50_32x4d). One difference: theirs also repeats each image four
+    times an epoch with other augmentations. Cost: 4e19 floating-point operations, days on 8 GPUs.
     """
     return Recipe(
         model="resnext101_64x4d",
@@ -144,6 +148,7 @@ def imagenet_modern() -> Recipe:
     )
 
 
+#: The recipes by the names that `train --recipe` takes.
 RECIPES: dict[str, Callable[[], Recipe]] = {
     "small": small,
     "finetune": finetune,

@@ -1,9 +1,7 @@
-"""What came out, for people: of runs, one HTML file that needs no network; of experiments, a page; of
-designs, a plot."""
+"""Reports for people: of runs, one HTML file that needs no network; of designed networks, a plot."""
 
-from resnext.reporting.claims_page import write_findings
 from resnext.reporting.comparison import Comparison, compare
-from resnext.reporting.page import write_report
-from resnext.reporting.plots import write_design_plot
+from resnext.reporting.design_plot import write_design_plot
+from resnext.reporting.report import write_report
 
-__all__ = ["Comparison", "compare", "write_design_plot", "write_findings", "write_report"]
+__all__ = ["Comparison", "compare", "write_design_plot", "write_report"]

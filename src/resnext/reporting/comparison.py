@@ -1,17 +1,19 @@
-"""Two runs, or two recipes with several runs each, on the same pictures: which is better, and how surely."""
+"""Comparison of two runs, or of two recipes with several runs each, on the same images."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from resnext.recipe import Recipe, dotted_names, get_field
-from resnext.reporting.account import Account
-from resnext.results import (
-    ENOUGH_RUNS,
+from resnext.reporting.run_summary import RunSummary
+from resnext.run import RunError
+from resnext.statistics import (
+    MIN_RUNS_TO_RESAMPLE,
     Bootstrap,
     Interval,
     PairedTest,
@@ -19,20 +21,22 @@ from resnext.results import (
     interval,
     paired_test,
 )
-from resnext.run import RunError
+
+Pair = tuple[RunSummary, RunSummary]
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """The second recipe against the first on the same `pictures` of `split`.
+    """The second recipe against the first, on the same `images` of `split`.
 
-    `differing` are the settings that differ, by dotted name. For each pair: its seeds, both errors in percent
-    and McNemar's test. `bootstrap` draws the pictures again; `across` is the interval of the mean difference
-    over pairs, None where there is one. Errors are `optimistic` where the pictures also chose the epoch.
+    `differing` are the settings that differ, by dotted name. `seeds`, `errors` in percent and `tests` by
+    McNemar are of each pair of runs. `bootstrap` resamples the images; `across` is the interval of the mean
+    difference over pairs, None where there is one pair. Errors are `optimistic` where the images also chose
+    the epoch.
     """
 
     split: str
-    pictures: int
+    images: int
     differing: dict[str, tuple[str, str]]
     seeds: tuple[tuple[int, int], ...]
     errors: tuple[tuple[float, float], ...]
@@ -41,32 +45,47 @@ class Comparison:
     bootstrap: Bootstrap
     across: Interval | None
 
+    def to_json(self) -> dict[str, Any]:
+        """The comparison as `resnext compare --json` prints it."""
+        return {_KEYS.get(name, name): value for name, value in asdict(self).items()}
+
     def lines(self) -> list[str]:
-        """All of it for people."""
-        lines = [f"{name}: {first} against {second}" for name, (first, second) in self.differing.items()]
+        """The comparison for people."""
+        settings = [f"{name}: {first} against {second}" for name, (first, second) in self.differing.items()]
         chose = " (they chose the epoch, so the errors are optimistic)" if self.optimistic else ""
-        lines.append(f"{self.pictures:,} pictures of {self.split}{chose}")
-        for (seed, other), (first, second), test in zip(self.seeds, self.errors, self.tests, strict=True):
-            seeds = f"seed {seed}" if seed == other else f"seeds {seed} and {other}"
-            lines.append(
-                f"{seeds}: error {first:.2f} % against {second:.2f} %; only the second is right on "
-                f"{test.better:,}, only the first on {test.worse:,}; p = {test.p:.3g} (McNemar)"
-            )
+        pairs = map(_pair_line, self.seeds, self.errors, self.tests)
+        of_split = f"{self.images:,} images of {self.split}{chose}"
+        return [*settings, of_split, *pairs, self._bootstrap_line(), self._across_line()]
+
+    def _bootstrap_line(self) -> str:
         one = self.bootstrap
-        drawn = "pictures" if len(self.seeds) < ENOUGH_RUNS else "pictures and seeds"
-        lines.append(
-            f"of these runs the second is right on {one.difference:+.2f} points more, {one.low:+.2f} to "
-            f"{one.high:+.2f} (95 %, {drawn} drawn again): {_verdict(one.low, one.high)}"
+        drawn = "images" if len(self.seeds) < MIN_RUNS_TO_RESAMPLE else "images and seeds"
+        return (
+            f"in these runs the second is correct on {one.difference:+.2f} points more, {one.low:+.2f} to "
+            f"{one.high:+.2f} (95 %, {drawn} resampled): {_verdict(one.low, one.high)}"
         )
-        if self.across is not None:
-            low, high = self.across.low, self.across.high
-            lines.append(
-                f"over {self.across.n} seeds {self.across.mean:+.2f} points, {low:+.2f} to {high:+.2f} "
-                f"(95 %, Student's t): {_verdict(low, high)}"
-            )
-        else:
-            lines.append("one seed says nothing of how another would come out; give runs of more seeds")
-        return lines
+
+    def _across_line(self) -> str:
+        if self.across is None:
+            return "one seed says nothing about other seeds; give runs of more seeds"
+        mean, low, high = self.across.mean, self.across.low, self.across.high
+        return (
+            f"over {self.across.n} seeds {mean:+.2f} points, {low:+.2f} to {high:+.2f} "
+            f"(95 %, Student's t): {_verdict(low, high)}"
+        )
+
+
+#: Keys of the JSON whose fields have another name here.
+_KEYS = {"images": "pictures"}
+
+
+def _pair_line(seeds: tuple[int, int], errors: tuple[float, float], test: PairedTest) -> str:
+    one, other = seeds
+    words = f"seed {one}" if one == other else f"seeds {one} and {other}"
+    return (
+        f"{words}: error {errors[0]:.2f} % against {errors[1]:.2f} %; only the second is correct on "
+        f"{test.better:,}, only the first on {test.worse:,}; p = {test.p:.3g} (McNemar)"
+    )
 
 
 def _verdict(low: float, high: float) -> str:
@@ -74,47 +93,62 @@ def _verdict(low: float, high: float) -> str:
 
 
 def compare(runs: Sequence[Path]) -> Comparison:
-    """Compare two finished runs; or more, which fall into two groups by their recipes without the seed, and
-    are paired by their seeds.
+    """Compare two runs, or two recipes by several runs each.
 
-    Raises `RunError` where they do not, or where they answered different pictures.
+    Args:
+        runs: Folders of two finished runs; or of more, which fall into two groups by their recipes without
+            the seed, and are paired by their seeds.
+
+    Raises:
+        RunError: They do not fall into pairs, or predicted different images.
+
+    >>> import resnext, tempfile
+    >>> small = {"model": "resnet11+template=8", "epochs": 1, "runs": tempfile.mkdtemp()}
+    >>> runs = [resnext.train("digits", seed=seed, **small).folder for seed in (0, 1)]
+    >>> comparison = compare(runs)
+    >>> comparison.seeds, comparison.split
+    (((0, 1),), 'test')
     """
-    accounts = [Account.read(run) for run in runs]
-    pairs = [(accounts[0], accounts[1])] if len(accounts) == 2 else _pair(accounts)
-    start = pairs[0][0]
-    for account in accounts:
-        if account.keys != start.keys or not np.array_equal(account.labels, start.labels):
+    summaries = [RunSummary.read(run) for run in runs]
+    first = summaries[0]
+    pairs = [(first, summaries[1])] if len(summaries) == 2 else _pairs(summaries)
+    for run in summaries:
+        if run.keys != first.keys or not np.array_equal(run.labels, first.labels):
             raise RunError(
-                f"{account.folder}: answered other pictures than {start.folder}; runs are compared on the "
-                "same DATA"
+                f"{run.folder}: answered other images than {first.folder}; runs are compared on the same DATA"
             )
-    one, other = (np.stack([pair[i].right for pair in pairs]) for i in (0, 1))
+    return _compare(pairs)
+
+
+def _compare(pairs: Sequence[Pair]) -> Comparison:
+    first, second = pairs[0]
+    one, other = (np.stack([pair[i].correct for pair in pairs]) for i in (0, 1))
     errors = [(100 * float(1 - a.mean()), 100 * float(1 - b.mean())) for a, b in zip(one, other, strict=True)]
     return Comparison(
-        split=start.split,
-        pictures=len(start.keys),
-        differing=_differing(start.recipe, pairs[0][1].recipe),
+        split=first.split,
+        images=len(first.keys),
+        differing=_differing(first.recipe, second.recipe),
         seeds=tuple((a.recipe.seed, b.recipe.seed) for a, b in pairs),
         errors=tuple(errors),
-        optimistic=start.is_optimistic,
+        optimistic=first.is_optimistic,
         tests=tuple(paired_test(a, b) for a, b in zip(one, other, strict=True)),
         bootstrap=bootstrap_difference(one, other),
         across=interval([a - b for a, b in errors]) if len(pairs) > 1 else None,
     )
 
 
-def _pair(accounts: Sequence[Account]) -> list[tuple[Account, Account]]:
+def _pairs(runs: Sequence[RunSummary]) -> list[Pair]:
     """Runs of two recipes, paired by their seeds."""
-    groups: dict[str, list[Account]] = {}
-    for account in accounts:
-        groups.setdefault(replace(account.recipe, seed=0).to_toml(), []).append(account)
+    groups: dict[str, list[RunSummary]] = {}
+    for run in runs:
+        groups.setdefault(replace(run.recipe, seed=0).to_toml(), []).append(run)
     if len(groups) != 2:
         raise RunError(
-            f"these {len(accounts)} runs have {len(groups)} different recipes, leaving out the seed. "
+            f"these {len(runs)} runs have {len(groups)} different recipes, leaving out the seed. "
             "Give two runs, or runs of several seeds of each of two recipes"
         )
-    first, second = ({account.recipe.seed: account for account in group} for group in groups.values())
-    if len(first) + len(second) < len(accounts):
+    first, second = ({run.recipe.seed: run for run in group} for group in groups.values())
+    if len(first) + len(second) < len(runs):
         raise RunError("two runs have the same recipe and seed: they are no pair; leave one out")
     if set(first) != set(second):
         alone = sorted(set(first) ^ set(second))

@@ -1,31 +1,36 @@
-"""Recipe to run folder: the only place where network, data and loop meet."""
+"""Recipe to run folder: the only room where network, data and training loop meet."""
 
-from resnext.run.beginning import look
-from resnext.run.evaluate import Evaluation, OnBad, evaluate_pictures
-from resnext.run.events import Decoded, Event, Finished, Judged, Looked, Settled, Stepped
-from resnext.run.folder import RunError, RunFolder
+from resnext.run.evaluation import Evaluation, evaluate_images
+from resnext.run.events import (
+    DecodeProgress,
+    EpochEnd,
+    Event,
+    RunFinished,
+    RunStarted,
+    ScanProgress,
+    StepEnd,
+)
+from resnext.run.folder import Run, RunError, RunFolder
 from resnext.run.loggers import LoggerMissing
-from resnext.run.order import Order, Run
-from resnext.run.stopping import Stopped
+from resnext.run.setup import scan_splits
+from resnext.run.stop_signals import Stopped
 from resnext.run.train import train
 
 __all__ = [
-    "Decoded",
+    "DecodeProgress",
+    "EpochEnd",
     "Evaluation",
     "Event",
-    "Finished",
-    "Judged",
     "LoggerMissing",
-    "Looked",
-    "OnBad",
-    "Order",
     "Run",
     "RunError",
+    "RunFinished",
     "RunFolder",
-    "Settled",
-    "Stepped",
+    "RunStarted",
+    "ScanProgress",
+    "StepEnd",
     "Stopped",
-    "evaluate_pictures",
-    "look",
+    "evaluate_images",
+    "scan_splits",
     "train",
 ]

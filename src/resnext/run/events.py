@@ -1,4 +1,4 @@
-"""What a training run tells while it runs."""
+"""What a training run reports while it runs."""
 
 from __future__ import annotations
 
@@ -6,45 +6,46 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from resnext.cost import Cost
-from resnext.data.batches import Plan
-from resnext.data.decode import BadPicture
+from resnext.data.decode import BadImage
+from resnext.data.sampling import SamplingPlan
 from resnext.metrics import Scores
 from resnext.recipe import Recipe
-from resnext.run.choices import Choice
-from resnext.run.evaluate import Evaluation
-from resnext.run.tally import Epoch
+from resnext.run.autoconfig import Choice
+from resnext.run.evaluation import Evaluation
+from resnext.run.meters import EpochSummary
+from resnext.run.timed_loader import WaitTimes
 from resnext.training.loop import Step
 
 
 @dataclass(frozen=True)
-class Looked:
-    """`done` of `total` pictures have been looked at before training."""
+class ScanProgress:
+    """`done` of `total` images have been scanned before training."""
 
     done: int
     total: int
 
 
 @dataclass(frozen=True)
-class Settled:
-    """Everything is decided; training begins, or goes on, at `first_step`.
+class RunStarted:
+    """Every choice is made; training starts, or resumes, at `first_step`.
 
-    `counts` are pictures by split, after the `skipped` ones were left out; `notes` is for people.
+    `counts` are images by split, without those in `skipped`; `choices` and `notes` are for people.
     """
 
     folder: Path
     recipe: Recipe
     choices: tuple[Choice, ...]
     notes: tuple[str, ...]
-    skipped: tuple[BadPicture, ...]
+    skipped: tuple[BadImage, ...]
     counts: dict[str, int]
     classes: int
     cost: Cost
     device: str
-    plan: Plan
+    plan: SamplingPlan
     first_step: int
 
     def text(self) -> str:
-        """All of it for people, one thing a line."""
+        """All of it for people, line by line."""
         counts = ", ".join(f"{count:,} {name}" for name, count in self.counts.items())
         lines = [f"data       {counts}; {self.classes} classes"]
         lines += [f"           {note}" for note in self.notes]
@@ -52,7 +53,7 @@ class Settled:
         lines += [f"chosen     {c.field} = {show(c.value)}  ({c.why})" for c in self.choices]
         lines += [
             f"network    {self.recipe.model}: {self.cost.params:,} parameters, "
-            f"{self.cost.macs / 1e6:,.1f} M multiply-adds a picture",
+            f"{self.cost.macs / 1e6:,.1f} M multiply-adds an image",
             f"machine    {self.device}",
             f"run        {self.folder}",
         ]
@@ -67,41 +68,41 @@ def show(value: object) -> str:
 
 
 @dataclass(frozen=True)
-class Decoded:
-    """`done` of `total` small pictures have been decoded, in `data_s`, to be kept while training goes on."""
+class DecodeProgress:
+    """`done` of `total` small images have been decoded; they are kept for the whole training."""
 
     done: int
     total: int
-    data_s: float
+    waits: WaitTimes
 
 
 @dataclass(frozen=True)
-class Stepped:
-    """One training step is done. So far this process has waited `data_s` for pictures to be read and decoded,
-    and `transfer_s` for their way to the device."""
+class StepEnd:
+    """A training step is done. `waits` are the times that this process has waited for images since the
+    start."""
 
     step: Step
-    plan: Plan
-    data_s: float
-    transfer_s: float
+    plan: SamplingPlan
+    waits: WaitTimes
 
 
 @dataclass(frozen=True)
-class Judged:
-    """An epoch of `epochs` is over: what it did, scores on val, and whether they are the best so far."""
+class EpochEnd:
+    """One of `epochs` is over: its training metrics, its scores on val, and whether they are the best so
+    far."""
 
-    epoch: Epoch
+    epoch: EpochSummary
     epochs: int
     val: Scores
     is_best: bool
 
 
 @dataclass(frozen=True)
-class Finished:
-    """The run is over; its files lie in `folder`, its weights were the best of epoch `best_epoch`.
+class RunFinished:
+    """The run is over. Its files lie in `folder`; its weights are those of epoch `best_epoch`.
 
-    `seconds` went into training, `data_s` of them into waiting for pictures; it stood still for
-    `standstill_s` more to save `saves` checkpoints (of this process; a resumed run had others).
+    Training took `seconds`, of which `data_s` were spent waiting for images. This process saved `saves`
+    checkpoints, and training stood still for `standstill_s` meanwhile.
     """
 
     folder: Path
@@ -113,20 +114,20 @@ class Finished:
     standstill_s: float
 
     def text(self) -> str:
-        """All of it for people, one thing a line."""
+        """All of it for people, line by line."""
         lines = [
             f"best epoch {self.best_epoch}; {self.seconds:,.0f} s of training, of which "
-            f"{self.data_s:,.0f} s waiting for pictures",
+            f"{self.data_s:,.0f} s waiting for images",
             f"{self.saves} checkpoints saved, training stood still {self.standstill_s:.1f} s for them",
         ]
         for evaluation in self.evaluations:
             scores = evaluation.scores
             role = "" if evaluation.split == "test" else " (chose the epoch, so optimistic)"
-            top1 = f"top-1 {100 - scores.top1_error:.2f} % of {scores.count:,} pictures"
+            top1 = f"top-1 {100 - scores.top1_error:.2f} % of {scores.count:,} images"
             lines.append(f"{evaluation.split:<5} {top1}{role}")
         lines.append(f"model      {self.folder / 'model'}")
-        lines.append(f"next       resnext predict {self.folder} PICTURES...")
+        lines.append(f"next       resnext predict {self.folder} IMAGES...")
         return "\n".join(lines)
 
 
-Event = Looked | Settled | Decoded | Stepped | Judged | Finished
+Event = ScanProgress | RunStarted | DecodeProgress | StepEnd | EpochEnd | RunFinished

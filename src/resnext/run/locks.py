@@ -1,4 +1,4 @@
-"""A file that one process holds, to keep others from the same work."""
+"""File locks, which keep two processes from the same work."""
 
 from __future__ import annotations
 
@@ -10,25 +10,28 @@ from typing import Literal
 
 try:
     import fcntl
-except ImportError:  # not on Windows, where nothing keeps two processes apart
+except ImportError:  # on Windows, where nothing keeps two processes apart
     fcntl = None  # type: ignore[assignment]
 #: Errors of file systems that cannot lock, such as Lustre mounted without it.
 NO_LOCKS = errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP
 
 
 @contextmanager
-def hold(path: Path, how: Literal["alone", "together"] = "alone") -> Iterator[str]:
-    """Hold the file at `path` while entered, alone or with others that hold it `together`; it ends with the
-    process, however that ends. What is given is empty, or why nothing is held on this file system.
+def lock_file(path: Path, kind: Literal["exclusive", "shared"] = "exclusive") -> Iterator[str]:
+    """Lock the file at `path` inside; the lock ends with the process, however that ends.
 
-    Raises `BlockingIOError` if another process keeps it from being held so.
+    Yields:
+        An empty string, or the reason why this file system has no locks and nothing is locked.
+
+    Raises:
+        BlockingIOError: Another process holds a lock that excludes this one.
     """
     with open(path, "w") as file:
         problem = ""
         try:
             if fcntl is not None:
-                kind = fcntl.LOCK_EX if how == "alone" else fcntl.LOCK_SH
-                fcntl.flock(file, kind | fcntl.LOCK_NB)
+                operation = fcntl.LOCK_EX if kind == "exclusive" else fcntl.LOCK_SH
+                fcntl.flock(file, operation | fcntl.LOCK_NB)
         except OSError as error:
             if error.errno not in NO_LOCKS:
                 raise

@@ -1,6 +1,6 @@
-"""Where else the metrics of a run go: TensorBoard, MLflow, Weights & Biases. Packages are imported on use.
+"""Experiment trackers: TensorBoard, MLflow, Weights & Biases. Their packages are imported when they are used.
 
-metrics.jsonl is always written and never depends on these.
+metrics.jsonl is always written and does not depend on them.
 """
 
 from __future__ import annotations
@@ -10,20 +10,22 @@ import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
+from resnext.errors import ResnextError
 from resnext.recipe import Recipe, dotted_names, get_field
-from resnext.run.folder import RunError, RunFolder
+from resnext.recipe.options import LoggerName
+from resnext.run.folder import RunFolder
 
-LoggerName = Literal["tensorboard", "mlflow", "wandb"]
 
+class LoggerMissing(ResnextError):
+    """A logger was asked for whose package is not installed."""
 
-class LoggerMissing(Exception):
-    """A logger that was asked for and whose package is not installed."""
+    exit_code = 5
 
 
 class Logger(Protocol):
-    """Takes scalars by name, at ever larger steps."""
+    """Takes scalars by name, at increasing steps."""
 
     def log(self, step: int, values: dict[str, float]) -> None: ...
 
@@ -31,12 +33,12 @@ class Logger(Protocol):
 
 
 class TensorBoard:
-    """Event files in the run's folder `events`."""
+    """Event files in the folder `events` of the run."""
 
     def __init__(self, folder: RunFolder, recipe: Recipe, first_step: int) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        # What a killed run had written after its last checkpoint is forgotten.
+        # `purge_step` drops what a killed run had written after its last checkpoint.
         self.writer = SummaryWriter(str(folder.path / "events"), purge_step=first_step + 1)  # type: ignore[no-untyped-call]
 
     def log(self, step: int, values: dict[str, float]) -> None:
@@ -48,17 +50,18 @@ class TensorBoard:
 
 
 class MLflow:
-    """A run of the server or folder that MLFLOW_TRACKING_URI names; a resumed run goes on with its own."""
+    """A run on the server, or in the folder, that MLFLOW_TRACKING_URI names; a resumed run continues its
+    own."""
 
     def __init__(self, folder: RunFolder, recipe: Recipe, first_step: int) -> None:
         import mlflow
 
         self.mlflow = mlflow
-        known = _known(folder).get("mlflow")
+        known = _read_ids(folder).get("mlflow")
         run = mlflow.start_run(run_id=known, run_name=None if known else folder.path.name)
         if known is None:
             mlflow.log_params(_flat(recipe))
-            _remember(folder, "mlflow", run.info.run_id)
+            _write_id(folder, "mlflow", run.info.run_id)
 
     def log(self, step: int, values: dict[str, float]) -> None:
         self.mlflow.log_metrics(values, step=step)
@@ -68,7 +71,8 @@ class MLflow:
 
 
 class WeightsAndBiases:
-    """A run of the project `resnext` (WANDB_PROJECT says otherwise); a resumed run goes on with its own."""
+    """A run of the project `resnext`, or the one that WANDB_PROJECT names; a resumed run continues its
+    own."""
 
     def __init__(self, folder: RunFolder, recipe: Recipe, first_step: int) -> None:
         import wandb
@@ -76,12 +80,12 @@ class WeightsAndBiases:
         self.run = wandb.init(
             project=os.environ.get("WANDB_PROJECT", "resnext"),
             name=folder.path.name,
-            id=_known(folder).get("wandb"),
+            id=_read_ids(folder).get("wandb"),
             resume="allow",
             config=_flat(recipe),
             dir=str(folder.path),
         )
-        _remember(folder, "wandb", self.run.id)
+        _write_id(folder, "wandb", self.run.id)
 
     def log(self, step: int, values: dict[str, float]) -> None:
         self.run.log(values, step=step)
@@ -98,37 +102,38 @@ LOGGERS: dict[LoggerName, Callable[[RunFolder, Recipe, int], Logger]] = {
 
 
 def choose_loggers(names: Sequence[LoggerName]) -> tuple[LoggerName, ...]:
-    """`names`, or TensorBoard alone where it is installed and nothing was said. Raises `LoggerMissing`, or
-    `RunError` for a name that is none."""
+    """`names`; TensorBoard alone, where it is installed, if there are none. Raises `LoggerMissing`."""
     if not names:
         return ("tensorboard",) if importlib.util.find_spec("tensorboard") else ()
     for name in names:
-        if name not in LOGGERS:
-            raise RunError(f"--log {name}: is not one of {', '.join(LOGGERS)}")
         if importlib.util.find_spec(name) is None:
             raise LoggerMissing(f"--log {name}: is not installed; pip install 'resnext[{name}]'")
     return tuple(names)
 
 
 class Loggers:
-    """Several as one. One that fails is left out from then on, with a warning in log.txt."""
+    """Several loggers as one. A logger that fails is dropped, with a warning in the run's log."""
 
-    def __init__(
-        self, names: Sequence[LoggerName], folder: RunFolder, recipe: Recipe, first_step: int
-    ) -> None:
-        self.folder = folder
-        self.open: dict[str, Logger] = {}
+    def __init__(self, warn: Callable[[str], None]) -> None:
+        self._warn = warn
+        self._open: dict[str, Logger] = {}
+
+    @classmethod
+    def open(cls, names: Sequence[LoggerName], folder: RunFolder, recipe: Recipe, first_step: int) -> Loggers:
+        """The loggers called `names`, for a run that starts or resumes at `first_step`."""
+        loggers = cls(folder.log)
         for name in names:
-            with self._guard(name):
-                self.open[name] = LOGGERS[name](folder, recipe, first_step)
+            with loggers._guard(name):
+                loggers._open[name] = LOGGERS[name](folder, recipe, first_step)
+        return loggers
 
     def log(self, step: int, values: dict[str, float]) -> None:
-        for name, logger in list(self.open.items()):
+        for name, logger in list(self._open.items()):
             with self._guard(name):
                 logger.log(step, values)
 
     def close(self) -> None:
-        for name, logger in list(self.open.items()):
+        for name, logger in list(self._open.items()):
             with self._guard(name):
                 logger.close()
 
@@ -136,21 +141,21 @@ class Loggers:
     def _guard(self, name: str) -> Iterator[None]:
         try:
             yield
-        except Exception as error:  # of a package that we do not know, about a server that we do not know
-            self.open.pop(name, None)
-            self.folder.log(f"warning: no more is sent to {name}: {type(error).__name__}: {error}")
+        except Exception as error:  # packages and servers of others raise whatever they like
+            self._open.pop(name, None)
+            self._warn(f"warning: no more is sent to {name}: {type(error).__name__}: {error}")
 
 
 def _flat(recipe: Recipe) -> dict[str, Any]:
     return {name: get_field(recipe, name) for name in dotted_names()}
 
 
-def _known(folder: RunFolder) -> dict[str, str]:
-    """Names under which the loggers know this run."""
+def _read_ids(folder: RunFolder) -> dict[str, str]:
+    """The ids that the loggers have given this run."""
     path = folder.path / "loggers.json"
-    known: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
-    return known
+    ids: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
+    return ids
 
 
-def _remember(folder: RunFolder, logger: str, name: str) -> None:
-    folder.write_json("loggers.json", _known(folder) | {logger: name})
+def _write_id(folder: RunFolder, logger: str, run_id: str) -> None:
+    folder.write_json("loggers.json", _read_ids(folder) | {logger: run_id})

@@ -1,334 +1,284 @@
-"""Training a network on a data set, told as a sequence of events. Reads like a method section."""
+"""Training a network on a data set, reported as a sequence of events. Reads like a method section."""
 
 from __future__ import annotations
 
 import contextlib
-import math
-import time
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from torch import nn
 
-from resnext.data.batches import Batch, Part, on_device, training_batches
-from resnext.data.decode import BadPicture
-from resnext.data.mixing import Mixing
-from resnext.data.pictures import Kept, Splits, fingerprint
-from resnext.data.resident import Cuts, Resident
+from resnext.data.images import CachedImages, Splits, fingerprint
 from resnext.data.sources import read_splits
 from resnext.machine import (
     DeviceError,
     Machine,
     default_workers,
     find_machine,
-    room_for_pictures,
-    room_on_device,
-    sees_its_own_gpu,
-    take_machine,
+    has_private_gpu,
+    image_cache_bytes,
+    use_machine,
 )
-from resnext.run.beginning import (
-    Terms,
-    begin,
-    check_decoder,
-    check_processes,
-    check_same_run,
-    facts,
-    find_run,
-    first_network,
-)
-from resnext.run.choices import (
-    KEPT_UP_TO_PX,
-    Choice,
-    build_augmentation,
-    build_mixing,
-    build_plan,
-    class_weights,
-)
-from resnext.run.events import Decoded, Event, Judged, Settled, Stepped
-from resnext.run.folder import Onlooker, RunFolder
-from resnext.run.judging import Judge
+from resnext.recipe import Recipe
+from resnext.recipe.options import LoggerName, TrainOptions
+from resnext.run.autoconfig import CACHE_UP_TO_PX, Choice
+from resnext.run.builders import build_plan, class_weights
+from resnext.run.checkpointing import Checkpointer
+from resnext.run.epoch_loop import EpochLoop
+from resnext.run.evaluator import RunEvaluator
+from resnext.run.events import Event, RunFinished, RunStarted
+from resnext.run.folder import NullRunWriter, Run, RunFolder, RunWriter
+from resnext.run.input_pipeline import InputPipeline, example_batch
 from resnext.run.loggers import Loggers, choose_loggers
-from resnext.run.order import Order, Run
-from resnext.run.saving import Every, Progress, Saver, restore
-from resnext.run.stopping import Stopped, StopRequest
-from resnext.run.tally import Supply, Tally
+from resnext.run.meters import EpochMeter
+from resnext.run.resume import check_same_run, find_run, restore
+from resnext.run.setup import build_initial_network, check_recipe, create_run
+from resnext.run.spec import RunSpec, comparable_facts
+from resnext.run.stop_signals import Stopped, StopRequest
 from resnext.training.compiling import compile_network
-from resnext.training.distribution import Group, join
-from resnext.training.loop import State, Step, fit, torch_precision
-from resnext.training.pulse import PeerLost
+from resnext.training.distributed import ProcessGroup, ignore_peer_lost, init_group
+from resnext.training.heartbeat import PeerLost
+from resnext.training.loop import Step, TrainState, fit, torch_precision
 
 
-def train(order: Order) -> Generator[Event, None, Run]:
-    """Train as ordered; the last event is `Finished`.
+def train(
+    data: str, recipe: Recipe, options: TrainOptions | None = None, group: ProcessGroup | None = None
+) -> Generator[Event, None, Run]:
+    """Train on `data` by `recipe`, yielding events; the last one is `RunFinished`.
 
-    Processes that `torchrun` started train together: all tell the same events, the first one writes.
+    Processes that `torchrun` started train together: all yield the same events, the main process writes.
 
-    Raises `DataError`, `SourceMissing`, `DecoderMissing`, `RecipeError`, `RunError`, `ArchitectureError`,
-    `WeightsError`, `DeviceError`, `LaunchError`, `PeersDiffer` or `LoggerMissing` before the first step;
-    later `Stopped` on a signal, `PeerLost`, `PeerFailed`, `Diverged`, `BadPicture` or `OSError`, always with
-    the last checkpoint intact. status.json says which.
+    Args:
+        data: DATA, as on the command line.
+        recipe: What to train and how; open fields are chosen.
+        options: Options beside the recipe.
+        group: The processes that train together, if they have met before; they meet here if None.
+
+    Raises:
+        ResnextError: Before the first step `DataError`, `SourceMissing`, `DecoderMissing`, `RecipeError`,
+            `RunError`, `ArchitectureError`, `WeightsError`, `DeviceError`, `LaunchError`, `PeersDiffer` or
+            `LoggerMissing`; later `Stopped` on a signal, `PeerLost`, `PeerFailed`, `Diverged` or `BadImage`.
+        OSError: A file cannot be written. The last checkpoint is always intact, and status.json has the
+            reason.
     """
-    Every.parse(order.checkpoint_every)
-    choose_loggers(order.log)
-    with join() as group, contextlib.ExitStack() as held:
-        if group.local_size > 1 and ":" in (order.device or "") and not sees_its_own_gpu():
-            raise DeviceError(
-                f"--device {order.device}: {group.local_size} processes would share it; leave out its "
-                "number, and each takes its own"
-            )
-        machine = find_machine(order.device, group.local_rank)
-        take_machine(machine)
-        splits = read_splits(order.data)
-        splits = replace(splits, digest=fingerprint(splits))
-        group.compare(facts(order, splits, machine))
-        try:
-            group.add(torch.zeros(1, device=machine.device))  # NCCL connects: here its errors are no losses
-        except torch.distributed.DistError as error:
-            reason = str(error).strip().splitlines()[-1]
-            raise DeviceError(
-                f"the processes do not reach each other through {machine.device} ({reason})"
-            ) from None
-        folder: RunFolder = Onlooker(order.runs)
+    options = options or TrainOptions()
+    loggers = choose_loggers(options.log)
+    with contextlib.ExitStack() as held:
+        group = held.enter_context(init_group()) if group is None else group
+        machine = _find_machine(options, group)
+        splits = read_splits(data)
+        splits = replace(splits, known_fingerprint=fingerprint(splits))
+        group.check_equal(comparable_facts(recipe, options, splits, machine))
+        _connect(group, machine)
+        folder: RunFolder | None = None
         choices: list[Choice] = []
-        if group.leads:
-            found = find_run(order)
-            folder, choices = (found, []) if found else (yield from begin(order, splits, machine, group.size))
+        is_new = False
+        if group.is_main_process:
+            folder = find_run(options)
+            is_new = folder is None
+            if folder is None:
+                folder, choices = yield from create_run(data, recipe, options, splits, machine, group.size)
             held.enter_context(folder.lock())
-            if found is not None:
-                check_same_run(found, order, splits)
-        terms = Terms.loads(group.share(lambda: Terms.read(folder).dumps()))
-        if terms.finished and group.leads:
+            if not is_new:
+                check_same_run(folder, recipe, options, splits)
+        spec = RunSpec.from_json(group.broadcast_object(lambda: _read_spec(folder)))
+        if not spec.finished:
+            if not is_new:  # a resumed run may have more processes, and another host may lack a package
+                check_recipe(spec.recipe, machine, group.size, has_weights=spec.origin is not None)
+            run = _TrainingRun(options, loggers, group, machine, splits, folder, spec, tuple(choices))
+            yield from run.train()
+        elif folder is not None:
             folder.confirm_finished()
-        if not terms.finished:
-            yield from _Training(order, group, machine, splits, folder, terms, tuple(choices)).attend()
-    return Run(terms.path, group.leads)
+    return Run(spec.path, group.is_main_process)
+
+
+def _find_machine(options: TrainOptions, group: ProcessGroup) -> Machine:
+    """The machine of this process, ready for use. Raises `DeviceError`."""
+    if group.local_size > 1 and ":" in (options.device or "") and not has_private_gpu():
+        raise DeviceError(
+            f"--device {options.device}: {group.local_size} processes would share it; leave out its "
+            "number, and each takes its own"
+        )
+    machine = find_machine(options.device, group.local_rank)
+    use_machine(machine)
+    return machine
+
+
+def _connect(group: ProcessGroup, machine: Machine) -> None:
+    """Let the processes communicate once: NCCL connects here, where a failure is a matter of set-up."""
+    try:
+        group.all_reduce(torch.zeros(1, device=machine.device))
+    except torch.distributed.DistError as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise DeviceError(
+            f"the processes cannot reach each other through {machine.device} ({reason})"
+        ) from None
+
+
+def _read_spec(folder: RunFolder | None) -> list[Any]:
+    assert folder is not None, "only the main process reads the run folder"
+    return RunSpec.read(folder).to_json()
 
 
 @dataclass
-class _Training:
-    """One process's part in carrying a run out, from wherever its checkpoints say to its result."""
+class _TrainingRun:
+    """One process's part in a run, from wherever its checkpoints are to its result."""
 
-    order: Order
-    group: Group
+    options: TrainOptions
+    loggers: tuple[LoggerName, ...]
+    group: ProcessGroup
     machine: Machine
     splits: Splits
-    folder: RunFolder
-    terms: Terms
+    folder: RunFolder | None
+    """None on all processes but the main one."""
+    spec: RunSpec
     choices: tuple[Choice, ...]
+    writer: RunWriter = field(init=False)
+    checkpointer: Checkpointer | None = None
 
     def __post_init__(self) -> None:
-        self.recipe, self.contract = self.terms.recipe, self.terms.contract
-        self.saver: Saver | None = None
-        # A run may go on with more processes than it began with, or where less is installed.
-        check_processes(self.recipe, self.machine, self.group.size)
-        check_decoder(self.recipe)
-        self.splits = self.splits.without(self.terms.skipped)
+        self.writer = self.folder or NullRunWriter()
+        self.recipe, self.contract = self.spec.recipe, self.spec.contract
+        self.splits = self.splits.without(self.spec.skipped)
         self.plan = build_plan(self.recipe, self.splits.train)
-        side_px, asked = self.contract.input.height_px, self.order.workers
+        side_px, asked = self.contract.input.height_px, self.options.workers
         usual = default_workers(self.machine.device, side_px, self.group.local_size)
         self.workers = usual if asked is None else asked
-        if side_px <= KEPT_UP_TO_PX:
-            room = room_for_pictures(self.group.local_size * max(1, self.workers)) // 2
-            self.splits = replace(self.splits, val=Kept(self.splits.val, room))
-        self.judge = Judge(self.group, self.machine, self.splits, self.folder, self.terms, self.workers)
-
-    def attend(self) -> Generator[Event, None, None]:
-        """Train while status.json says at every moment how the run stands."""
-        folder = self.folder
-        with StopRequest() as stop:
-            self.group.on_loss = self._on_loss
-            try:
-                folder.set_status("running")
-                with self.group.naming_losses():
-                    yield from self._carry_out(stop)
-            except (Stopped, PeerLost, GeneratorExit) as error:
-                if folder.is_finished():  # and only its last event was not heard to the end
-                    raise
-                folder.set_status("resumable", str(error) or "left by its caller")
-                folder.log(f"stopped: {error}")
-                raise
-            except BaseException as error:
-                if folder.last.exists():
-                    error.add_note(f"The last good state is {folder.last}")
-                with contextlib.suppress(OSError):  # a full disk may be the reason
-                    folder.set_status("failed", f"{type(error).__name__}: {error}")
-                    folder.log(f"failed: {error}")
-                raise
-
-    def _on_loss(self, why: str, resumable: bool) -> None:
-        if self.saver is not None:
-            self.saver.finish_writing()
-        if not self.folder.is_finished():
-            self.folder.set_status("resumable" if resumable else "failed", why)
-
-    def _carry_out(self, stop: StopRequest) -> Generator[Event, None, None]:
-        folder, group, plan = self.folder, self.group, self.plan
-        state = self._state()
-        progress, sums = restore(state, folder, plan.steps_per_epoch, group)
-        forward, note = self._compile(state)
-        settled = self._settled(state, note)
-        folder.log(settled.text())
-        yield settled
-
-        to_device = partial(on_device, contract=self.contract, device=self.machine.device)
-        resident = self._resident()
-        supply = Supply(self._batches(resident, state.step), to_device)
-        names = choose_loggers(self.order.log) if group.leads else ()
-        every = Every.parse(self.order.checkpoint_every)
-        with (
-            contextlib.closing(Loggers(names, folder, self.recipe, state.step)) as loggers,
-            contextlib.closing(Saver(state, folder, every, group.leads)) as saver,
-        ):
-            self.saver = saver
-            tally = Tally(folder, sums, supply, loggers, group)
-            judging = partial(self._end_epoch, state, progress, tally, loggers, saver, stop)
-            if sums.pictures and state.step % plan.steps_per_epoch == 0:
-                yield from judging()  # the run was stopped before it
-            patience = self.recipe.training.patience or math.inf
-            ended = state.step == plan.steps or progress.since_best >= patience
-            if resident is not None and not ended:
-                for done in supply.prepared(resident.read()):
-                    yield Decoded(done, len(self.splits.train), supply.data_s)
-                    if stop.reason is not None and group.size == 1:
-                        raise self._stopped(stop, state)
-            for step in () if ended else self._steps(state, supply, forward):
-                tally.add(step)
-                yield Stepped(step, plan, supply.data_s, supply.transfer_s)
-                stopping, due = group.agree(stop.reason is not None, saver.is_due())
-                if stopping:
-                    saver.save(progress, tally)
-                    raise self._stopped(stop, state)
-                if step.ends_epoch:
-                    yield from judging()
-                    if progress.since_best >= patience:
-                        folder.log(f"ending early: no better epoch than {progress.best_epoch} for {patience}")
-                        break
-                elif due:
-                    saver.save(progress, tally)
-        yield self.judge.finish(state, progress, saver)
-
-    def _end_epoch(
-        self,
-        state: State,
-        progress: Progress,
-        tally: Tally,
-        loggers: Loggers,
-        saver: Saver,
-        stop: StopRequest,
-    ) -> Generator[Event, None, None]:
-        """Judge the network after an epoch, and save.
-
-        A process alone looks up for a request to stop meanwhile; an epoch that was not judged is when the run
-        goes on.
-        """
-        plan, folder = self.plan, self.folder
-
-        def look_up(*_: int) -> None:
-            if stop.reason is not None and self.group.size == 1:
-                raise self._stopped(stop, state)
-
-        tally.flush()
-        start = time.perf_counter()
-        try:
-            val = self.judge.evaluate(state, "val", self.splits.val, look_up).scores
-        except Stopped:
-            tally.resume_clock()
-            saver.save(progress, tally)
-            raise
-        progress.evaluation_s += time.perf_counter() - start
-        tally.resume_clock()
-        epoch = tally.finish_epoch(state.step, plan.steps_per_epoch)
-        balanced = self.recipe.data.balance != "none"
-        is_best = progress.add(epoch, val.balanced_error if balanced else val.top1_error, val.loss)
-        folder.add_metrics([epoch.line(val)])
-        loggers.log(state.step, epoch.line(val))
-        folder.log(f"{epoch.text(plan.epochs, val)}{', best so far' if is_best else ''}")
-        saver.save(progress, tally, is_best)
-        yield Judged(epoch, plan.epochs, val, is_best)
-
-    def _stopped(self, stop: StopRequest, state: State) -> Stopped:
-        return Stopped(
-            f"{stop.reason or 'another process'} at step {state.step} of {self.plan.steps}; "
-            f"the same command with --name {self.terms.path.name} --resume auto goes on"
+        if side_px <= CACHE_UP_TO_PX:
+            allowed = image_cache_bytes(self.group.local_size * max(1, self.workers)) // 2
+            self.splits = replace(self.splits, val=CachedImages(self.splits.val, allowed))
+        self.evaluator = RunEvaluator(
+            self.group, self.machine, self.splits, self.folder, self.spec, self.workers
         )
 
-    def _state(self) -> State:
-        """The run as it was before its first step."""
-        fresh = self.group.leads and not self.folder.last.exists()  # a checkpoint holds what came of weights
-        network = first_network(self.recipe, self.contract, self.terms.origin if fresh else None)
-        network.to(self.machine.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        network.regularise(self.recipe.training.drop_path, self.recipe.training.dropout)
-        if self.recipe.training.batch_norm == "synchronised" and self.group.size > 1:
-            network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
-        return State(network, self.recipe.training, network.parts())
+    def train(self) -> Generator[Event, None, None]:
+        """Train, and keep status.json true at every moment."""
+        with StopRequest() as stop:
+            self.group.on_peer_lost = self._on_peer_lost
+            try:
+                self.writer.set_status("running")
+                with self.group.name_failed_peers():
+                    yield from self._train(stop)
+            except (Stopped, PeerLost, GeneratorExit) as error:
+                if not self._is_finished():  # otherwise only its last event was not consumed
+                    self.writer.set_status("resumable", str(error) or "left by its caller")
+                    self.writer.log(f"stopped: {error}")
+                raise
+            except BaseException as error:
+                if self.folder is not None and self.folder.last.exists():
+                    error.add_note(f"The last good state is {self.folder.last}")
+                with contextlib.suppress(OSError):  # a full disk may be the reason
+                    self.writer.set_status("failed", f"{type(error).__name__}: {error}")
+                    self.writer.log(f"failed: {error}")
+                raise
+            finally:
+                self.group.on_peer_lost = ignore_peer_lost
 
-    def _compile(self, state: State) -> tuple[nn.Module, tuple[str, ...]]:
-        """The network as it is executed, and a line for people where that is not as asked."""
-        training, plan = self.recipe.training, self.plan
+    def _train(self, stop: StopRequest) -> Generator[Event, None, None]:
+        state = self._initial_state()
+        progress, meter_state = restore(state, self.folder, self.plan.steps_per_epoch, self.group)
+        forward, notes = self._compile(state)
+        started = self._started(state, notes)
+        self.writer.log(started.text())
+        yield started
+
+        pipeline = InputPipeline(
+            self.recipe,
+            self.contract,
+            self.splits.train,
+            self.plan,
+            state.step,
+            self.machine,
+            self.group,
+            self.workers,
+        )
+        with (
+            contextlib.closing(self._open_loggers(state.step)) as loggers,
+            contextlib.closing(
+                Checkpointer(state, self.folder, self.options.checkpoint_interval)
+            ) as checkpointer,
+        ):
+            self.checkpointer = checkpointer
+            loop = EpochLoop(
+                spec=self.spec,
+                splits=self.splits,
+                plan=self.plan,
+                group=self.group,
+                writer=self.writer,
+                loggers=loggers,
+                evaluator=self.evaluator,
+                state=state,
+                progress=progress,
+                meter=EpochMeter(self.writer, meter_state, lambda: pipeline.waits, loggers, self.group),
+                checkpointer=checkpointer,
+                stop=stop,
+            )
+            yield from loop.run(pipeline, self._steps(state, pipeline, forward))
+        finished = RunFinished(
+            self.spec.path,
+            progress.best_epoch,
+            self.evaluator.finish(state, progress),
+            progress.seconds,
+            progress.waits.data_s,
+            checkpointer.saves,
+            checkpointer.standstill_s,
+        )
+        self.writer.log(finished.text())
+        yield finished
+
+    def _initial_state(self) -> TrainState:
+        """The run before its first step."""
+        training = self.recipe.training
+        # A checkpoint contains what became of the weights, so they are read for the first step only.
+        is_first = self.folder is not None and not self.folder.last.exists()
+        network = build_initial_network(self.recipe, self.contract, self.spec.origin if is_first else None)
+        network.to(self.machine.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network.regularise(training.drop_path, training.dropout)
+        if training.batch_norm == "synchronised" and self.group.size > 1:
+            network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
+        return TrainState(network, training, network.parts())
+
+    def _compile(self, state: TrainState) -> tuple[nn.Module, tuple[str, ...]]:
+        """The network as it is executed, and a note if that is not as asked."""
+        training = self.recipe.training
         if training.compile == "off":
             return state.network, ()
-        side = self.recipe.data.train_px or self.contract.input.height_px
-        count = -(-len(self.group.rows(plan.batch)) // training.accumulate)
-        pictures = torch.zeros(count, self.contract.input.channels, side, side, device=self.machine.device)
-        pictures = pictures.contiguous(memory_format=torch.channels_last)
+        count = -(-len(self.group.shard(self.plan.batch)) // training.accumulate)
+        images = example_batch(self.recipe, self.contract, count, self.machine.device)
         state.train_mode()
         precision = torch_precision(self.recipe.precision or "float32")
-        forward, why = compile_network(state.network, pictures, training.compile, precision)
+        forward, why = compile_network(state.network, images, training.compile, precision)
         return forward, () if why is None else (f"training.compile: eager instead ({why})",)
 
-    def _settled(self, state: State, notes: tuple[str, ...]) -> Settled:
-        return Settled(
-            folder=self.terms.path,
+    def _started(self, state: TrainState, notes: tuple[str, ...]) -> RunStarted:
+        if self.recipe.training.batch_norm == "synchronised" and self.group.size == 1:
+            notes = ("training.batch_norm: one process has nothing to synchronise with", *notes)
+        return RunStarted(
+            folder=self.spec.path,
             recipe=self.recipe,
             choices=self.choices,
-            notes=self._notes() + notes,
-            skipped=tuple(BadPicture(*bad) for bad in self.terms.bad),
-            counts={name: len(pictures) for name, pictures in self.splits.items()},
+            notes=(*self.splits.notes, *notes),
+            skipped=self.spec.skipped_errors,
+            counts={name: len(images) for name, images in self.splits.items()},
             classes=len(self.contract.classes),
-            cost=self.judge.cost(),
-            device=self.judge.device(),
+            cost=self.evaluator.cost(),
+            device=self.evaluator.device(),
             plan=self.plan,
             first_step=state.step,
         )
 
-    def _notes(self) -> tuple[str, ...]:
-        if self.recipe.training.batch_norm == "synchronised" and self.group.size == 1:
-            return (*self.splits.notes, "training.batch_norm: one process has nothing to synchronise with")
-        return tuple(self.splits.notes)
+    def _open_loggers(self, first_step: int) -> Loggers:
+        if self.folder is None:
+            return Loggers(self.writer.log)
+        return Loggers.open(self.loggers, self.folder, self.recipe, first_step)
 
-    def _resident(self) -> Resident | None:
-        """The training pictures, where they are small and few enough to live on the device."""
-        train = self.splits.train
-        cuts = Cuts.of(build_augmentation(self.recipe, self.contract))
-        if cuts is None or train.window is not None or self.contract.input.height_px > KEPT_UP_TO_PX:
-            return None
-        room = room_on_device(self.machine, self.group.local_size) // 2
-        return Resident(train, cuts, self.machine.device) if cuts.bytes(len(train)) <= room else None
-
-    def _batches(self, resident: Resident | None, first_step: int) -> Iterator[Batch]:
-        """This process's part of each batch from `first_step` on."""
-        mixes = build_mixing(self.recipe, len(self.contract.classes)) is not None
-        part = Part()
-        if self.group.size > 1:
-            part = Part(self.group.rows(self.plan.batch), before=mixes)
-        if resident is not None:
-            return resident.batches(self.plan, first_step, part)
-        augmentation = build_augmentation(self.recipe, self.contract)
-        train = self.splits.train
-        kept = self.contract.input.height_px <= KEPT_UP_TO_PX and self.recipe.data.decoder != "fast"
-        if kept and train.window is None:
-            train = Kept(train, room_for_pictures(self.group.local_size * max(1, self.workers)) // 2)
-        pin = self.machine.device.type == "cuda"
-        return training_batches(train, augmentation, self.plan, first_step, self.workers, part, pin)
-
-    def _steps(self, state: State, batches: Iterator[Batch], forward: nn.Module) -> Iterator[Step]:
-        mixing = build_mixing(self.recipe, len(self.contract.classes))
+    def _steps(self, state: TrainState, pipeline: InputPipeline, forward: nn.Module) -> Iterator[Step]:
         weights = class_weights(self.recipe, self.splits.train)
         return fit(
             state,
-            _pairs(batches, mixing, state.step, extra=self.group.size > 1),
+            pipeline,
             self.recipe.training,
             self.plan.steps_per_epoch,
             self.plan.steps,
@@ -340,15 +290,11 @@ class _Training:
             forward=forward,
         )
 
+    def _is_finished(self) -> bool:
+        return self.folder is not None and self.folder.is_finished()
 
-def _pairs(
-    batches: Iterator[Batch], mixing: Mixing | None, first_step: int, extra: bool
-) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Pictures and targets of each step from `first_step` on. With `extra`, mixed parts come with the row
-    before them, which is left out then."""
-    for step, batch in enumerate(batches, start=first_step):
-        if mixing is None:
-            yield batch.pictures, batch.labels
-            continue
-        pictures, targets = mixing(batch.pictures, batch.labels, step)
-        yield (pictures[1:], targets[1:]) if extra else (pictures, targets)
+    def _on_peer_lost(self, why: str, resumable: bool) -> None:
+        if self.checkpointer is not None:
+            self.checkpointer.finish_writing()
+        if not self._is_finished():
+            self.writer.set_status("resumable" if resumable else "failed", why)

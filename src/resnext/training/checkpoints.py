@@ -1,4 +1,5 @@
-"""A `State` as one file: tensors in safetensors, the rest as JSON in its header. Nothing to unpickle."""
+"""Checkpoints: a `TrainState` in one safetensors file, with the rest as JSON in its header. No pickle is
+read."""
 
 from __future__ import annotations
 
@@ -18,39 +19,43 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from resnext.training.loop import State
+from resnext.errors import ResnextError
+from resnext.training.loop import TrainState
 
 SCHEMA = 2
-#: Stands in the header until the checksum is known.
+#: Placeholder in the header until the checksum is known.
 BLANK = b"?" * 64
 
 
-class CheckpointError(Exception):
+class CheckpointError(ResnextError):
     """A checkpoint that cannot be read, or that belongs to another run."""
+
+    exit_code = 4
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A state as it was at one step: copies in main memory, which training cannot change any more."""
+    """A copy of a state at one step, in main memory, which training cannot change any more."""
 
     tensors: dict[str, Tensor]
     header: dict[str, Any]
 
 
-def take(state: State, extra: dict[str, Any]) -> Snapshot:
-    """Copy `state`; `extra` is JSON that travels with it."""
+def take_snapshot(state: TrainState, extra: dict[str, Any]) -> Snapshot:
+    """A copy of `state`; `extra` is JSON that is stored with it."""
     optimiser = state.optimiser.state_dict()
-    tensors = _named("network", state.network.state_dict())
+    tensors = _with_prefix("network", state.network.state_dict())
     if state.average is not None:
-        tensors |= _named("average", state.average.network.state_dict())
+        tensors |= _with_prefix("average", state.average.network.state_dict())
     for index, values in optimiser["state"].items():
-        tensors |= _named(f"optimiser.{index}", {k: v for k, v in values.items() if v is not None})
+        tensors |= _with_prefix(f"optimiser.{index}", {k: v for k, v in values.items() if v is not None})
     header = {"schema": SCHEMA, "step": state.step, "groups": optimiser["param_groups"], "extra": extra}
     return Snapshot(tensors, json.loads(json.dumps(header)))
 
 
-def write(snapshot: Snapshot, path: Path) -> None:
-    """Write `snapshot` to `path`: aside, with a checksum, flushed to the disk, then renamed.
+def write_snapshot(snapshot: Snapshot, path: Path) -> None:
+    """Write `snapshot` to a file beside `path`, with a checksum, sync it to the disk, then rename it to
+    `path`.
 
     A crash at any moment leaves either the old file or the new one. Raises `OSError`.
     """
@@ -58,18 +63,18 @@ def write(snapshot: Snapshot, path: Path) -> None:
     metadata = {"format": "pt", "resnext": text, "sha256": BLANK.decode()}
     aside = path.with_name(path.name + ".part")
     try:
-        with ThreadPoolExecutor(1) as threads:  # the disk is slower than the checksum: both at once
+        with ThreadPoolExecutor(1) as threads:  # in parallel: the disk is slower than the checksum
             digest = threads.submit(_digest, text, snapshot.tensors)
             save_file(snapshot.tensors, aside, metadata)
             with open(aside, "r+b") as file:
                 os.fsync(file.fileno())
-                size = int.from_bytes(file.read(8), "little")  # of the header, which follows
+                size = int.from_bytes(file.read(8), "little")  # of the header that follows
                 file.seek(8 + file.read(size).index(BLANK))
                 file.write(digest.result().encode())
                 file.flush()
                 os.fsync(file.fileno())
         os.replace(aside, path)
-    except SafetensorError as error:  # how a full disk looks through that library
+    except SafetensorError as error:  # how safetensors reports a full disk
         aside.unlink(missing_ok=True)
         raise OSError(f"{path}: cannot be written ({error})") from None
     except OSError:
@@ -78,11 +83,11 @@ def write(snapshot: Snapshot, path: Path) -> None:
     _sync_folder(path.parent)
 
 
-def load(state: State, path: Path) -> dict[str, Any]:
-    """Fill `state` from `path`; returns `extra`.
+def load_checkpoint(state: TrainState, path: Path) -> dict[str, Any]:
+    """Load the checkpoint at `path` into `state`, and return its `extra`.
 
-    Raises `CheckpointError`: for a damaged file before `state` is touched; for a file of another
-    network or recipe afterwards, and then `state` is spoilt.
+    Raises `CheckpointError`. A damaged file is noticed before `state` changes; with a file of another network
+    or recipe, `state` is unusable afterwards.
     """
     try:
         with safe_open(path, framework="pt") as file:
@@ -92,39 +97,40 @@ def load(state: State, path: Path) -> dict[str, Any]:
         whole = _digest(text, tensors) == digest
         header = json.loads(text) if whole else {}
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{path}: not a whole checkpoint ({error})") from None
+        raise CheckpointError(f"{path}: not a complete checkpoint ({error})") from None
     if not whole:
-        raise CheckpointError(f"{path}: not a whole checkpoint (its checksum does not fit)")
+        raise CheckpointError(f"{path}: not a complete checkpoint (its checksum does not match)")
     if header.get("schema") != SCHEMA:
         raise CheckpointError(f"{path}: schema {header.get('schema')!r}; this version reads {SCHEMA}")
     try:
-        return fill(state, Snapshot(tensors, header))
+        return restore_snapshot(state, Snapshot(tensors, header))
     except (RuntimeError, ValueError, KeyError) as error:
         raise CheckpointError(f"{path}: belongs to another network or recipe ({error})") from None
 
 
-def fill(state: State, snapshot: Snapshot) -> dict[str, Any]:
-    """Put `snapshot` into `state`; returns its `extra`.
+def restore_snapshot(state: TrainState, snapshot: Snapshot) -> dict[str, Any]:
+    """Load `snapshot` into `state`, and return its `extra`.
 
-    Raises `RuntimeError`, `ValueError` or `KeyError` if it is another network's, and `state` is spoilt.
+    Raises `RuntimeError`, `ValueError` or `KeyError` if it belongs to another network; `state` is unusable
+    then.
     """
     tensors = snapshot.tensors
-    state.network.load_state_dict(_under("network", tensors))
+    state.network.load_state_dict(_without_prefix("network", tensors))
     if state.average is not None:
-        state.average.network.load_state_dict(_under("average", tensors))
+        state.average.network.load_state_dict(_without_prefix("average", tensors))
     params = dict(enumerate(p for group in state.optimiser.param_groups for p in group["params"]))
     values: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in _under("optimiser", tensors).items():
+    for name, tensor in _without_prefix("optimiser", tensors).items():
         index, key = name.split(".", 1)
-        values.setdefault(int(index), {})[key] = _laid_out_as(params[int(index)], tensor)
+        values.setdefault(int(index), {})[key] = _with_strides_of(params[int(index)], tensor)
     state.optimiser.load_state_dict({"state": values, "param_groups": snapshot.header["groups"]})
     state.step = snapshot.header["step"]
     extra: dict[str, Any] = snapshot.header["extra"]
     return extra
 
 
-class Writer:
-    """Writes in a thread, one job after the other, while training goes on; `jobs` have been handed in."""
+class BackgroundWriter:
+    """Runs jobs, one at a time, in a thread while training continues; `jobs` counts those submitted."""
 
     def __init__(self) -> None:
         self.jobs = 0
@@ -132,14 +138,14 @@ class Writer:
         self._error: BaseException | None = None
 
     def submit(self, job: Callable[[], None]) -> None:
-        """Start `job` when the one before has ended. Raises what that one raised."""
+        """Start `job` once the previous one has ended. Raises what that one raised."""
         self.wait()
         self.jobs += 1
         self._thread = threading.Thread(target=self._run, args=(job,), name="checkpoint")
         self._thread.start()
 
     def wait(self) -> None:
-        """Return when nothing is being written. Raises what the last job raised."""
+        """Wait until nothing is being written. Raises what the last job raised."""
         if self._thread is not None:
             self._thread.join()
             self._thread = None
@@ -148,25 +154,28 @@ class Writer:
             raise error
 
     def join(self, seconds: float) -> None:
-        """Return when nothing is being written, or after so long. Raises nothing: any thread may ask."""
+        """Wait until nothing is being written, at most `seconds`. Raises nothing, and may be called from any
+        thread."""
         if (thread := self._thread) is not None:
             thread.join(seconds)
 
     def _run(self, job: Callable[[], None]) -> None:
         try:
             job()
-        except BaseException as error:  # handed to whoever waits
+        except BaseException as error:  # raised again in the thread that waits
             self._error = error
 
 
-def rotate(newest: Path, previous: Path) -> None:
-    """Keep what `newest` is now as `previous`, at no cost and with no moment without either."""
+def keep_as_previous(newest: Path, previous: Path) -> None:
+    """Make `previous` the file that `newest` is now, without copying; one of the two exists at every
+    moment."""
     if newest.exists():
-        link(newest, previous)
+        hard_link(newest, previous)
 
 
-def link(source: Path, target: Path) -> None:
-    """Let `target` be the file that `source` is now (a hard link: later writes replace, never change)."""
+def hard_link(source: Path, target: Path) -> None:
+    """Make `target` a hard link to `source`. Checkpoints are replaced, never changed, so the two stay
+    independent."""
     aside = target.with_name(target.name + ".part")
     aside.unlink(missing_ok=True)
     try:
@@ -174,19 +183,19 @@ def link(source: Path, target: Path) -> None:
     except OSError:  # some file systems have no hard links
         shutil.copyfile(source, aside)
     os.replace(aside, target)
-    aside.unlink(missing_ok=True)  # left there where both are one file already
+    aside.unlink(missing_ok=True)  # `replace` does nothing if both are one file already
     _sync_folder(target.parent)
 
 
-def _laid_out_as(param: Tensor, tensor: Tensor) -> Tensor:
-    """`tensor` with the strides of `param`: fused updates go through the memory of both in one order, and
-    files keep none."""
+def _with_strides_of(param: Tensor, tensor: Tensor) -> Tensor:
+    """`tensor` with the strides of `param`. Fused updates walk through the memory of both in one order, and
+    files do not store strides."""
     if tensor.shape != param.shape:
         return tensor
     return torch.empty_strided(param.size(), param.stride(), dtype=tensor.dtype).copy_(tensor)
 
 
-def _named(prefix: str, tensors: dict[str, Any]) -> dict[str, Tensor]:
+def _with_prefix(prefix: str, tensors: dict[str, Any]) -> dict[str, Tensor]:
     return {
         f"{prefix}.{name}": tensor.detach().clone(memory_format=torch.contiguous_format).cpu()
         for name, tensor in tensors.items()
@@ -194,7 +203,7 @@ def _named(prefix: str, tensors: dict[str, Any]) -> dict[str, Tensor]:
 
 
 def _digest(text: str, tensors: dict[str, Tensor]) -> str:
-    """SHA-256 over the header's text and each tensor's name, type, shape and digest of its bytes."""
+    """SHA-256 of the header's text, and of the name, type, shape and bytes of each tensor."""
 
     def of(name: str) -> str:
         tensor = tensors[name]
@@ -206,7 +215,7 @@ def _digest(text: str, tensors: dict[str, Tensor]) -> str:
     return hashlib.sha256(f"{text}\n{lines}".encode()).hexdigest()
 
 
-def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+def _without_prefix(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {
         name[len(prefix) + 1 :]: tensor for name, tensor in tensors.items() if name.startswith(prefix + ".")
     }

@@ -1,28 +1,35 @@
-"""Compiled execution of a network, tried before the first step, with a way back."""
+"""Compilation of a network, tried before the first step, with eager execution as the fallback."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
-#: Inductor gives the layout up by itself where a training graph has grouped convolutions.
+#: Inductor gives up channels-last by itself if a training graph has grouped convolutions.
 LAYOUT = {"force_layout_optimization": True}
-#: What `training.compile` says, as options of `torch.compile`.
+#: Options of `torch.compile` for each value of `training.compile`.
 OPTIONS: dict[str, dict[str, bool]] = {"on": LAYOUT, "graphs": LAYOUT | {"triton.cudagraphs": True}}
 
 
-def in_a_line(error: BaseException) -> str:
-    """The kind of `error`, and the first line of what it says, if it says anything."""
+def first_line(error: BaseException) -> str:
+    """The class of `error`, and the first line of its message, if it has one."""
     return ": ".join([type(error).__name__, *str(error).strip().splitlines()[:1]])
 
 
 def compile_network(
-    network: nn.Module, pictures: Tensor, how: str, precision: torch.dtype
+    network: nn.Module, images: Tensor, how: str, precision: torch.dtype
 ) -> tuple[nn.Module, str | None]:
-    """`network`, which is in training mode, compiled as `how` says, and None; or itself, and why not.
+    """Compile `network`, which is in training mode, and try it.
 
-    A pass over `pictures` (b, C, H, W) is tried, or as many as it takes to record graphs and replay them;
-    that leaves nothing behind in weights or buffers.
+    Args:
+        network: Its weights and buffers are the same afterwards.
+        images: (b, C, H, W) for the trial; several passes are made where CUDA graphs are recorded and
+            replayed.
+        how: A value of `training.compile`.
+        precision: Type of convolutions and products.
+
+    Returns:
+        The compiled network and None; or, if it cannot be compiled, `network` and the reason.
     """
     buffers = [(buffer, buffer.clone()) for buffer in network.buffers()]
     compiled: nn.Module = network
@@ -31,13 +38,13 @@ def compile_network(
         compiled = torch.compile(network, options=dict(OPTIONS[how]))  # type: ignore[assignment]
         for _ in range(3 if how == "graphs" else 1):
             network.zero_grad(set_to_none=True)
-            with torch.autocast(pictures.device.type, precision, enabled=precision != torch.float32):
-                logits = compiled(pictures)
+            with torch.autocast(images.device.type, precision, enabled=precision != torch.float32):
+                logits = compiled(images)
             logits.float().sum().backward()
-        if pictures.device.type == "cuda":
-            torch.cuda.synchronize(pictures.device)  # what fails there fails here
+        if images.device.type == "cuda":
+            torch.cuda.synchronize(images.device)  # so that errors on the GPU appear here
     except Exception as error:  # compilers and backends raise whatever they like
-        compiled, why = network, in_a_line(error)
+        compiled, why = network, first_line(error)
     network.zero_grad(set_to_none=True)
     with torch.no_grad():
         for buffer, before in buffers:

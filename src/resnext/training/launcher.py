@@ -1,42 +1,49 @@
-"""What `torchrun` or a scheduler says of the processes that it started together, this one among them."""
+"""What `torchrun` or a scheduler says about this process and those it was started together with.
+
+Read from the environment variables that torch.distributed uses, and from SLURM's.
+"""
 
 from __future__ import annotations
 
 import os
 import re
 
+from resnext.errors import ResnextError
 
-class LaunchError(Exception):
-    """A process that cannot join those it was started with; the message says why, and what to do."""
+
+class LaunchError(ResnextError):
+    """This process cannot join the others; the message says why and what to do."""
+
+    exit_code = 2
 
 
 def is_launched() -> bool:
-    """Has a launcher started this process together with others?"""
-    return count_processes() > 1
+    """Whether a launcher started this process together with others."""
+    return world_size() > 1
 
 
-def count_processes() -> int:
-    """How many processes a launcher has started together, this one among them."""
+def world_size() -> int:
+    """Number of processes that were started together."""
     return int(os.environ.get("WORLD_SIZE", 1))
 
 
 def rank() -> int:
-    """This process's number among all that were started together."""
+    """Number of this process among all that were started together."""
     return int(os.environ.get("RANK", 0)) if is_launched() else 0
 
 
-def leads() -> bool:
-    """Is this the one that writes and speaks, of the processes that were started together?"""
+def is_main_process() -> bool:
+    """Whether this is rank 0, the process that writes files and prints."""
     return rank() == 0
 
 
 def local_rank() -> int:
-    """This process's number among those that were started together on its machine."""
+    """Number of this process among those on the same machine."""
     return int(os.environ.get("LOCAL_RANK", os.environ.get("SLURM_LOCALID", 0))) if is_launched() else 0
 
 
 def local_size() -> int:
-    """How many processes were started together on this machine, as far as the launcher says."""
+    """Number of processes on this machine, as far as the launcher says; 1 if it does not."""
     if not is_launched():
         return 1
     for name in ("LOCAL_WORLD_SIZE", "SLURM_NTASKS_PER_NODE", "SLURM_STEP_TASKS_PER_NODE"):
@@ -46,21 +53,21 @@ def local_size() -> int:
 
 
 def address() -> tuple[str, int]:
-    """The host of the first process, and the port of the store that all share. Raises `LaunchError`."""
+    """Host of rank 0, and port of the store that all processes share. Raises `LaunchError`."""
     if missing := [name for name in ("RANK", "MASTER_ADDR", "MASTER_PORT") if name not in os.environ]:
         raise LaunchError(
-            f"WORLD_SIZE says {count_processes()} processes, but {' and '.join(missing)} "
+            f"WORLD_SIZE says {world_size()} processes, but {' and '.join(missing)} "
             f"{'is' if len(missing) == 1 else 'are'} not set. Start them with torchrun, or set all four; "
             "for one process: unset WORLD_SIZE"
         )
     return os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
 
 
-def keeps_a_store() -> bool:
-    """Does the launcher keep the store itself, so that it outlives each of the processes?"""
+def has_agent_store() -> bool:
+    """Whether torchrun's agent keeps the store, so that it outlives every process."""
     return os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
 
 
 def count_restarts() -> int:
-    """How often the launcher has started these processes again because one of this host had failed."""
+    """How often torchrun has restarted these processes after one of them failed."""
     return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0))

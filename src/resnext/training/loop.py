@@ -1,6 +1,6 @@
-"""`fit`: the training loop, a generator of records that touches no file.
+"""`fit`: the training loop, a generator that yields one record a step and touches no file.
 
-Between two records nothing is half done: whoever consumes them may evaluate, save or stop.
+Between two records the state is consistent: the consumer may evaluate, save or stop.
 """
 
 from __future__ import annotations
@@ -14,26 +14,34 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from resnext.training.distribution import EndsAlike, Group
+from resnext.training.distributed import CollectiveError, ProcessGroup
 from resnext.training.optimisers import build_optimiser, peak_lr
 from resnext.training.schedules import lr_factor
 from resnext.training.settings import TrainingSettings
 
-#: Steps between two looks at the loss: reading it makes a GPU wait.
+#: Steps between two checks of the loss: reading it makes the host wait for a GPU.
 CHECK_EVERY = 20
 
 
-class Diverged(EndsAlike, ArithmeticError):
+class Diverged(CollectiveError, ArithmeticError):
     """The loss stopped being finite."""
 
+    exit_code = 4
 
-class State:
-    """All that the rest of a run depends on: the network, its average, the optimiser and the step."""
+
+class TrainState:
+    """Everything the rest of a run depends on: network, weight average, optimiser and step.
+
+    Args:
+        network: The network to train.
+        settings: Settings of the optimisation.
+        parts: Layers of the network from input to output, for settings such as `frozen` and `layer_decay`;
+            the whole network is one part if None.
+    """
 
     def __init__(
         self, network: nn.Module, settings: TrainingSettings, parts: Sequence[nn.Module] | None = None
     ) -> None:
-        """`parts` are the network's layers from input to output, for settings that tell them apart."""
         self.network = network
         parts = [network] if parts is None else parts
         self.frozen_norms = settings.batch_norm == "frozen"
@@ -41,16 +49,17 @@ class State:
         for part in self.frozen:
             part.requires_grad_(False)
         self.optimiser = build_optimiser(parts, settings)
-        self.average = Average(network, settings.averaging) if settings.averaging else None
+        self.average = WeightAverage(network, settings.averaging) if settings.averaging else None
         self.step = 0
 
     @property
-    def judged(self) -> nn.Module:
-        """The network that is evaluated and shipped: the average, or else the network itself."""
+    def evaluated(self) -> nn.Module:
+        """The network to evaluate and ship: the weight average if there is one, else the network itself."""
         return self.network if self.average is None else self.average.network
 
     def train_mode(self) -> None:
-        """The network in training mode, but for its frozen parts and norms, whose statistics stay."""
+        """Put the network into training mode, except frozen parts and norms, whose statistics must not
+        change."""
         self.network.train()
         for part in self.frozen:
             part.eval()
@@ -60,11 +69,12 @@ class State:
                     module.eval()
 
 
-class Average:
+class WeightAverage:
     """Average of weights and batch-norm statistics over about the last `share` of the steps so far.
 
-    Its horizon grows with the run (polynomial decay, Shamir and Zhang 2013), so that it is of use from
-    the first epoch on and in runs of any length, where a fixed decay remembers the random start.
+    The horizon grows with the run (polynomial-decay averaging, Shamir and Zhang 2013). So the average is
+    useful from the first epoch on and in runs of any length; a fixed decay would remember the random
+    initialisation.
     """
 
     def __init__(self, network: nn.Module, share: float) -> None:
@@ -73,21 +83,22 @@ class Average:
 
     @torch.no_grad()
     def update(self, network: nn.Module, updates: int) -> None:
-        """Take in `network`, after `updates` earlier updates."""
+        """Add `network` to the average, after `updates` earlier updates."""
         weight = 1 / max(1.0, self.share * (updates + 1))
-        torch._foreach_lerp_(_floats(self.network), _floats(network), weight)
+        torch._foreach_lerp_(_float_tensors(self.network), _float_tensors(network), weight)
 
 
-def _floats(network: nn.Module) -> list[Tensor]:
+def _float_tensors(network: nn.Module) -> list[Tensor]:
     return [t for t in (*network.parameters(), *network.buffers()) if t.is_floating_point()]
 
 
 @dataclass(frozen=True)
 class Step:
-    """One training step over a batch of `pictures`, of which this process had its part, `own` of them.
+    """One training step.
 
-    `loss` and `correct` are scalars still on the device (reading them waits): what the part adds to the mean
-    loss over the batch, and how many of it were right. Their sums over the processes are the batch's.
+    `loss` and `correct` are scalars that are still on the device (reading them waits for it). Both are this
+    process's contribution, so that their sums over the processes are the mean loss and the number of correct
+    answers of the batch.
     """
 
     step: int
@@ -95,18 +106,20 @@ class Step:
     ends_epoch: bool
     loss: Tensor
     correct: Tensor
-    pictures: int
+    images: int
+    """Images of the whole batch."""
     own: int
+    """Images of this process's shard."""
     lr: float
 
 
 def torch_precision(name: str) -> torch.dtype:
-    """`float32` or `bfloat16` as torch's type."""
+    """The torch dtype called `float32` or `bfloat16`."""
     return {"float32": torch.float32, "bfloat16": torch.bfloat16}[name]
 
 
 def fit(
-    state: State,
+    state: TrainState,
     batches: Iterable[tuple[Tensor, Tensor]],
     settings: TrainingSettings,
     steps_per_epoch: int,
@@ -114,43 +127,67 @@ def fit(
     precision: torch.dtype = torch.float32,
     class_weights: Tensor | None = None,
     seed: int = 0,
-    group: Group | None = None,
+    group: ProcessGroup | None = None,
     batch: int | None = None,
     forward: nn.Module | None = None,
 ) -> Iterator[Step]:
-    """Train from `state.step` to step `steps`, one record a step.
+    """Train from `state.step` to step `steps`, yielding one record a step.
 
-    `batches` are (float32 pictures (b, C, H, W), targets) on the network's device, one for each
-    remaining step: this process's rows of the `batch` that `group` shares; all of it if None. Targets are
-    labels (b,) or probabilities (b, classes). `class_weights` (classes,) weigh the loss; `seed`, the step
-    and the row decide what is dropped. `forward` is the network compiled, if it is. Raises `Diverged`
-    before a state with a loss that is not finite is yielded as the end of an epoch.
+    Args:
+        state: The network and its optimiser; updated in place.
+        batches: (images, targets) for each remaining step, on the network's device: float32 images (b, C, H,
+            W), and labels (b,) or probabilities (b, classes).
+        settings: Settings of the optimisation.
+        steps_per_epoch: Steps of an epoch.
+        steps: Steps of the whole run.
+        precision: Type of convolutions and products; weights and sums are float32.
+        class_weights: (classes,) weights of the loss.
+        seed: With the step and the row, decides what dropout and stochastic depth drop.
+        group: The processes that share each batch; `batches` are this process's shards.
+        batch: Images of a whole batch; the length of the shard if None.
+        forward: The compiled network, if it is compiled.
+
+    Raises:
+        Diverged: The loss is not finite; never later than at the end of the epoch.
+
+    >>> network = nn.Sequential(nn.Flatten(), nn.Linear(3, 2))
+    >>> batch = torch.ones(4, 3, 1, 1), torch.tensor([0, 1, 1, 1])
+    >>> settings = TrainingSettings(lr=0.1, decays="all")
+    >>> steps = list(fit(TrainState(network, settings), [batch] * 9, settings, 3, 9))
+    >>> bool(steps[-1].loss < steps[0].loss)
+    True
     """
-    group = group or Group()
-    network = group.wrap(state.network if forward is None else forward)  # a compiled one has no truth value
-    unseen = []
-    for pictures, targets in batches:
+    group = group or ProcessGroup()
+    # `or` would ask a compiled network for its length.
+    network = group.wrap(state.network if forward is None else forward)
+    unchecked = []
+    for images, targets in batches:
         state.train_mode()
         total = batch or len(targets)
-        first = group.rows(total).start
+        first = group.shard(total).start
         lr = peak_lr(settings, total) * lr_factor(settings, state.step, steps)
-        for one in state.optimiser.param_groups:
-            one["lr"] = lr * one["lr_factor"]
-        loss, correct = torch.zeros((), device=pictures.device), torch.zeros((), device=pictures.device)
-        whole = group.add(_weigh(targets, class_weights).sum()) if class_weights is not None else total
-        pieces = [*zip(pictures.chunk(settings.accumulate), targets.chunk(settings.accumulate), strict=True)]
-        for number, (some, theirs) in enumerate(pieces, start=1):
+        for params in state.optimiser.param_groups:
+            params["lr"] = lr * params["lr_factor"]
+        loss, correct = torch.zeros((), device=images.device), torch.zeros((), device=images.device)
+        total_weight = (
+            group.all_reduce(_weights_of(targets, class_weights).sum())
+            if class_weights is not None
+            else total
+        )
+        pieces = [*zip(images.chunk(settings.accumulate), targets.chunk(settings.accumulate), strict=True)]
+        for number, (piece, piece_targets) in enumerate(pieces, start=1):
             if settings.dropout or settings.drop_path:
                 torch.manual_seed(_drop_seed(seed, state.step, first))
-            first += len(some)
-            with group.holding_back(network, number < len(pieces)):
-                with torch.autocast(pictures.device.type, precision, enabled=precision != torch.float32):
-                    logits = network(some)
-                losses = cross_entropies(logits.float(), theirs, settings.label_smoothing, class_weights)
-                part = losses.sum() / whole
-                (part * group.size).backward()  # type: ignore[no-untyped-call]  # the group takes the mean of the gradients
+            first += len(piece)
+            with group.no_sync(network, number < len(pieces)):
+                with torch.autocast(images.device.type, precision, enabled=precision != torch.float32):
+                    logits = network(piece)
+                losses = cross_entropy(logits.float(), piece_targets, settings.label_smoothing, class_weights)
+                part = losses.sum() / total_weight
+                # The group averages the gradients.
+                (part * group.size).backward()  # type: ignore[no-untyped-call]
             loss += part.detach()
-            truth = theirs if theirs.dim() == 1 else theirs.argmax(1)
+            truth = piece_targets if piece_targets.dim() == 1 else piece_targets.argmax(1)
             correct += (logits.detach().argmax(1) == truth).sum()
         if settings.clip_norm:
             nn.utils.clip_grad_norm_(state.network.parameters(), settings.clip_norm)
@@ -160,36 +197,40 @@ def fit(
             state.average.update(state.network, state.step)
         state.step += 1
 
-        unseen.append(loss)
+        unchecked.append(loss)
         ends_epoch = state.step % steps_per_epoch == 0
-        if ends_epoch or len(unseen) == CHECK_EVERY:
-            _check_finite(group.add(torch.stack(unseen)), state.step)
-            unseen.clear()
+        if ends_epoch or len(unchecked) == CHECK_EVERY:
+            _check_finite(group.all_reduce(torch.stack(unchecked)), state.step)
+            unchecked.clear()
         yield Step(
             step=state.step,
             epoch=(state.step - 1) // steps_per_epoch,
             ends_epoch=ends_epoch,
             loss=loss,
             correct=correct,
-            pictures=total,
+            images=total,
             own=len(targets),
             lr=lr,
         )
 
 
-def cross_entropies(
+def cross_entropy(
     logits: Tensor, targets: Tensor, label_smoothing: float = 0.0, class_weights: Tensor | None = None
 ) -> Tensor:
-    """(B,): each picture's loss, times the weight of its class.
+    """The loss (B,) of each image, times the weight of its class.
 
-    `logits` (B, classes); `targets` labels (B,) or probabilities (B, classes).
+    Args:
+        logits: (B, classes).
+        targets: Labels (B,) or probabilities (B, classes).
+        label_smoothing: Probability that is taken from the target and spread over all classes.
+        class_weights: (classes,).
     """
     losses = F.cross_entropy(logits, targets, reduction="none", label_smoothing=label_smoothing)
-    return losses if class_weights is None else losses * _weigh(targets, class_weights)
+    return losses if class_weights is None else losses * _weights_of(targets, class_weights)
 
 
-def _weigh(targets: Tensor, class_weights: Tensor) -> Tensor:
-    """(B,): the weight of each picture, by its labels (B,) or its probabilities (B, classes)."""
+def _weights_of(targets: Tensor, class_weights: Tensor) -> Tensor:
+    """The weight (B,) of each image, from labels (B,) or probabilities (B, classes)."""
     return class_weights[targets] if targets.dim() == 1 else targets @ class_weights
 
 

@@ -1,4 +1,4 @@
-"""Optimisers, built on torch's own."""
+"""The optimiser of a run, one of torch's own."""
 
 from __future__ import annotations
 
@@ -10,16 +10,26 @@ from torch import nn
 
 from resnext.training.settings import TrainingSettings
 
-#: Modules whose `weight` is a kernel; every other parameter is a scale or a shift.
+#: Modules whose `weight` is a kernel; all other parameters are scales, shifts and biases.
 KERNELS = (nn.Conv2d, nn.Linear)
-#: Devices on which one pass over the parameters does a whole update.
+#: Devices on which torch has fused updates.
 FUSED = ("cpu", "cuda")
 
 
 def build_optimiser(parts: Sequence[nn.Module], settings: TrainingSettings) -> torch.optim.Optimizer:
-    """SGD with Nesterov momentum or AdamW; what decays is decided by a module's class.
+    """SGD with Nesterov momentum, or AdamW.
 
-    `parts` are the layers from input to output; each group has `lr_factor`, its share of the rate.
+    Args:
+        parts: The layers of the network from input to output, for `frozen` and `layer_decay`.
+        settings: Settings of the optimisation. Whether a parameter decays is decided by the class of its
+            module.
+
+    Returns:
+        The optimiser; each parameter group has `lr_factor`, its share of the learning rate.
+
+    >>> optimiser = build_optimiser([nn.Linear(2, 2)], TrainingSettings(decays="kernels"))
+    >>> [(len(group["params"]), group["weight_decay"]) for group in optimiser.param_groups]
+    [(1, 0.0005), (1, 0.0)]
     """
     decay_of_rest = settings.weight_decay if settings.decays == "all" else 0.0
     groups: dict[tuple[float, bool], dict[str, Any]] = {}
@@ -44,5 +54,5 @@ def _optimiser(groups: list[dict[str, Any]], settings: TrainingSettings) -> torc
 
 
 def peak_lr(settings: TrainingSettings, batch: int) -> float:
-    """The linear rule (Goyal et al. 2017): the rate grows in proportion to the batch."""
+    """The peak learning rate for a batch, by the linear scaling rule (Goyal et al. 2017)."""
     return settings.lr * batch / settings.lr_batch

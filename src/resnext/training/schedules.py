@@ -1,4 +1,4 @@
-"""Learning-rate schedules: pure functions of the step, so there is no state to save."""
+"""Learning-rate schedules. They are pure functions of the step, so there is no state to save."""
 
 from __future__ import annotations
 
@@ -6,13 +6,17 @@ import math
 
 from resnext.training.settings import TrainingSettings
 
-#: One-cycle starts at a 25th of its peak and ends at a 10,000th of its start (Smith, Topin 2018).
+#: One-cycle starts at 1/25 of its peak and ends at 1/10,000 of its start (Smith and Topin 2018).
 ONE_CYCLE_START = 1 / 25
 ONE_CYCLE_END = ONE_CYCLE_START / 1e4
 
 
 def lr_factor(settings: TrainingSettings, step: int, steps: int) -> float:
-    """Share of the peak learning rate at `step` of `steps` (the first step is 0)."""
+    """Share of the peak learning rate at `step` of `steps`; the first step is 0.
+
+    >>> lr_factor(TrainingSettings(schedule="step"), 60, 100)
+    0.1
+    """
     return _SCHEDULES[settings.schedule](settings, step, steps)
 
 

@@ -1,4 +1,4 @@
-"""Settings of the optimisation, as plain data."""
+"""Settings of the optimisation. Standard library only."""
 
 from __future__ import annotations
 
@@ -8,49 +8,51 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """How weights are found. Fractions are of the whole run, so they hold for runs of any length."""
+    """How the weights are optimised. Fractions are of the whole run, so that they fit runs of any length."""
 
     optimiser: Literal["sgd", "adamw"] = "sgd"
     """SGD with Nesterov momentum, or AdamW."""
     lr: float = 0.1
     """Peak learning rate for a batch of `lr_batch`; it grows in proportion to the batch."""
     lr_batch: int = 128
-    """Batch that `lr` is meant for."""
+    """Batch size that `lr` is meant for."""
     momentum: float = 0.9
     """Momentum of SGD; first beta of AdamW."""
     weight_decay: float = 5e-4
-    """Pull of the weights towards zero."""
+    """Weight decay (L2)."""
     decays: Literal["all", "kernels"] = "all"
     """What `weight_decay` acts on: every parameter, or the weights of convolutions and the head only."""
     schedule: Literal["one-cycle", "cosine", "step"] = "one-cycle"
-    """Course of the learning rate."""
+    """Learning-rate schedule."""
     warmup: float = 0.0
     """Share of the run with a rising learning rate (one-cycle: its rising part)."""
     milestones: tuple[float, ...] = (0.5, 0.75)
     """Points of the run at which the `step` schedule divides the rate by 10."""
     label_smoothing: float = 0.0
-    """Probability taken from the true class and spread over all."""
+    """Probability that is taken from the true class and spread over all classes."""
     averaging: float = 0.0
-    """Horizon of the weight average, as a share of the run so far; 0 judges the raw weights."""
+    """Horizon of the weight average, as a share of the run so far; 0 evaluates the raw weights."""
     zero_init: bool = False
-    """Start every block as its shortcut: the scale of its last batch norm is 0."""
+    """Start every block as its shortcut, by a last batch norm whose scale is 0."""
     drop_path: float = 0.0
-    """Rate at which the last block is left out in training; earlier ones less (stochastic depth)."""
+    """Stochastic depth: the rate at which the last block is dropped in training, less for earlier ones."""
     dropout: float = 0.0
-    """Rate at which inputs of the classifier are zeroed in training."""
+    """Dropout rate of the inputs of the classifier."""
     accumulate: int = 1
-    """Pieces that each batch is computed in, one after the other, to save memory."""
+    """Gradient accumulation: number of pieces that each batch is computed in, to save memory."""
     clip_norm: float = 0.0
-    """Largest norm of the gradient, longer ones are shortened; 0 is off."""
+    """Largest norm of the gradient, to which longer ones are clipped; 0 is off."""
     patience: int = 0
-    """Epochs without a better `val` score that end the run; 0 is off."""
+    """Early stopping: number of epochs without a better `val` score that end the run; 0 is off."""
     batch_norm: Literal["own", "synchronised", "frozen"] = "own"
-    """Statistics in training: of each process's part of the batch, of all parts (on GPUs, which wait for each
-    other at every norm), or those that the run starts with."""
+    """Statistics in training: those of each process's shard of the batch (own), those of the whole batch
+    (synchronised; on GPUs, which wait for each other at every norm), or those that the run starts with
+    (frozen)."""
     compile: Literal["off", "on", "graphs"] = "off"
-    """Let torch compile the network first, which takes minutes; `graphs` replays CUDA graphs too. Where that
-    fails, a line says so and the run goes on without."""
+    """Compile the network with torch.compile first, which takes minutes; `graphs` uses CUDA graphs too. If
+    that fails, the run says so and goes on eagerly."""
     frozen: int = 0
-    """Parts that keep their weights, from the input: 1 is the stem, 2 the first stage too, and so on."""
+    """Number of parts, from the input, that keep their weights: 1 is the stem, 2 the first stage too, and so
+    on."""
     layer_decay: float = 1.0
-    """Factor on the learning rate of each part against the one after it (the head has the full rate)."""
+    """Factor between the learning rates of a part and of the next one; the head has the full rate."""

@@ -1,0 +1,39 @@
+"""The commands of `resnext`, one a module. They import what they work with when they run."""
+
+from resnext.cli.command import Command
+from resnext.cli.commands.bench import BenchCommand
+from resnext.cli.commands.compare import CompareCommand
+from resnext.cli.commands.convert import ConvertCommand
+from resnext.cli.commands.demo import DemoCommand
+from resnext.cli.commands.describe import DescribeCommand
+from resnext.cli.commands.design import DesignCommand
+from resnext.cli.commands.evaluate import EvaluateCommand
+from resnext.cli.commands.experiments import ExperimentsCommand
+from resnext.cli.commands.index import IndexCommand
+from resnext.cli.commands.models import ModelsCommand
+from resnext.cli.commands.predict import PredictCommand
+from resnext.cli.commands.recipes import RecipesCommand
+from resnext.cli.commands.report import ReportCommand
+from resnext.cli.commands.select import SelectCommand
+from resnext.cli.commands.train import TrainCommand
+
+__all__ = ["COMMANDS"]
+
+#: In the order of the help.
+COMMANDS: tuple[type[Command], ...] = (
+    TrainCommand,
+    EvaluateCommand,
+    PredictCommand,
+    ReportCommand,
+    IndexCommand,
+    RecipesCommand,
+    ModelsCommand,
+    DescribeCommand,
+    DesignCommand,
+    ConvertCommand,
+    BenchCommand,
+    ExperimentsCommand,
+    CompareCommand,
+    SelectCommand,
+    DemoCommand,
+)

@@ -1,0 +1,97 @@
+"""`resnext predict`."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+from tyro.conf import Positional, arg
+
+import resnext
+from resnext.cli.command import Command
+from resnext.cli.option_checks import check_folder, check_positive
+from resnext.cli.out_of_memory import device_hint
+from resnext.errors import UsageError
+from resnext.recipe import OnBad, Views
+
+if TYPE_CHECKING:
+    from resnext.cli.prediction_files import PredictionWriter
+
+
+@dataclass(frozen=True)
+class PredictCommand(Command):
+    """Name the class of images."""
+
+    name: ClassVar[str] = "predict"
+
+    model: Annotated[Positional[str], arg(metavar="MODEL")]
+    """A run folder, a hub folder, or a weights file with its contract."""
+    images: Annotated[Positional[tuple[str, ...]], arg(metavar="IMAGES")]
+    """Files, folders (searched to any depth) and globs."""
+    out: Path | None = None
+    """Write a table here: .csv, .jsonl or .parquet, with all probabilities."""
+    top: int = 3
+    """Classes to show for each image."""
+    device: str | None = None
+    """cpu, cuda, cuda:1, mps; the best there is if left out."""
+    workers: int | None = None
+    """Processes that decode images."""
+    views: Views = "one"
+    """Average over more views of each image: its mirror image too, or five crops and their mirror images."""
+    on_bad: OnBad = "fail"
+    """What to do about images that cannot be read: stop, or list them and go on."""
+
+    @property
+    def memory_hint(self) -> str:
+        return device_hint(self.device)
+
+    def run(self) -> None:
+        from resnext.cli.output import print_bad_images
+        from resnext.data.decode import BadImage
+
+        if not self.images:
+            raise UsageError("predict needs IMAGES: files, folders or globs")
+        check_positive(self, "top")
+        check_folder("--out", self.out)
+        classifier = resnext.load(self.model, self.device)
+        count, bad = 0, []
+        with self._writer(classifier.contract.classes) as writer:
+            for outcome in resnext.predict_many(
+                classifier, self.images, workers=self.workers, views=self.views
+            ):
+                if not isinstance(outcome, BadImage):
+                    writer.write(outcome)
+                    count += 1
+                elif self.on_bad == "fail":
+                    raise outcome
+                else:
+                    bad.append(outcome)
+        if self.out is not None:
+            print(f"{count:,} predictions in {self.out}")
+        print_bad_images(bad)
+
+    def _writer(self, classes: tuple[str, ...]) -> AbstractContextManager[PredictionWriter]:
+        from resnext.cli.prediction_files import open_prediction_writer
+
+        if self.out is not None:
+            return open_prediction_writer(self.out, classes)
+        return contextlib.closing(PredictionPrinter(classes, self.top))
+
+
+class PredictionPrinter:
+    """A `PredictionWriter` that prints a line for each image, with its `top` likeliest classes."""
+
+    def __init__(self, classes: Sequence[str], top: int) -> None:
+        self._width, self._top = max(map(len, classes)), top
+
+    def write(self, prediction: resnext.Prediction) -> None:
+        likeliest = prediction.ranking[: self._top]
+        shown = "  ".join(f"{name:<{self._width}} {100 * p:5.1f} %" for name, p in likeliest)
+        print(f"{prediction.key}  {'none of these: ' if prediction.rejected else ''}{shown}")
+
+    def close(self) -> None:
+        pass

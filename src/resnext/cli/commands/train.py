@@ -1,0 +1,78 @@
+"""`resnext train`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+from tyro.conf import FlagCreatePairsOff, Positional, arg
+
+from resnext.cli.command import Command
+from resnext.errors import UsageError
+from resnext.recipe import RECIPES, Recipe, RecipeError, TrainOptions, named_recipe, small
+
+
+@dataclass(frozen=True)
+class TrainCommand(Command):
+    """Train a network on DATA and leave a run folder with the model in it."""
+
+    name: ClassVar[str] = "train"
+    is_distributed: ClassVar[bool] = True
+
+    data: Annotated[Positional[str], arg(name="source", metavar="DATA")]
+    """A folder of class folders (or of train/, val/, test/), a folder of {split}.parquet, .csv, .arrow or
+    .tar, one such file, an .index, hf:owner/name, stream: before that or before .tar, .arrow or .parquet
+    files, or `digits`."""
+    recipe: Annotated[str, arg(metavar="|".join(RECIPES))] = "small"
+    """Recipe that the settings below start from."""
+    config: Path | None = None
+    """A config.toml of an earlier run; it replaces the recipe."""
+    options: Annotated[TrainOptions, arg(name=""), FlagCreatePairsOff] = field(default_factory=TrainOptions)
+    settings: Annotated[Recipe, arg(name="")] = field(default_factory=small)
+
+    @property
+    def is_resumable(self) -> bool:
+        return True
+
+    @property
+    def memory_hint(self) -> str:
+        return "try a smaller --batch, --data.size-px or --model"
+
+    def run(self) -> None:
+        from resnext.cli.train_display import train_with_display
+
+        train_with_display(self.data, self.settings, self.options)
+
+
+def starting_recipe(argv: Sequence[str]) -> Recipe:
+    """The recipe that the settings of `train` start from: the file after --config, or the one after --recipe.
+
+    Raises:
+        RecipeError: If the file or the name gives no recipe.
+        UsageError: If both are given, or the file cannot be read.
+    """
+    config, name = _value(argv, "--config"), _value(argv, "--recipe")
+    if config and name:
+        raise UsageError("--recipe: has no effect with --config; leave one of them out")
+    return _read_config(config) if config else named_recipe(name or "small")
+
+
+def _read_config(path: str) -> Recipe:
+    try:
+        return Recipe.from_toml(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"--config {path}: cannot be read ({error})") from None
+    except RecipeError as error:
+        raise RecipeError(f"--config {path}: {error}") from None
+
+
+def _value(argv: Sequence[str], option: str) -> str | None:
+    """The word after `option`, or after `option=`."""
+    for word, following in zip(argv, [*argv[1:], None], strict=True):
+        if word == option:
+            return following
+        if word.startswith(f"{option}="):
+            return word.partition("=")[2]
+    return None

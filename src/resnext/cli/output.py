@@ -1,0 +1,41 @@
+"""What several commands print: tables, and the images that were left out."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from resnext.data.decode import BadImage
+
+#: Columns of a table that is not printed to a terminal, and bad images that are listed one by one.
+WIDTH_IN_FILE, LISTED_BAD = 160, 20
+
+
+def number_table(texts: Sequence[str], numbers: Sequence[str], title: str | None = None) -> Table:
+    """An empty table: columns of text, wrapped where they are wide, then columns of numbers."""
+    table = Table(box=None, title=title, title_justify="left")
+    for head in texts:
+        table.add_column(head, overflow="fold")
+    for head in numbers:
+        table.add_column(head, justify="right")
+    return table
+
+
+def print_table(table: Table) -> None:
+    """Print `table`, as wide as the terminal, or wide enough for its rows in a file."""
+    console = Console(highlight=False)
+    (console if console.is_terminal else Console(highlight=False, width=WIDTH_IN_FILE)).print(table)
+
+
+def print_bad_images(bad: Sequence[BadImage]) -> None:
+    """Tell on stderr which images were left out."""
+    if not bad:
+        return
+    print(f"left out {len(bad)} images that cannot be read:", file=sys.stderr)
+    for error in bad[:LISTED_BAD]:
+        print(f"  {error}", file=sys.stderr)
+    if len(bad) > LISTED_BAD:
+        print(f"  and {len(bad) - LISTED_BAD} more", file=sys.stderr)

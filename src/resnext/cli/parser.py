@@ -1,0 +1,58 @@
+"""The words of a command line as a command with its options."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import operator
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import tyro
+from tyro.conf import subcommand
+
+from resnext.cli.command import Command
+from resnext.cli.commands import COMMANDS
+from resnext.cli.commands.train import TrainCommand, starting_recipe
+from resnext.errors import UsageError
+
+DESCRIPTION = (
+    "Aggregated residual networks: train, evaluate and use an image classifier. "
+    "`resnext --version` prints the version."
+)
+
+
+def parse(argv: Sequence[str]) -> Command:
+    """The command that `argv` names, with its options.
+
+    Prints the help and raises `SystemExit` where it is asked for, and where a word fits no option.
+
+    Raises:
+        UsageError: If there is no such command, or options cannot be used together.
+        RecipeError: If the settings of `train` give no recipe.
+
+    >>> parse(["models", "resnext29", "--json"])
+    ModelsCommand(like='resnext29', json=True)
+    """
+    check_name(argv)
+    kinds: Any = functools.reduce(operator.or_, [_subcommand(kind, argv) for kind in COMMANDS])
+    command: Command = tyro.cli(kinds, prog="resnext", description=DESCRIPTION, args=argv)
+    return command
+
+
+def check_name(argv: Sequence[str]) -> None:
+    """Raise `UsageError` if the first word is neither a command nor an option."""
+    names = [kind.name for kind in COMMANDS]
+    if not argv or argv[0].startswith("-") or argv[0] in names:
+        return
+    near = difflib.get_close_matches(argv[0], names, n=1)
+    hint = f"Is it {near[0]!r}?" if near else f"Commands: {', '.join(names)}"
+    raise UsageError(f"there is no command {argv[0]!r}. {hint}")
+
+
+def _subcommand(kind: type[Command], argv: Sequence[str]) -> Any:
+    """`kind` with its name; the settings of `train` start from the recipe that `argv` names."""
+    if kind is TrainCommand and argv[:1] == [kind.name]:
+        default = TrainCommand(data=tyro.MISSING, settings=starting_recipe(argv))
+        return Annotated[kind, subcommand(kind.name, default=default)]
+    return Annotated[kind, subcommand(kind.name)]

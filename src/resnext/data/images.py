@@ -1,0 +1,405 @@
+"""`ImageDataset`: labelled images that any process can open by index, as often as it likes."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from PIL import Image
+
+from resnext.data.decode import BadImage, DataError, decode
+
+Labels = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What decoding every image of a data set once has found.
+
+    Attributes:
+        bad: The error of each image that cannot be read, by index.
+        shorter_px: Shorter side of each image in pixels (N,); 0 for a bad one.
+        mean: Mean of each channel (red, green, blue), on the scale 0 to 1.
+        std: Standard deviation of each channel, on the same scale.
+    """
+
+    bad: dict[int, BadImage]
+    shorter_px: NDArray[np.int64]
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
+class ImageDataset(ABC):
+    """N labelled images.
+
+    Attributes:
+        keys: Name of each image, by which a person finds it: a path, or a table and a row.
+        labels: Class of each image as an index into `classes`, int64 (N,).
+        classes: Names of the classes.
+        window: None if images can be opened in any order. A number means that opening is fast only in an
+            order that is shuffled within windows of this many images.
+        known_scan: What an earlier scan of these images found; None if there was none.
+        unread_files: Paths of files beside the images in formats that are not supported.
+    """
+
+    window: int | None = None
+    known_scan: Scan | None = None
+    unread_files: Sequence[str] = ()
+
+    def __init__(self, keys: Sequence[str], labels: Labels, classes: tuple[str, ...]) -> None:
+        self.keys = keys
+        self.labels = labels
+        self.classes = classes
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @abstractmethod
+    def open(self, index: int) -> Image.Image:
+        """Image `index`, decoded: upright and RGB.
+
+        Raises:
+            BadImage: If the image cannot be read.
+        """
+
+    def read_bytes(self, index: int) -> bytes | None:
+        """Encoded bytes of image `index`; None if they do not exist or cannot be read.
+
+        A stream gives the bytes of an image only once.
+        """
+        return None
+
+    def path(self, index: int) -> Path | None:
+        """File that holds image `index` and nothing else; None if no such file exists."""
+        return None
+
+    @abstractmethod
+    def stored_size(self, index: int) -> int:
+        """Size of image `index` as stored, in bytes. It is part of the fingerprint."""
+
+    def select(self, indices: Sequence[int] | Labels) -> ImageDataset:
+        """The images at `indices`, in that order.
+
+        >>> images = ImageArrays(np.zeros((3, 8, 8), np.uint8), np.array([0, 1, 0]), ("cat", "dog"))
+        >>> images.select([1, 2]).labels.tolist()
+        [1, 0]
+        """
+        return ImageSubset(self, np.asarray(indices, dtype=np.int64))
+
+
+class NameView(Sequence[str]):
+    """The entries of `names` at `indices`, without a copy.
+
+    >>> list(NameView(["a", "b", "c"], np.array([2, 0])))
+    ['c', 'a']
+    """
+
+    def __init__(self, names: Sequence[str], indices: Labels) -> None:
+        self.names, self.indices = names, indices
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> NameView: ...
+    def __getitem__(self, index: int | slice) -> str | NameView:
+        if isinstance(index, slice):
+            return NameView(self.names, self.indices[index])
+        return self.names[int(self.indices[index])]
+
+
+class ImageSubset(ImageDataset):
+    """The images at `indices` of another data set.
+
+    Args:
+        source: The data set that the images are taken from.
+        indices: Their places in `source`, int64 (N,).
+    """
+
+    def __init__(self, source: ImageDataset, indices: Labels) -> None:
+        super().__init__(NameView(source.keys, indices), source.labels[indices], source.classes)
+        if source.window is not None:  # the share of one window of the source that is selected
+            self.window = max(1, source.window * len(indices) // max(1, len(source)))
+        self.source = source
+        self.indices = indices
+
+    def open(self, index: int) -> Image.Image:
+        return self.source.open(int(self.indices[index]))
+
+    def read_bytes(self, index: int) -> bytes | None:
+        return self.source.read_bytes(int(self.indices[index]))
+
+    def path(self, index: int) -> Path | None:
+        return self.source.path(int(self.indices[index]))
+
+    def stored_size(self, index: int) -> int:
+        return self.source.stored_size(int(self.indices[index]))
+
+
+class CachedImages(ImageDataset):
+    """The images of `source`, decoded when they are first opened and kept in memory while there is space.
+
+    Each process has its own cache.
+
+    Args:
+        source: The images to cache.
+        max_bytes: Most memory that the decoded images may take together.
+
+    Attributes:
+        is_full: True once an image has found no space.
+
+    >>> images = CachedImages(ImageArrays(np.zeros((2, 8, 8), np.uint8), np.array([0, 1]), ("a", "b")), 200)
+    >>> images.open(0).size, images.is_full
+    ((8, 8), False)
+    >>> images.open(1).size, images.is_full
+    ((8, 8), True)
+    """
+
+    def __init__(self, source: ImageDataset, max_bytes: int) -> None:
+        super().__init__(source.keys, source.labels, source.classes)
+        self.window, self.known_scan = source.window, source.known_scan
+        self.source = source
+        self.is_full = False
+        self._free_bytes = max_bytes
+        self._cache: dict[int, NDArray[np.uint8]] = {}
+
+    def open(self, index: int) -> Image.Image:
+        if index in self._cache:
+            return Image.fromarray(self._cache[index])
+        image = self.source.open(index)
+        pixels = np.asarray(image)
+        if pixels.nbytes <= self._free_bytes:
+            self._free_bytes -= pixels.nbytes
+            self._cache[index] = pixels
+        else:
+            self.is_full = True
+        return image
+
+    def stored_size(self, index: int) -> int:
+        return self.source.stored_size(index)
+
+
+class ImageFiles(ImageDataset):
+    """Image files; keys are paths relative to `root`."""
+
+    def __init__(self, root: Path, keys: Sequence[str], labels: Labels, classes: tuple[str, ...]) -> None:
+        super().__init__(keys, labels, classes)
+        self.root = root
+
+    def open(self, index: int) -> Image.Image:
+        path = self.path(index)
+        return decode(path, str(path))
+
+    def read_bytes(self, index: int) -> bytes | None:
+        try:
+            return self.path(index).read_bytes()
+        except (OSError, ValueError):
+            return None  # `open` raises the error
+
+    def path(self, index: int) -> Path:
+        return self.root / self.keys[index]
+
+    def stored_size(self, index: int) -> int:
+        try:
+            return self.path(index).stat().st_size
+        except (OSError, ValueError):
+            return -1  # a table may name a file that does not exist; `open` raises the error
+
+
+class EncodedImages(ImageDataset):
+    """Encoded images in a column of bytes, such as one of a Parquet file."""
+
+    def __init__(
+        self, column: pa.ChunkedArray, keys: Sequence[str], labels: Labels, classes: tuple[str, ...]
+    ) -> None:
+        super().__init__(keys, labels, classes)
+        self.column = column
+
+    def open(self, index: int) -> Image.Image:
+        encoded = self.read_bytes(index)
+        if encoded is None:
+            raise BadImage(self.keys[index], "has no bytes")
+        return decode(encoded, self.keys[index])
+
+    def read_bytes(self, index: int) -> bytes | None:
+        encoded: bytes | None = self.column[index].as_py()
+        return encoded
+
+    def stored_size(self, index: int) -> int:
+        buffer = self.column[index].as_buffer()
+        return 0 if buffer is None else len(buffer)
+
+
+class ImageArrays(ImageDataset):
+    """Grey images in memory.
+
+    Args:
+        values: Pixels, uint8 (N, H, W).
+        labels: Classes as indices into `classes`, int64 (N,).
+        classes: Names of the classes.
+    """
+
+    def __init__(self, values: NDArray[np.uint8], labels: Labels, classes: tuple[str, ...]) -> None:
+        super().__init__([str(i) for i in range(len(values))], labels, classes)
+        self.values = values
+
+    def open(self, index: int) -> Image.Image:
+        return Image.fromarray(self.values[index]).convert("RGB")
+
+    def stored_size(self, index: int) -> int:
+        return int(self.values[index].nbytes)
+
+
+class UnlabelledImages(ImageDataset):
+    """Images without labels, to predict (all labels are 0).
+
+    Args:
+        items: Paths, encoded bytes or Pillow images, in any mixture. The key of a path is the path itself,
+            that of another item its number.
+
+    >>> UnlabelledImages(["cat.jpg", Image.new("RGB", (8, 8))]).keys
+    ['cat.jpg', 'image 1']
+    """
+
+    def __init__(self, items: Sequence[str | Path | bytes | Image.Image]) -> None:
+        keys = [str(item) if isinstance(item, str | Path) else f"image {i}" for i, item in enumerate(items)]
+        super().__init__(keys, np.zeros(len(items), dtype=np.int64), ("",))
+        self.items = items
+
+    def open(self, index: int) -> Image.Image:
+        return decode(self.items[index], self.keys[index])
+
+    def stored_size(self, index: int) -> int:
+        item = self.items[index]
+        return len(item) if isinstance(item, bytes) else 0
+
+
+@dataclass(frozen=True)
+class Splits:
+    """A data set as training, validation and test images, which share their classes.
+
+    `val` selects the best epoch; results on `test` are only reported.
+
+    Attributes:
+        name: Name of the data set.
+        train: Images to train on.
+        val: Images to validate on.
+        test: Images to test on; None if the set has none.
+        allows_flips: Whether a mirrored image still belongs to its class, as far as the source knows.
+        notes: Sentences that tell the user how the data set was read.
+        known_fingerprint: Fingerprint of the splits, if it has been computed already.
+    """
+
+    name: str
+    train: ImageDataset
+    val: ImageDataset
+    test: ImageDataset | None = None
+    allows_flips: bool = True
+    notes: tuple[str, ...] = ()
+    known_fingerprint: str | None = None
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes."""
+        return self.train.classes
+
+    def without(self, bad: dict[str, set[int]]) -> Splits:
+        """The splits without the images whose indices `bad` lists, by name of the split."""
+        remaining: dict[str, Any] = {
+            name: images.select(np.delete(np.arange(len(images)), sorted(bad[name])))
+            for name, images in self.items()
+            if bad.get(name)
+        }
+        return replace(self, **remaining)
+
+    def items(self) -> list[tuple[str, ImageDataset]]:
+        """(name, images) of each split that exists, in the order train, val, test."""
+        splits = (("train", self.train), ("val", self.val), ("test", self.test))
+        return [(name, images) for name, images in splits if images is not None]
+
+
+def align_labels(images: ImageDataset, classes: tuple[str, ...], where: str) -> ImageDataset:
+    """`images` with labels that are indices into `classes`; classes are matched by name.
+
+    Classes without images may be missing on either side.
+
+    Args:
+        images: Images with classes of their own.
+        classes: Names of the classes that the labels shall index.
+        where: Name of the images in an error message.
+
+    Raises:
+        DataError: If an image belongs to a class that `classes` lacks.
+
+    >>> images = ImageArrays(np.zeros((2, 8, 8), np.uint8), np.array([0, 1]), ("cat", "dog"))
+    >>> align_labels(images, ("ant", "cat", "dog"), "pets").labels.tolist()
+    [1, 2]
+    """
+    position = {name: i for i, name in enumerate(classes)}
+    present = [images.classes[i] for i in np.unique(images.labels)]
+    if unknown := [name for name in present if name not in position]:
+        raise DataError(
+            f"{where} has images of {_first_few(unknown)}, which the network's classes lack "
+            f"({_first_few(classes)}). Rename or remove them, or train with them"
+        )
+    new_labels = np.array([position.get(name, -1) for name in images.classes], dtype=np.int64)
+    aligned = images.select(np.arange(len(images)))
+    aligned.labels = new_labels[images.labels] if len(images) else images.labels
+    aligned.classes = classes
+    return aligned
+
+
+def stratified_holdout(labels: Labels, count: int, seed: int) -> tuple[Labels, Labels]:
+    """Split indices into two sorted parts: the rest, and `count` that are held out.
+
+    Each class gives its share of the held-out images, to within one image. scikit-learn's stratified
+    splitters refuse small classes and miss exact counts. This function sorts the images by class, shuffled
+    within each class, and takes every n-th.
+
+    Args:
+        labels: Class of each image, int64 (N,).
+        count: Number of images to hold out.
+        seed: Seed of the shuffle.
+
+    Returns:
+        Indices of the rest, int64 (N - count,), and of the held-out images, int64 (count,).
+
+    >>> rest, held_out = stratified_holdout(np.array([0, 0, 0, 1, 1, 1]), count=2, seed=0)
+    >>> len(rest), np.array([0, 0, 0, 1, 1, 1])[held_out].tolist()
+    (4, [0, 1])
+    """
+    shuffled = np.random.default_rng(seed).permutation(len(labels))
+    by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
+    held_out = np.zeros(len(labels), dtype=bool)
+    held_out[((np.arange(count) + 0.5) * len(labels) / max(count, 1)).astype(np.int64)] = True
+    return np.sort(by_class[~held_out]), np.sort(by_class[held_out])
+
+
+def fingerprint(splits: Splits) -> str:
+    """Digest of the keys, labels and stored sizes of all images, 16 hexadecimal digits.
+
+    Equal data sets have equal fingerprints, wherever they are stored.
+    """
+    if splits.known_fingerprint is not None:
+        return splits.known_fingerprint
+    digest = hashlib.sha256(repr(splits.classes).encode())
+    for name, images in splits.items():
+        digest.update(f"\n{name} {len(images)}\n".encode())
+        for index, key in enumerate(images.keys):
+            line = f"{key}\0{images.labels[index]}\0{images.stored_size(index)}\n"
+            digest.update(line.encode(errors="surrogateescape"))
+    return digest.hexdigest()[:16]
+
+
+def _first_few(names: Sequence[str], limit: int = 5) -> str:
+    listed = ", ".join(repr(name) for name in names[:limit])
+    return listed + (f" and {len(names) - limit} more" if len(names) > limit else "")

@@ -1,0 +1,201 @@
+"""Batches of images for training and evaluation, and how they are brought to the device."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from resnext.contract import Contract, Resize
+from resnext.data.augment import Augmentation, sample_generator
+from resnext.data.decode import BadImage
+from resnext.data.images import ImageDataset
+from resnext.data.preprocess import five_crops, normalise, resize_and_crop, to_tensor
+from resnext.data.sampling import RowShard, Sample, SamplingPlan
+
+Crops = Literal["centre", "five"]
+#: The function that cuts what evaluation sees of an image.
+CROP_FUNCTIONS: dict[Crops, Callable[[Image.Image, Resize], list[Image.Image]]] = {
+    "centre": lambda image, resize: [resize_and_crop(image, resize)],
+    "five": five_crops,
+}
+
+
+@dataclass(frozen=True)
+class ImageBatch:
+    """A batch of images and their labels.
+
+    Attributes:
+        images: uint8 or float32 (B, 3, H, W), channels last. If each image is seen in several crops, they
+            follow each other: (B * crops, 3, H, W).
+        labels: int64 (B,).
+        indices: Places of the images in their data set, int64 (B,).
+        bad: Errors of images that could not be read and are therefore missing in this batch.
+    """
+
+    images: Tensor
+    labels: Tensor
+    indices: Tensor
+    bad: tuple[BadImage, ...] = ()
+
+    def pin_memory(self) -> ImageBatch:
+        """The batch in page-locked memory. `DataLoader` calls this method by its name."""
+        return replace(self, images=self.images.pin_memory(), labels=self.labels.pin_memory())
+
+
+class _AugmentedImages(Dataset[tuple[int, Tensor | BadImage]]):
+    """Sample (epoch, index) -> (index, augmented image uint8 (3, H, W), or the error of a bad one)."""
+
+    def __init__(self, images: ImageDataset, augmentation: Augmentation, seed: int) -> None:
+        self.images = images
+        self.augmentation = augmentation
+        self.seed = seed
+
+    def __getitem__(self, sample: Sample) -> tuple[int, Tensor | BadImage]:
+        epoch, index = sample
+        random = sample_generator(self.seed, epoch, index)
+        try:
+            return index, self.augmentation.sample(self.images, index, random)
+        except BadImage as error:  # returned: an error raised in a worker would arrive as another type
+            return index, error
+
+
+class _CroppedImages(Dataset[tuple[int, Tensor | BadImage]]):
+    """Index -> (index, crops uint8 (crops, 3, H, W), or the error of a bad image)."""
+
+    def __init__(self, images: ImageDataset, resize: Resize, crops: Crops) -> None:
+        self.images = images
+        self.resize = resize
+        self.crops = crops
+
+    def __getitem__(self, index: int) -> tuple[int, Tensor | BadImage]:
+        try:
+            crops = CROP_FUNCTIONS[self.crops](self.images.open(index), self.resize)
+            return index, torch.stack([to_tensor(crop) for crop in crops])
+        except BadImage as error:
+            return index, error
+
+
+class _Collate:
+    """List of (index, image or error) -> `ImageBatch` of uint8."""
+
+    def __init__(self, images: ImageDataset) -> None:
+        self.labels = images.labels
+
+    def __call__(self, samples: list[tuple[int, Tensor | BadImage]]) -> ImageBatch:
+        good = [(i, image) for i, image in samples if isinstance(image, Tensor)]
+        bad = tuple(error for _, error in samples if isinstance(error, BadImage))
+        indices = np.array([i for i, _ in good], dtype=np.int64)
+        crops = [image.view(-1, *image.shape[-3:]) for _, image in good]
+        images = torch.cat(crops) if crops else torch.empty(0, 3, 0, 0)
+        labels = torch.from_numpy(self.labels[indices])
+        return ImageBatch(images, labels, torch.from_numpy(indices), bad)
+
+
+class _BatchSampler:
+    """The rows of this process in each batch of a plan from `first_step`, for `DataLoader`."""
+
+    def __init__(self, plan: SamplingPlan, first_step: int, shard: RowShard) -> None:
+        self.plan = plan
+        self.first_step = first_step
+        self.shard = shard
+
+    def __iter__(self) -> Iterator[list[Sample]]:
+        return map(self.shard.select, self.plan.samples(self.first_step))
+
+
+def training_batches(
+    images: ImageDataset,
+    augmentation: Augmentation,
+    plan: SamplingPlan,
+    first_step: int,
+    workers: int,
+    shard: RowShard | None = None,
+    pin: bool = False,
+) -> Iterator[ImageBatch]:
+    """One uint8 batch for each step of `plan` from `first_step`.
+
+    Args:
+        images: Images to train on.
+        augmentation: What is done to each image.
+        plan: Which images make up which step.
+        first_step: Step of the first batch.
+        workers: Number of decoding processes; 0 decodes in this one. The batches do not depend on it.
+        shard: Rows of each batch that this process reads; None reads all.
+        pin: Whether the batches are in page-locked memory.
+
+    Raises:
+        BadImage: If an image cannot be read. It has become damaged since the scan before training.
+    """
+    loader: DataLoader[tuple[int, Tensor | BadImage]] = DataLoader(
+        _AugmentedImages(images, augmentation, plan.seed),
+        batch_sampler=_BatchSampler(plan, first_step, shard or RowShard()),
+        collate_fn=_Collate(images),
+        num_workers=workers,
+        worker_init_fn=_ignore_signals,
+        pin_memory=pin,
+    )
+    for batch in loader:
+        if batch.bad:
+            raise batch.bad[0]
+        yield batch
+
+
+def _ignore_signals(worker: int) -> None:
+    """Leave requests to stop to the main process, which ends its workers when it is ready."""
+    for name in ("SIGINT", "SIGTERM", "SIGUSR1"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+
+
+def evaluation_batches(
+    images: ImageDataset,
+    resize: Resize,
+    batch: int,
+    workers: int,
+    crops: Crops = "centre",
+    shard: tuple[int, int] = (0, 1),
+) -> Iterator[ImageBatch]:
+    """Every image once, in order, as uint8 batches.
+
+    Args:
+        images: Images to evaluate.
+        resize: How an image becomes a square, as the contract of the network says.
+        batch: Images in a batch.
+        workers: Number of decoding processes; 0 decodes in this one.
+        crops: `centre` cuts one square out of an image, `five` cuts the corners and the centre.
+        shard: (rank, world size): this process gets every `world size`-th batch, from batch `rank` on. The
+            batches themselves do not depend on the number of processes, so the prediction for an image does
+            not either.
+    """
+    rank, world_size = shard
+    starts = range(0, len(images), batch)[rank::world_size]
+    return iter(
+        DataLoader(
+            _CroppedImages(images, resize, crops),
+            batch_sampler=[list(range(start, min(start + batch, len(images)))) for start in starts],
+            collate_fn=_Collate(images),
+            num_workers=workers,
+            worker_init_fn=_ignore_signals,
+        )
+    )
+
+
+def on_device(
+    batches: Iterator[ImageBatch], contract: Contract, device: torch.device
+) -> Iterator[ImageBatch]:
+    """The batches on `device`, images normalised as `contract` says: float32, channels last."""
+    non_blocking = device.type == "cuda"  # other devices do not keep the source until it has been copied
+    for batch in batches:
+        images = batch.images.to(device, non_blocking=non_blocking)
+        images = normalise(images, contract.mean, contract.std)
+        images = images.contiguous(memory_format=torch.channels_last)
+        labels = batch.labels.to(device, non_blocking=non_blocking)
+        yield ImageBatch(images, labels, batch.indices, batch.bad)

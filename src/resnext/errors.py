@@ -1,0 +1,43 @@
+"""The base class of every error that this package raises on purpose, and the exit codes of the command line.
+
+Standard library only.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+#: What `resnext` returns to the shell, and what each code means.
+EXIT_CODES = {
+    0: "done",
+    1: "internal error",
+    2: "usage: options, names or settings that cannot be used as typed",
+    3: "data: images, tables or result lines that cannot be used",
+    4: "a check failed: weights that do not fit, a loss that is not finite, a budget that no network meets, "
+    "another process that failed",
+    5: "the machine lacks something: device, memory, disk space, permission, a package of an extra",
+    75: "stopped, and the same command resumes",
+    130: "interrupted",
+}
+
+
+class ResnextError(Exception):
+    """An error that this package raises on purpose. The message says what is wrong and what to do.
+
+    `exit_code` is what the command line returns for it, one of `EXIT_CODES`.
+
+    >>> import resnext
+    >>> try:
+    ...     resnext.create("resnext51_32x4d")
+    ... except resnext.ResnextError as error:
+    ...     print(type(error).__name__, error.exit_code)
+    ArchitectureError 2
+    """
+
+    exit_code: ClassVar[int] = 1
+
+
+class UsageError(ResnextError):
+    """Options that cannot be used as given; the message names the option and what to type."""
+
+    exit_code = 2

@@ -1,0 +1,115 @@
+"""`TrainOptions`: options of a run that are no part of its recipe. Standard library only."""
+
+from __future__ import annotations
+
+import re
+import typing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from resnext.errors import UsageError
+
+OnBad = Literal["fail", "skip"]
+Views = Literal["one", "flip", "ten"]
+Resume = Literal["never", "auto", "must"]
+LoggerName = Literal["tensorboard", "mlflow", "wandb"]
+
+#: Longest name of a run: file systems allow 255 bytes for a folder's name.
+LONGEST_NAME = 200
+
+
+@dataclass(frozen=True)
+class CheckpointInterval:
+    """How often to save inside an epoch: after a number of steps, or of seconds."""
+
+    steps: int | None = None
+    seconds: float | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> CheckpointInterval:
+        """The interval that `text` names: `200` (steps), `90s` or `10min`.
+
+        Raises:
+            UsageError: If `text` is none of these.
+
+        >>> CheckpointInterval.parse("10min")
+        CheckpointInterval(steps=None, seconds=600.0)
+        """
+        match = re.fullmatch(r"([1-9][0-9]*)(s|min|)", text)
+        if match is None:
+            raise UsageError(f"--checkpoint-every {text}: say steps as in 200, or time as in 90s or 10min")
+        number, unit = int(match[1]), match[2]
+        return cls(steps=number) if unit == "" else cls(seconds=number * {"s": 1.0, "min": 60.0}[unit])
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """Options of a run beside its data and recipe: where it is kept, what it starts from, what computes it.
+
+    Raises:
+        UsageError: If an option cannot be used; the message names it as the command line does.
+
+    >>> TrainOptions(name="first", checkpoint_every="200").checkpoint_interval
+    CheckpointInterval(steps=200, seconds=None)
+    """
+
+    name: str | None = None
+    """Name of the run; chosen from data and network if left out."""
+    runs: Path = Path("runs")
+    """Folder that run folders lie in."""
+    resume: Resume = "never"
+    """`auto` starts run --name or resumes it; `must` only resumes."""
+    checkpoint_every: str = "10min"
+    """Save after a number of steps (200) or a time (90s, 10min); the end of an epoch is saved anyway."""
+    weights: Path | None = None
+    """Start from these weights, in their network unless --model says another: a run folder, a hub folder or a
+    .safetensors file."""
+    new_head: bool = False
+    """With --weights: a fresh head, for other classes."""
+    log: tuple[LoggerName, ...] = ()
+    """Where the metrics go besides metrics.jsonl; TensorBoard, if it is installed, if left out."""
+    device: str | None = None
+    """cpu, cuda, cuda:1, mps; the best there is if left out."""
+    workers: int | None = None
+    """Processes that decode images. Results do not depend on it."""
+    on_bad: OnBad = "fail"
+    """What to do about images that cannot be read: stop before training, or list them and go on."""
+
+    def __post_init__(self) -> None:
+        for name in ("runs", "weights"):  # strings are welcome
+            value = getattr(self, name)
+            object.__setattr__(self, name, None if value is None else Path(value))
+        if self.name is not None and (Path(self.name).name != self.name or len(self.name) > LONGEST_NAME):
+            raise UsageError(
+                f"--name {self.name}: must be the short name of one folder; --runs says where it lies"
+            )
+        _check_choice("--resume", self.resume, Resume)
+        _check_choice("--on-bad", self.on_bad, OnBad)
+        for logger in self.log:
+            _check_choice("--log", logger, LoggerName)
+        CheckpointInterval.parse(self.checkpoint_every)
+        if self.resume != "never" and self.name is None:
+            raise UsageError("--resume needs the --name of the run")
+        if self.new_head and self.weights is None:
+            raise UsageError("--new-head needs --weights")
+        if self.workers is not None and self.workers < 0:
+            raise UsageError(f"--workers {self.workers}: must be at least 0")
+
+    @property
+    def checkpoint_interval(self) -> CheckpointInterval:
+        """`checkpoint_every`, parsed."""
+        return CheckpointInterval.parse(self.checkpoint_every)
+
+
+def _check_choice(option: str, value: object, choices: Any) -> None:
+    """Raise `UsageError` unless `value` is one of the Literal `choices`.
+
+    >>> _check_choice("--resume", "x", Resume)
+    Traceback (most recent call last):
+    ...
+    resnext.errors.UsageError: --resume x: must be never, auto or must
+    """
+    *others, last = typing.get_args(choices)
+    if value not in (*others, last):
+        raise UsageError(f"{option} {value}: must be {', '.join(others)} or {last}")

@@ -1,0 +1,145 @@
+"""Rules for the values of a recipe, with the words of their errors. Standard library only."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from resnext.data.settings import DataSettings
+from resnext.errors import ResnextError
+from resnext.training.settings import TrainingSettings
+
+if TYPE_CHECKING:
+    from resnext.recipe.fields import Recipe
+
+#: A larger image is a typing error.
+LARGEST_PX = 4096
+SIZES = ("data.size_px", "data.resize_px", "data.train_px")
+
+
+class RecipeError(ResnextError, ValueError):
+    """A recipe that cannot be used; the message names the field by its dotted name."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What each of the fields `names` must be: in words, and as a test that its value passes."""
+
+    names: Sequence[str]
+    must: str
+    holds: Callable[[Any], bool]
+
+
+#: Rules for single fields.
+RULES = (
+    Rule(
+        ("epochs", "batch", *SIZES, "data.operations", "training.lr_batch", "training.accumulate"),
+        "at least 1",
+        lambda value: value in (None, "auto") or value >= 1,
+    ),
+    Rule(("seed",), "at least 0 and less than 2**63", lambda value: 0 <= value < 2**63),
+    Rule(SIZES, f"at most {LARGEST_PX}", lambda value: value is None or value <= LARGEST_PX),
+    Rule(("data.mean", "data.std"), "finite", lambda value: all(map(math.isfinite, value or ()))),
+    Rule(("data.std",), "positive", lambda value: value is None or min(value) > 0),
+    Rule(("data.pad_px",), "at least 0", lambda value: value is None or value >= 0),
+    Rule(("data.flip",), "from 0 to 1", lambda value: value is None or 0 <= value <= 1),
+    Rule(("data.min_area", "training.layer_decay"), "above 0 and at most 1", lambda value: 0 < value <= 1),
+    Rule(("data.max_aspect",), "from 1 to 100", lambda value: 1 <= value <= 100),
+    Rule(("data.magnitude",), "from 0 to 30", lambda value: 0 <= value <= 30),
+    Rule(("data.jitter", "data.erasing", "training.averaging"), "from 0 to 1", lambda value: 0 <= value <= 1),
+    Rule(
+        ("data.lighting", "data.mixup", "data.cutmix", "training.clip_norm"),
+        "at least 0",
+        lambda value: 0 <= value < math.inf,
+    ),
+    Rule(
+        ("training.patience", "training.frozen", "training.weight_decay"),
+        "at least 0",
+        lambda value: value >= 0,
+    ),
+    Rule(
+        (
+            *("training.drop_path", "training.dropout", "training.momentum", "training.warmup"),
+            "training.label_smoothing",
+        ),
+        "from 0 to less than 1",
+        lambda value: 0 <= value < 1,
+    ),
+    Rule(("training.lr",), "positive", lambda value: value > 0),
+    Rule(
+        ("training.milestones",),
+        "shares of the run, between 0 and 1",
+        lambda value: all(0 < share < 1 for share in value),
+    ),
+)
+#: Fields that have an effect only where another field has one of these values; None: it is not chosen yet.
+ACTS_WHERE: dict[str, tuple[str, tuple[Any, ...]]] = {
+    "data.pad_px": ("data.crop", ("pad", None)),
+    "data.min_area": ("data.crop", ("resized", None)),
+    "data.max_aspect": ("data.crop", ("resized", None)),
+    "data.decoder": ("data.crop", ("resized", None)),
+    "data.operations": ("data.policy", ("rand",)),
+    "data.magnitude": ("data.policy", ("rand",)),
+    "training.milestones": ("training.schedule", ("step",)),
+}
+_DEFAULTS = {"data": DataSettings(), "training": TrainingSettings()}
+
+
+def get_field(recipe: Recipe, name: str) -> Any:
+    """The field with the dotted `name`, such as `training.lr`."""
+    value: Any = recipe
+    for part in name.split("."):
+        value = getattr(value, part)
+    return value
+
+
+def check_recipe(recipe: Recipe) -> None:
+    """Raise `RecipeError` for the first value that breaks a rule."""
+    for rule in RULES:
+        for name in rule.names:
+            _demand(recipe, name, rule.must, rule.holds(get_field(recipe, name)))
+    _check_sizes(recipe)
+    _check_combinations(recipe)
+    for name, (other, values) in ACTS_WHERE.items():
+        _check_effect(recipe, name, other, values)
+
+
+def _demand(recipe: Recipe, name: str, must: str, holds: bool) -> None:
+    if not holds:
+        raise RecipeError(f"{name}: must be {must}, not {get_field(recipe, name)}")
+
+
+def _check_sizes(recipe: Recipe) -> None:
+    size, resize, crop = (get_field(recipe, name) for name in SIZES)
+    if size and resize:
+        _demand(recipe, "data.resize_px", f"at least size_px ({size})", resize >= size)
+    if size and crop and recipe.data.crop == "pad" and recipe.data.pad_px is not None:
+        most = size + 2 * recipe.data.pad_px
+        _demand(recipe, "data.train_px", f"at most size_px + 2 pad_px ({most})", crop <= most)
+
+
+def _check_combinations(recipe: Recipe) -> None:
+    data, training = recipe.data, recipe.training
+    if data.interpolation == "lanczos":
+        _demand(recipe, "data.decoder", "exact where lanczos is the filter", data.decoder != "fast")
+    if isinstance(recipe.batch, int):
+        fits = training.accumulate <= recipe.batch
+        _demand(recipe, "training.accumulate", f"at most the batch ({recipe.batch})", fits)
+    if training.accumulate > 1:  # the gradients of a CUDA graph do not outlive it
+        eager = training.compile != "graphs"
+        _demand(recipe, "training.compile", "on or off with training.accumulate above 1", eager)
+
+
+def _check_effect(recipe: Recipe, name: str, other: str, values: tuple[Any, ...]) -> None:
+    """Raise `RecipeError` if the field `name` is set, but has no effect: `other` has none of `values`."""
+    room, field = name.split(".")
+    usual, condition = getattr(_DEFAULTS[room], field), get_field(recipe, other)
+    if condition not in values and get_field(recipe, name) != usual:
+        raise RecipeError(
+            f"{name}: has no effect with {other} = {condition}; leave it at {usual}, "
+            f"or set {other} to {values[0]}"
+        )

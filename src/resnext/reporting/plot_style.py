@@ -1,0 +1,61 @@
+"""The style that all plots share, and figures as SVG."""
+
+from __future__ import annotations
+
+import io
+import re
+from typing import Any
+
+from matplotlib.figure import Figure
+
+#: Stands for the colour of text and axes until the SVG is written.
+INK = "#010203"
+#: Legible on white and on black, and distinct for the colour-blind (after Okabe and Ito 2008).
+COLOURS = ("#2a7de1", "#e0701b", "#1a9c78", "#c25fa8", "#a08a1c", "#7b6fd6", "#d24545", "#6d8a96")
+#: For `matplotlib.rc_context`.
+STYLE: Any = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "resnext",
+    "font.family": "sans-serif",
+    "font.size": 10,
+    "text.color": INK,
+    "text.parse_math": False,  # a class may be called $x$
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "grid.color": INK,
+    "grid.alpha": 0.15,
+    "legend.frameon": False,
+}
+
+
+def svg_on_white(figure: Figure) -> str:
+    """The figure as an SVG file on white, for pages of any colour."""
+    return _svg(figure, "#222222", facecolor="white")
+
+
+def svg_inline(figure: Figure, label: str) -> str:
+    """The figure as an SVG element of an HTML page, transparent and in the colour of the text around it.
+
+    Args:
+        figure: It gets the page's font, and at most its own width.
+        label: What it shows, for screen readers.
+    """
+    svg = _svg(figure, "currentColor", transparent=True)
+    svg = svg[svg.index("<svg") :]
+    width = re.search(r'width="([\d.]+)pt"', svg)
+    svg = re.sub(r' (?:width|height)="[\d.]+pt"', "", svg, count=2)
+    style = f"max-width:{float(width[1]) * 4 / 3:.0f}px" if width else ""
+    return svg.replace("<svg", f'<svg role="img" aria-label="{label}" style="{style}"', 1)
+
+
+def _svg(figure: Figure, ink: str, **options: Any) -> str:
+    """The figure as SVG without metadata, which has the date, and with `ink` for `INK`."""
+    figure.set_layout_engine("constrained")
+    file = io.StringIO()
+    figure.savefig(file, format="svg", metadata={"Date": None}, **options)
+    text = file.getvalue().replace(INK, ink)
+    return re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)

@@ -1,0 +1,155 @@
+"""The HTML report of one run, or of several side by side: one file that needs no network."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from resnext.recipe import dotted_names, get_field
+from resnext.reporting.run_plots import (
+    MAX_NAMED_CLASSES,
+    confusion_plot,
+    curve,
+    reliability_plot,
+    shorten,
+    val_errors,
+)
+from resnext.reporting.run_summary import RunSummary
+from resnext.statistics import paired_test
+
+#: Number of pairs of classes that are listed as most often confused.
+PAIRS = 15
+
+
+def write_report(runs: Sequence[Path], out: Path | None = None) -> Path:
+    """Write the report of one finished run, or of several side by side.
+
+    Args:
+        runs: Folders of finished runs.
+        out: The file; the default is report.html in the run's folder, or comparison.html beside the first of
+            several.
+
+    Returns:
+        Path of the report.
+
+    Raises:
+        RunError: A folder has no finished run.
+        OSError: The report cannot be written.
+
+    >>> import resnext, tempfile
+    >>> run = resnext.train("digits", model="resnet11+template=8", epochs=1, runs=tempfile.mkdtemp())
+    >>> write_report([run.folder]).name
+    'report.html'
+    """
+    summaries = [RunSummary.read(run) for run in runs]
+    if len(summaries) == 1:
+        out = out or summaries[0].folder / "report.html"
+        page = _render("run.html.j2", _run(summaries[0]))
+    else:
+        out = out or summaries[0].folder.parent / "comparison.html"
+        page = _render("comparison.html.j2", _comparison(summaries))
+    part = out.with_name(out.name + ".part")
+    part.write_text(page, encoding="utf-8")
+    os.replace(part, out)
+    return out
+
+
+def _render(template: str, values: dict[str, Any]) -> str:
+    environment = Environment(
+        loader=PackageLoader("resnext.reporting", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"percent": _percent, "duration": _duration, "shorten": shorten}
+    return environment.get_template(template).render(values)
+
+
+def _run(run: RunSummary) -> dict[str, Any]:
+    """What the report of one run shows."""
+    classes, counts = run.contract.classes, run.confusion
+    best = run.result["metrics"]["best_epoch"]
+    return {
+        "run": run,
+        "curves": [
+            Markup(curve(run.epochs, best, what, label))
+            for what, label in (("loss", "loss"), ("top1_error", "top-1 error, %"))
+        ],
+        "reliability_plot": Markup(reliability_plot(run.reliability)),
+        "confusion_plot": Markup(confusion_plot(counts, classes)),
+        "named": len(classes) <= MAX_NAMED_CLASSES,
+        "pairs": _confused_pairs(run),
+        "mistakes": list(run.mistakes()),
+        "rows": sorted(run.scores.classes, key=lambda row: (row.count == 0, row.f1)),
+        "waits": run.result.get("waits"),  # runs of earlier versions have none
+    }
+
+
+def _confused_pairs(run: RunSummary) -> list[tuple[str, str, int, int]]:
+    """True and predicted class, number of mistakes and of images of the true class, most mistakes first."""
+    classes, counts = run.contract.classes, run.confusion
+    wrong = counts - np.diag(np.diag(counts))
+    order = np.argsort(-wrong, axis=None, kind="stable")[:PAIRS]
+    return [
+        (classes[row], classes[column], int(wrong[row, column]), int(counts[row].sum()))
+        for row, column in zip(*np.unravel_index(order, wrong.shape), strict=True)
+        if wrong[row, column]
+    ]
+
+
+def _comparison(runs: list[RunSummary]) -> dict[str, Any]:
+    """What the report of several runs shows."""
+    names = _names(runs)
+    recipes = [run.recipe for run in runs]
+    differing = [
+        (name, [get_field(recipe, name) for recipe in recipes])
+        for name in dotted_names()
+        if len({repr(get_field(recipe, name)) for recipe in recipes}) > 1
+    ]
+    first, *others = runs
+    tests = [
+        (name, paired_test(first.correct, other.correct) if _same_images(first, other) else None)
+        for name, other in zip(names[1:], others, strict=True)
+    ]
+    return {
+        "runs": list(zip(names, runs, strict=True)),
+        "val_errors": Markup(val_errors(dict(zip(names, (run.epochs for run in runs), strict=True)))),
+        "differing": differing,
+        "tests": tests,
+        "same_data": len({run.data["fingerprint"] for run in runs}) == 1,
+        "optimistic": any(run.is_optimistic for run in runs),
+    }
+
+
+def _names(runs: list[RunSummary]) -> list[str]:
+    """The runs' names, numbered where two are the same."""
+    names: list[str] = []
+    for run in runs:
+        name, number = run.name, 2
+        while name in names:
+            name, number = f"{run.name} ({number})", number + 1
+        names.append(name)
+    return names
+
+
+def _same_images(one: RunSummary, other: RunSummary) -> bool:
+    return one.keys == other.keys and np.array_equal(one.labels, other.labels)
+
+
+def _percent(share: float, digits: int = 2) -> str:
+    return f"{100 * share:.{digits}f} %"
+
+
+def _duration(seconds: float) -> str:
+    """Such as 42 s, 5 min 12 s or 3 h 20 min."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

@@ -1,0 +1,127 @@
+"""The plots of a run, as SVG elements of its report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+
+from resnext.metrics import Reliability
+from resnext.reporting.plot_style import COLOURS, INK, STYLE, svg_inline
+
+#: Confusion matrices have counts in their cells up to this many classes, and names up to this many.
+MAX_COUNTED_CLASSES, MAX_NAMED_CLASSES = 20, 60
+
+
+def curve(epochs: Sequence[dict[str, float]], best: int, what: str, label: str) -> str:
+    """A metric after each epoch, on train and val.
+
+    Args:
+        epochs: Lines of metrics.jsonl.
+        best: The epoch that was kept.
+        what: loss or top1_error.
+        label: The metric for people.
+    """
+    number = [line["epoch"] for line in epochs]
+    with rc_context(STYLE):
+        figure = Figure(figsize=(4.8, 3.1))
+        ax = figure.subplots()
+        for split, colour in zip(("train", "val"), COLOURS, strict=False):
+            values = [line[f"{split}_{what}"] for line in epochs]
+            ax.plot(number, values, color=colour, label=split, marker="." if len(number) < 15 else "")
+        ax.axvline(best, color=INK, linewidth=0.8, linestyle=":", label=f"best epoch, {best}")
+        _finish(ax, "epoch", label)
+        ax.set_ylim(bottom=0)
+        ax.legend()
+        return svg_inline(figure, f"{label} after each epoch, on train and val")
+
+
+def val_errors(runs: dict[str, Sequence[dict[str, float]]]) -> str:
+    """Top-1 error on val after each epoch, one line for each run."""
+    with rc_context(STYLE):
+        figure = Figure(figsize=(9, 3.4))
+        ax = figure.subplots()
+        for number, (name, epochs) in enumerate(runs.items()):
+            errors = [line["val_top1_error"] for line in epochs]
+            ax.plot(
+                [line["epoch"] for line in epochs],
+                errors,
+                color=COLOURS[number % len(COLOURS)],
+                linestyle=("-", "--", ":")[number // len(COLOURS) % 3],
+                label=name,
+                marker="." if len(errors) < 15 else "",
+            )
+        _finish(ax, "epoch", "top-1 error on val, %")
+        ax.set_ylim(bottom=0)
+        ax.legend()
+        return svg_inline(figure, "Top-1 error on val after each epoch, one line for each run")
+
+
+def reliability_plot(reliability: Reliability) -> str:
+    """Accuracy against confidence; dots are larger where there are more images."""
+    largest = max(one.count for one in reliability.bins)
+    with rc_context(STYLE):
+        figure = Figure(figsize=(4.2, 3.6))
+        ax = figure.subplots()
+        ax.plot([0, 1], [0, 1], color=INK, linewidth=0.8, linestyle=":")
+        for one in reliability.bins:
+            ax.plot([one.confidence] * 2, [one.confidence, one.accuracy], color=COLOURS[1], linewidth=2)
+            size = 20 + 180 * one.count / largest
+            ax.scatter([one.confidence], [one.accuracy], s=size, color=COLOURS[0], zorder=3, linewidths=0)
+        ax.set_xlim(0, 1.03)
+        ax.set_ylim(0, 1.03)
+        _finish(ax, "confidence", "share that is correct")
+        return svg_inline(figure, "Share of correct predictions against confidence")
+
+
+def confusion_plot(counts: NDArray[np.int64], classes: Sequence[str]) -> str:
+    """Shares of each true class (rows) that are predicted as each class (columns).
+
+    Args:
+        counts: (classes, classes) images by true and by predicted class.
+        classes: Their names.
+    """
+    size = len(classes)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    side = min(9.0, 2.2 + 0.42 * size)
+    blue = LinearSegmentedColormap.from_list("ink", [(0.16, 0.49, 0.88, 0.0), (0.16, 0.49, 0.88, 1.0)])
+    with rc_context(STYLE):
+        figure = Figure(figsize=(side, side))
+        ax = figure.subplots()
+        ax.imshow(shares, cmap=blue, vmin=0, vmax=1, interpolation="nearest", aspect="equal")
+        if size <= MAX_COUNTED_CLASSES:
+            for row, column in np.argwhere(counts > 0):
+                ax.text(column, row, f"{counts[row, column]}", ha="center", va="center", fontsize=9)
+        if size <= MAX_NAMED_CLASSES:
+            small = 10 if size <= MAX_COUNTED_CLASSES else 6
+            ax.set_xticks(range(size), [shorten(c) for c in classes], rotation=60, ha="right", fontsize=small)
+            ax.set_yticks(range(size), [shorten(c) for c in classes], fontsize=small)
+        else:
+            ax.set_xticks([])
+            ax.set_yticks([])
+        ax.set_xlabel("prediction")
+        ax.set_ylabel("truth")
+        return svg_inline(figure, "Confusion matrix: truth in rows, predictions in columns")
+
+
+def shorten(name: str, length: int = 18) -> str:
+    """`name`, without its middle where it is longer than `length`.
+
+    >>> shorten("n02123045 tabby, tabby cat")
+    'n02123045 …bby cat'
+    """
+    return name if len(name) <= length else f"{name[: length - 8]}…{name[-7:]}"
+
+
+def _finish(ax: Axes, x: str, y: str) -> None:
+    ax.set_xlabel(x)
+    ax.set_ylabel(y)
+    if x == "epoch":
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.grid(True)

@@ -1,0 +1,175 @@
+"""Values for the open fields of a recipe, chosen from the data and the machine, each with its reason.
+
+The rules use no clock: the same data on the same kind of machine gives the same recipe. (`--batch auto` is
+the exception.)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from resnext.contract import Contract
+from resnext.data import fast_jpeg
+from resnext.data.images import Scan, Splits
+from resnext.machine import Machine
+from resnext.recipe import Recipe, get_field, set_field
+from resnext.run.batch_size_finder import Trial, find_batch_size
+
+#: Sides of images that networks are chosen for; larger ones are left to GPUs.
+SIZES_PX = (16, 32, 64, 128, 224)
+LARGEST_ON_CPU_PX = 128
+#: Networks for images up to this side compute so little that decoding the images in each epoch would slow
+#: them down.
+CACHE_UP_TO_PX = 64
+#: Images up to this side show one object that is already cut out, so random parts of them would lose it.
+PAD_CROP_UP_TO_PX = 40
+#: Networks by the largest side they are meant for. A CPU trains the first ones in minutes to hours.
+CPU_NETWORKS = {
+    16: "resnext11_8x4d+template=16",
+    32: "resnext29_8x4d+template=16",
+    10_000: "resnext26_8x4d+template=32",
+}
+GPU_NETWORKS = {40: "resnext29_32x4d", 10_000: "resnext50_32x4d"}
+#: Largest batch without a trial, and with one, on a CPU (False) or a GPU (True).
+LARGEST_BATCH = {False: 128, True: 256}
+LARGEST_TRIED_BATCH = {False: 512, True: 4096}
+#: A network from scratch needs about so many steps, within so many epochs.
+MIN_STEPS, MIN_EPOCHS, MAX_EPOCHS = 1500, 18, 150
+#: A batch should leave about so many steps in an epoch.
+STEPS_PER_EPOCH = 30
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A recipe field by its dotted name, the value that was chosen, and why."""
+
+    field: str
+    value: Any
+    why: str
+
+
+def fill_recipe(
+    recipe: Recipe,
+    splits: Splits,
+    scan: Scan,
+    machine: Machine,
+    processes: int = 1,
+    pretrained: Contract | None = None,
+) -> tuple[Recipe, list[Choice]]:
+    """`recipe` with every open field filled, and the choices that were made, in order.
+
+    Args:
+        recipe: Fields that are None are open.
+        splits: The data.
+        scan: What a scan of the training images found.
+        machine: The machine that trains.
+        processes: How many processes share a batch.
+        pretrained: The contract of the weights that training starts from.
+
+    Raises:
+        RecipeError: `batch` is "auto", and not even the smallest one could be trained.
+    """
+    choices: list[Choice] = []
+
+    def fill(field: str, value: Any, why: str) -> None:
+        nonlocal recipe
+        if get_field(recipe, field) is None:
+            recipe = set_field(recipe, field, value)
+            choices.append(Choice(field, value, why))
+
+    count = len(splits.train)
+    median_px = int(np.median(scan.shorter_px[scan.shorter_px > 0]))
+    device = "GPU" if machine.is_gpu else "CPU"
+    fill("data.size_px", _size(median_px, machine), f"median shorter side {median_px} px, on a {device}")
+    size: int = get_field(recipe, "data.size_px")
+    has_context = size > PAD_CROP_UP_TO_PX
+    fill(
+        "data.resize_px",
+        round(size / 0.875) if has_context else size,
+        "evaluation cuts off an eighth" if has_context else "small images are seen whole",
+    )
+    fill("data.train_px", size, "the size of evaluation")
+    fill(
+        "data.crop",
+        "resized" if has_context else "pad",
+        "random parts of images" if has_context else "small shifts of images",
+    )
+    if recipe.data.crop == "pad":
+        fill("data.pad_px", size // 8, "an eighth of the side")
+    else:
+        decoder, why = _decoder(recipe, size, median_px)
+        fill("data.decoder", decoder, why)
+    mirror_why = (
+        "assumes that mirrored images stay in their class; if not, --data.flip 0"
+        if splits.allows_flips
+        else "mirrored digits are not digits"
+    )
+    fill("data.flip", 0.5 if splits.allows_flips else 0.0, mirror_why)
+    if pretrained is not None:
+        fill("data.mean", pretrained.mean, "as the weights were trained")
+        fill("data.std", pretrained.std, "as the weights were trained")
+    fill("data.mean", scan.mean, "measured on train")
+    fill("data.std", scan.std, "measured on train")
+    networks = GPU_NETWORKS if machine.is_gpu else CPU_NETWORKS
+    fill("model", next(n for side, n in networks.items() if size <= side), f"for {size} px on a {device}")
+    fill(
+        "precision",
+        "bfloat16" if machine.bfloat16 else "float32",
+        f"this {device} has {'' if machine.bfloat16 else 'no '}bfloat16 units",
+    )
+    if recipe.batch == "auto":
+        recipe = set_field(recipe, "batch", None)
+        fill("batch", *_batch_size_by_trial(recipe, len(splits.classes), count, machine, processes))
+    fill("batch", _batch_size(count, LARGEST_BATCH[machine.is_gpu]), f"{count} images to train on")
+    batch: int = get_field(recipe, "batch")
+    per_epoch = max(1, count // batch)
+    epochs = min(MAX_EPOCHS, max(MIN_EPOCHS, -(-MIN_STEPS // per_epoch)))
+    fill("epochs", epochs, f"{epochs * per_epoch} steps of {batch} images")
+    return recipe, choices
+
+
+def _size(median_px: int, machine: Machine) -> int:
+    """The smallest side that keeps four fifths of the median image."""
+    sizes = SIZES_PX if machine.is_gpu else [s for s in SIZES_PX if s <= LARGEST_ON_CPU_PX]
+    return next((size for size in sizes if size >= 0.8 * median_px), sizes[-1])
+
+
+def _decoder(recipe: Recipe, size_px: int, median_px: int) -> tuple[str, str]:
+    if size_px <= CACHE_UP_TO_PX and median_px <= 2 * CACHE_UP_TO_PX:
+        return "exact", "small images are decoded once and kept"
+    if recipe.data.interpolation not in fast_jpeg.FILTERS:
+        return "exact", f"the fast one has no filter {recipe.data.interpolation}"
+    if not fast_jpeg.is_installed():
+        return "exact", "the fast one is not installed (pip install 'resnext[fast]')"
+    return "fast", "nearly the same pixels"
+
+
+def _batch_size(count: int, largest: int) -> int:
+    """The power of two that leaves about `STEPS_PER_EPOCH`, between 16 and `largest`."""
+    batch = 16
+    while batch * 2 <= min(largest, count / STEPS_PER_EPOCH):
+        batch *= 2
+    return min(batch, count)
+
+
+def _batch_size_by_trial(
+    recipe: Recipe, classes: int, count: int, machine: Machine, processes: int
+) -> tuple[int, str]:
+    """The best of the powers of two that leave about `STEPS_PER_EPOCH` or more; `processes` share the
+    batch."""
+    batches = [16]
+    while batches[-1] * 2 * processes <= min(LARGEST_TRIED_BATCH[machine.is_gpu], count / STEPS_PER_EPOCH):
+        batches.append(batches[-1] * 2)
+    trial = Trial(
+        model=recipe.model or "",
+        classes=classes,
+        size_px=get_field(recipe, "data.train_px"),
+        precision=recipe.precision or "float32",
+        device=str(machine.device),
+        batches=tuple(batches),
+    )
+    batch, why = find_batch_size(trial)
+    return min(batch * processes, count), why

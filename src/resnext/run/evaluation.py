@@ -1,0 +1,108 @@
+"""Evaluation of a classifier on one split."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from resnext.data.decode import BadImage, DataError, printable
+from resnext.data.images import ImageDataset
+from resnext.engine import BatchPrediction, Classifier, Views
+from resnext.metrics import Scores, score
+from resnext.recipe.options import OnBad, _check_choice
+from resnext.training.distributed import ProcessGroup
+from resnext.training.loop import Diverged
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores over the readable images of a split, and the predictions they are computed from.
+
+    `probabilities` (N, classes) and `labels` (N,) belong to `keys` (N); `bad` are the images that were left
+    out.
+    """
+
+    split: str
+    scores: Scores
+    keys: list[str]
+    labels: NDArray[np.int64]
+    probabilities: NDArray[np.float32]
+    bad: tuple[BadImage, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Split, scores and the images that were left out."""
+        bad = [{"key": error.key, "reason": error.reason} for error in self.bad]
+        return {"split": self.split, "bad": bad} | self.scores.to_json()
+
+
+def evaluate_images(
+    classifier: Classifier,
+    images: ImageDataset,
+    split: str,
+    on_bad: OnBad = "fail",
+    workers: int = 0,
+    views: Views = "one",
+    progress: Callable[[int, int], None] | None = None,
+    group: ProcessGroup | None = None,
+) -> Evaluation:
+    """Evaluate every image once, shared by the processes of `group`, which all return the same.
+
+    Args:
+        classifier: The network and its contract.
+        images: Images with labels that index the contract's classes.
+        split: Name of the split, for the result.
+        on_bad: What to do about unreadable images.
+        workers: Decoding processes.
+        views: Views of each image to average over.
+        progress: Called with the numbers of images done and in all.
+        group: The processes that share the images.
+
+    Raises:
+        BadImage: An image cannot be read, and `on_bad` is "fail".
+        Diverged: The network's outputs are not finite.
+        UsageError: `on_bad` is not known.
+        ModelError: `views` or `workers` cannot be used.
+    """
+    _check_choice("--on-bad", on_bad, OnBad)
+    group = group or ProcessGroup()
+    own = []
+    done = 0
+    for prediction in classifier.classify(
+        images, workers=workers, views=views, shard=(group.rank, group.size)
+    ):
+        own.append(prediction)
+        done += len(prediction.indices) + len(prediction.bad)
+        if prediction.bad and on_bad == "fail":
+            break
+        if progress is not None:
+            progress(min(done * group.size, len(images)), len(images))
+    predictions = [one for some in group.all_gather(own) for one in some]
+    bad = sorted((error for one in predictions for error in one.bad), key=lambda error: error.key)
+    if bad and on_bad == "fail":
+        raise bad[0]
+    return _evaluation(predictions, images, split, classifier.contract.classes, tuple(bad))
+
+
+def _evaluation(
+    predictions: Sequence[BatchPrediction],
+    images: ImageDataset,
+    split: str,
+    classes: tuple[str, ...],
+    bad: tuple[BadImage, ...],
+) -> Evaluation:
+    """The evaluation from the predictions of all processes, in the order of the images."""
+    indices = np.concatenate([np.empty(0, np.int64), *(one.indices for one in predictions)])
+    if len(indices) == 0:
+        raise DataError(f"{split}: none of its {len(images)} images can be read")
+    order = np.argsort(indices)
+    indices = indices[order]
+    probabilities = np.concatenate([one.probabilities for one in predictions])[order]
+    if not np.isfinite(probabilities).all():
+        raise Diverged(f"{split}: the network's outputs are not finite: its weights have diverged")
+    labels = images.labels[indices]
+    keys = [printable(images.keys[i]) for i in indices]
+    return Evaluation(split, score(probabilities, labels, classes), keys, labels, probabilities, bad)

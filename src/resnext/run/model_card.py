@@ -1,0 +1,53 @@
+"""The model card of a trained network."""
+
+from __future__ import annotations
+
+from resnext.arch import TIMM_NAMES
+from resnext.contract import Contract
+from resnext.recipe import Recipe
+from resnext.run.evaluation import Evaluation
+
+
+def model_card(recipe: Recipe, contract: Contract, evaluations: tuple[Evaluation, ...]) -> str:
+    """The model card as Markdown, with the front matter that model hubs read."""
+    resize, classes = contract.resize, contract.classes
+    shown = ", ".join(classes[:20]) + (f" and {len(classes) - 20} more" if len(classes) > 20 else "")
+    rows = []
+    for evaluation in evaluations:
+        scores = evaluation.scores
+        role = "" if evaluation.split == "test" else " (chose the epoch, so optimistic)"
+        rows.append(
+            f"| {evaluation.split}{role} | {scores.count:,} | {100 - scores.top1_error:.2f} % "
+            f"| {scores.loss:.4f} |"
+        )
+    return f"""---
+library_name: {"timm" if recipe.model in TIMM_NAMES else "resnext"}
+pipeline_tag: image-classification
+tags:
+- image-classification
+- resnext
+---
+# {recipe.model} on {contract.provenance.data_name}
+
+An image classifier with {len(classes)} classes: {shown}.
+
+| split | images | top-1 | loss |
+|---|---|---|---|
+{chr(10).join(rows)}
+
+Pre-processing: EXIF orientation applied, RGB, shorter side to {resize.shorter_px} px
+({resize.interpolation}, antialiased), centre {resize.crop_px} px, mean {contract.mean}, std {contract.std}.
+
+```python
+import resnext
+
+for prediction in resnext.load("FOLDER").predict(["picture.jpg"]):
+    print(prediction.label, prediction.probability)
+```
+
+## Recipe
+
+```toml
+{recipe.to_toml().strip()}
+```
+"""

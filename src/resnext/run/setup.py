@@ -1,0 +1,210 @@
+"""The start of a new run: scan the data, fill the recipe, check it, make the run folder."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from resnext.arch import Architecture
+from resnext.contract import Contract
+from resnext.data import fast_jpeg
+from resnext.data.decode import BadImage, DataError
+from resnext.data.images import Scan, Splits, fingerprint
+from resnext.data.scan import scan
+from resnext.machine import DeviceError, Machine, count_cores
+from resnext.models import Network, create
+from resnext.progress import EventStream
+from resnext.recipe import Recipe, RecipeError, set_field
+from resnext.recipe.options import TrainOptions
+from resnext.records import stamp
+from resnext.run.autoconfig import Choice, fill_recipe
+from resnext.run.builders import build_contract, build_plan
+from resnext.run.events import ScanProgress
+from resnext.run.folder import RunFolder, name_taken_error
+from resnext.weights import PretrainedWeights, WeightsError, weights_digest
+
+
+def create_run(
+    data: str, recipe: Recipe, options: TrainOptions, splits: Splits, machine: Machine, processes: int
+) -> Generator[ScanProgress, None, tuple[RunFolder, list[Choice]]]:
+    """Scan all images, fill the open fields of `recipe`, and make the run folder.
+
+    Everything that can be refused before the scan, which may take hours, is refused before it.
+    """
+    if options.name is not None and (options.runs / options.name).exists():
+        raise name_taken_error(options.runs / options.name)
+    weights = None if options.weights is None else PretrainedWeights.read(options.weights)
+    if weights is not None and recipe.model is None:
+        recipe = set_field(recipe, "model", weights.model)
+    check_recipe(recipe, machine, processes, has_weights=weights is not None)
+    if has_model := recipe.model is not None:
+        _check_weights(weights, recipe, splits, options)
+
+    digest = fingerprint(splits)
+    scans = yield from scan_splits(splits)
+    unreadable = {name: one.bad for name, one in scans.items()}
+    if options.on_bad == "fail":
+        _raise_unreadable(unreadable)
+    splits = _leave_out(splits, unreadable)
+    pretrained = None if weights is None else weights.contract
+    recipe, choices = fill_recipe(recipe, splits, scans["train"], machine, processes, pretrained)
+    if isinstance(recipe.batch, int) and recipe.batch > len(splits.train):
+        raise DataError(
+            f"batch: {recipe.batch} is larger than the {len(splits.train)} training images; give --batch "
+            f"{len(splits.train)} or less"
+        )
+    check_recipe(recipe, machine, processes, has_weights=weights is not None)
+    if not has_model:
+        _check_weights(weights, recipe, splits, options)
+    build_plan(recipe, splits.train)  # raises for a recipe that the data cannot follow
+    contract = build_contract(recipe, splits, digest, stamp(machine.name).commit)
+    folder = _create_folder(recipe, options, splits)
+    folder.write("config.toml", recipe.to_toml())
+    folder.write("contract.json", contract.dumps())
+    folder.write_json("environment.json", asdict(stamp(machine.name)) | {"data": data})
+    folder.write_json("data.json", _describe_data(splits, digest, unreadable, options))  # last: see find_run
+    return folder, choices
+
+
+def scan_splits(splits: Splits) -> Generator[ScanProgress, None, dict[str, Scan]]:
+    """Decode all images once; what was found, by split."""
+    scans: dict[str, Scan] = {}
+    total = sum(len(images) for _, images in splits.items())
+    done = 0
+    for name, images in splits.items():
+        stream = EventStream(scan(images, count_cores()))
+        for scanned in stream:
+            yield ScanProgress(done + scanned, total)
+        scans[name] = stream.result
+        done += len(images)
+    return scans
+
+
+def check_recipe(recipe: Recipe, machine: Machine, processes: int, has_weights: bool) -> None:
+    """Refuse settings that cannot be followed here, as far as the open fields of `recipe` allow to say.
+
+    Args:
+        recipe: The recipe.
+        machine: The machine that trains.
+        processes: How many processes share a batch.
+        has_weights: Whether training starts from weights.
+
+    Raises:
+        RecipeError: A setting makes no sense for this network, these weights or this number of processes.
+        DecoderMissing: The decoder is not installed.
+        DeviceError: The processes cannot synchronise batch norms on this machine.
+        ArchitectureError: The model has no such name.
+    """
+    check_processes(recipe, machine, processes)
+    if recipe.data.decoder == "fast":
+        fast_jpeg.load_decoder()
+    if recipe.model is None:
+        return
+    arch, training = Architecture.from_name(recipe.model), recipe.training
+    parts = len(arch.blocks) + 2  # stem, stages, head
+    if training.frozen >= parts:
+        raise RecipeError(f"training.frozen: {training.frozen} leaves nothing to learn in {parts} parts")
+    if arch.shortcut == "none" and (training.zero_init or training.drop_path):
+        name = "zero_init" if training.zero_init else "drop_path"
+        raise RecipeError(f"training.{name}: without a shortcut, such a block would have no output at all")
+    if has_weights and training.zero_init:
+        raise RecipeError("training.zero_init: has no effect with --weights, which contain these scales")
+    if not has_weights and (training.frozen or training.layer_decay < 1):
+        name = "frozen" if training.frozen else "layer_decay"
+        raise RecipeError(f"training.{name}: holds back parts that were never trained; give --weights")
+
+
+def check_processes(recipe: Recipe, machine: Machine, processes: int) -> None:
+    """Refuse settings by which a process would have nothing to do (`RecipeError`), wait for another one for
+    ever (`RecipeError`), or could not synchronise batch norms (`DeviceError`)."""
+    training = recipe.training
+    if training.batch_norm == "synchronised" and processes > 1:
+        if not machine.is_gpu:
+            raise DeviceError(
+                "training.batch_norm: batch norms can be synchronised on GPUs only; say own or frozen"
+            )
+        if isinstance(recipe.batch, int) and training.accumulate > 1 and recipe.batch % processes:
+            raise RecipeError(
+                "training.batch_norm: synchronised, with training.accumulate, needs a batch that "
+                f"{processes} processes share evenly, not {recipe.batch}"
+            )
+    if isinstance(recipe.batch, int) and recipe.batch < processes:
+        raise RecipeError(
+            f"batch: {recipe.batch} images a step leave nothing to some of the {processes} processes; "
+            f"start at most {recipe.batch}, or give a larger --batch"
+        )
+
+
+def build_initial_network(recipe: Recipe, contract: Contract, origin: dict[str, Any] | None) -> Network:
+    """The network before its first step, from the seed or from the weights that `origin` names.
+
+    Raises `WeightsError` if the weights are not the file any more that the run was started from.
+    """
+    arch = Architecture.from_name(recipe.model or "", len(contract.classes), contract.input.channels)
+    if origin is None:
+        network = create(arch, recipe.seed)
+        if recipe.training.zero_init:
+            network.zero_last_scales()
+        return network
+    path = Path(origin["path"])
+    if weights_digest(path) != origin["sha256"]:
+        raise WeightsError(f"{path}: is not the file any more that this run was started from")
+    weights = PretrainedWeights.read(path)
+    return weights.build_network(arch, contract.classes, recipe.seed, origin["new_head"])
+
+
+def _check_weights(
+    weights: PretrainedWeights | None, recipe: Recipe, splits: Splits, options: TrainOptions
+) -> None:
+    """Raises `WeightsError` if `weights` do not fit the network and the classes."""
+    if weights is not None:
+        arch = Architecture.from_name(recipe.model or "", len(splits.classes))
+        weights.build_network(arch, splits.classes, recipe.seed, options.new_head)
+
+
+def _raise_unreadable(unreadable: dict[str, dict[int, BadImage]]) -> None:
+    errors = [error for split in unreadable.values() for error in split.values()]
+    if errors:
+        shown = "\n".join(f"  {error}" for error in errors[:10])
+        more = f"\n  and {len(errors) - 10} more" if len(errors) > 10 else ""
+        raise DataError(
+            f"{len(errors)} image{'s' * (len(errors) > 1)} cannot be read\n{shown}{more}\n"
+            "Repair or remove them, or leave them out with --on-bad skip"
+        )
+
+
+def _leave_out(splits: Splits, unreadable: dict[str, dict[int, BadImage]]) -> Splits:
+    """`splits` without unreadable images. Raises `DataError` if a split or a class of train has none left."""
+    splits = splits.without({name: set(errors) for name, errors in unreadable.items()})
+    if lost := set(range(len(splits.classes))) - set(splits.train.labels.tolist()):
+        raise DataError(f"train: no readable image is left of class {splits.classes[min(lost)]!r}")
+    if empty := [name for name, images in splits.items() if len(images) == 0]:
+        raise DataError(f"{empty[0]}: no readable image is left")
+    return splits
+
+
+def _create_folder(recipe: Recipe, options: TrainOptions, splits: Splits) -> RunFolder:
+    name = "".join(c if c.isalnum() or c in "-_." else "-" for c in f"{splits.name}-{recipe.model}")
+    return RunFolder.create(options.runs, options.name, name)
+
+
+def _describe_data(
+    splits: Splits, digest: str, unreadable: dict[str, dict[int, BadImage]], options: TrainOptions
+) -> dict[str, Any]:
+    """data.json."""
+    origin = None
+    if options.weights is not None:
+        path = options.weights.resolve()
+        origin = {"path": str(path), "sha256": weights_digest(path), "new_head": options.new_head}
+    return {
+        "name": splits.name,
+        "fingerprint": digest,
+        "counts": {name: len(images) for name, images in splits.items()},
+        "skipped": {
+            name: {str(i): [error.key, error.reason] for i, error in errors.items()}
+            for name, errors in unreadable.items()
+        },
+        "weights": origin,
+    }

@@ -1,0 +1,136 @@
+"""Intervals and tests for several runs, or for predictions on the same images."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: `runs_to_resolve` gives up above this number of runs.
+MAX_RUNS = 10_000
+#: Fewer runs than this, resampled from themselves, understate how much runs vary.
+MIN_RUNS_TO_RESAMPLE = 10
+
+
+@dataclass(frozen=True)
+class Interval:
+    """`mean` and standard `deviation` of `n` values, and the mean's interval by Student's t.
+
+    A single value has the deviation nan and an infinite interval.
+    """
+
+    mean: float
+    deviation: float
+    n: int
+    low: float
+    high: float
+    confidence: float
+
+
+def interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
+    """The confidence interval of the mean of `values`, of which there is at least one.
+
+    >>> ours = interval([22.4, 21.9, 23.0])
+    >>> f"{ours.low:.2f} to {ours.high:.2f}"
+    '21.07 to 23.80'
+    """
+    from scipy.special import stdtrit  # scipy.stats takes a second and a half to import
+
+    n, mean = len(values), float(np.mean(values))
+    if n == 1:
+        return Interval(mean, math.nan, 1, -math.inf, math.inf, confidence)
+    deviation = float(np.std(values, ddof=1))
+    reach = float(stdtrit(n - 1, (1 + confidence) / 2)) * deviation / math.sqrt(n)
+    return Interval(mean, deviation, n, mean - reach, mean + reach, confidence)
+
+
+def runs_to_resolve(
+    distance: float, deviation: float, confidence: float = 0.95, power: float = 0.8
+) -> int | None:
+    """The smallest number of values whose mean's interval excludes a point at `distance` from the true mean.
+
+    Args:
+        distance: From the true mean to the point, in the unit of the values.
+        deviation: Standard deviation of the values.
+        confidence: Of the interval.
+        power: Probability that the interval excludes the point.
+
+    Returns:
+        The number; None above `MAX_RUNS`, or where the deviation is unknown.
+
+    >>> runs_to_resolve(distance=1.0, deviation=1.0)
+    10
+    """
+    from scipy.special import stdtrit
+
+    if not deviation >= 0 or distance <= 0:
+        return None
+    n = np.arange(2, MAX_RUNS + 1)
+    reach = stdtrit(n - 1, (1 + confidence) / 2) + stdtrit(n - 1, power)
+    enough = reach * deviation / np.sqrt(n) < distance
+    return int(n[enough.argmax()]) if enough.any() else None
+
+
+@dataclass(frozen=True)
+class PairedTest:
+    """McNemar's exact test of two classifiers on the same images.
+
+    `better` images only the second classifies correctly, `worse` images only the first. `p` is the
+    probability of a difference at least as large between two equally good classifiers.
+    """
+
+    better: int
+    worse: int
+    p: float
+
+
+def paired_test(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> PairedTest:
+    """McNemar's test of the second classifier against the first.
+
+    Args:
+        first: (N,) whether the first classifies image i correctly.
+        second: (N,) the same for the second.
+    """
+    from scipy.stats import binomtest
+
+    better, worse = int((second & ~first).sum()), int((first & ~second).sum())
+    p = float(binomtest(better, better + worse).pvalue) if better + worse else 1.0
+    return PairedTest(better, worse, p)
+
+
+@dataclass(frozen=True)
+class Bootstrap:
+    """How many more of the images the second classifies correctly, in points, with its 95 % interval."""
+
+    difference: float
+    low: float
+    high: float
+
+
+def bootstrap_difference(
+    first: NDArray[np.bool_], second: NDArray[np.bool_], draws: int = 2000, seed: int = 0
+) -> Bootstrap:
+    """The difference in accuracy, with an interval by resampling the images.
+
+    Each draw takes the same images for all runs, because the runs' predictions on one image belong together.
+    From `MIN_RUNS_TO_RESAMPLE` runs on, the runs are resampled too; with fewer, the interval says nothing
+    about other runs.
+
+    Args:
+        first: (R, N) whether run r of the first recipe classifies image i correctly.
+        second: (R, N) the same for the second recipe; row r is paired with row r of `first`.
+        draws: Number of resamples.
+        seed: Of the draws.
+    """
+    differences = second.astype(np.float64) - first.astype(np.float64)
+    runs, images = differences.shape
+    random = np.random.default_rng(seed)
+    drawn = np.empty(draws)
+    for i in range(draws):
+        own = differences[random.integers(runs, size=runs)] if runs >= MIN_RUNS_TO_RESAMPLE else differences
+        drawn[i] = own.mean(axis=0)[random.integers(images, size=images)].mean()
+    low, high = np.quantile(drawn, (0.025, 0.975))
+    return Bootstrap(100 * float(differences.mean()), 100 * float(low), 100 * float(high))

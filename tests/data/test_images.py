@@ -1,0 +1,47 @@
+"""Images held out in equal shares of the classes, and images decoded once."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from resnext.data.images import CachedImages, ImageArrays, stratified_holdout
+
+
+@given(st.lists(st.integers(1, 60), min_size=1, max_size=8), st.data())
+def test_a_holdout_is_exact_and_stratified(counts: list[int], data: st.DataObject) -> None:
+    labels = np.repeat(np.arange(len(counts)), counts).astype(np.int64)
+    count = data.draw(st.integers(0, len(labels)))
+    rest, held_out = stratified_holdout(labels, count, seed=data.draw(st.integers(0, 3)))
+    assert len(held_out) == count
+    assert sorted([*rest, *held_out]) == list(range(len(labels)))
+    shares = np.array(counts) * count / len(labels)
+    assert np.abs(np.bincount(labels[held_out], minlength=len(counts)) - shares).max() <= 1
+
+
+def test_images_are_decoded_once_while_there_is_space() -> None:
+    """Two of four images of 12 x 10 x 3 bytes fit; all four open alike."""
+    opened: list[int] = []
+
+    class Counted(ImageArrays):
+        def open(self, index: int) -> Image.Image:
+            opened.append(index)
+            return super().open(index)
+
+    values = np.random.default_rng(0).integers(0, 256, (4, 10, 12), dtype=np.uint8)
+    source = Counted(values, np.arange(4), ("a", "b", "c", "d"))
+    cached = CachedImages(source, max_bytes=2 * 360 + 100)
+    for _ in range(3):
+        for index in (2, 0, 3):
+            expected = np.repeat(values[index][..., None], 3, axis=2)
+            np.testing.assert_array_equal(np.asarray(cached.open(index)), expected)
+    assert opened == [2, 0, 3, 3, 3]
+    assert cached.is_full
+    assert not CachedImages(source, max_bytes=0).is_full
+    assert (cached.keys, cached.classes, cached.stored_size(1)) == (
+        source.keys,
+        source.classes,
+        source.stored_size(1),
+    )

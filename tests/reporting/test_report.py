@@ -1,0 +1,122 @@
+"""The report of a run says what the run's files say, and nothing that it should not."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import resnext
+from resnext.cli import main
+from resnext.recipe import Recipe
+from resnext.reporting import write_report
+from resnext.reporting.run_summary import MISTAKES, RunSummary
+from resnext.run import Run, RunError
+
+
+class Page(HTMLParser):
+    """Tags, attributes and visible text of a page whose tags all close."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.open: list[str] = []
+        self.words: list[str] = []
+        self.links: list[str] = []
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.links += [v or "" for k, v in attrs if k in ("src", "href", "xlink:href", "style")]
+        if tag not in ("meta", "img", "br", "link"):
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if "style" not in self.open:
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+
+def test_training_leaves_a_page_that_needs_nothing_else(run: Run, evil_name: str) -> None:
+    text = (run.folder / "report.html").read_text()
+    page = Page(text)
+    assert "script" not in page.tags  # neither ours nor that of a class's name
+    assert all("http" not in link for link in page.links)
+    assert not re.search(r"(?:src|href)=\"(?!data:|#)", text)
+    assert "url(http" not in text
+    assert "@import" not in text
+    assert evil_name in page.text
+    assert "49')" not in page.text  # no name is taken for a template
+    assert len(text) < 3_000_000
+
+
+def test_its_figures_are_those_of_evaluation(run: Run, data: Path) -> None:
+    evaluation = resnext.evaluate(run.folder, data, split="test")
+    page = Page((run.folder / "report.html").read_text()).text
+    assert f"{100 - evaluation.scores.top1_error:.2f} % top-1 accuracy, test" in page
+    assert "optimistic" not in page
+    for row in evaluation.scores.classes:
+        assert f"{row.name} {100 * row.precision:.1f} % {100 * row.recall:.1f} % {100 * row.f1:.1f} %" in page
+    summary = RunSummary.read(run.folder)
+    mistakes = list(summary.mistakes())
+    assert len(mistakes) == min(MISTAKES, round(18 * evaluation.scores.top1_error / 100))
+    assert [m.probability for m in mistakes] == sorted((m.probability for m in mistakes), reverse=True)
+    assert all(Path(m.key).parts[0] == m.truth != m.predicted for m in mistakes)
+    assert all(m.image for m in mistakes)
+    assert summary.confusion.sum(axis=1).tolist() == [6, 6, 6]
+    assert np.trace(summary.confusion) == summary.correct.sum()
+
+
+def test_without_a_test_split_figures_are_called_optimistic(
+    data: Path, tmp_path: Path, recipe: Recipe
+) -> None:
+    shutil.copytree(data, tmp_path / "data", ignore=shutil.ignore_patterns("test"))
+    run = resnext.train(tmp_path / "data", recipe, name="x", runs=tmp_path)
+    shutil.rmtree(tmp_path / "data")
+    page = Page(write_report([run.folder], tmp_path / "again.html").read_text()).text
+    assert "validation, optimistic" in page
+    assert "top-1 accuracy, val" in page
+    assert "not found" in page  # the images have gone; their names have not
+    assert "0 & <b>.png" in page
+
+
+def test_runs_side_by_side(run: Run, data: Path, capsys: pytest.CaptureFixture[str], recipe: Recipe) -> None:
+    other = resnext.train(data, recipe, name="two", runs=run.folder.parent, seed=3, training__dropout=0.2)
+    path = run.folder.parent / "comparison.html"
+    assert main(["report", str(run.folder), str(other.folder)]) == 0
+    assert str(path) in capsys.readouterr().out
+
+    page = Page(path.read_text()).text
+    assert "2 runs compared" in page
+    assert "training.dropout 0.0 0.2" in page
+    assert "seed 0 3" in page
+    assert "data.flip" not in page  # the same in both
+    one, two = (RunSummary.read(r.folder).correct for r in (run, other))
+    assert f"two {int((two & ~one).sum())} {int((one & ~two).sum())}" in page
+
+
+def test_folders_without_a_finished_run(run: Run, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="no finished run"):
+        write_report([tmp_path])
+    shutil.copytree(run.folder, tmp_path / "cut")
+    (tmp_path / "cut" / "result.json").unlink()
+    with pytest.raises(RunError, match="--name cut --resume must"):
+        write_report([tmp_path / "cut"])
+    shutil.copytree(run.folder, tmp_path / "damaged")
+    (tmp_path / "damaged" / "predictions" / "test.parquet").write_bytes(b"PAR1")
+    with pytest.raises(RunError, match=r"test\.parquet: cannot be read"):
+        write_report([tmp_path / "damaged"])

@@ -1,0 +1,40 @@
+"""When a run is saved, and what is saved of its progress."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import pytest
+
+from resnext.recipe.options import CheckpointInterval
+from resnext.run.checkpointing import Checkpointer, RunProgress
+from resnext.run.meters import MeterState
+from resnext.run.timed_loader import WaitTimes
+from resnext.training.loop import TrainState
+
+
+def test_a_save_is_due_after_a_time_or_a_number_of_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [50.0]
+    monkeypatch.setattr("resnext.run.checkpointing.time.monotonic", lambda: clock[0])
+
+    class Steps:
+        step = 4
+
+    state = cast(TrainState, Steps())
+    by_time = Checkpointer(state, None, CheckpointInterval.parse("90s"))
+    by_steps = Checkpointer(state, None, CheckpointInterval.parse("3"))
+    clock[0], state.step = 139.0, 6
+    assert (by_time.is_due(), by_steps.is_due()) == (False, False)
+    clock[0], state.step = 140.0, 7
+    assert (by_time.is_due(), by_steps.is_due()) == (True, True)
+
+
+def test_checkpoints_of_earlier_versions_are_read() -> None:
+    """As version 0.1.0 wrote them; what is written now has the same keys."""
+    progress = {"best_epoch": 2, "best_error": 12.5, "best_loss": 0.5, "seconds": 9.0, "pictures": 640}
+    progress |= {"since_best": 1, "data_s": 1.0, "transfer_s": 0.5, "evaluation_s": 2.0}
+    sums = {"loss": 3.0, "correct": 7, "pictures": 64, "seconds": 1.5, "data_s": 0.2, "transfer_s": 0.1}
+    assert RunProgress.from_json(progress).to_json() == progress
+    assert MeterState.from_json(sums).to_json() == sums
+    assert RunProgress.from_json(progress).waits == WaitTimes(1.0, 0.5)
+    assert MeterState.from_json(sums).images == 64

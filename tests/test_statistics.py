@@ -1,0 +1,96 @@
+"""Intervals and tests, against scipy and against what they promise."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from resnext.statistics import (
+    MIN_RUNS_TO_RESAMPLE,
+    bootstrap_difference,
+    interval,
+    paired_test,
+    runs_to_resolve,
+)
+
+
+def test_the_interval_is_student_s() -> None:
+    values = [22.4, 21.9, 23.0, 22.2]
+    theirs = stats.ttest_1samp(values, 0.0).confidence_interval(0.9)
+    ours = interval(values, 0.9)
+    assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high))
+    assert (ours.mean, ours.deviation, ours.n) == pytest.approx((np.mean(values), np.std(values, ddof=1), 4))
+
+
+def test_the_interval_holds_the_truth_as_often_as_it_says() -> None:
+    """Of three normal values, 95 % of the time: the normal interval would at 86 %."""
+    draws = np.random.default_rng(0).normal(7.0, 2.0, (2000, 3))
+    held = [one.low < 7.0 < one.high for one in map(interval, draws)]
+    assert np.mean(held) == pytest.approx(0.95, abs=0.015)
+
+
+def test_one_value_shows_nothing() -> None:
+    one = interval([3.0])
+    assert one.mean == 3.0
+    assert math.isnan(one.deviation)
+    assert (one.low, one.high) == (-math.inf, math.inf)
+    assert runs_to_resolve(1.0, one.deviation) is None
+
+
+def test_so_many_runs_resolve_as_often_as_promised() -> None:
+    """Drawn at the distance, that many runs leave out the point four times in five; half as many do not."""
+    rng = np.random.default_rng(3)
+    for distance, deviation, confidence in ((1.0, 1.0, 0.95), (0.5, 1.0, 0.95), (1.0, 1.2, 0.99)):
+        n = runs_to_resolve(distance, deviation, confidence)
+        assert n is not None
+
+        shares = []
+        for runs in (n, n // 2):
+            draws = rng.normal(distance, deviation, (2000, runs))
+            shares.append(np.mean([interval(values.tolist(), confidence).low > 0 for values in draws]))
+        assert shares[0] == pytest.approx(0.8, abs=0.05)
+        assert shares[1] < 0.6
+
+
+@given(st.floats(0.05, 5), st.floats(0.05, 5))
+def test_more_distance_takes_fewer_runs(distance: float, deviation: float) -> None:
+    near, far = runs_to_resolve(distance, deviation), runs_to_resolve(2 * distance, deviation)
+    assert near is None or (far is not None and far <= near)
+    assert runs_to_resolve(0.0, deviation) is None
+
+
+def test_the_bootstrap_of_one_pair_is_scipy_s() -> None:
+    rng = np.random.default_rng(1)
+    first = rng.random(800) < 0.6
+    second = np.where(rng.random(800) < 0.3, rng.random(800) < 0.8, first)
+    ours = bootstrap_difference(first[None], second[None])
+    differences = second.astype(float) - first
+    theirs = stats.bootstrap((differences,), np.mean, method="percentile", rng=rng).confidence_interval
+    assert ours.difference == pytest.approx(100 * differences.mean())
+    assert (ours.low, ours.high) == pytest.approx((100 * theirs.low, 100 * theirs.high), abs=0.3)
+
+
+def test_many_runs_that_disagree_widen_the_bootstrap_and_few_do_not() -> None:
+    """The same images, once with runs that come out alike and once with runs that do not."""
+    rng = np.random.default_rng(2)
+    for runs, widens in ((MIN_RUNS_TO_RESAMPLE, True), (3, False)):
+        first = np.tile(rng.random(500) < 0.5, (runs, 1))
+        alike = np.stack([first[0] | (rng.random(500) < 0.1) for _ in range(runs)])
+        shares = np.linspace(0, 0.2, runs)
+        apart = np.stack([first[0] | (rng.random(500) < share) for share in shares])
+        narrow, wide = bootstrap_difference(first, alike), bootstrap_difference(first, apart)
+        assert (wide.high - wide.low > 1.4 * (narrow.high - narrow.low)) == widens
+
+
+def test_the_paired_test_is_a_fair_coin_s() -> None:
+    first = np.array([True] * 10 + [False] * 10)
+    second = np.array([True] * 8 + [False] * 2 + [True] * 7 + [False] * 3)
+    test = paired_test(first, second)
+    assert (test.better, test.worse) == (7, 2)
+    assert test.p == pytest.approx(2 * sum((36, 9, 1)) / 2**9)
+    assert paired_test(first, first).p == 1.0
