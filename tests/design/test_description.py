@@ -15,6 +15,7 @@ from resnext.design import (
     draw_block,
 )
 
+BOTTLENECKS = [name for name, row in TRANSFORMS.items() if row.expansion == 4]
 SMALL = Architecture.from_name("resnext29_8x4d+template=16", 10)
 
 
