@@ -72,63 +72,92 @@ def fill_recipe(
     Raises:
         RecipeError: `batch` is "auto", and not even the smallest one could be trained.
     """
-    choices: list[Choice] = []
+    form = _Form(recipe)
+    _fill_sizes(form, scan, machine)
+    _fill_colours(form, splits, scan, pretrained)
+    _fill_network(form, machine)
+    _fill_length(form, splits, machine, processes)
+    return form.recipe, form.choices
 
-    def fill(field: str, value: Any, why: str) -> None:
-        nonlocal recipe
-        if get_field(recipe, field) is None:
-            recipe = set_field(recipe, field, value)
-            choices.append(Choice(field, value, why))
 
-    count = len(splits.train)
+class _Form:
+    """A recipe whose open fields are being filled."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+        self.choices: list[Choice] = []
+
+    def fill(self, field: str, value: Any, why: str) -> None:
+        """Set `field` to `value`, if it is open."""
+        if self[field] is None:
+            self.recipe = set_field(self.recipe, field, value)
+            self.choices.append(Choice(field, value, why))
+
+    def __getitem__(self, field: str) -> Any:
+        return get_field(self.recipe, field)
+
+
+def _fill_sizes(form: _Form, scan: Scan, machine: Machine) -> None:
+    """Size of the images, how evaluation and training cut them out, and how they are decoded."""
     median_px = int(np.median(scan.shorter_px[scan.shorter_px > 0]))
-    device = "GPU" if machine.is_gpu else "CPU"
-    fill("data.size_px", _size(median_px, machine), f"median shorter side {median_px} px, on a {device}")
-    size: int = get_field(recipe, "data.size_px")
-    has_context = size > PAD_CROP_UP_TO_PX
-    fill(
-        "data.resize_px",
-        round(size / 0.875) if has_context else size,
-        "evaluation cuts off an eighth" if has_context else "small images are seen whole",
+    form.fill(
+        "data.size_px",
+        _size(median_px, machine),
+        f"median shorter side {median_px} px, on a {_kind(machine)}",
     )
-    fill("data.train_px", size, "the size of evaluation")
-    fill(
-        "data.crop",
-        "resized" if has_context else "pad",
-        "random parts of images" if has_context else "small shifts of images",
-    )
-    if recipe.data.crop == "pad":
-        fill("data.pad_px", size // 8, "an eighth of the side")
+    size: int = form["data.size_px"]
+    if size > PAD_CROP_UP_TO_PX:
+        form.fill("data.resize_px", round(size / 0.875), "evaluation cuts off an eighth")
+        form.fill("data.train_px", size, "the size of evaluation")
+        form.fill("data.crop", "resized", "random parts of images")
     else:
-        decoder, why = _decoder(recipe, size, median_px)
-        fill("data.decoder", decoder, why)
-    mirror_why = (
-        "assumes that mirrored images stay in their class; if not, --data.flip 0"
-        if splits.allows_flips
-        else "mirrored digits are not digits"
-    )
-    fill("data.flip", 0.5 if splits.allows_flips else 0.0, mirror_why)
+        form.fill("data.resize_px", size, "small images are seen whole")
+        form.fill("data.train_px", size, "the size of evaluation")
+        form.fill("data.crop", "pad", "small shifts of images")
+    if form["data.crop"] == "pad":
+        form.fill("data.pad_px", size // 8, "an eighth of the side")
+    else:
+        form.fill("data.decoder", *_decoder(form.recipe, size, median_px))
+
+
+def _fill_colours(form: _Form, splits: Splits, scan: Scan, pretrained: Contract | None) -> None:
+    """Mirroring, and the normalisation of colours."""
+    if splits.allows_flips:
+        form.fill("data.flip", 0.5, "assumes that mirrored images stay in their class; if not, --data.flip 0")
+    else:
+        form.fill("data.flip", 0.0, "mirrored digits are not digits")
     if pretrained is not None:
-        fill("data.mean", pretrained.mean, "as the weights were trained")
-        fill("data.std", pretrained.std, "as the weights were trained")
-    fill("data.mean", scan.mean, "measured on train")
-    fill("data.std", scan.std, "measured on train")
+        form.fill("data.mean", pretrained.mean, "as the weights were trained")
+        form.fill("data.std", pretrained.std, "as the weights were trained")
+    form.fill("data.mean", scan.mean, "measured on train")
+    form.fill("data.std", scan.std, "measured on train")
+
+
+def _fill_network(form: _Form, machine: Machine) -> None:
+    size, device = form["data.size_px"], _kind(machine)
     networks = GPU_NETWORKS if machine.is_gpu else CPU_NETWORKS
-    fill("model", next(n for side, n in networks.items() if size <= side), f"for {size} px on a {device}")
-    fill(
-        "precision",
-        "bfloat16" if machine.bfloat16 else "float32",
-        f"this {device} has {'' if machine.bfloat16 else 'no '}bfloat16 units",
-    )
-    if recipe.batch == "auto":
-        recipe = set_field(recipe, "batch", None)
-        fill("batch", *_batch_size_by_trial(recipe, len(splits.classes), count, machine, processes))
-    fill("batch", _batch_size(count, LARGEST_BATCH[machine.is_gpu]), f"{count} images to train on")
-    batch: int = get_field(recipe, "batch")
+    model = next(name for largest_px, name in networks.items() if size <= largest_px)
+    form.fill("model", model, f"for {size} px on a {device}")
+    precision, has = ("bfloat16", "") if machine.bfloat16 else ("float32", "no ")
+    form.fill("precision", precision, f"this {device} has {has}bfloat16 units")
+
+
+def _fill_length(form: _Form, splits: Splits, machine: Machine, processes: int) -> None:
+    """Batch and epochs."""
+    count = len(splits.train)
+    if form["batch"] == "auto":
+        form.recipe = set_field(form.recipe, "batch", None)
+        found = _batch_size_by_trial(form.recipe, len(splits.classes), count, machine, processes)
+        form.fill("batch", *found)
+    form.fill("batch", _batch_size(count, LARGEST_BATCH[machine.is_gpu]), f"{count} images to train on")
+    batch: int = form["batch"]
     per_epoch = max(1, count // batch)
     epochs = min(MAX_EPOCHS, max(MIN_EPOCHS, -(-MIN_STEPS // per_epoch)))
-    fill("epochs", epochs, f"{epochs * per_epoch} steps of {batch} images")
-    return recipe, choices
+    form.fill("epochs", epochs, f"{epochs * per_epoch} steps of {batch} images")
+
+
+def _kind(machine: Machine) -> str:
+    return "GPU" if machine.is_gpu else "CPU"
 
 
 def _size(median_px: int, machine: Machine) -> int:

@@ -68,6 +68,16 @@ class TrainState:
                 if isinstance(module, nn.BatchNorm2d):
                     module.eval()
 
+    def update(self, clip_norm: float) -> None:
+        """Update weights and average by the gradients, whose norm is clipped unless `clip_norm` is 0."""
+        if clip_norm:
+            nn.utils.clip_grad_norm_(self.network.parameters(), clip_norm)
+        self.optimiser.step()
+        self.optimiser.zero_grad(set_to_none=True)
+        if self.average is not None:
+            self.average.update(self.network, self.step)
+        self.step += 1
+
 
 class WeightAverage:
     """Average of weights and batch-norm statistics over about the last `share` of the steps so far.
@@ -158,27 +168,25 @@ def fit(
     True
     """
     group = group or ProcessGroup()
-    # `or` would ask a compiled network for its length.
+    # Not `forward or ...`, which would ask a compiled network for its length.
     network = group.wrap(state.network if forward is None else forward)
     unchecked = []
     for images, targets in batches:
         state.train_mode()
         total = batch or len(targets)
-        first = group.shard(total).start
         lr = peak_lr(settings, total) * lr_factor(settings, state.step, steps)
         for params in state.optimiser.param_groups:
             params["lr"] = lr * params["lr_factor"]
         loss, correct = torch.zeros((), device=images.device), torch.zeros((), device=images.device)
-        total_weight = (
-            group.all_reduce(_weights_of(targets, class_weights).sum())
-            if class_weights is not None
-            else total
-        )
+        total_weight: Tensor | int = total
+        if class_weights is not None:
+            total_weight = group.all_reduce(_weights_of(targets, class_weights).sum())
+        row = group.shard(total).start
         pieces = [*zip(images.chunk(settings.accumulate), targets.chunk(settings.accumulate), strict=True)]
         for number, (piece, piece_targets) in enumerate(pieces, start=1):
             if settings.dropout or settings.drop_path:
-                torch.manual_seed(_drop_seed(seed, state.step, first))
-            first += len(piece)
+                torch.manual_seed(_drop_seed(seed, state.step, row))
+            row += len(piece)
             with group.no_sync(network, number < len(pieces)):
                 with torch.autocast(images.device.type, precision, enabled=precision != torch.float32):
                     logits = network(piece)
@@ -187,15 +195,8 @@ def fit(
                 # The group averages the gradients.
                 (part * group.size).backward()  # type: ignore[no-untyped-call]
             loss += part.detach()
-            truth = piece_targets if piece_targets.dim() == 1 else piece_targets.argmax(1)
-            correct += (logits.detach().argmax(1) == truth).sum()
-        if settings.clip_norm:
-            nn.utils.clip_grad_norm_(state.network.parameters(), settings.clip_norm)
-        state.optimiser.step()
-        state.optimiser.zero_grad(set_to_none=True)
-        if state.average is not None:
-            state.average.update(state.network, state.step)
-        state.step += 1
+            correct += _count_correct(logits, piece_targets)
+        state.update(settings.clip_norm)
 
         unchecked.append(loss)
         ends_epoch = state.step % steps_per_epoch == 0
@@ -212,6 +213,12 @@ def fit(
             own=len(targets),
             lr=lr,
         )
+
+
+def _count_correct(logits: Tensor, targets: Tensor) -> Tensor:
+    """How many of (b, classes) answers are right, as a scalar on their device."""
+    labels = targets if targets.dim() == 1 else targets.argmax(1)
+    return (logits.detach().argmax(1) == labels).sum()
 
 
 def cross_entropy(
