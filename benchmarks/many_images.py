@@ -18,14 +18,22 @@ from typing import Any
 
 import numpy as np
 
+from resnext.data.contents import Contents
 from resnext.data.images import ImageFiles, Scan, Splits
-from resnext.data.index import IndexedFiles, read_index, write_index
+from resnext.data.index import IndexedFiles, open_index, write_index
 from resnext.machine import cpu_name
 from resnext.records import append_record, stamp
 
 RESULTS = Path(__file__).parents[1] / "results" / "bench.jsonl"
 CLASSES, WORKERS, LOOKS = 1000, 4, 200_000
 MAX_MB, MAX_S, MAX_WORKER_MB = 600, 1.0, 50
+
+
+class MadeUpFiles(ImageFiles):
+    """Files as large as those of ImageNet; none exists."""
+
+    def stored_size(self, index: int) -> int:
+        return 110_000
 
 
 def made_up(count: int, root: Path) -> tuple[Splits, dict[str, Scan]]:
@@ -35,9 +43,10 @@ def made_up(count: int, root: Path) -> tuple[Splits, dict[str, Scan]]:
     for name, part in (("train", count), ("val", 1000)):
         labels = np.arange(part, dtype=np.int64) % CLASSES
         keys = [f"{classes[i % CLASSES]}/{classes[i % CLASSES]}_{i // CLASSES}.JPEG" for i in range(part)]
-        splits[name] = ImageFiles(root, keys, labels, classes)
+        splits[name] = MadeUpFiles(root, keys, labels, classes)
         grey = (0.5, 0.5, 0.5)
-        scans[name] = Scan({}, np.full(part, 375, dtype=np.int64), grey, grey)
+        contents = Contents(np.arange(part, dtype=np.uint64), np.arange(part, dtype=np.int64))
+        scans[name] = Scan({}, np.full(part, 375, dtype=np.int64), grey, grey, contents)
     return Splits("made-up", splits["train"], splits["val"]), scans
 
 
@@ -72,12 +81,12 @@ def main(count: str = "5000000") -> int:
         written_s = time.perf_counter() - start
         del splits, scans
         size_mb = sum(path.stat().st_size for path in folder.iterdir()) / 1e6
-        code = "import sys, time; from pathlib import Path; from resnext.data.index import read_index; "
-        code += "t = time.perf_counter(); n = len(read_index(Path(sys.argv[1])).train); "
+        code = "import sys, time; from pathlib import Path; from resnext.data.index import open_index; "
+        code += "t = time.perf_counter(); n = len(open_index(Path(sys.argv[1])).train); "
         code += "print(time.perf_counter() - t)"
         runs = [subprocess.check_output([sys.executable, "-c", code, str(folder)]) for _ in range(5)]
         opened_s = sorted(map(float, runs))[2]
-        images = read_index(folder).train
+        images = open_index(folder).train
         assert isinstance(images, IndexedFiles)
         context = multiprocessing.get_context("fork")
         added = context.SimpleQueue()

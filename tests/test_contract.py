@@ -59,7 +59,7 @@ def test_other_readers_find_what_they_need() -> None:
         ("calibration.temperature", "hot", "calibration.temperature: must be float"),
         ("provenance.commit", 7, "provenance.commit: must be str"),
         ("std", [0.2, 0.0, 0.2], "std: must be positive"),
-        ("std", [0.2, float("nan"), 0.2], "std: must be finite"),
+        ("std", [0.2, float("nan"), 0.2], r"std\[1\]: must be finite"),
         ("resize.antialias", False, "resize.antialias"),
         ("calibration.temperature", 0.0, "calibration.temperature"),
         ("calibration.reject_below", 2.0, "calibration.reject_below"),

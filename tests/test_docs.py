@@ -32,6 +32,8 @@ def reliability() -> str:
     full, cut, mutated = (
         faults[what] for what in ("disk full in a save", "cut short and one bit flipped", "random mutations")
     )
+    parts, traces = faults["data cut or changed"], faults["traces of local data"]
+    edits, images = faults["meaningful edits"], faults["mutated images"]
     cost = newest("bench.jsonl", "experiment")["checkpoint_cost"]
     whole, stall = ({t["what"]: t["ratio"] for t in cost["timings"]}[w] for w in ("checkpoint", "stall"))
     kinds = ("checkpoint", "config", "contract")
@@ -63,6 +65,31 @@ def reliability() -> str:
             f"{mutated['each']:,} random mutations of checkpoint, config and contract each",
             f"our error, but for {left}, which were still valid; no crash, no hang",
             command + "test_damage.py`",
+        ),
+        (
+            f"data sets cut, mixed or changed at {parts['places']} places: tars, Arrow, Parquet and CSV "
+            "files, shards, indexes, labels, and the images of a run that is resumed",
+            f"{parts['refused']} refused, {parts['told']} told in the log",
+            command + "test_partial_data.py`",
+        ),
+        (
+            f"{edits['tried']} edits of one field each, by meaning, in {edits['files']} kinds of files: "
+            "contract, config, hub folder, weights, index, and the JSON of a run folder",
+            f"{edits['refused']} refused, naming the file; {edits['valid']} changed no answer or were valid; "
+            f"at most {edits['longest_s']:.1f} s and {edits['most_mb']:,} MB",
+            command + "test_edited_files.py`",
+        ),
+        (
+            f"{images['tried']:,} images of {images['formats']} formats, mutated inside their structure",
+            f"{images['refused']:,} refused, {images['decoded']:,} decoded; no crash, no other program; at "
+            f"most {images['longest_s']:.1f} s and {images['most_mb']:,} MB",
+            command + "test_mutated_images.py`",
+        ),
+        (
+            f"training, evaluating and predicting on {len(traces['kinds'])} kinds of local data, with strace",
+            f"{traces['connections']} calls to the network; {traces['files_elsewhere']} files written but "
+            "those of the run, of the folder for temporary files, and matplotlib's list of fonts",
+            command + "test_traces.py`",
         ),
         (
             "checkpoint of ResNeXt-50 with SGD state against writing and syncing the same bytes",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from scipy.special import softmax
 
@@ -14,11 +15,12 @@ from resnext import api
 from resnext.arch import Architecture
 from resnext.contract import Calibration, Contract, Input, Provenance, Resize
 from resnext.data.images import UnlabelledImages
-from resnext.engine import Classifier
+from resnext.engine import Classifier, ModelError
 from resnext.errors import UsageError
 from resnext.models import create
 from resnext.recipe.options import TrainOptions
 from resnext.run import evaluate_images
+from resnext.training.loop import Diverged
 
 CONTRACT = Contract(
     ("a", "b", "c"), Input(3, 16, 16), Resize(16, 16), (0.5,) * 3, (0.25,) * 3, Provenance("resnet11")
@@ -57,3 +59,28 @@ def test_options_without_effect_and_unknown_choices_are_refused() -> None:
         evaluate_images(classifier, UnlabelledImages([]), "test", on_bad="raise")  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="--on-bad Fail"):
         TrainOptions(on_bad="Fail")  # type: ignore[arg-type]
+
+
+def test_no_probability_is_ever_anything_but_a_number() -> None:
+    """Finite weights, too, may give outputs that are not."""
+    network = create(Architecture.from_name("resnet11+template=8", 3))
+    with torch.no_grad():
+        network.fc.weight.fill_(3e38)
+        network.fc.bias.fill_(3e38)
+    classifier = Classifier(network, CONTRACT)
+    image = Image.new("RGB", (16, 16), "white")
+    with pytest.raises(Diverged, match="its outputs are not finite"):
+        classifier.predict([image])
+    with pytest.raises(Diverged, match="its outputs are not finite"):
+        list(classifier.classify(UnlabelledImages([image])))
+    with pytest.raises(Diverged, match="test: the network's outputs are not finite"):
+        evaluate_images(classifier, UnlabelledImages([image]), "test")
+
+
+def test_a_contract_of_another_network_is_refused() -> None:
+    grey = replace(CONTRACT, input=Input(1, 16, 16), mean=(0.5,), std=(0.5,))
+    for contract in (grey, replace(CONTRACT, classes=("a", "b"))):
+        with pytest.raises(ModelError, match="has 3 channels and 3 classes, its contract"):
+            Classifier(NETWORK, contract)
+    with pytest.raises(ModelError, match="images have 3"):
+        Classifier(create(Architecture.from_name("resnet11+template=8", 3, in_channels=1)), grey)

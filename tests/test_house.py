@@ -20,13 +20,13 @@ SOURCE = Path(__file__).parents[1] / "src" / "resnext"
 BY_FLOOR = {
     8: "cli",
     7: "api serve experiments",
-    6: "reporting export design",
+    6: "reporting export design display",
     5: "run bench",
     4: "engine",
     3: "recipe cost roofline weights accelerate",
     2: "models kernels data training timing metrics machine statistics",
     1: "arch contract records",
-    0: "errors version progress",
+    0: "errors version progress parsing names files",
 }
 FLOORS = {room: floor for floor, rooms in BY_FLOOR.items() for room in rooms.split()}
 #: The package's own doors, and the rooms that each imports at once.
@@ -34,7 +34,8 @@ DOORS = {"__init__": ("version",), "__main__": ("cli",)}
 #: Modules that help and settings need at once: the standard library and each other, nothing more.
 #: `recipe` holds the settings of two lower rooms, whose own `__init__` therefore imports nothing.
 LIGHT = (
-    *("contract.py", "errors.py", "progress.py", "version.py", "data/settings.py", "training/settings.py"),
+    *("contract.py", "errors.py", "progress.py", "version.py", "parsing.py", "names.py", "files.py"),
+    *("data/settings.py", "training/settings.py"),
     *(
         path.relative_to(SOURCE).as_posix()
         for room in ("arch", "recipe")

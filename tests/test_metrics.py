@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from resnext.metrics import reliability, score
+from resnext import metrics as our_metrics
+from resnext.metrics import Confusion, Outcomes, reliability, score
 
 RNG = np.random.default_rng(0)
 
@@ -83,13 +84,42 @@ def test_the_calibration_error_is_scikit_learn_s() -> None:
     rng = np.random.default_rng(0)
     probabilities = rng.dirichlet([0.5] * 4, 3000).astype(np.float32)
     labels = np.array([rng.choice(4, p=row / row.sum()) for row in probabilities.astype(np.float64)])
-    ours = reliability(probabilities, labels, bins=10)
+    ours = reliability(Outcomes.of(probabilities, labels), bins=10)
     right, confidence = probabilities.argmax(1) == labels, probabilities.max(1)
     accuracy, mean = calibration_curve(right, confidence, n_bins=10)
     assert np.allclose([one.accuracy for one in ours.bins], accuracy)
     assert np.allclose([one.confidence for one in ours.bins], mean)
     assert sum(one.count for one in ours.bins) == 3000
     assert ours.ece < 0.03  # the labels were drawn as the probabilities say
-    assert reliability(probabilities, (probabilities.argmax(1) + 1) % 4).ece == pytest.approx(
-        confidence.mean(), abs=1e-6
-    )
+    always_wrong = Outcomes.of(probabilities, (probabilities.argmax(1) + 1) % 4)
+    assert reliability(always_wrong).ece == pytest.approx(confidence.mean(), abs=1e-6)
+
+
+@given(st.integers(0, 999), st.integers(6, 12), st.integers(2, 40))
+def test_loss_and_top_5_are_scikit_learn_s_to_the_bit(seed: int, count: int, images: int) -> None:
+    """Also where probabilities are equal, and however many rows are looked at together."""
+    random = np.random.default_rng(seed)
+    rows = np.round(random.dirichlet(np.ones(count), images) * random.choice([8, 2**20])) + 1e-9
+    rows = rows.astype(np.float32)
+    labels, every = random.integers(0, count, images), np.arange(count)
+    exact = rows.astype(np.float64) / rows.astype(np.float64).sum(1, keepdims=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(our_metrics, "BLOCK_VALUES", count * int(random.integers(1, images + 1)))
+        scores = score(rows, labels, tuple(map(str, every)))
+    assert scores.loss == metrics.log_loss(labels, exact, labels=every)
+    top5 = metrics.top_k_accuracy_score(labels, exact, k=5, labels=every)
+    assert scores.top5_error == 100 * (1 - top5)
+
+
+@given(st.integers(0, 999), st.integers(2, 9), st.integers(1, 40))
+def test_the_confusion_is_scikit_learn_s(seed: int, count: int, images: int) -> None:
+    random = np.random.default_rng(seed)
+    rows, labels = random.dirichlet(np.ones(count), images), random.integers(0, count, images)
+    confusion = Confusion.of(Outcomes.of(rows.astype(np.float32), labels), count)
+    expected = metrics.confusion_matrix(labels, rows.argmax(1), labels=range(count))
+    assert np.array_equal(confusion.matrix(), expected)
+    mistakes = list(confusion.mistakes())
+    assert {(i, j): n for i, j, n in mistakes} == {
+        (i, j): expected[i, j] for i, j in np.argwhere(expected).tolist() if i != j
+    }
+    assert [n for *_, n in mistakes] == sorted((n for *_, n in mistakes), reverse=True)

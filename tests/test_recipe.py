@@ -85,6 +85,16 @@ def test_every_field_can_be_named() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "says"),
     [
+        ("epochs", 10**6, "epochs: must be at most 100,000"),
+        ("batch", 10**7, "batch: must be at most 1,000,000"),
+        ("training.accumulate", 10**7, "training.accumulate: must be at most 1,000,000"),
+        ("training.patience", 10**6, "training.patience: must be at most 100,000"),
+        ("data.pad_px", 5000, "data.pad_px: must be at most 4096"),
+        ("data.mean", (0.5, 1e9, 0.5), "data.mean: must be finite, from -1e"),
+        ("data.std", (0.5, 1e-9, 0.5), "data.std: must be positive and finite, from 1e-06"),
+        ("training.lr", float("inf"), "training.lr: must be positive and at most"),
+        ("training.weight_decay", float("inf"), "training.weight_decay: must be at least 0 and at most"),
+        ("training.milestones", (0.5,) * 1001, "training.milestones"),
         ("training.learning_rate", 1.0, "training.lr"),
         ("epoch", 3, "epochs"),
         ("training", 3, "there is no field 'training'"),
@@ -302,3 +312,23 @@ def test_options_are_checked_by_the_names_that_are_typed(options: dict[str, Any]
 def test_paths_may_be_texts() -> None:
     options = TrainOptions(runs="here", weights="there")  # type: ignore[arg-type]
     assert (options.runs, options.weights) == (Path("here"), Path("there"))
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("epochs = " + "9" * 30, "more than 63 bits"),
+        ("epochs = " + "9" * 5000, "not TOML"),
+        ("[training]\nlr = inf", "must be positive and at most"),
+        ("[training]\nlr = nan", "must be positive"),
+        ("data = " + "[" * 3000 + "]" * 3000, "nested more deeply"),
+        ("x" * 100_000 + " = 1", "there is no field 'xxx"),
+        ("data = []", "there is no field 'data'"),
+        ("epochs = 2020-01-01", "epochs"),
+    ],
+    ids=lambda value: str(value)[:20],
+)
+def test_what_a_config_may_not_say(text: str, says: str) -> None:
+    with pytest.raises(RecipeError, match=says) as error:
+        Recipe.from_toml(text)
+    assert len(str(error.value)) < 500

@@ -39,3 +39,13 @@ def test_a_stamp_names_the_commit_of_the_checkout() -> None:
     made = stamp("two cores")
     assert made.device == "two cores"
     assert made.commit == (head.stdout.strip() or None)  # none outside a checkout, as in an archive
+
+
+def test_a_line_that_is_no_record_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    for line in ("[1]", "3", '{"a": 1, "a": 2}', "[" * 10**5, '{"a": ' + "1" * 5000 + "}"):
+        path.write_text('{"a": 1}\n' + line + "\n")
+        with pytest.raises(RecordsError, match=r"x\.jsonl: line 2: .*; mend or remove it"):
+            read_records(path)
+    path.write_text('{"loss": NaN}\n')  # of a run that diverged
+    assert str(read_records(path)) == "[{'loss': nan}]"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -178,3 +180,123 @@ def test_a_head_follows_the_names_of_its_classes(folder: Path) -> None:
     assert torch.equal(moved, before[:, [2, 0, 1]])
     with pytest.raises(WeightsError, match=r"'d'.*--new-head"):
         PretrainedWeights.read(folder).build_network(ARCH, ("a", "b", "d"), 0, new_head=False)
+
+
+def rewrite(folder: Path, change: Callable[[dict[str, torch.Tensor], dict[str, Any]], None]) -> None:
+    """Change tensors and metadata of the file in `folder`, and config.json alike."""
+    file, config = folder / "model.safetensors", json.loads((folder / "config.json").read_text())
+    tensors, about = read_tensors(file)
+    change(tensors, about)
+    save_file(tensors, file, {"format": "pt", "resnext": json.dumps(about)})
+    (folder / "config.json").write_text(json.dumps(config | {"resnext": about}))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_weights_that_are_not_finite_are_refused(folder: Path, value: float) -> None:
+    def change(tensors: dict[str, torch.Tensor], about: dict[str, Any]) -> None:
+        tensors["layer1.0.conv1.weight"][0, 0, 0, 0] = value
+
+    rewrite(folder, change)
+    for path in (folder, folder / "model.safetensors"):
+        with pytest.raises(WeightsError, match=r"the tensor layer1\.0\.conv1\.weight holds NaN or infinity"):
+            load_network(path)
+        with pytest.raises(WeightsError, match=r"layer1\.0\.conv1\.weight"):
+            PretrainedWeights.read(path).build_network(ARCH, CONTRACT.classes, 0, new_head=False)
+
+
+def test_huge_finite_weights_are_weights() -> None:
+    """Their sum overflows; they do not."""
+    network = create(ARCH)
+    tensors = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    tensors["fc.weight"].fill_(3e38)
+    assert load_tensors(network, tensors, "file").is_complete
+
+
+def test_tensors_of_another_type_are_refused(folder: Path) -> None:
+    tensors = load_file(folder / "model.safetensors")
+    for dtype in (torch.int64, torch.complex64):
+        changed = tensors | {"fc.bias": torch.zeros(3, dtype=dtype)}
+        with pytest.raises(WeightsError, match=rf"of another type +1  fc\.bias {dtype}, here torch\.float32"):
+            load_tensors(create(ARCH), changed, "file")
+    halves = {name: t.half() if t.is_floating_point() else t for name, t in tensors.items()}
+    assert load_tensors(create(ARCH), halves, "file").is_complete
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "says"),
+    [
+        ("classes", ["b", "a", "c"], "contract.classes"),
+        ("mean", [0.5, 0.4, 0.5], "contract.mean"),
+        ("resize", {"shorter_px": 20, "crop_px": 16}, "contract.resize.shorter_px"),
+        ("calibration", {"temperature": 2.0, "reject_below": 0.1}, "contract.calibration"),
+    ],
+)
+def test_both_files_of_a_hub_folder_say_the_same(folder: Path, field: str, value: Any, says: str) -> None:
+    """Otherwise, whoever reads the other file gives other answers."""
+    config = json.loads((folder / "config.json").read_text())
+    config["resnext"]["contract"][field] = value
+    (folder / "config.json").write_text(json.dumps(config))
+    for read in (load_network, PretrainedWeights.read):
+        with pytest.raises(WeightsError, match=f"have different values of {says}:"):
+            read(folder)
+    load_network(folder / "model.safetensors")  # says one thing only
+
+
+def test_either_file_alone_may_describe_the_model(folder: Path) -> None:
+    """As where another program has written the tensors again."""
+    save_file(load_file(folder / "model.safetensors"), folder / "model.safetensors")
+    assert load_network(folder)[1] == CONTRACT
+    assert PretrainedWeights.read(folder).contract == CONTRACT
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (
+            {
+                "contract": {
+                    "input": {"channels": 1, "height_px": 16, "width_px": 16},
+                    "mean": [0],
+                    "std": [1],
+                }
+            },
+            "names 1 channels, the network has 3",
+        ),
+        ({"contract": {"classes": ["a", "b"]}}, "names 2 classes, the network has 3"),
+        ({"contract": {"classes": ["a", "b", "c\ud800"]}}, "half a character"),
+        ({"contract": {"classes": ["a", "b", "c\udc80"]}}, "is not UTF-8"),
+        ({"contract": {"classes": ["a", "b", "c" * 1001]}}, r"classes\[2\]: longer than 1,000"),
+        ({"contract": {"resize": {"shorter_px": 5000, "crop_px": 16}}}, "5000 is more than 4096"),
+        ({"contract": {"std": [1e-300] * 3}}, "std: must be positive, from 1e-06"),
+        ({"contract": {"calibration": {"temperature": 1e-30, "reject_below": 0}}}, "calibration.temperature"),
+        ({"architecture": {"channels": 1}}, "unknown field 'channels'"),
+        ({"architecture": {"classes": 3.0}}, "architecture.classes: must be int"),
+        ({"architecture": {"classes": 10**11}}, "architecture.classes: must be from 1 to 1,000,000"),
+        ({"architecture": {"in_channels": "3"}}, "architecture.in_channels: must be int"),
+        ({"architecture": {"name": "resnext11_4x9999999d+template=8"}}, "it would have"),
+        ({"architecture": {"name": "resnext11_4x4d+template=8" + "9" * 5000}}, "at most 200 characters"),
+        ({"architecture": {"name": "resnext11_512x64d+template=8"}}, "do not fit the network"),
+    ],
+    ids=lambda value: str(value)[:60],
+)
+def test_what_a_folder_may_not_say(folder: Path, change: dict[str, Any], says: str) -> None:
+    """Each is refused before a network is made of it, which could take any amount of memory."""
+
+    def edit(_: dict[str, torch.Tensor], about: dict[str, Any]) -> None:
+        for part, fields in change.items():
+            about[part] |= fields
+
+    rewrite(folder, edit)
+    with pytest.raises(WeightsError, match=says):
+        load_network(folder)
+    with pytest.raises(WeightsError, match=says):  # noqa: PT012
+        weights = PretrainedWeights.read(folder)
+        arch = Architecture.from_name(weights.model or "", 3)
+        weights.build_network(arch, CONTRACT.classes, 0, new_head=False)
+
+
+def test_a_config_that_is_no_object(folder: Path) -> None:
+    for text in ("[]", '{"resnext": 3}', "[" * 10**5, '{"a": NaN}'):
+        (folder / "config.json").write_text(text)
+        with pytest.raises(WeightsError, match=r"config\.json|resnext: must be"):
+            load_network(folder)

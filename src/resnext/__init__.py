@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from resnext.data.decode import DataError as DataError
     from resnext.data.fast_jpeg import DecoderMissing as DecoderMissing
     from resnext.data.hf_datasets import SourceMissing as SourceMissing
+    from resnext.data.workers import WorkerError as WorkerError
     from resnext.design import DesignError as DesignError
     from resnext.engine import Classifier as Classifier
     from resnext.engine import ModelError as ModelError
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
     from resnext.run import LoggerMissing as LoggerMissing
     from resnext.run import Run as Run
     from resnext.run import RunError as RunError
+    from resnext.run import RunFolderLost as RunFolderLost
     from resnext.run import Stopped as Stopped
     from resnext.training.checkpoints import CheckpointError as CheckpointError
     from resnext.training.heartbeat import PeerFailed as PeerFailed
@@ -81,6 +83,7 @@ _NAMES_BY_MODULE = {
     "resnext.data.decode": ("BadImage", "DataError"),
     "resnext.data.fast_jpeg": ("DecoderMissing",),
     "resnext.data.hf_datasets": ("SourceMissing",),
+    "resnext.data.workers": ("WorkerError",),
     "resnext.design": ("DesignError",),
     "resnext.engine": ("Classifier", "ModelError", "Prediction"),
     "resnext.errors": ("ResnextError", "UsageError"),
@@ -90,7 +93,7 @@ _NAMES_BY_MODULE = {
     "resnext.models": ("Network",),
     "resnext.recipe": ("Recipe", "RecipeError", "TrainOptions"),
     "resnext.records": ("RecordsError",),
-    "resnext.run": ("Evaluation", "LoggerMissing", "Run", "RunError", "Stopped"),
+    "resnext.run": ("Evaluation", "LoggerMissing", "Run", "RunError", "RunFolderLost", "Stopped"),
     "resnext.training.checkpoints": ("CheckpointError",),
     "resnext.training.heartbeat": ("PeerFailed", "PeerLost"),
     "resnext.training.launcher": ("LaunchError",),

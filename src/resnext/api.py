@@ -23,13 +23,16 @@ from resnext.data.folders import images_under
 from resnext.data.images import UnlabelledImages
 from resnext.data.index import write_index
 from resnext.data.sources import read_split, read_splits, read_splits_by_name
+from resnext.display import TrainDisplay
 from resnext.engine import Classifier, ModelError, Prediction, Views, open_model
 from resnext.machine import default_workers, find_machine, use_machine
-from resnext.progress import EventStream, run_to_end
+from resnext.progress import EventStream, ignore, run_to_end
 from resnext.recipe import OnBad, Recipe, TrainOptions, named_recipe, override
 from resnext.reporting import Comparison, compare, write_report
 from resnext.run import Evaluation, Event, Run, evaluate_images, scan_splits
 from resnext.run import train as run_training
+from resnext.run.folder import RunFolder
+from resnext.run.stop_signals import StopRequest
 from resnext.training.distributed import init_group
 
 __all__ = [
@@ -105,7 +108,12 @@ def load(model: str | Path, device: str | None = None) -> Classifier:
 
 
 def train(
-    data: str | Path, recipe: str | Recipe = "small", *, name: str | None = None, **changes: Any
+    data: str | Path,
+    recipe: str | Recipe = "small",
+    *,
+    name: str | None = None,
+    on_event: Callable[[Event], None] | None = None,
+    **changes: Any,
 ) -> Run:
     """Train a network, write the report, and return the finished run.
 
@@ -113,6 +121,8 @@ def train(
         data: A folder of images, a table, or another kind of DATA that the command line takes.
         recipe: A recipe or the name of one.
         name: Name of the run; chosen from data and network if None.
+        on_event: Called with each event of the run (see `resnext.run.events`). If None, progress is shown
+            where there is a terminal or a notebook to show it in.
         **changes: Fields of the recipe by their dotted names, with `__` for the dot (`epochs=3,
         training__lr=0.1`), and
             fields of `TrainOptions` (`device="cuda"`, `on_bad="skip"`).
@@ -129,7 +139,14 @@ def train(
     names = {field.name for field in fields(TrainOptions)}
     options = TrainOptions(name=name, **{key: changes.pop(key) for key in tuple(changes) if key in names})
     base = named_recipe(recipe) if isinstance(recipe, str) else recipe
-    return run_to_end(train_events(data, override(base, **changes), options))
+    events = train_events(data, override(base, **changes), options)
+    return run_to_end(events, on_event) if on_event is not None else _show(events)
+
+
+def _show(events: Generator[Event, None, Run]) -> Run:
+    """The result of `events`, which are shown if somebody may be looking."""
+    with TrainDisplay() as display:
+        return run_to_end(events, display.show if display.is_live else ignore)
 
 
 def train_events(
@@ -138,7 +155,9 @@ def train_events(
     """As `train`, yielding the events of the run (see `resnext.run.events`) while it trains."""
     run = yield from run_training(str(data), recipe, options)
     if run.is_main_process and not (run.folder / "report.html").exists():
-        write_report([run.folder])
+        # A report takes seconds, and the run is finished: it is written although a stop is asked for.
+        with StopRequest(), RunFolder(run.folder).name_loss():
+            write_report([run.folder])
     return run
 
 

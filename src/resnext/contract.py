@@ -7,16 +7,23 @@ never by position; pixels are prepared as the contract says, never by convention
 from __future__ import annotations
 
 import json
-import math
-import typing
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from typing import Any
 
 from resnext.errors import ResnextError
+from resnext.names import MAX_NAME, encodable
+from resnext.parsing import build, parse_json, show
 from resnext.version import __version__
 
 SCHEMA = 1
 INTERPOLATIONS = ("bilinear", "bicubic", "lanczos")
+#: Most classes, longest side of an image in pixels, and longest text about the origin of weights.
+MAX_CLASSES, LARGEST_PX, MAX_TEXT = 1_000_000, 4096, 10_000
+#: Largest mean of a channel, whatever its sign, and least and largest standard deviation: beyond them,
+#: float32 cannot tell the levels of an image apart.
+MAX_MEAN, MIN_STD, MAX_STD = 1e6, 1e-6, 1e6
+#: Least and largest temperature of the softmax.
+MIN_TEMPERATURE, MAX_TEMPERATURE = 1e-3, 1e3
 
 
 class ContractError(ResnextError, ValueError):
@@ -106,14 +113,23 @@ class Contract:
     calibration: Calibration | None = None
 
     def __post_init__(self) -> None:
-        _demand(len(self.classes) > 0, "classes", "empty")
-        _demand(len(set(self.classes)) == len(self.classes), "classes", "a name appears twice")
+        self._check_classes()
         self._check_shape()
         self._check_colours()
+        self._check_origin()
         if self.calibration is not None:
             temperature, reject = self.calibration.temperature, self.calibration.reject_below
-            _demand(0 < temperature < math.inf, "calibration.temperature", "must be positive")
+            allowed = f"must be positive, from {MIN_TEMPERATURE:g} to {MAX_TEMPERATURE:g}"
+            _demand(MIN_TEMPERATURE <= temperature <= MAX_TEMPERATURE, "calibration.temperature", allowed)
             _demand(0 <= reject <= 1, "calibration.reject_below", "must be from 0 to 1")
+
+    def _check_classes(self) -> None:
+        _demand(len(self.classes) > 0, "classes", "empty")
+        _demand(len(self.classes) <= MAX_CLASSES, "classes", f"more than {MAX_CLASSES:,}")
+        _demand(len(set(self.classes)) == len(self.classes), "classes", "a name appears twice")
+        for i, name in enumerate(self.classes):
+            _demand(len(name) <= MAX_NAME, f"classes[{i}]", f"longer than {MAX_NAME:,} characters")
+            _demand(name.isascii() or encodable(name) == name, f"classes[{i}]", f"{show(name)} is not UTF-8")
 
     def _check_shape(self) -> None:
         size = (self.input.height_px, self.input.width_px)
@@ -121,6 +137,7 @@ class Contract:
         shorter, crop = self.resize.shorter_px, self.resize.crop_px
         _demand(size == (crop, crop), "resize.crop_px", f"does not fit input {size}")
         _demand(shorter >= crop, "resize.shorter_px", f"{shorter} is less than the crop of {crop}")
+        _demand(shorter <= LARGEST_PX, "resize.shorter_px", f"{shorter} is more than {LARGEST_PX}")
         known = self.resize.interpolation in INTERPOLATIONS
         _demand(known, "resize.interpolation", f"is not one of {', '.join(INTERPOLATIONS)}")
         _demand(self.resize.antialias, "resize.antialias", "only true is supported")
@@ -129,8 +146,15 @@ class Contract:
         for field, values in (("mean", self.mean), ("std", self.std)):
             fits = len(values) == self.input.channels
             _demand(fits, field, f"{len(values)} values for {self.input.channels} channels")
-            _demand(all(map(math.isfinite, values)), field, "must be finite")
-        _demand(min(self.std) > 0, "std", "must be positive")
+        small = all(abs(one) <= MAX_MEAN for one in self.mean)
+        _demand(small, "mean", f"must be from -{MAX_MEAN:g} to {MAX_MEAN:g}")
+        allowed = f"must be positive, from {MIN_STD:g} to {MAX_STD:g}"
+        _demand(all(MIN_STD <= one <= MAX_STD for one in self.std), "std", allowed)
+
+    def _check_origin(self) -> None:
+        for field, text in vars(self.provenance).items():
+            short = text is None or len(text) <= MAX_TEXT
+            _demand(short, f"provenance.{field}", f"longer than {MAX_TEXT:,} characters")
 
     def to_json(self) -> dict[str, Any]:
         """The contract as plain values, with the schema and the version that wrote it."""
@@ -144,59 +168,50 @@ class Contract:
             raise ContractError("contract: not a JSON object")
         if value.get("exif", True) is not True:
             raise ContractError("contract: exif: only true is supported")
-        if value.get("schema") != SCHEMA:
+        schema, writer = value.get("schema"), value.get("written_by")
+        if type(schema) is not int or schema != SCHEMA:
+            who = writer[:100] if isinstance(writer, str) else "an unknown program"
             raise ContractError(
-                f"contract: schema {value.get('schema')!r} was written by "
-                f"{value.get('written_by', 'an unknown program')}; this version reads schema {SCHEMA}"
+                f"contract: schema {show(schema)} was written by {who}; this version reads schema {SCHEMA}"
             )
         body = {k: v for k, v in value.items() if k not in ("schema", "written_by", "exif")}
-        contract: Contract = _build(cls, body, "contract")
-        return contract
+        try:
+            return build(cls, body, "contract")
+        except ContractError:
+            raise
+        except ValueError as error:
+            raise ContractError(str(error)) from None
 
     @classmethod
     def loads(cls, text: str) -> Contract:
         """The contract in a JSON text. Raises `ContractError`."""
         try:
-            return cls.from_json(json.loads(text))
-        except json.JSONDecodeError as error:
-            raise ContractError(f"contract: not JSON: {error}") from None
+            value = parse_json(text)
+        except ValueError as error:
+            raise ContractError(f"contract: {error}") from None
+        return cls.from_json(value)
 
     def dumps(self) -> str:
         """The contract as a JSON text, the content of contract.json."""
         return json.dumps(self.to_json(), indent=2, ensure_ascii=False) + "\n"
 
 
+def first_difference(one: Any, other: Any, where: str = "") -> str:
+    """The first field in which two values of the same dataclass differ, by its dotted name; empty if none
+    does.
+
+    >>> first_difference(Resize(256, 224), Resize(232, 224), "resize")
+    'resize.shorter_px'
+    """
+    if one == other:
+        return ""
+    if is_dataclass(one) and type(one) is type(other):
+        pairs = ((f.name, getattr(one, f.name), getattr(other, f.name)) for f in fields(one))
+        name, mine, theirs = next(pair for pair in pairs if pair[1] != pair[2])
+        return first_difference(mine, theirs, f"{where}.{name}" if where else name)
+    return where
+
+
 def _demand(holds: bool, field: str, problem: str) -> None:
     if not holds:
         raise ContractError(f"contract: {field}: {problem}")
-
-
-def _build(kind: Any, value: Any, where: str) -> Any:
-    """`value` from JSON as the annotated type `kind`; `where` is its field. Raises `ContractError`."""
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if type(None) in arguments:
-        if value is None:
-            return None
-        return _build(next(a for a in arguments if a is not type(None)), value, where)
-    if origin is tuple:
-        if not isinstance(value, list | tuple):
-            raise ContractError(f"{where}: must be a list, not {value!r}")
-        return tuple(_build(arguments[0], item, f"{where}[{i}]") for i, item in enumerate(value))
-    if kind in (int, float, str, bool):
-        number = kind is float and isinstance(value, int) and not isinstance(value, bool)
-        if type(value) is not kind and not number:
-            raise ContractError(f"{where}: must be {kind.__name__}, not {value!r}")
-        return kind(value)
-    return _build_dataclass(kind, value, where)
-
-
-def _build_dataclass(kind: Any, value: Any, where: str) -> Any:
-    if not isinstance(value, dict):
-        raise ContractError(f"{where}: must be an object, not {value!r}")
-    hints = typing.get_type_hints(kind)
-    if unknown := value.keys() - hints.keys():
-        raise ContractError(f"{where}: unknown field {sorted(unknown)[0]!r}")
-    required = {f.name for f in fields(kind) if f.default is f.default_factory}  # both are MISSING
-    if missing := required - value.keys():
-        raise ContractError(f"{where}: field {sorted(missing)[0]!r} is missing")
-    return kind(**{k: _build(hints[k], v, f"{where}.{k}") for k, v in value.items()})

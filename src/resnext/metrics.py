@@ -1,15 +1,83 @@
-"""Scores of predicted probabilities against labels, by scikit-learn.
+"""Scores of predicted probabilities against labels.
 
-scikit-learn is imported inside the functions, because it takes a third of the program's start-up time.
+Probabilities are reduced to a few numbers an image first, some rows at a time, so that thousands of classes
+take little memory. Scores of classes are by scikit-learn, which is imported inside the function: it takes a
+third of the start-up time.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+#: Probabilities that are looked at together.
+BLOCK_VALUES = 2**20
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """What is kept of the predictions for N images.
+
+    Attributes:
+        labels: True classes, int64 (N,).
+        predicted: Most probable classes, int64 (N,).
+        confidence: Their probabilities, float32 (N,).
+        ranks: Number of classes that are more probable than the true one, int64 (N,).
+        losses: Negative log likelihoods, float64 (N,).
+
+    >>> probabilities = np.array([[0.9, 0.1], [0.4, 0.6]], np.float32)
+    >>> Outcomes.of(probabilities, np.array([0, 0])).ranks.tolist()
+    [0, 1]
+    """
+
+    labels: NDArray[np.int64]
+    predicted: NDArray[np.int64]
+    confidence: NDArray[np.float32]
+    ranks: NDArray[np.int64]
+    losses: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> Outcomes:
+        """The outcomes of `probabilities` (N, classes), N at least 1, whose true classes are `labels`."""
+        rows = max(1, BLOCK_VALUES // probabilities.shape[1])
+        starts = range(0, len(labels), rows)
+        return cls.join([_outcomes(probabilities[i : i + rows], labels[i : i + rows]) for i in starts])
+
+    @classmethod
+    def join(cls, parts: Sequence[Outcomes]) -> Outcomes:
+        """The outcomes of all images of `parts`, in order."""
+        names = [field.name for field in fields(cls)]
+        return cls(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def correct(self) -> NDArray[np.bool_]:
+        """(N,) whether the most probable class is the true one."""
+        correct: NDArray[np.bool_] = self.predicted == self.labels
+        return correct
+
+
+def _outcomes(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> Outcomes:
+    from scipy.special import xlogy
+
+    exact = probabilities.astype(np.float64)
+    exact /= exact.sum(axis=1, keepdims=True)
+    own = np.take_along_axis(exact, labels[:, None], axis=1)
+    behind = np.arange(exact.shape[1]) > labels[:, None]  # of equal ones, the last is taken to be first
+    eps = np.finfo(np.float64).eps  # as scikit-learn does: a certain wrong prediction has a finite loss
+    return Outcomes(
+        labels=labels,
+        predicted=probabilities.argmax(axis=1),
+        confidence=probabilities.max(axis=1),
+        ranks=((exact > own) | ((exact == own) & behind)).sum(axis=1),
+        losses=-xlogy(1.0, np.clip(own[:, 0], eps, 1 - eps)),
+    )
 
 
 @dataclass(frozen=True)
@@ -71,22 +139,24 @@ def score(probabilities: NDArray[np.float32], labels: NDArray[np.int64], classes
     >>> scores.top1_error, round(scores.balanced_error, 2), scores.classes[0].count
     (25.0, 16.67, 3)
     """
-    from sklearn.metrics import log_loss, precision_recall_fscore_support
+    return score_outcomes(Outcomes.of(probabilities, labels), classes)
 
-    class_indices = np.arange(len(classes))
-    predicted = probabilities.argmax(axis=1)
-    by_class = precision_recall_fscore_support(labels, predicted, labels=class_indices, zero_division=0)
+
+def score_outcomes(outcomes: Outcomes, classes: tuple[str, ...]) -> Scores:
+    """The scores of `outcomes`, as `score` computes them."""
+    from sklearn.metrics import precision_recall_fscore_support
+
+    by_class = precision_recall_fscore_support(
+        outcomes.labels, outcomes.predicted, labels=np.arange(len(classes)), zero_division=0
+    )
     _, recalls, _, counts = by_class
     rows = zip(classes, *(values.tolist() for values in by_class), strict=True)
-    # scikit-learn requires rows that sum to 1 in its own precision.
-    exact = probabilities.astype(np.float64)
-    exact /= exact.sum(axis=1, keepdims=True)
     return Scores(
-        count=len(labels),
-        top1_error=100 * float(np.mean(predicted != labels)),
+        count=len(outcomes),
+        top1_error=100 * float(np.mean(~outcomes.correct)),
         balanced_error=100 * (1 - float(recalls[counts > 0].mean())),
-        top5_error=_top5_error(exact, labels, class_indices) if len(classes) > 5 else None,
-        loss=float(log_loss(labels, exact, labels=class_indices)),
+        top5_error=100 * (1 - float(np.mean(outcomes.ranks < 5))) if len(classes) > 5 else None,
+        loss=float(np.mean(outcomes.losses)),
         classes=tuple(ClassScores(name, p, r, f1, int(count)) for name, p, r, f1, count in rows),
     )
 
@@ -119,20 +189,18 @@ class Reliability:
     bins: tuple[Bin, ...]
 
 
-def reliability(probabilities: NDArray[np.float32], labels: NDArray[np.int64], bins: int = 15) -> Reliability:
+def reliability(outcomes: Outcomes, bins: int = 15) -> Reliability:
     """Compare confidence with accuracy.
 
     Args:
-        probabilities: float32 (N, classes).
-        labels: True classes, int64 (N,).
+        outcomes: Of N images.
         bins: Number of bins of equal width from 0 to 1.
 
     >>> probabilities = np.array([[0.75, 0.25], [0.75, 0.25]], np.float32)
-    >>> reliability(probabilities, np.array([0, 1]))
+    >>> reliability(Outcomes.of(probabilities, np.array([0, 1])))
     Reliability(ece=0.25, bins=(Bin(confidence=0.75, accuracy=0.5, count=2),))
     """
-    confidence = probabilities.max(axis=1).astype(np.float64)
-    is_right = probabilities.argmax(axis=1) == labels
+    confidence, is_right = outcomes.confidence.astype(np.float64), outcomes.correct
     bin_numbers = np.minimum((confidence * bins).astype(int), bins - 1)
     filled = tuple(
         Bin(float(confidence[members].mean()), float(is_right[members].mean()), int(members.sum()))
@@ -140,32 +208,43 @@ def reliability(probabilities: NDArray[np.float32], labels: NDArray[np.int64], b
         if members.any()
     )
     gaps = sum(one.count * abs(one.accuracy - one.confidence) for one in filled)
-    return Reliability(gaps / len(labels), filled)
+    return Reliability(gaps / len(outcomes), filled)
 
 
-def confusion(
-    probabilities: NDArray[np.float32], labels: NDArray[np.int64], classes: int
-) -> NDArray[np.int64]:
-    """The confusion matrix: numbers of images, int64 (classes, classes).
+@dataclass(frozen=True)
+class Confusion:
+    """The cells of a confusion matrix that are not 0: of thousands of classes nearly all are.
 
-    Args:
-        probabilities: float32 (N, classes).
-        labels: True classes, int64 (N,).
+    Attributes:
         classes: Number of classes.
+        true: True class of each cell, int64 (cells,).
+        predicted: Predicted class of each cell, int64 (cells,).
+        counts: Number of images of each cell, int64 (cells,).
 
-    Returns:
-        Counts; rows are true classes, columns predicted ones.
-
-    >>> confusion(np.array([[0.9, 0.1], [0.8, 0.2]], np.float32), np.array([0, 1]), 2).tolist()
+    >>> probabilities = np.array([[0.9, 0.1], [0.8, 0.2]], np.float32)
+    >>> Confusion.of(Outcomes.of(probabilities, np.array([0, 1])), 2).matrix().tolist()
     [[1, 0], [1, 0]]
     """
-    from sklearn.metrics import confusion_matrix
 
-    counts: NDArray[np.int64] = confusion_matrix(labels, probabilities.argmax(axis=1), labels=range(classes))
-    return counts
+    classes: int
+    true: NDArray[np.int64]
+    predicted: NDArray[np.int64]
+    counts: NDArray[np.int64]
 
+    @classmethod
+    def of(cls, outcomes: Outcomes, classes: int) -> Confusion:
+        """The confusion of `outcomes` of so many classes."""
+        cells, counts = np.unique(outcomes.labels * classes + outcomes.predicted, return_counts=True)
+        return cls(classes, *np.divmod(cells, classes), counts)
 
-def _top5_error(probabilities: NDArray[np.float64], labels: NDArray[np.int64], class_indices: Any) -> float:
-    from sklearn.metrics import top_k_accuracy_score
+    def matrix(self) -> NDArray[np.int64]:
+        """All counts (classes, classes); rows are true classes, columns predicted ones."""
+        matrix = np.zeros((self.classes, self.classes), np.int64)
+        matrix[self.true, self.predicted] = self.counts
+        return matrix
 
-    return 100 * (1 - float(top_k_accuracy_score(labels, probabilities, k=5, labels=class_indices)))
+    def mistakes(self) -> Iterator[tuple[int, int, int]]:
+        """True class, predicted class and number of images of each kind of mistake, most images first."""
+        wrong = np.flatnonzero(self.true != self.predicted)
+        for cell in wrong[np.argsort(-self.counts[wrong], kind="stable")]:
+            yield int(self.true[cell]), int(self.predicted[cell]), int(self.counts[cell])

@@ -5,7 +5,7 @@ Standard library only.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Generic, TypeVar
 
 Event = TypeVar("Event")
@@ -34,9 +34,13 @@ class EventStream(Generic[Event, Result]):
         self.result = yield from self._work
 
 
-def run_to_end(work: Generator[Event, None, Result]) -> Result:
-    """The result of `work`, whose events nobody needs."""
+def ignore(event: object) -> None:
+    """Do nothing with an event."""
+
+
+def run_to_end(work: Generator[Event, None, Result], on_event: Callable[[Event], object] = ignore) -> Result:
+    """The result of `work`; `on_event` is called with each of its events."""
     stream = EventStream(work)
-    for _ in stream:
-        pass
+    for event in stream:
+        on_event(event)
     return stream.result

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from resnext.errors import ResnextError
+from resnext.parsing import read_json_lines
 from resnext.version import __version__
 
 SCHEMA = 1
@@ -99,21 +100,14 @@ def read_records(path: Path) -> list[dict[str, Any]]:
     A last line that was cut off while it was being written is left out.
 
     Raises:
-        RecordsError: A line is no JSON.
+        RecordsError: A line is no JSON object.
     """
     if not path.exists():
         return []
-    records = []
-    texts = path.read_text(encoding="utf-8").split("\n")
-    for number, text in enumerate(texts, start=1):
-        try:
-            if text.strip():
-                records.append(json.loads(text))
-        except ValueError as error:
-            if number == len(texts):  # it does not end in a line break
-                break
-            raise RecordsError(f"{path}: line {number} is no JSON ({error}); mend or remove it") from None
-    return records
+    try:
+        return list(read_json_lines(path))
+    except ValueError as error:
+        raise RecordsError(f"{path}: {error}; mend or remove it") from None
 
 
 def append_record(record: dict[str, Any], path: Path) -> None:
@@ -148,7 +142,7 @@ def append_record(record: dict[str, Any], path: Path) -> None:
 def _is_json(text: bytes) -> bool:
     try:
         json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return True
 
@@ -168,8 +162,8 @@ def _commit() -> tuple[str | None, bool | None]:
 
     def git(*words: str) -> str:
         folder = Path(__file__).parent
-        run = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, check=True)
-        return run.stdout.strip()
+        command = ["git", "--no-optional-locks", "-C", str(folder), *words]  # which writes nothing
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     try:
         top = Path(git("rev-parse", "--show-toplevel"))

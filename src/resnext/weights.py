@@ -9,21 +9,24 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
 from resnext.arch import FORMS, STEMS, TIMM_NAMES, Architecture, ArchitectureError
-from resnext.contract import Contract, ContractError
+from resnext.contract import Contract, ContractError, first_difference
 from resnext.errors import ResnextError
 from resnext.models import Network, convert_form, create
+from resnext.parsing import parse_json, read_json, show
 
 SCHEMA = 1
-WEIGHTS_FILE = "model.safetensors"
+WEIGHTS_FILE, CONFIG_FILE = "model.safetensors", "config.json"
 #: Tensors of the head, which `new_head` leaves as they are initialised.
 HEAD = ("fc.weight", "fc.bias")
 
@@ -43,11 +46,12 @@ class WeightsMatch:
     missing: tuple[str, ...]
     unexpected: tuple[str, ...]
     misshapen: tuple[str, ...]
+    mistyped: tuple[str, ...]
 
     @property
     def is_complete(self) -> bool:
         """Whether every tensor of either side has its partner."""
-        return not (self.missing or self.unexpected or self.misshapen)
+        return not (self.missing or self.unexpected or self.misshapen or self.mistyped)
 
     def table(self) -> str:
         """A row for each kind of match, with its number of tensors and the first names."""
@@ -57,6 +61,7 @@ class WeightsMatch:
             ("missing in the file", self.missing),
             ("unexpected in the file", self.unexpected),
             ("of another shape", self.misshapen),
+            ("of another type", self.mistyped),
         ]
         lines = []
         for what, names in rows:
@@ -77,27 +82,56 @@ def load_tensors(
         new_head: Keep the head of `network`.
 
     Raises:
-        WeightsError: A tensor is missing, unexpected or of another shape; the message has a table.
+        WeightsError: A tensor is missing, unexpected, of another shape or type, or not finite.
     """
-    own = network.state_dict()
+    match = match_tensors(network.state_dict(), tensors, source, new_head)
+    for name in match.loaded:
+        if not _is_finite(tensors[name]):
+            raise WeightsError(f"{source}: the tensor {name} holds NaN or infinity; the file is damaged")
+    network.load_state_dict({name: tensors[name] for name in match.loaded}, strict=False)
+    return match
+
+
+def match_tensors(
+    own: Mapping[str, Tensor], tensors: Mapping[str, Tensor], source: str, new_head: bool = False
+) -> WeightsMatch:
+    """How `tensors` match those of a network, its `own`, which may be on the meta device.
+
+    Raises:
+        WeightsError: They do not; the message has a table.
+    """
     kept = set(HEAD) if new_head else set()
     counters = {name for name in own if name.endswith("num_batches_tracked")}  # old files lack them
     shared = [name for name in own if name in tensors and name not in kept]
     misshapen = [name for name in shared if own[name].shape != tensors[name].shape]
+    mistyped = [name for name in shared if _kind(own[name]) != _kind(tensors[name])]
     match = WeightsMatch(
-        loaded=tuple(name for name in shared if name not in misshapen),
+        loaded=tuple(name for name in shared if name not in (*misshapen, *mistyped)),
         replaced=tuple(name for name in own if name in kept),
         missing=tuple(n for n in own if n not in tensors and n not in kept and n not in counters),
         unexpected=tuple(name for name in tensors if name not in own),
         misshapen=tuple(f"{name} {_shape(tensors[name])}, here {_shape(own[name])}" for name in misshapen),
+        mistyped=tuple(f"{name} {tensors[name].dtype}, here {own[name].dtype}" for name in mistyped),
     )
     if not match.is_complete:
         hint = ""
-        if all(name in HEAD for name in (*misshapen, *match.missing)) and not match.unexpected:
+        rest = (*match.unexpected, *match.mistyped)
+        if all(name in HEAD for name in (*misshapen, *match.missing)) and not rest:
             hint = "\nOnly the head differs (another number of classes): --new-head replaces it"
         raise WeightsError(f"{source}: the weights do not fit the network\n{match.table()}{hint}")
-    network.load_state_dict({name: tensors[name] for name in match.loaded}, strict=False)
     return match
+
+
+def _kind(tensor: Tensor) -> tuple[bool, bool]:
+    return tensor.is_floating_point(), tensor.is_complex()
+
+
+def _is_finite(tensor: Tensor) -> bool:
+    if not tensor.is_floating_point():
+        return True
+    values = tensor.float()  # the smallest types know no `isfinite`
+    # A sum takes a tenth of the time. It is finite only if every value is; of huge values it overflows.
+    return bool(values.sum().isfinite() or values.isfinite().all())
 
 
 def _shape(tensor: Tensor) -> str:
@@ -113,9 +147,8 @@ def write_hub_folder(folder: Path, network: Network, contract: Contract, card: s
     data = save(state, metadata={"format": "pt", "resnext": json.dumps(about)})
     (folder / WEIGHTS_FILE).write_bytes(data)
     config = _timm_config(network.arch, contract) | {"resnext": about}
-    (folder / "config.json").write_text(
-        json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
-    )
+    text = json.dumps(config, indent=2, ensure_ascii=False) + "\n"
+    (folder / CONFIG_FILE).write_text(text, encoding="utf-8")
     (folder / "README.md").write_text(card, encoding="utf-8")
 
 
@@ -125,35 +158,92 @@ def load_network(path: Path) -> tuple[Network, Contract]:
     Raises:
         WeightsError: The file cannot be read, carries no contract, or does not fit its own network.
     """
-    if path.is_dir():
-        try:
-            about = json.loads((path / "config.json").read_text(encoding="utf-8")).get("resnext")
-        except (OSError, ValueError, AttributeError) as error:
-            raise WeightsError(f"{path / 'config.json'}: cannot be read ({error})") from None
-        path = path / WEIGHTS_FILE
-        tensors, _ = read_tensors(path)
-    else:
-        tensors, about = read_tensors(path)
-    if not isinstance(about, dict):
+    tensors, described = _read_model(path)
+    if described is None:
         raise WeightsError(f"{path}: carries no contract, so its classes and pre-processing are unknown")
-    if "contract" not in about:
-        raise WeightsError(_is_a_checkpoint(path))
-    if about.get("schema") != SCHEMA:
-        raise WeightsError(
-            f"{path}: schema {about.get('schema')!r} of a hub folder; this version reads schema {SCHEMA}"
-        )
-    try:
-        arch = Architecture.from_json(about["architecture"])
-        contract = Contract.from_json(about["contract"])
-    except (ArchitectureError, ContractError, KeyError, TypeError) as error:
-        raise WeightsError(f"{path}: {error}") from None
-    if len(contract.classes) != arch.classes:
-        raise WeightsError(
-            f"{path}: the contract names {len(contract.classes)} classes, the network has {arch.classes}"
-        )
-    network = create(arch)
+    match_tensors(_blueprint(described.arch), tensors, str(path))  # before memory is taken for the network
+    network = create(described.arch)
     load_tensors(network, tensors, str(path))
-    return network.eval(), contract
+    return network.eval(), described.contract
+
+
+def _blueprint(arch: Architecture) -> dict[str, Tensor]:
+    """The tensors of a network, without their memory."""
+    with torch.device("meta"):
+        return Network(arch).state_dict()
+
+
+@dataclass(frozen=True)
+class _Described:
+    """The network and the contract that a file describes."""
+
+    arch: Architecture
+    contract: Contract
+
+    @classmethod
+    def parse(cls, about: Any, source: Path) -> _Described | None:
+        """What `about`, our part of the file `source`, says; None if there is none. Raises `WeightsError`."""
+        if about is None:
+            return None
+        if not isinstance(about, dict):
+            raise WeightsError(f"{source}: resnext: must be an object, not {show(about)}")
+        if "contract" not in about:
+            raise WeightsError(_is_a_checkpoint(source))
+        if about.get("schema") != SCHEMA:
+            raise WeightsError(
+                f"{source}: schema {show(about.get('schema'))} of a hub folder; this version reads "
+                f"schema {SCHEMA}"
+            )
+        try:
+            arch = Architecture.from_json(about.get("architecture"))
+            described = cls(arch, Contract.from_json(about["contract"]))
+        except (ArchitectureError, ContractError) as error:
+            raise WeightsError(f"{source}: its contract cannot be read ({error})") from None
+        described._check(source)
+        return described
+
+    def _check(self, source: Path) -> None:
+        arch, contract = self.arch, self.contract
+        for what, named, own in (
+            ("classes", len(contract.classes), arch.classes),
+            ("channels", contract.input.channels, arch.in_channels),
+        ):
+            if named != own:
+                raise WeightsError(f"{source}: the contract names {named} {what}, the network has {own}")
+
+
+def _read_model(path: Path) -> tuple[dict[str, Tensor], _Described | None]:
+    """The tensors in a hub folder or a safetensors file, and what is said about them there.
+
+    Raises `WeightsError`, also if the two files of a hub folder say different things.
+    """
+    outside = _Described.parse(_read_config(path), path) if path.is_dir() else None
+    file = path / WEIGHTS_FILE if path.is_dir() else path
+    tensors, about = read_tensors(file)
+    inside = _Described.parse(about, file)
+    if outside and inside and (field := first_difference(outside, inside)):
+        raise WeightsError(
+            f"{path}: {CONFIG_FILE} and {WEIGHTS_FILE} have different values of {field}: one of them was "
+            "changed. Take both from where the model came from"
+        )
+    return tensors, outside or inside
+
+
+def read_contract(folder: Path) -> Contract | None:
+    """The contract in the config.json of a hub folder; None if that is of others. Raises `WeightsError`."""
+    described = _Described.parse(_read_config(folder), folder)
+    return None if described is None else described.contract
+
+
+def _read_config(folder: Path) -> Any:
+    """Our part of config.json; None if that is of others. Raises `WeightsError`."""
+    try:
+        config = read_json(folder / CONFIG_FILE)
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"{folder / CONFIG_FILE}: cannot be read ({error})") from None
+    if not isinstance(config, dict):
+        raise WeightsError(f"{folder / CONFIG_FILE}: must be an object, not {show(config)}")
+    return config.get("resnext")
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], Any]:
@@ -161,10 +251,10 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], Any]:
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            about = json.loads((file.metadata() or {}).get("resnext", "null"))
+            about = parse_json((file.metadata() or {}).get("resnext", "null"))
     except FileNotFoundError:
         raise WeightsError(f"{path}: there is no such file") from None
-    except (OSError, SafetensorError, ValueError) as error:
+    except (OSError, SafetensorError, ValueError, AttributeError) as error:  # a type that torch has not
         pickled = ". Pickled weights: save their dict with safetensors.torch.save_file"
         hint = pickled if path.suffix in (".pth", ".pt", ".bin", ".ckpt") else ""
         raise WeightsError(f"{path}: not a complete safetensors file ({error}){hint}") from None
@@ -216,8 +306,12 @@ class PretrainedWeights:
     @classmethod
     def read(cls, path: Path) -> PretrainedWeights:
         """The weights in a run folder, a hub folder or a safetensors file. Raises `WeightsError`."""
-        tensors, about = read_tensors(weights_file(path))
-        return cls(path, tensors, _model_in(about), _contract_in(about, path))
+        file = weights_file(path)
+        is_described = file.name == WEIGHTS_FILE and (file.parent / CONFIG_FILE).is_file()
+        tensors, described = _read_model(file.parent if is_described else file)
+        if described is None:
+            return cls(path, tensors, None, None)
+        return cls(path, tensors, described.arch.name, described.contract)
 
     def build_network(
         self, arch: Architecture, classes: tuple[str, ...], seed: int, new_head: bool
@@ -234,10 +328,12 @@ class PretrainedWeights:
         Raises:
             WeightsError: The tensors do not fit, or the head tells other classes apart.
         """
-        network, tensors = create(arch, seed), self.tensors
-        if not new_head and self.contract is not None and len(classes) == len(tensors.get(HEAD[0], ())):
+        match_tensors(_blueprint(arch), self.tensors, str(self.path), new_head)
+        tensors = self.tensors
+        if not new_head and self.contract is not None:
             order = self._order_of(classes)
-            tensors = tensors | {name: tensors[name][order] for name in HEAD if name in tensors}
+            tensors = tensors | {name: tensors[name][order] for name in HEAD}
+        network = create(arch, seed)
         load_tensors(network, tensors, str(self.path), new_head)
         return network
 
@@ -250,24 +346,6 @@ class PretrainedWeights:
                 "not in both. --new-head replaces it"
             )
         return [known.index(name) for name in classes]
-
-
-def _model_in(about: Any) -> str | None:
-    try:
-        return str(about["architecture"]["name"])
-    except (KeyError, TypeError):
-        return None
-
-
-def _contract_in(about: Any, path: Path) -> Contract | None:
-    if about is None:
-        return None
-    if isinstance(about, dict) and "contract" not in about:
-        raise WeightsError(_is_a_checkpoint(path))
-    try:
-        return Contract.from_json(about["contract"])
-    except (ContractError, KeyError, TypeError) as error:
-        raise WeightsError(f"{path}: its contract cannot be read ({error})") from None
 
 
 def _is_a_checkpoint(path: Path) -> str:

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import errno
 import json
+import mmap
 import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+from PIL import Image
 
 from resnext import __version__
 from resnext.cli import main
 from resnext.cli.commands import COMMANDS
+from resnext.contract import Resize
+from resnext.data.images import ImageArrays
+from resnext.data.loaders import evaluation_batches
 from resnext.machine import DeviceError
 
 pytestmark = pytest.mark.usefixtures("no_reports")
@@ -87,12 +94,14 @@ def test_output_that_nobody_reads(
     ("error", "code", "says"),
     [
         (KeyboardInterrupt(), 130, "interrupted"),
-        (MemoryError(), 5, "out of memory"),
-        (RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate"), 5, "out of memory"),
         (DeviceError("--device cuda: cannot be used here"), 5, "--device cuda"),
         (OSError(errno.ENOSPC, "No space left on device", "x.bin"), 5, "x.bin: no space left"),
         (PermissionError(errno.EACCES, "Permission denied", "x.bin"), 5, "x.bin: no permission; choose"),
         (FileNotFoundError(errno.ENOENT, "No such file or directory", "x.bin"), 2, "x.bin: no such file"),
+        (OSError(errno.EIO, "Input/output error", "x.bin"), 5, "x.bin: input/output error"),
+        (OSError(errno.EMFILE, "Too many open files", "x.bin"), 5, "x.bin: too many open files"),
+        (BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"), 5, "temporarily unavailable"),
+        (RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. "), 5, "memory runs out"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else str(value),
 )
@@ -110,6 +119,39 @@ def test_errors_become_exit_codes(
     monkeypatch.setattr("resnext.cli.commands.models.ModelsCommand.run", fail)
     assert run("models") == code
     assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda: torch.empty(1 << 56, dtype=torch.uint8),
+        lambda: np.empty(1 << 56, np.uint8),
+        lambda: bytes(1 << 62),
+        lambda: mmap.mmap(-1, 1 << 56),
+        lambda: next(evaluation_batches(GREEDY, Resize(8, 8), 1, workers=1)),
+    ],
+    ids=["torch", "numpy", "Python", "the system", "numpy in a worker"],
+)
+def test_running_out_of_memory(
+    ask: Callable[[], object],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    run: Callable[..., int],
+) -> None:
+    """The real errors: their texts differ, and change with the versions of the packages."""
+    monkeypatch.setattr("resnext.cli.commands.models.ModelsCommand.run", lambda _: ask())
+    assert run("models") == 5
+    assert capsys.readouterr().err == "resnext: out of memory\n"
+
+
+class GreedyImages(ImageArrays):
+    """Images that take more memory than there is."""
+
+    def open(self, index: int) -> Image.Image:
+        return Image.fromarray(np.empty((1 << 28, 1 << 28), np.uint8))
+
+
+GREEDY = GreedyImages(np.zeros((1, 8, 8), np.uint8), np.array([0]), ("a",))
 
 
 def test_an_error_of_ours_is_not_hidden(monkeypatch: pytest.MonkeyPatch, run: Callable[..., int]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from resnext.data.decode import BadImage, decode
+from resnext.data.decode import FORMATS, BadImage, decode
 
 RNG = np.random.default_rng(0)
 COLOUR = RNG.integers(0, 256, (6, 9, 3), dtype=np.uint8)
@@ -216,3 +217,86 @@ def test_a_damaged_file_gives_an_image_or_is_named(kind: str) -> None:
             assert decode(bytes(data), "key").mode == "RGB"
         except BadImage as error:
             assert str(error).startswith("key: ")  # noqa: PT017
+
+
+def test_no_other_program_is_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Pillow hands PostScript to Ghostscript, whatever the file is called."""
+    asked: list[Any] = []
+    monkeypatch.setattr("subprocess.Popen.__init__", lambda *words, **_: asked.append(words))
+    monkeypatch.setattr("os.system", asked.append)
+    text = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\nshowpage\n"
+    for name in ("photo.jpg", "photo.eps", "photo.png"):
+        (tmp_path / name).write_bytes(text)
+        for source in (tmp_path / name, text):
+            with pytest.raises(BadImage, match="is not an image that can be read"):
+                decode(source, name)
+    assert asked == []
+
+
+def test_what_is_listed_is_what_is_read() -> None:
+    for kind, suffixes in FORMATS.items():
+        Image.init()
+        assert {Image.EXTENSION[suffix] for suffix in suffixes} == {kind}
+    for kind in ("ICO", "PCX", "SGI"):  # Pillow would read them
+        with pytest.raises(BadImage, match="is not an image that can be read"):
+            decode(encoded(Image.new("RGB", (16, 16)), kind), "key")
+
+
+def claims(kind: str, mode: str, width: int, height: int) -> bytes:
+    """A small file whose header claims so many pixels."""
+    small = encoded(Image.new(mode, (3, 5)), kind)
+    if kind == "PNG":
+        data = bytearray(small)
+        data[16:24] = width.to_bytes(4, "big") + height.to_bytes(4, "big")
+        data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
+        return bytes(data)
+    return f"P6 {width} {height} 255\n".encode()
+
+
+@pytest.mark.parametrize(
+    ("kind", "mode", "limit", "name"),
+    [
+        ("PNG", "RGB", 102_000_000, "MAX_PIXELS"),
+        ("PPM", "RGB", 102_000_000, "MAX_PIXELS"),
+        ("PNG", "I;16", 40_000_000, "MAX_DEEP_PIXELS"),
+    ],
+)
+def test_more_pixels_than_the_limit_are_refused_by_the_header(
+    kind: str, mode: str, limit: int, name: str
+) -> None:
+    """With its size, the limit and where that is set; also above Pillow's own limits."""
+    for height in (limit // 10_000 + 1, 10**5 if name == "MAX_PIXELS" else 10_000):
+        with pytest.raises(BadImage, match=rf"claims {10_000 * height:,} pixels.*{limit:,}.*{name}\)"):
+            decode(claims(kind, mode, 10_000, height), "key")
+    with pytest.raises(BadImage, match="cannot be decoded"):  # allowed, but it lacks the pixels
+        decode(claims(kind, mode, 1000, limit // 1000), "key")
+
+
+def test_the_limits_can_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("resnext.data.decode.MAX_PIXELS", 53)
+    with pytest.raises(BadImage, match="claims 54 pixels, and at most 53 are decoded"):
+        decode(encoded(Image.fromarray(COLOUR), "PNG"), "key")
+    monkeypatch.setattr("resnext.data.decode.MAX_PIXELS", 54)
+    monkeypatch.setattr("resnext.data.decode.MAX_DEEP_PIXELS", 53)
+    decode(encoded(Image.fromarray(COLOUR), "PNG"), "key")
+    for data in (
+        encoded(Image.fromarray(COLOUR), "WEBP"),
+        encoded(Image.fromarray(GREY.astype("f4")), "TIFF"),
+    ):
+        with pytest.raises(BadImage, match=r"resnext\.data\.decode\.MAX_DEEP_PIXELS"):
+            decode(data, "key")
+
+
+def test_strips_change_no_pixel(monkeypatch: pytest.MonkeyPatch) -> None:
+    wide = RNG.integers(0, 65536, (6, 9), dtype=np.uint16)
+    clear = Image.fromarray(np.dstack([COLOUR, GREY]))
+    items = [encoded(clear, "PNG"), encoded(Image.fromarray(wide), "PNG", transparency=int(wide[2, 3]))]
+    whole = [decoded(item) for item in items]
+    monkeypatch.setattr("resnext.data.decode.STRIP_PX", 4)
+    assert all(np.array_equal(decoded(item), values) for item, values in zip(items, whole, strict=True))
+
+
+def test_an_error_shows_no_control_characters() -> None:
+    error = BadImage("cat\x1b[2J\udce9.png", "line\nbreak")
+    assert str(error) == r"cat\u001b[2J\udce9.png: line\nbreak"
+    assert error.key == "cat\x1b[2J\\udce9.png"  # any file can hold it

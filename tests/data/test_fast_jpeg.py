@@ -151,3 +151,30 @@ def test_a_damaged_image_is_named(cut: int) -> None:
         FastAugmentation(steps(32)).sample(
             StoredImages([ORDINARY["colour"][:cut]]), 0, sample_generator(0, 0, 0)
         )
+
+
+def test_a_header_that_claims_too_much_goes_to_the_exact_decoder() -> None:
+    """It would take 13 GB to decode to; the exact decoder names the limit."""
+    data = bytearray(encoded(photograph(40, 30)))
+    start = data.index(b"\xff\xc0")
+    data[start + 5 : start + 9] = b"\xff\xff" * 2
+    images = StoredImages([bytes(data)])
+    assert Jpeg.open(bytes(data)) is None
+    steps = ResizedCrop(16, 0.3, 1.3, "bilinear"), Flip(0.5)
+    with pytest.raises(BadImage, match="MAX_PIXELS"):
+        FastAugmentation(steps).sample(images, 0, sample_generator(0, 0, 0))
+
+
+def test_metadata_that_pillow_cannot_read_go_to_the_exact_decoder(monkeypatch: pytest.MonkeyPatch) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = encoded(photograph(40, 30), exif=exif)
+    jpeg = Jpeg.open(data)
+    assert jpeg is not None
+    assert jpeg.orientation == 6
+
+    def broken(_: bytes) -> Image.Image:
+        raise SyntaxError("not a JPEG file")
+
+    monkeypatch.setattr("resnext.data.fast_jpeg.open_image", broken)
+    assert Jpeg.open(data) is None

@@ -1,9 +1,9 @@
-"""Data sets that `datasets` reads, each from local files, beside a folder of the same images."""
+"""Data sets that `datasets` reads: of the hub, in place of which are local files, and saved to the disk."""
 
 from __future__ import annotations
 
 import io
-import tarfile
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from PIL import Image
 from resnext.data import hf_datasets
 from resnext.data.decode import DataError
 from resnext.data.images import ImageDataset
-from resnext.data.sources import read_split, read_splits
+from resnext.data.sources import read_splits
 
 datasets = pytest.importorskip("datasets")
 CLASSES = ("cat", "dog", "eel")
@@ -42,18 +42,6 @@ def rows() -> dict[str, list[tuple[int, int]]]:
     }
 
 
-def write_tars(root: Path) -> None:
-    root.mkdir(exist_ok=True)
-    for split, images in rows().items():
-        for shard, members in enumerate((images[:5], images[5:])):
-            with tarfile.open(root / f"pets-{split}-{shard:04d}.tar", "w") as tar:
-                for number, label in members:
-                    for suffix, content in (("png", png(number)), ("cls", str(label).encode())):
-                        member = tarfile.TarInfo(f"{number:05d}.{suffix}")
-                        member.size = len(content)
-                        tar.addfile(member, io.BytesIO(content))
-
-
 def as_dataset_dict() -> Any:
     features = datasets.Features(image=datasets.Image(), label=datasets.ClassLabel(names=list(CLASSES)))
     return datasets.DatasetDict(
@@ -78,13 +66,6 @@ def write_parquet(root: Path) -> None:
             dataset.select(rows_of_shard).to_parquet(root / f"{split}-{shard:05d}-of-00002.parquet")
 
 
-def write_arrow(root: Path) -> None:
-    as_dataset_dict().save_to_disk(root / "saved")
-    for split in COUNTS:
-        (file,) = (root / "saved" / split).glob("*.arrow")
-        file.rename(root / f"{split}.arrow")
-
-
 def numbers(images: ImageDataset) -> list[int]:
     return [np.asarray(images.open(i))[0, 0, 0].item() for i in range(len(images))]
 
@@ -98,31 +79,6 @@ def check(data: str, classes: tuple[str, ...] = CLASSES) -> None:
         assert images.labels.tolist() == [label for _, label in expected]
 
 
-@pytest.mark.parametrize("prefix", ["", "stream:"])
-def test_webdataset_tars(prefix: str, tmp_path: Path) -> None:
-    write_tars(tmp_path / "pets")
-    check(f"{prefix}{tmp_path / 'pets'}", ("0", "1", "2"))
-    name, test = read_split(f"{prefix}{tmp_path / 'pets'}", ("0", "1", "2"))
-    assert (name, len(test)) == ("test", 9)
-    alone = read_splits(f"{prefix}{tmp_path / 'pets' / 'pets-train-0001.tar'}")
-    assert sum(len(images) for _, images in alone.items()) == 19
-
-
-@pytest.mark.parametrize("prefix", ["", "stream:"])
-def test_arrow_files(prefix: str, tmp_path: Path) -> None:
-    write_arrow(tmp_path)
-    check(f"{prefix}{tmp_path}")
-
-
-def test_archives_beside_their_extracted_images_are_not_read(tmp_path: Path, make_folder: Any) -> None:
-    write_tars(tmp_path)
-    make_folder(tmp_path, {"a": 6, "b": 6})
-    assert read_splits(str(tmp_path)).classes == ("a", "b")
-    write_tars(tmp_path / "whole")
-    make_folder(tmp_path / "whole" / "train", {"a": 6, "b": 6})
-    assert read_splits(str(tmp_path / "whole")).classes == ("a", "b")
-
-
 def test_a_set_saved_to_disk(tmp_path: Path) -> None:
     whole = as_dataset_dict()
     whole.save_to_disk(tmp_path / "saved")
@@ -133,12 +89,6 @@ def test_a_set_saved_to_disk(tmp_path: Path) -> None:
     assert sorted(n for _, images in splits.items() for n in numbers(images)) == list(range(24))
     with pytest.raises(DataError, match="leave out stream:"):
         read_splits(f"stream:{tmp_path / 'saved'}")
-
-
-def test_a_stream_of_parquet(tmp_path: Path) -> None:
-    write_parquet(tmp_path)
-    check(str(tmp_path))
-    check(f"stream:{tmp_path}")
 
 
 @pytest.mark.parametrize("prefix", ["", "stream:"])
@@ -157,19 +107,31 @@ def test_a_repository_of_the_hub(prefix: str, monkeypatch: pytest.MonkeyPatch, t
     assert read_splits(f"{prefix}hf:owner/pets").name == "pets"
 
 
-def test_errors_say_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    write_tars(tmp_path / "pets")
-    (tmp_path / "pets" / "more.tar").write_bytes((tmp_path / "pets" / "pets-test-0000.tar").read_bytes())
-    with pytest.raises(DataError, match=r"more\.tar: no word of its name says which split"):
-        read_splits(str(tmp_path / "pets"))
-    (tmp_path / "pets" / "more.tar").rename(tmp_path / "pets" / "val-train.tar")
-    with pytest.raises(DataError, match="is it train or val"):
-        read_splits(str(tmp_path / "pets"))
-    with pytest.raises(DataError, match=r"found no \.tar"):
-        read_splits(f"stream:{tmp_path}")
-    (tmp_path / "broken-train.tar").write_bytes(b"no archive" * 100)
-    with pytest.raises(DataError, match="broken-train"):
-        read_splits(str(tmp_path / "broken-train.tar"))
-    monkeypatch.setitem(__import__("sys").modules, "datasets", None)
+def test_a_stream_of_the_hub_says_what_it_does_not_promise(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    write_parquet(tmp_path / "owner" / "pets")
+    load = datasets.load_dataset
+    monkeypatch.setattr(
+        datasets, "load_dataset", lambda name, _, **options: load(str(tmp_path / name), **options)
+    )
+    assert hf_datasets.REMOTE_NOTE in read_splits("stream:hf:owner/pets").notes
+    assert hf_datasets.REMOTE_NOTE not in read_splits("hf:owner/pets").notes
+
+
+def test_a_saved_set_that_is_cut_between_two_batches_is_refused(tmp_path: Path) -> None:
+    """Such a file can be read to its end, but that is not the end it had."""
+    whole = as_dataset_dict()["train"]
+    whole.save_to_disk(tmp_path / "saved")
+    (file,) = (tmp_path / "saved").glob("*.arrow")
+    content = file.read_bytes()
+    file.write_bytes(content[:-8])
+    assert len(datasets.load_from_disk(str(tmp_path / "saved"))) == len(whole)
+    with pytest.raises(DataError, match=r"is cut short"):
+        read_splits(str(tmp_path / "saved"))
+
+
+def test_the_library_is_needed_for_the_hub_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(hf_datasets.SourceMissing, match=r"pip install 'resnext\[hf\]'"):
         read_splits("hf:owner/pets")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import pickle
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,8 +16,9 @@ from PIL import Image
 from resnext import api
 from resnext.data.decode import DataError
 from resnext.data.images import Splits, fingerprint
-from resnext.data.index import PackedNames, read_index
+from resnext.data.index import OLD_NOTE, IndexFacts, PackedNames, _digest, read_index
 from resnext.data.sources import read_split, read_splits
+from resnext.parsing import build
 
 pytestmark = pytest.mark.usefixtures("no_reports")
 ODD = ["ä ö.png", "a,b;c.png", os.fsdecode(b"\xff\xfe.png"), "x" * 200 + ".png"]
@@ -120,9 +123,10 @@ def test_indexes_that_cannot_be_written_or_read(folder: Path, tmp_path: Path) ->
         api.index_images(folder, index)
     facts = json.loads((index / "index.json").read_text())
     for change, message in (
-        ({"schema": 2}, "schema 2"),
+        ({"schema": 3}, "schema 3; this version reads up to 2"),
         ({"splits": {}}, "not a complete index"),
         ({"classes": None}, "not a complete index"),
+        ({"classes": ["dog", "cat"]}, "its digest is another"),
     ):
         (index / "index.json").write_text(json.dumps(facts | change))
         with pytest.raises(DataError, match=message):
@@ -131,9 +135,87 @@ def test_indexes_that_cannot_be_written_or_read(folder: Path, tmp_path: Path) ->
     (index / "train.sizes.npy").unlink()
     with pytest.raises(DataError, match="not a complete index"):
         read_index(index)
+
+
+def test_images_that_were_moved(folder: Path, tmp_path: Path) -> None:
+    index = api.index_images(folder, tmp_path / "pets.index")
     folder.rename(tmp_path / "elsewhere")
     with pytest.raises(DataError, match="which is not there"):
         read_index(index)
+
+
+def forge(index: Path, facts: dict[str, Any]) -> None:
+    """Write index.json with the digest that makes it believed."""
+    made = build(IndexFacts, facts, "facts")
+    (index / "index.json").write_text(json.dumps(facts | {"digest": _digest(index, made)}))
+
+
+@pytest.mark.parametrize(
+    ("array", "change", "says"),
+    [
+        ("labels", lambda a: np.full_like(a, -1), "a label is none of its 2 classes"),
+        ("labels", lambda a: a + 1, "a label is none of its 2 classes"),
+        ("labels", lambda a: a[1:], "does not hold the 40 images"),
+        ("labels", lambda a: a.astype(np.int32), "an array of another type"),
+        ("ends", lambda a: a[::-1].copy(), "its names do not follow each other"),
+        ("ends", lambda a: a - 1, "its names do not follow each other"),
+        ("sizes", lambda a: -a, "size of a readable image is below 0"),
+        ("shorter_px", lambda a: a * 0, "side of a readable image is below 1"),
+        ("text", lambda a: np.frombuffer(a.tobytes().replace(b"cat/", b"/cat"), np.uint8), "leads out"),
+        ("text", lambda a: np.frombuffer(a.tobytes().replace(b"cat/", b"../x"), np.uint8), "leads out"),
+    ],
+)
+def test_arrays_that_do_not_fit_together(
+    array: str, change: Any, says: str, folder: Path, tmp_path: Path
+) -> None:
+    """Even where the digest is right, and in an index of the first schema, which has none."""
+    index = api.index_images(folder, tmp_path / "pets.index")
+    facts = json.loads((index / "index.json").read_text())
+    path = index / f"train.{array}.npy"
+    np.save(path, change(np.load(path)))
+    with pytest.raises(DataError, match="its digest is another"):
+        read_index(index)
+    forge(index, facts)
+    with pytest.raises(DataError, match=says):
+        read_index(index)
+    make_old(index)
+    with pytest.raises(DataError, match=rf"{says}|names, labels or sizes"):
+        read_index(index)
+
+
+def make_old(index: Path) -> None:
+    """Turn an index into one of the first schema."""
+    facts = json.loads((index / "index.json").read_text())
+    del facts["digest"]
+    for split in facts["splits"].values():
+        del split["inside"]
+    (index / "index.json").write_text(json.dumps(facts | {"schema": 1}))
+    for name in ("times", "digests"):
+        for path in index.glob(f"*.{name}.npy"):
+            path.unlink()
+
+
+def test_an_index_of_the_first_schema(folder: Path, tmp_path: Path) -> None:
+    index = api.index_images(folder, tmp_path / "pets.index")
+    make_old(index)
+    old, new = read_splits(str(index)), read_splits(str(folder))
+    assert OLD_NOTE in old.notes
+    assert_equal(replace(old, notes=new.notes), new)
+    small = {"model": "resnext11_2x4d+template=8", "epochs": 1, "batch": 8, "data__size_px": 8}
+    run = api.train(index, runs=tmp_path, name="x", **small)
+    assert api.train(index, runs=tmp_path, name="x", resume="must", **small).result == run.result
+    with pytest.raises(DataError, match="give its folder"):
+        api.index_images(index, tmp_path / "again.index")
+    (folder / "cat" / "3.png").write_bytes(b"another size")
+    with pytest.raises(DataError, match=r"1 have changed or gone.*cat/3\.png"):
+        read_index(index)
+
+
+def test_a_table_may_name_files_anywhere(folder: Path, tmp_path: Path) -> None:
+    rows = [f"{path},{path.parent.name}" for path in sorted(folder.rglob("[0-9]*.png"))]
+    (tmp_path / "list.csv").write_text("\n".join(["path,label", *rows, ""]))
+    index = api.index_images(tmp_path / "list.csv", tmp_path / "list.index")
+    assert_equal(read_splits(str(index)), read_splits(str(tmp_path / "list.csv")))
 
 
 def test_packed_names() -> None:

@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import shutil
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -286,7 +287,7 @@ def test_a_class_named_like_a_split_is_reported(tmp_path: Path, make_folder: Any
     (tmp_path / "tables").mkdir()
     shutil.move(tmp_path / "bus", tmp_path / "tables" / "bus")
     for name in ("train", "val"):
-        (tmp_path / "tables" / f"{name}.csv").write_text("\n".join(["path,label", *rows]))
+        (tmp_path / "tables" / f"{name}.csv").write_text("\n".join(["path,label", *rows, ""]))
     assert read_splits(str(tmp_path / "tables")).notes == ()  # here they are the images
 
 
@@ -328,26 +329,120 @@ def test_a_division_leaves_every_class_something_to_train_on(counts: tuple[int, 
     assert np.abs(shown - np.array(counts) * tenth / len(words)).max() <= 1
 
 
-def test_tables_whose_labels_cannot_be_used(tmp_path: Path) -> None:
-    names = {"huggingface": json.dumps({"info": {"features": {"label": {"names": ["a", "b"]}}}})}
-    for labels, metadata, says in (
-        ([0, 1, -1, 1], names, "label -1 is not one of the 2 named classes"),
-        (["a", None, "b", "b"], None, "1 rows without a label"),
-        (["a", "", "b", "b"], None, "1 rows without a label"),
-        ([0, 1, 1, 1], {"huggingface": "{"}, "metadata cannot be read"),
-        ([[0], [1], [0, 1], [1]], names, "not one label for each image"),
-    ):
-        table = pa.table({"image": [b"x"] * 4, "label": labels}).replace_schema_metadata(metadata)
-        pq.write_table(table, tmp_path / "t.parquet")
-        with pytest.raises(DataError, match=says) as error:
-            read_splits(str(tmp_path / "t.parquet"))
-        assert "t.parquet" in str(error.value)
+def test_tables_that_are_none(tmp_path: Path) -> None:
     (tmp_path / "t.parquet").write_bytes(b"PAR1 cut off")
     with pytest.raises(DataError, match="cannot be read as parquet"):
         read_splits(str(tmp_path / "t.parquet"))
     (tmp_path / "t.txt").touch()
     with pytest.raises(DataError, match=r"must end in \.parquet or \.csv"):
         read_splits(str(tmp_path / "t.txt"))
+
+
+def write_images(path: Path, words: list[str], **columns: list[Any]) -> None:
+    """A table of images that no one opens."""
+    table = pa.table({"path": [f"{i}.png" for i in range(len(words))], "label": words, **columns})
+    if path.suffix == ".csv":
+        lines = [table.column_names, *zip(*table.to_pydict().values(), strict=True)]
+        path.write_text("".join(",".join(map(str, line)) + "\n" for line in lines))
+    else:
+        pq.write_table(table, path)
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv"])
+def test_shards_of_a_split_are_all_there(suffix: str, tmp_path: Path) -> None:
+    for split in ("train", "val"):
+        for number in range(3):
+            write_images(tmp_path / f"{split}-{number:05d}-of-00003{suffix}", ["a", "b"] * 5)
+    assert [len(images) for _, images in read_splits(str(tmp_path)).items()] == [30, 30]
+    gone = tmp_path / f"val-00001-of-00003{suffix}"
+    gone.rename(tmp_path / "elsewhere")
+    with pytest.raises(DataError, match=f"1 of 3 shards are missing: {gone.name}"):
+        read_splits(str(tmp_path))
+    (tmp_path / "elsewhere").rename(gone)
+    write_images(tmp_path / f"train-00000-of-00002{suffix}", ["a", "b"])
+    with pytest.raises(DataError, match="two generations of shards"):
+        read_splits(str(tmp_path))
+    (tmp_path / f"train-00000-of-00002{suffix}").rename(tmp_path / f"train{suffix}")
+    with pytest.raises(DataError, match="two generations of shards"):
+        read_splits(str(tmp_path))
+    (tmp_path / f"train{suffix}").unlink()
+    other = {".parquet": ".csv", ".csv": ".parquet"}[suffix]
+    write_images(tmp_path / f"val{other}", ["a", "b"])
+    with pytest.raises(DataError, match="are all val; keep one"):
+        read_splits(str(tmp_path))
+
+
+def test_one_shard_of_several_says_so(tmp_path: Path) -> None:
+    write_images(tmp_path / "train-00001-of-00003.parquet", ["a", "b"] * 10)
+    notes = read_splits(str(tmp_path / "train-00001-of-00003.parquet")).notes
+    assert any("is one of 3 shards" in note for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("path,label,label\na.png,x,y\n", "several columns called 'label'"),
+        ("path,Label,label\na.png,x,y\n", "the columns Label and label"),
+        ("path,label,split,Split\na.png,x,val,train\n", "the columns split and Split"),
+        ("path,label\na.png,x\n,y\n", r"names no image in row 1 \(from 0\)"),
+        ("path,label\na.png,x\nb.png,y\na.png,y\n", r"a\.png is 'x' in row 0 and 'y' in row 2"),
+        ('path,label\na.png,x\nb.png,"y\nc.png,x\n', "cannot be read as csv"),
+        ("path,label,split\na.png,x,val\nb.png,y,\n", r"holds '' in row 1 \(from 0\)"),
+    ],
+)
+def test_tables_of_which_two_things_could_be_meant(text: str, says: str, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(text)
+    with pytest.raises(DataError, match=says):
+        read_splits(str(tmp_path / "t.csv"))
+
+
+def test_columns_that_nobody_asks_for_may_be_nameless(tmp_path: Path) -> None:
+    lines = ["path,label,,", *(f"{i}.png,{'ab'[i % 2]},," for i in range(20)), ""]
+    (tmp_path / "t.csv").write_text("\n".join(lines))
+    assert read_splits(str(tmp_path / "t.csv")).classes == ("a", "b")
+
+
+def test_a_table_whose_last_line_has_no_end_is_reported(tmp_path: Path) -> None:
+    write_images(tmp_path / "t.csv", ["a", "b"] * 10)
+    assert not any("line end" in note for note in read_splits(str(tmp_path / "t.csv")).notes)
+    (tmp_path / "t.csv").write_text((tmp_path / "t.csv").read_text()[:-1])
+    assert (
+        "the last line of t.csv has no line end: is the file whole?"
+        in read_splits(str(tmp_path / "t.csv")).notes
+    )
+
+
+def test_only_regular_files_are_images(tmp_path: Path, make_folder: Any) -> None:
+    make_folder(tmp_path, {"a": 15, "b": 15})
+    before = fingerprint(read_splits(str(tmp_path)))
+    os.mkfifo(tmp_path / "a" / "pipe.png")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "b" / "socket.png"))
+    splits = read_splits(str(tmp_path))
+    assert fingerprint(splits) == before
+    assert "left out 2 pipes, sockets or devices, not files, the first a/pipe.png" in splits.notes
+
+
+def test_a_link_that_leads_nowhere_is_a_missing_image(tmp_path: Path, make_folder: Any) -> None:
+    make_folder(tmp_path, {"a": 15, "b": 15})
+    (tmp_path / "a" / "gone.png").symlink_to("nowhere.png")
+    (tmp_path / "a" / "itself.png").symlink_to("itself.png")
+    keys = [key for _, images in read_splits(str(tmp_path)).items() for key in images.keys]
+    assert {"a/gone.png", "a/itself.png"} < set(keys)
+
+
+def test_two_class_folders_that_are_one(tmp_path: Path, make_folder: Any) -> None:
+    make_folder(tmp_path, {"a": 15, "b": 15})
+    (tmp_path / "c").symlink_to(tmp_path / "a")
+    with pytest.raises(DataError, match="the class folders a and c are one folder"):
+        read_splits(str(tmp_path))
+
+
+def test_images_beside_class_folders_are_reported(tmp_path: Path, make_folder: Any) -> None:
+    make_folder(tmp_path, {"a": 15, "b": 15})
+    for name in ("y.png", "x.jpg", ".z.png", "notes.txt"):
+        (tmp_path / name).touch()
+    assert "left out 2 images beside the class folders, the first x.jpg" in read_splits(str(tmp_path)).notes
 
 
 def test_a_split_without_labels_is_left_out_and_reported(tmp_path: Path) -> None:

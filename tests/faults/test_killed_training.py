@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -18,9 +19,11 @@ from safetensors.torch import load_file
 from resnext.cli import main
 
 
-def command(runs: Path, name: str, epochs: int) -> list[str]:
+def command(runs: Path, name: str, epochs: int, workers: int = 0) -> list[str]:
+    """Random crops, because images that are only shifted are kept in memory, and no worker reads them."""
     words = ["train", "digits", "--runs", str(runs), "--name", name, "--resume", "auto", "--device", "cpu"]
-    return [*words, *f"--checkpoint-every 3 --epochs {epochs} --model resnext11_2x4d+template=8".split()]
+    words += f"--checkpoint-every 3 --epochs {epochs} --model resnext11_2x4d+template=8".split()
+    return [*words, "--data.crop", "resized", "--workers", str(workers)]
 
 
 def start(words: list[str]) -> subprocess.Popen[bytes]:
@@ -30,7 +33,31 @@ def start(words: list[str]) -> subprocess.Popen[bytes]:
         env=environment,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
+
+
+def children_of(process: int) -> list[int]:
+    """The worker processes of a main process."""
+    names = [path.parent.name for path in Path("/proc").glob("[0-9]*/stat")]
+    return [int(name) for name in names if f"\nPPid:\t{process}\n" in read(Path("/proc", name, "status"))]
+
+
+def read(path: Path) -> str:
+    with contextlib.suppress(OSError):
+        return path.read_text()
+    return ""  # it has ended
+
+
+def have_ended(processes: list[int]) -> bool:
+    """Whether all have ended within 10 s."""
+    end = time.monotonic() + 10
+    while time.monotonic() < end:
+        states = [read(Path("/proc", str(process), "status")) for process in processes]
+        if all("State:\tZ" in state or not state for state in states):
+            return True
+        time.sleep(0.02)
+    return False
 
 
 def progress(run: Path) -> int:
@@ -43,9 +70,9 @@ def test_killed_at_random_moments(full: bool, record: Callable[..., None], tmp_p
     kills, epochs = (100, 24) if full else (1, 2)
     assert main(command(tmp_path, "whole", epochs)) == 0
     lines = progress(tmp_path / "whole")
-    draw, done, finished, places = random.Random(0), 0, False, []
+    draw, done, finished, places, with_workers, orphans = random.Random(0), 0, False, [], 0, 0
     for target in sorted(draw.uniform(0, 0.95 * lines) for _ in range(kills)):
-        process = start(command(tmp_path, "cut", epochs))
+        process = start(command(tmp_path, "cut", epochs, workers=(done + 2) % 5))
         before, end = progress(tmp_path / "cut"), time.monotonic() + 240
         while process.poll() is None and progress(tmp_path / "cut") <= max(before, target):
             assert time.monotonic() < end
@@ -54,12 +81,17 @@ def test_killed_at_random_moments(full: bool, record: Callable[..., None], tmp_p
         if process.poll() is not None:
             finished = True
             break
+        workers = children_of(process.pid)
         process.send_signal(signal.SIGKILL)
         process.wait()
+        with_workers += bool(workers)
+        orphans += not have_ended(workers)
         done += 1
         places.append(progress(tmp_path / "cut"))
     assert main(command(tmp_path, "cut", epochs)) == 0
     assert not finished, f"the training was over after {done} kills"
+    assert orphans == 0
+    assert with_workers >= done // 2, "most have workers by then"
 
     cut, whole = tmp_path / "cut", tmp_path / "whole"
     for name in ("checkpoints/last.safetensors", "checkpoints/best.safetensors", "model/model.safetensors"):
@@ -80,6 +112,9 @@ def test_killed_at_random_moments(full: bool, record: Callable[..., None], tmp_p
         "kill -9 in training",
         kills=done,
         bit_equal=True,
+        workers=[0, 1, 2, 3, 4],
+        with_workers=with_workers,
+        orphans=orphans,
         lines=lines,
         lines_at_kills=[min(places), max(places)],
     )

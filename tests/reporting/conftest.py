@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,7 @@ from PIL import Image
 
 import resnext
 from resnext.recipe import Recipe, named_recipe, override
-from resnext.run import Run
+from resnext.run import Run, RunFolder
 
 
 @pytest.fixture(scope="session")
@@ -40,3 +42,20 @@ def data(tmp_path_factory: pytest.TempPathFactory, evil_name: str) -> Path:
 @pytest.fixture(scope="session")
 def run(data: Path, recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Run:
     return resnext.train(data, recipe, name="one", runs=tmp_path_factory.mktemp("runs"))
+
+
+@pytest.fixture(scope="session")
+def many_classes(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of 8,000 classes with 500 test images, made up."""
+    folder: Path = tmp_path_factory.mktemp("many") / "run"
+    shutil.copytree(run.folder, folder)
+    shutil.rmtree(folder / "model")
+    classes = tuple(f"class {i}" for i in range(8000))
+    (folder / "contract.json").write_text(replace(run.contract, classes=classes).dumps())
+    (folder / "environment.json").write_text("{}")
+    random = np.random.default_rng(0)
+    labels = random.integers(0, 8000, 500)
+    rows = random.random((500, 8000), dtype=np.float32)
+    rows /= rows.sum(axis=1, keepdims=True)
+    RunFolder(folder).write_predictions("test", [f"{i}.png" for i in range(500)], labels, rows)
+    return folder

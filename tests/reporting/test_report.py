@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -77,8 +79,8 @@ def test_its_figures_are_those_of_evaluation(run: Run, data: Path) -> None:
     assert [m.probability for m in mistakes] == sorted((m.probability for m in mistakes), reverse=True)
     assert all(Path(m.key).parts[0] == m.truth != m.predicted for m in mistakes)
     assert all(m.image for m in mistakes)
-    assert summary.confusion.sum(axis=1).tolist() == [6, 6, 6]
-    assert np.trace(summary.confusion) == summary.correct.sum()
+    assert summary.confusion.matrix().sum(axis=1).tolist() == [6, 6, 6]
+    assert np.trace(summary.confusion.matrix()) == summary.correct.sum()
 
 
 def test_without_a_test_split_figures_are_called_optimistic(
@@ -120,3 +122,65 @@ def test_folders_without_a_finished_run(run: Run, tmp_path: Path) -> None:
     (tmp_path / "damaged" / "predictions" / "test.parquet").write_bytes(b"PAR1")
     with pytest.raises(RunError, match=r"test\.parquet: cannot be read"):
         write_report([tmp_path / "damaged"])
+
+
+def damage(path: Path, change: Any) -> None:
+    """Change a JSON file by a function of its value, or replace its text."""
+    if callable(change):
+        value = json.loads(path.read_text())
+        change = json.dumps(change(value) or value)
+    path.write_text(change)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "says"),
+    [
+        ("result.json", "[]", "result: must be an object"),
+        ("result.json", "{", "not JSON"),
+        ("result.json", lambda v: v["metrics"].pop("best_epoch") and None, "'best_epoch' is missing"),
+        ("result.json", lambda v: v["metrics"].update(best_epoch=-1), "best_epoch: must be from 0"),
+        ("result.json", lambda v: v["cost"].update(params="many"), "result.cost.params: must be int"),
+        ("result.json", lambda v: v.update(waits=[1]), "result.waits: must be an object"),
+        ("result.json", lambda v: v.update(versions={"torch": 2}), "result.versions.torch: must be str"),
+        ("data.json", lambda v: v.update(counts={"train": -1}), "data.counts.train: must be from 0"),
+        ("data.json", lambda v: v.pop("fingerprint") and None, "'fingerprint' is missing"),
+        ("environment.json", lambda v: v.update(data=["x"]), "environment.data: must be str"),
+        ("contract.json", lambda v: v.update(classes=v["classes"][:2]), "values of classes"),
+        ("contract.json", lambda v: v.update(classes=v["classes"][::-1]), "values of classes"),
+        ("contract.json", lambda v: v["classes"].append(7), r"contract.classes\[3\]: must be str"),
+        ("config.toml", "seed = 1.5", "seed"),
+        ("metrics.jsonl", '{"step": 1, "epoch": 1, "val_loss": "low"}\n', "epoch 1"),
+        ("metrics.jsonl", '{"step": 1, "epoch": 1, "val_loss": NaN}\n', "epoch 1"),
+        ("metrics.jsonl", "[" * 10**5 + "\n", "line 1: nested more deeply"),
+    ],
+)
+def test_a_damaged_run_is_named_with_file_and_field(
+    name: str, change: Any, says: str, run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(run.folder, tmp_path / "x")
+    damage(tmp_path / "x" / name, change)
+    for words in (["report", str(tmp_path / "x")], ["compare", str(run.folder), str(tmp_path / "x")]):
+        assert main(words) == 2
+        error = capsys.readouterr().err
+        assert re.search(rf"{name}.*{says}", error), error
+        assert "Traceback" not in error
+
+
+@pytest.mark.parametrize("place", ["\0", "x" * 5000, "none/at/all", ""])
+def test_data_that_are_nowhere_leave_images_out(place: str, run: Run, tmp_path: Path) -> None:
+    shutil.copytree(run.folder, tmp_path / "x")
+    damage(tmp_path / "x" / "environment.json", lambda value: value.update(data=place))
+    assert "not found" in Page(write_report([tmp_path / "x"]).read_text()).text
+
+
+def test_a_run_of_an_earlier_version_is_reported(run: Run, tmp_path: Path) -> None:
+    """Without what was added since: waits, counts, commit, a field of a split."""
+    shutil.copytree(run.folder, tmp_path / "x")
+    damage(
+        tmp_path / "x" / "result.json", lambda v: [v.pop(n) for n in ("waits", "commit", "dirty")] and None
+    )
+    damage(tmp_path / "x" / "data.json", lambda v: [v.pop(n) for n in ("counts", "skipped")] and None)
+    damage(tmp_path / "x" / "environment.json", "{}")
+    page = Page(write_report([tmp_path / "x"]).read_text()).text
+    assert "top-1 accuracy, test" in page
+    assert "Where the time went" not in page

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -36,11 +37,18 @@ def test_nothing_that_could_be_trained_is_an_error(monkeypatch: pytest.MonkeyPat
         find_batch_size(TRIAL)
 
 
-def test_a_real_trial_tells_the_pace_of_each_batch_and_how_it_ended() -> None:
+def test_a_real_trial_tells_the_pace_of_each_batch_and_how_it_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files in the current folder are not executed: Python looks for modules there first."""
+    for name in ("json", "torch", "trial", "resnext", "dataclasses"):
+        (tmp_path / f"{name}.py").write_text("open('executed', 'w').close()\n")
+    monkeypatch.chdir(tmp_path)
     outcomes, end = batch_size_finder._run_trial(replace(TRIAL, batches=(16, 32, -1)))
     assert [one.batch for one in outcomes] == [16, 32]
     assert all(one.images_per_s > 0 for one in outcomes)
     assert "negative dimension" in end  # the last line of what it said
+    assert not (tmp_path / "executed").exists()
 
 
 def test_a_trial_that_is_killed_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from sklearn.utils.class_weight import compute_class_weight
 
@@ -45,6 +47,8 @@ def test_what_a_recipe_says_is_built() -> None:
         Lighting(0.1),
         Erasing(0.5, grey),
     )
+    no_colour = build_augmentation(recipe, replace(contract, mean=(-1.0, 0.4, 7.0)))
+    assert no_colour.steps[0] == PadCrop(Resize(32, 32), 28, 4, (0, 102, 255))
     more = {"data__operations": 2, "data__magnitude": 9, "data__pad_px": None}  # which have no effect then
     resized = override(recipe, data__crop="resized", data__policy="trivial", **more)
     first, _, policy, *_ = build_augmentation(resized, contract).steps

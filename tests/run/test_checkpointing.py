@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import cast
 
 import pytest
+from torch import nn
 
 from resnext.recipe.options import CheckpointInterval
 from resnext.run.checkpointing import Checkpointer, RunProgress
-from resnext.run.meters import MeterState
+from resnext.run.folder import NullRunWriter, RunFolder
+from resnext.run.loggers import Loggers
+from resnext.run.meters import EpochMeter, MeterState
 from resnext.run.timed_loader import WaitTimes
+from resnext.training.distributed import ProcessGroup
 from resnext.training.loop import TrainState
+from resnext.training.settings import TrainingSettings
 
 
 def test_a_save_is_due_after_a_time_or_a_number_of_steps(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -27,6 +33,20 @@ def test_a_save_is_due_after_a_time_or_a_number_of_steps(monkeypatch: pytest.Mon
     assert (by_time.is_due(), by_steps.is_due()) == (False, False)
     clock[0], state.step = 140.0, 7
     assert (by_time.is_due(), by_steps.is_due()) == (True, True)
+
+
+def test_a_save_that_fails_is_noticed_at_the_next_step(tmp_path: Path) -> None:
+    """Not only when the next one is due."""
+    state = TrainState(nn.Linear(1, 1), TrainingSettings())
+    folder = RunFolder(tmp_path / "gone")
+    meter = EpochMeter(NullRunWriter(), MeterState(), WaitTimes, Loggers(print), ProcessGroup())
+    checkpointer = Checkpointer(state, folder, CheckpointInterval.parse("10min"))
+    checkpointer.save(RunProgress(), meter)
+    checkpointer.finish_writing()
+    with pytest.raises(OSError, match="gone"):
+        checkpointer.is_due()
+    assert not checkpointer.is_due()
+    checkpointer.close()
 
 
 def test_checkpoints_of_earlier_versions_are_read() -> None:

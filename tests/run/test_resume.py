@@ -34,7 +34,6 @@ from resnext.run import (
     evaluator,
 )
 from resnext.run.evaluation import evaluate_images
-from resnext.run.stop_signals import StopRequest
 from resnext.training.loop import Diverged
 from resnext.weights import WeightsError
 
@@ -312,8 +311,11 @@ def test_a_file_system_without_locks_is_told_of(
         raise OSError(errno.ENOSYS, "Function not implemented")
 
     monkeypatch.setattr("fcntl.flock", refuse)
-    api.train(data, RECIPE, name="x", runs=tmp_path)
-    assert "no locks" in (tmp_path / "x" / "log.txt").read_text()
+    events = [*api.train_events(data, RECIPE, TrainOptions("x", tmp_path))]
+    [started] = [event for event in events if isinstance(event, RunStarted)]
+    for text in (started.text(), (tmp_path / "x" / "log.txt").read_text()):  # the first is printed
+        assert "no locks on this file system" in text
+        assert "make sure that no other process trains this run" in text
 
 
 def test_a_failed_run_says_so(data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -382,24 +384,3 @@ def test_weights_that_diverge_in_the_last_step_are_not_kept(
     assert not (tmp_path / "x" / "checkpoints" / "last.safetensors").exists()
     api.train(data, RECIPE, name="x", runs=tmp_path, resume="must")
     assert_same(tmp_path / "x", whole)
-
-
-def test_two_signals_within_ten_seconds_are_one_request() -> None:
-    before = signal.getsignal(signal.SIGUSR1)
-    with StopRequest() as stop:
-        os.kill(os.getpid(), signal.SIGUSR1)
-        os.kill(os.getpid(), signal.SIGTERM)
-        assert stop.reason == "SIGUSR1"
-    assert signal.getsignal(signal.SIGUSR1) is before
-
-
-def test_a_later_second_signal_ends_the_process_at_once() -> None:
-    program = (
-        "import os, signal, resnext.run.stop_signals as s\n"
-        "s.SAME_REQUEST_S = 0.0\n"
-        "with s.StopRequest():\n"
-        "    os.kill(os.getpid(), signal.SIGTERM); os.kill(os.getpid(), signal.SIGTERM)\n"
-        "    print('survived')\n"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (-signal.SIGTERM, "")

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from resnext.cli import main
 from resnext.training import launcher
 from resnext.training.distributed import ProcessGroup, init_group
 from resnext.training.launcher import LaunchError
@@ -73,3 +74,31 @@ def test_differences_name_the_field_and_both_sides() -> None:
         "  data: None on rank 3 (d), 00ff on rank 0 (a)",
         "  torch: None on rank 3 (d), 2.13.0 on rank 0 (a)",
     ]
+
+
+@pytest.mark.parametrize(
+    ("told", "says"),
+    [
+        ({"WORLD_SIZE": "two"}, "WORLD_SIZE is 'two', not a whole number from 1"),
+        ({"WORLD_SIZE": ""}, "WORLD_SIZE is '', not"),
+        ({"WORLD_SIZE": "0"}, "WORLD_SIZE is '0', not a whole number from 1"),
+        ({"WORLD_SIZE": "-2"}, "WORLD_SIZE is '-2', not"),
+        ({"WORLD_SIZE": "9" * 5000}, "not a whole number"),
+        ({"WORLD_SIZE": "2", "RANK": "first"}, "RANK is 'first', not a whole number from 0"),
+        ({"WORLD_SIZE": "2", "RANK": "2"}, "RANK is 2, but WORLD_SIZE says 2 processes, numbered from 0"),
+        ({"WORLD_SIZE": "2", "RANK": "0", "MASTER_PORT": "x"}, "MASTER_PORT is 'x', not"),
+        ({"WORLD_SIZE": "2"}, "WORLD_SIZE says 2 processes, but RANK is not set"),
+    ],
+)
+def test_what_no_launcher_would_say_is_named(
+    told: dict[str, str],
+    says: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name in ("WORLD_SIZE", "RANK", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in ({"MASTER_ADDR": "h", "MASTER_PORT": "1"} | told).items():
+        monkeypatch.setenv(name, value)
+    assert main(["evaluate", "none", "digits"]) == 2
+    assert says in capsys.readouterr().err

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Annotated, Any
 
 from resnext.arch.attentions import ATTENTIONS
 from resnext.arch.errors import ArchitectureError, check_known, nearest
@@ -13,6 +13,7 @@ from resnext.arch.names import KNOWN_NAMES, TIMM_NAMES
 from resnext.arch.shortcuts import SHORTCUTS
 from resnext.arch.stems import FOUR_STAGES, STEMS
 from resnext.arch.transforms import TRANSFORMS, StageTemplate, Transform
+from resnext.parsing import Range, build
 
 #: Fields that take the name of a row, and the names there are.
 CHOICES: dict[str, Collection[str]] = {
@@ -26,7 +27,15 @@ OPTIONS = ("blocks", "template", *CHOICES)
 #: Depths that mean the CIFAR stem and its three stages unless the name has +stem=.
 CIFAR_DEPTHS = (11, 20, 29, 38, 47)
 
-_NAME = re.compile(r"(resnet|resnext)([1-9][0-9]*)(?:_([1-9][0-9]*)x([1-9][0-9]*)d)?((?:\+[^+]*)*)")
+#: Largest network that a name can mean: a file that somebody made up must not fill the memory.
+MAX_CLASSES, MAX_INPUT_CHANNELS, MAX_STAGES, MAX_BLOCKS = 1_000_000, 1024, 16, 1000
+#: Most paths of all blocks together, and most channels of a layer.
+MAX_PATHS, MAX_CHANNELS = 50_000, 2**20
+#: Longest name, in characters.
+LONGEST_NAME = 200
+
+_COUNT = "[1-9][0-9]{0,8}"
+_NAME = re.compile(rf"(resnet|resnext)({_COUNT})(?:_({_COUNT})x({_COUNT})d)?((?:\+[^+]*)*)")
 
 
 @dataclass(frozen=True)
@@ -78,9 +87,24 @@ class Architecture:
                 raise ArchitectureError(f"{field} must be at least 1, not {getattr(self, field)}")
         if not self.blocks or min(self.blocks) < 1:
             raise ArchitectureError(f"blocks must all be at least 1, not {self.blocks}")
+        self._check_size()
         rule, first = self._transform.cardinality, self.stages[0]
         if not rule.allows(self.cardinality, first.out_channels):
             raise ArchitectureError(rule.reason.format(stage=first, depth=self.depth))
+
+    def _check_size(self) -> None:
+        blocks, stages = sum(self.blocks), len(self.blocks)
+        last = self.stages[-1] if stages <= MAX_STAGES else self.stages[0]
+        for what, count, most in (
+            ("classes", self.classes, MAX_CLASSES),
+            ("input channels", self.in_channels, MAX_INPUT_CHANNELS),
+            ("stages", stages, MAX_STAGES),
+            ("blocks", blocks, MAX_BLOCKS),
+            ("paths", blocks * self.cardinality, MAX_PATHS),
+            ("channels", max(last.inner_channels, last.out_channels), MAX_CHANNELS),
+        ):
+            if count > most:
+                raise ArchitectureError(f"it would have {count:,} {what}; the most are {most:,}")
 
     @property
     def _transform(self) -> Transform:
@@ -153,6 +177,8 @@ class Architecture:
         >>> Architecture.from_name("resnext29_8x4d+template=16", classes=10).stem
         'cifar'
         """
+        if len(name) > LONGEST_NAME:
+            raise ArchitectureError(f"the name of a network has at most {LONGEST_NAME} characters")
         try:
             arch = _parse(name)
         except ArchitectureError as error:
@@ -165,9 +191,22 @@ class Architecture:
         return {"name": self.name, "classes": self.classes, "in_channels": self.in_channels}
 
     @classmethod
-    def from_json(cls, value: dict[str, Any]) -> Architecture:
-        """Inverse of `to_json`."""
-        return cls.from_name(value["name"], value["classes"], value["in_channels"])
+    def from_json(cls, value: Any) -> Architecture:
+        """Inverse of `to_json`. Raises `ArchitectureError`."""
+        try:
+            given = build(_NamedNetwork, value, "architecture")
+        except ValueError as error:
+            raise ArchitectureError(str(error)) from None
+        return cls.from_name(given.name, given.classes, given.in_channels)
+
+
+@dataclass(frozen=True)
+class _NamedNetwork:
+    """An architecture in JSON."""
+
+    name: str
+    classes: Annotated[int, Range(1, MAX_CLASSES)]
+    in_channels: Annotated[int, Range(1, MAX_INPUT_CHANNELS)]
 
 
 def implied_options(depth: int) -> dict[str, str]:
@@ -265,6 +304,6 @@ def _parse_options(text: str) -> dict[str, str]:
 
 
 def _positive(key: str, text: str) -> int:
-    if not re.fullmatch(r"[1-9][0-9]*", text):
+    if not re.fullmatch(_COUNT, text):
         raise ArchitectureError(f"+{key}= takes whole numbers from 1, not {text!r}")
     return int(text)

@@ -9,13 +9,19 @@ import sys
 from collections.abc import Iterator, Sequence
 
 from resnext.cli.command import Command
+from resnext.cli.openmp import limit_spinning
+from resnext.cli.out_of_memory import is_out_of_memory
 from resnext.errors import ResnextError, UsageError
+from resnext.names import printable_lines
 from resnext.training import launcher
 from resnext.version import __version__
 
 DONE, USAGE, MACHINE, RESUMABLE, INTERRUPTED = 0, 2, 5, 75, 130
-#: Errors of the file system by what they mean: the machine lacks something, or a path is wrong.
-NO_ROOM_OR_RIGHT = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EFBIG)
+#: Errors of the operating system by what they mean: the machine lacks something, or a path is wrong.
+LACKING = (
+    *(errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EFBIG),
+    *(errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE, errno.EAGAIN),  # a disk, open files, processes
+)
 WRONG_PATH = (errno.ENOENT, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG)
 
 
@@ -28,6 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code, one of `resnext.errors.EXIT_CODES`. An error that is no `ResnextError` is raised.
     """
+    limit_spinning()
     argv = sys.argv[1:] if argv is None else list(argv)
     try:
         return _main(argv)
@@ -57,24 +64,29 @@ def _run(command: Command) -> int:
         check_launch(command)
         with contextlib.nullcontext() if launcher.is_main_process() else _silence():
             command.run()
+        sys.stdout.flush()  # at the end of the process nobody hears that nobody reads
         return DONE
     except (BrokenPipeError, SystemExit):  # rich turns the first into the second
         return _stop_printing(RESUMABLE if command.is_resumable else DONE)
     except ResnextError as error:
         return _fail(error, error.exit_code)
-    except OSError as error:
-        if error.errno in NO_ROOM_OR_RIGHT or error.errno is None:
-            return _fail(error, MACHINE, describe_os_error(error))
-        if error.errno in WRONG_PATH:
-            return _fail(error, USAGE, describe_os_error(error))
-        raise
     except Exception as error:
-        from resnext.cli.out_of_memory import is_out_of_memory
+        return _fail(error, *_explain(error, command))
 
-        if is_out_of_memory(error):
-            message = "; ".join(filter(None, ["out of memory", command.memory_hint]))
-            return _fail(error, MACHINE, message)
-        raise
+
+def _explain(error: Exception, command: Command) -> tuple[int, str]:
+    """The exit code and the message for an error that is not ours. Raises it if it is an internal one."""
+    from resnext.data.workers import explain_worker_error
+
+    if is_out_of_memory(error):
+        return MACHINE, "; ".join(filter(None, ["out of memory", command.memory_hint]))
+    if isinstance(error, OSError) and (error.errno in LACKING or error.errno is None):
+        return MACHINE, describe_os_error(error)
+    if isinstance(error, OSError) and error.errno in WRONG_PATH:
+        return USAGE, describe_os_error(error)
+    if isinstance(error, RuntimeError) and (message := explain_worker_error(str(error))) is not None:
+        return MACHINE, message
+    raise error
 
 
 def check_launch(command: Command) -> None:
@@ -124,6 +136,14 @@ def describe_os_error(error: OSError) -> str:
 def _fail(error: BaseException, code: int, message: str = "") -> int:
     """Print `message`, or that of `error`, and the notes that `error` carries."""
     notes = getattr(error, "__notes__", [])
-    who = "resnext" if launcher.is_main_process() else f"resnext (rank {launcher.rank()})"
-    print(f"{who}: {message or error}", *notes, sep="\n", file=sys.stderr)
+    text = "\n".join([f"{_who()}: {message or error}", *notes])
+    print(printable_lines(text), file=sys.stderr)
     return code
+
+
+def _who() -> str:
+    """This process, as its errors name it."""
+    try:
+        return "resnext" if launcher.is_main_process() else f"resnext (rank {launcher.rank()})"
+    except launcher.LaunchError:  # which is being reported
+        return "resnext"

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-#: Parts of the messages of allocators.
-MESSAGES = ("not enough memory", "out of memory", "ALLOC_FAILED")
+import errno
+
+#: Parts of what allocators say, in lower case: torch's on CPUs ("can't allocate memory", "not enough memory")
+#: and GPUs, cuBLAS, cuDNN; and what torch makes of an error that it cannot bring over from a worker.
+MESSAGES = (
+    *("allocate memory", "not enough memory", "out of memory", "alloc_failed"),
+    "memoryerror in dataloader worker",
+)
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether torch or Python asked for more memory than there is."""
-    import torch
+    """Whether torch, Python or the system asked for more memory than there is.
 
-    from_allocator = isinstance(error, RuntimeError) and any(text in str(error) for text in MESSAGES)
-    return from_allocator or isinstance(error, MemoryError | torch.OutOfMemoryError)
+    >>> is_out_of_memory(OSError(errno.ENOMEM, "Cannot allocate memory")), is_out_of_memory(OSError("no"))
+    (True, False)
+    """
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    if isinstance(error, RuntimeError):  # `torch.OutOfMemoryError` too
+        return any(text in str(error).lower() for text in MESSAGES)
+    return isinstance(error, MemoryError)
 
 
 def device_hint(device: str | None) -> str:

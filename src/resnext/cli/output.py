@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from rich.console import Console
 from rich.table import Table
 
 from resnext.data.decode import BadImage
+from resnext.display import plain_console
 
 #: Columns of a table that is not printed to a terminal, and bad images that are listed one by one.
 WIDTH_IN_FILE, LISTED_BAD = 160, 20
@@ -26,8 +26,8 @@ def number_table(texts: Sequence[str], numbers: Sequence[str], title: str | None
 
 def print_table(table: Table) -> None:
     """Print `table`, as wide as the terminal, or wide enough for its rows in a file."""
-    console = Console(highlight=False)
-    (console if console.is_terminal else Console(highlight=False, width=WIDTH_IN_FILE)).print(table)
+    console = plain_console()
+    (console if console.is_terminal else plain_console(width=WIDTH_IN_FILE)).print(table)
 
 
 def print_bad_images(bad: Sequence[BadImage]) -> None:
@@ -36,6 +36,6 @@ def print_bad_images(bad: Sequence[BadImage]) -> None:
         return
     print(f"left out {len(bad)} images that cannot be read:", file=sys.stderr)
     for error in bad[:LISTED_BAD]:
-        print(f"  {error}", file=sys.stderr)
+        print(f"  {error}", file=sys.stderr)  # which is printable
     if len(bad) > LISTED_BAD:
         print(f"  and {len(bad) - LISTED_BAD} more", file=sys.stderr)

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from resnext.engine import Prediction
 from resnext.errors import UsageError
+from resnext.names import csv_cell, printable
 
 #: Rows of a row group of Parquet, which wait in memory.
 ROW_GROUP_ROWS = 4096
@@ -28,18 +29,23 @@ class PredictionWriter(Protocol):
 
 
 class CsvPredictionWriter:
-    """Columns: picture, label, probability, and one column of probabilities for each class."""
+    """Columns: picture, label, probability, and one column of probabilities for each class.
+
+    Names are printable, and none is a formula to a spreadsheet: see `csv_cell`.
+    """
 
     def __init__(self, path: Path, classes: tuple[str, ...]) -> None:
         self._file = open(path, "w", newline="", encoding="utf-8")  # noqa: SIM115
         self._rows = csv.writer(self._file)
-        self._rows.writerow(["picture", "label", "probability", *(f"p({name})" for name in classes)])
+        columns = [f"p({printable(name)})" for name in classes]
+        self._rows.writerow(["picture", "label", "probability", *columns])
         self._classes = classes
 
     def write(self, prediction: Prediction) -> None:
         of = dict(prediction.ranking)
         values = [f"{of[name]:.6g}" for name in self._classes]
-        self._rows.writerow([prediction.key, prediction.label, f"{prediction.probability:.6g}", *values])
+        names = csv_cell(prediction.key), csv_cell(prediction.label)
+        self._rows.writerow([*names, f"{prediction.probability:.6g}", *values])
 
     def close(self) -> None:
         self._file.close()

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable
 from types import TracebackType
 
-from resnext.cli.progress_bar import LINE_EVERY_S, ProgressBar
+from resnext.display.progress_bar import LINE_EVERY_S, ProgressBar
 from resnext.experiments import TaskEnded, TaskProgress, TaskStarted
 
 

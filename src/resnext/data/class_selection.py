@@ -17,9 +17,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from resnext.data.decode import DataError, printable
+from resnext.data.decode import DataError
 from resnext.data.images import ImageDataset
 from resnext.data.sources import read_splits_by_name
+from resnext.names import encodable
 
 #: Images that are held in memory at once.
 ROWS_IN_MEMORY = 4096
@@ -135,4 +136,4 @@ def _encoded(images: ImageDataset, index: int) -> dict[str, Any]:
         file = io.BytesIO()
         images.open(index).save(file, "PNG")
         encoded = file.getvalue()
-    return {"bytes": encoded, "path": printable(images.keys[index])}
+    return {"bytes": encoded, "path": encodable(images.keys[index])}

@@ -3,21 +3,55 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
+import os
+import re
+import stat
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 from PIL.Image import Transpose
 
 from resnext.errors import ResnextError
+from resnext.names import encodable
+from resnext.names import printable as printable
 
+#: Pillow's names of the formats that are read, and suffixes of their files, in lower case. Pillow knows more,
+#: and hands some of them to other programs (PostScript to Ghostscript); what is in a file decides, not its
+#: name.
+FORMATS = {
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
+    "PNG": (".png",),
+    "WEBP": (".webp",),
+    "BMP": (".bmp",),
+    "DIB": (".dib",),
+    "GIF": (".gif",),
+    "TIFF": (".tif", ".tiff"),
+    "PPM": (".ppm", ".pgm", ".pbm", ".pnm"),
+    "AVIF": (".avif",),
+    "JPEG2000": (".jp2",),
+    "TGA": (".tga",),  # last: its files have no mark by which to tell them
+}
 #: Suffixes of the files that count as images in a folder, in lower case.
-IMAGE_SUFFIXES = frozenset(
-    ".jpg .jpeg .jpe .jfif .png .webp .bmp .dib .gif .tif .tiff .ppm .pgm .pbm .pnm .avif .jp2 .tga".split()
-)
+IMAGE_SUFFIXES = frozenset(suffix for suffixes in FORMATS.values() for suffix in suffixes)
 #: Suffixes of image formats that Pillow cannot read by itself.
 UNSUPPORTED_SUFFIXES = frozenset(".heic .heif .jxl .dng .raw .cr2 .cr3 .nef .arw .psd .svg".split())
+#: Most pixels of an image, those of a camera of 102 megapixels: up to 1 GB while it is decoded. A small file
+#: can claim any number of pixels. Programs that need more assign another number.
+MAX_PIXELS = 102_000_000
+#: The same where a pixel takes more memory: more than 8 bits, or a format that is decoded as a whole.
+MAX_DEEP_PIXELS = 40_000_000
+DEEP_FORMATS = ("AVIF", "JPEG2000", "WEBP")
+#: Rows of an image that are converted at a time, so that conversions take little memory.
+STRIP_PX = 256
+
+# What is too large is decided here. The error of Pillow's own limit stays, which is higher.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 #: The operation that makes an image upright, for each EXIF orientation that needs one.
 EXIF_TRANSPOSE = {
@@ -50,20 +84,11 @@ class BadImage(DataError):
 
     def __init__(self, key: str, reason: str) -> None:
         # Exception pickles its arguments: both survive the way between processes, and any file can hold them.
-        self.key, self.reason = printable(key), printable(reason)
+        self.key, self.reason = encodable(key), encodable(reason)
         super().__init__(self.key, self.reason)
 
     def __str__(self) -> str:
-        return f"{self.key}: {self.reason}"
-
-
-def printable(text: str) -> str:
-    r"""`text` with bytes of file names that are not UTF-8 written as escapes, so that any file can hold it.
-
-    >>> print(printable("caf\udce9.png"))
-    caf\udce9.png
-    """
-    return text.encode("utf-8", "backslashreplace").decode()
+        return f"{printable(self.key)}: {printable(self.reason)}"
 
 
 def decode(source: bytes | str | Path | Image.Image, key: str) -> Image.Image:
@@ -85,9 +110,13 @@ def decode(source: bytes | str | Path | Image.Image, key: str) -> Image.Image:
     try:
         if isinstance(source, Image.Image):
             return to_rgb(source)
-        file = io.BytesIO(source) if isinstance(source, bytes) else source
-        with Image.open(file) as image:
+        if not isinstance(source, bytes):
+            check_regular(source)
+        with open_image(source) as image:
+            _check_size(image, key)
             return to_rgb(image)
+    except BadImage:
+        raise
     except FileNotFoundError:
         raise BadImage(key, "there is no such file") from None
     except IsADirectoryError:
@@ -95,25 +124,90 @@ def decode(source: bytes | str | Path | Image.Image, key: str) -> Image.Image:
     except UnidentifiedImageError:
         raise BadImage(key, "is not an image that can be read (damaged, or of another type)") from None
     except Image.DecompressionBombError as error:
-        raise BadImage(key, f"is too large ({error})") from None
+        pixels = int((re.search(r"[0-9]+", str(error)) or "0")[0])
+        raise BadImage(key, _too_large(pixels, "MAX_PIXELS", MAX_PIXELS)) from None
     except MemoryError:
         raise
     except Exception as error:  # decoders raise errors of any type for damaged files
         raise BadImage(key, f"cannot be decoded ({error})") from None
 
 
+def check_regular(path: str | Path) -> None:
+    """Raise `OSError` unless `path` is a file or a folder: opening a pipe or a device may wait for ever."""
+    mode = os.stat(path).st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise OSError("a pipe, socket or device, not a file")
+
+
+def open_image(source: bytes | str | Path) -> Image.Image:
+    """The image in a file or in encoded bytes, in one of `FORMATS`; its pixels are not decoded yet.
+
+    Raises what Pillow raises.
+    """
+    file = io.BytesIO(source) if isinstance(source, bytes) else source
+    try:
+        return Image.open(file, formats=_formats())
+    except Image.DecompressionBombWarning:  # where programs turn all warnings into errors
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            return Image.open(file, formats=_formats())
+
+
+@functools.cache
+def _formats() -> tuple[str, ...]:
+    """Those of `FORMATS` that this Pillow has."""
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)
+
+
+def is_too_large(width: int, height: int) -> bool:
+    """Whether an image of this size has more than `MAX_PIXELS`."""
+    return width * height > MAX_PIXELS
+
+
+def _check_size(image: Image.Image, key: str) -> None:
+    """Raise `BadImage` if the header of `image` claims too many pixels."""
+    pixels = image.width * image.height
+    if is_too_large(*image.size):
+        raise BadImage(key, _too_large(pixels, "MAX_PIXELS", MAX_PIXELS))
+    if pixels > MAX_DEEP_PIXELS and (image.format in DEEP_FORMATS or _is_deep(image)):
+        raise BadImage(key, _too_large(pixels, "MAX_DEEP_PIXELS", MAX_DEEP_PIXELS))
+
+
+def _too_large(pixels: int, name: str, most: int) -> str:
+    return (
+        f"is too large: its header claims {pixels:,} pixels, and at most {most:,} are decoded "
+        f"(resnext.data.decode.{name})"
+    )
+
+
+def _is_deep(image: Image.Image) -> bool:
+    return image.mode.startswith("I") or image.mode == "F"
+
+
 def to_rgb(image: Image.Image) -> Image.Image:
     """`image` upright and in mode RGB."""
     image.load()  # some decoders turn the image themselves and then clear the orientation
+    upright = image
     if (transpose := EXIF_TRANSPOSE.get(exif_orientation(image))) is not None:
-        image = image.transpose(transpose)
-    if image.mode.startswith("I") or image.mode == "F":
-        image = _wide_grey_to_8_bit(image)
-    if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "RGBa", "La"):
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        return Image.alpha_composite(white, image).convert("RGB")
-    return image.convert("RGB")
+        upright = image.transpose(transpose)
+    if _is_deep(upright):
+        upright = _wide_grey_to_8_bit(upright)
+    if "transparency" in upright.info or upright.mode in ("RGBA", "LA", "PA", "RGBa", "La"):
+        return _on_white(upright)
+    is_done = upright is not image and upright.mode == "RGB"
+    return upright if is_done else upright.convert("RGB")
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    """A partly transparent image on a white ground, in mode RGB."""
+    opaque = Image.new("RGB", image.size)
+    for top in range(0, image.height, STRIP_PX):
+        strip = image.crop((0, top, image.width, min(image.height, top + STRIP_PX)))
+        strip = strip.convert("RGBA")
+        white = Image.new("RGBA", strip.size, "white")
+        opaque.paste(Image.alpha_composite(white, strip).convert("RGB"), (0, top))
+    return opaque
 
 
 def exif_orientation(image: Image.Image) -> int:
@@ -125,12 +219,22 @@ def exif_orientation(image: Image.Image) -> int:
 
 def _wide_grey_to_8_bit(image: Image.Image) -> Image.Image:
     """A grey image of more than 8 bits as 8-bit grey; transparent pixels stay transparent."""
-    values = np.nan_to_num(np.asarray(image, dtype=np.float64))
+    stored = np.asarray(image)
+    largest = max(values.max(initial=0) for values in _strips(stored))
     if image.mode == "F":
-        scale = 255.0 if values.max(initial=0) <= 1 else 1.0
+        scale = 255.0 if largest <= 1 else 1.0
     else:  # mode "I" has 32 bits, but image files use 16 of them, or 8 if an older program wrote the file
-        scale = 1.0 if image.mode == "I" and values.max(initial=0) <= 255 else 255 / 65535
-    grey = Image.fromarray(np.clip(np.rint(values * scale), 0, 255).astype(np.uint8))
+        scale = 1.0 if image.mode == "I" and largest <= 255 else 255 / 65535
+    levels = [np.clip(np.rint(values * scale), 0, 255).astype(np.uint8) for values in _strips(stored)]
+    grey = Image.fromarray(np.concatenate(levels))
     if "transparency" in image.info:  # the one grey value that is transparent
-        grey.putalpha(Image.fromarray((values != image.info["transparency"]).astype(np.uint8) * 255))
+        clear = image.info["transparency"]
+        opaque = [(values != clear).astype(np.uint8) * 255 for values in _strips(stored)]
+        grey.putalpha(Image.fromarray(np.concatenate(opaque)))
     return grey
+
+
+def _strips(stored: NDArray[np.generic]) -> Iterator[NDArray[np.float64]]:
+    """The rows of an image as finite numbers, some at a time."""
+    for top in range(0, len(stored), STRIP_PX):
+        yield np.nan_to_num(stored[top : top + STRIP_PX].astype(np.float64))

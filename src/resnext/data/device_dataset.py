@@ -5,7 +5,7 @@ Random draws and pixels are those of the steps in `augment`, which see one image
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -94,7 +94,7 @@ class DeviceDataset:
 
     def batches(
         self, plan: SamplingPlan, first_step: int, shard: RowShard | None = None
-    ) -> Iterator[ImageBatch]:
+    ) -> Generator[ImageBatch, None, None]:
         """The batches of `training_batches`, as uint8 on the device.
 
         Args:

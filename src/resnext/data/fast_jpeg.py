@@ -8,7 +8,6 @@ ordinary JPEG files go through the exact decoder.
 from __future__ import annotations
 
 import importlib.util
-import io
 import math
 import threading
 from collections.abc import Callable
@@ -24,7 +23,7 @@ from PIL import Image
 from torch import Tensor
 
 from resnext.data.augment import Augmentation, Flip, ResizedCrop
-from resnext.data.decode import decode, exif_orientation
+from resnext.data.decode import decode, exif_orientation, is_too_large, open_image
 from resnext.data.images import ImageDataset
 from resnext.data.preprocess import to_tensor
 from resnext.errors import ResnextError
@@ -114,7 +113,7 @@ class Jpeg:
 
     @classmethod
     def open(cls, encoded: bytes) -> Jpeg | None:
-        """The JPEG file in `encoded`; None if that is not a JPEG in grey or colour of 8 bits.
+        """The JPEG file in `encoded`; None if that is not a JPEG in grey or colour of 8 bits, or too large.
 
         Raises:
             DecoderMissing: If the fast decoder is not installed.
@@ -126,9 +125,10 @@ class Jpeg:
             height, width, colours, _ = simplejpeg.decode_jpeg_header(encoded)
         except ValueError:
             return None
-        if colours not in ("Gray", "YCbCr", "RGB"):
+        if colours not in ("Gray", "YCbCr", "RGB") or is_too_large(width, height):
             return None
-        orientation = _orientation(encoded)
+        if (orientation := _orientation(encoded)) is None:
+            return None
         if orientation in SIDEWAYS:
             width, height = height, width
         return cls(encoded, width, height, orientation)
@@ -191,11 +191,15 @@ def _buffer(width: int, height: int) -> Pixels:
     return values
 
 
-def _orientation(encoded: bytes) -> int:
+def _orientation(encoded: bytes) -> int | None:
+    """EXIF orientation; None if Pillow cannot open the file."""
     if not _has_metadata(encoded):
         return 1
-    with Image.open(io.BytesIO(encoded)) as image:
-        orientation = exif_orientation(image)
+    try:
+        with open_image(encoded) as image:
+            orientation = exif_orientation(image)
+    except Exception:  # the exact decoder names the reason
+        return None
     return orientation if orientation in EXIF_TRANSPOSE else 1
 
 

@@ -1,9 +1,8 @@
-"""Data sets of the library `datasets` (extra `hf`): Hugging Face hub, WebDataset tars, Arrow, streams."""
+"""Data sets of the library `datasets` (extra `hf`): the Hugging Face hub, also as a stream, and folders that
+`save_to_disk` has written. Only the hub is asked over the network, and only its sets are kept in a cache."""
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,29 +11,29 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from resnext.data.decode import IMAGE_SUFFIXES, DataError
+from resnext.data.contents import files_stamp
+from resnext.data.decode import DataError
 from resnext.data.images import ImageDataset
-from resnext.data.streaming import ImageStream
+from resnext.data.labels import label_column
+from resnext.data.streaming import STREAM, ImageStream
 from resnext.data.tables import (
     IMAGE_COLUMNS,
     LABEL_COLUMNS,
     SPLIT_BY_NAME,
-    SPLIT_NAMES,
+    check_arrow_end,
     find_column,
     images_from_table,
-    label_column,
 )
 from resnext.errors import ResnextError
 
-#: Prefixes of DATA: a repository of the hub, and a data set to stream.
-HUB, STREAM = "hf:", "stream:"
-#: Builder of `datasets` that reads files of each suffix.
-BUILDERS = {".tar": "webdataset", ".arrow": "arrow"}
-STREAM_BUILDERS = BUILDERS | {".parquet": "parquet"}
+#: Prefix of DATA that is a repository of the hub.
+HUB = "hf:"
 #: Files written by `Dataset.save_to_disk` and `DatasetDict.save_to_disk`.
 SAVED_FILES = ("state.json", "dataset_dict.json")
 #: Rows that a stream reads from its files at once.
 ROWS = 64
+#: What a stream from elsewhere cannot promise.
+REMOTE_NOTE = "of a stream from the hub, files that were cut short or changed since would not be noticed"
 
 
 class SourceMissing(ResnextError):
@@ -49,8 +48,8 @@ def is_supported(data: str) -> bool:
     >>> is_supported("hf:cifar10"), is_supported("digits")
     (True, False)
     """
-    path = Path(data)
-    return data.startswith((HUB, STREAM)) or _is_saved(path) or bool(_files_by_split(path, BUILDERS))
+    where = data.removeprefix(STREAM)
+    return where.startswith(HUB) or _is_saved(Path(where))
 
 
 def read_splits_by_name(data: str) -> dict[str | None, ImageDataset]:
@@ -78,22 +77,13 @@ def read_splits_by_name(data: str) -> dict[str | None, ImageDataset]:
 
 def _open(datasets: Any, where: str, streaming: bool) -> dict[str | None, Any]:
     """Each split as a `Dataset`, or as an `IterableDataset` if `streaming`."""
-    path = Path(where)
     if where.startswith(HUB):
         name, _, config = where.removeprefix(HUB).partition(":")
         return _known_splits(datasets.load_dataset(name, config or None, streaming=streaming), where)
-    if _is_saved(path):
-        if streaming:
-            raise DataError(f"{where}: is read from the disk page by page anyway; leave out {STREAM}")
-        found = datasets.load_from_disk(where)
-        return {None: found} if isinstance(found, datasets.Dataset) else _known_splits(found, where)
-    files = _files_by_split(path, STREAM_BUILDERS if streaming else BUILDERS)
-    if not files:
-        raise DataError(f"{where}: found no {', '.join(STREAM_BUILDERS)} files there")
-    builder = STREAM_BUILDERS[Path(next(iter(files.values()))[0]).suffix]
-    named_files = {split or "whole": paths for split, paths in files.items()}
-    found = datasets.load_dataset(builder, data_files=named_files, streaming=streaming)
-    return {split: found[split or "whole"] for split in files}
+    if streaming:
+        raise DataError(f"{where}: is read from the disk page by page anyway; leave out {STREAM}")
+    found = datasets.load_from_disk(where)
+    return {None: found} if isinstance(found, datasets.Dataset) else _known_splits(found, where)
 
 
 def _is_saved(path: Path) -> bool:
@@ -110,43 +100,14 @@ def _known_splits(found: dict[str, Any], data: str) -> dict[str | None, Any]:
     return splits
 
 
-def _files_by_split(path: Path, suffixes: dict[str, str]) -> dict[str | None, list[str]]:
-    """Files under `path`, by the split that a word in the name of the file or its folder says.
-
-    Files beside class folders with images are ignored: they are the archives that the images came in.
-    """
-    if path.is_file():
-        return {None: [str(path)]} if path.suffix in suffixes else {}
-    folders = [path, *(path / name for names in SPLIT_NAMES.values() for name in names)]
-    folders = [folder for folder in folders if folder.is_dir() and not _has_class_folders(folder)]
-    by_split: dict[str | None, list[str]] = {}
-    for suffix in suffixes:
-        for file in sorted(f for folder in folders for f in folder.glob(f"*{suffix}")):
-            words = re.split(r"[^a-z]+", str(file.relative_to(path)).lower())
-            splits = [split for split, names in SPLIT_NAMES.items() if set(names) & set(words)]
-            if len(splits) > 1:
-                raise DataError(f"{file}: is it {' or '.join(splits)}? Rename it")
-            by_split.setdefault(splits[0] if splits else None, []).append(str(file))
-    if len({Path(file).suffix for files in by_split.values() for file in files}) > 1:
-        raise DataError(f"{path}: has files of several formats ({', '.join(suffixes)}); keep one")
-    if None in by_split and len(by_split) > 1:
-        raise DataError(f"{by_split[None][0]}: no word of its name says which split it is")
-    return by_split
-
-
-def _has_class_folders(path: Path) -> bool:
-    """Whether a folder in `path` holds an image at any depth; False if `path` may not be read."""
-    if not os.access(path, os.R_OK | os.X_OK):
-        return False
-    folders = [entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith(".")]
-    files = (file for folder in folders for _, _, files in os.walk(folder) for file in files)
-    return any(Path(file).suffix.lower() in IMAGE_SUFFIXES for file in files)
-
-
 def _as_images(dataset: Any, path: Path) -> ImageDataset:
     """A `datasets.Dataset` as images."""
+    files = [Path(file["filename"]) for file in dataset.cache_files]
+    for file in files:
+        check_arrow_end(file)
     table = dataset.with_format("arrow")[:]
-    return images_from_table(table.replace_schema_metadata(dataset.features.arrow_schema.metadata), path)
+    table = table.replace_schema_metadata(dataset.features.arrow_schema.metadata)
+    return images_from_table(table, path, files_stamp(files))
 
 
 def _as_stream(dataset: Any, path: Path) -> ImageStream:
@@ -169,7 +130,9 @@ def _as_stream(dataset: Any, path: Path) -> ImageStream:
         table[key_names[0]].to_pylist() if key_names else [f"{path.name}#{row}" for row in range(len(labels))]
     )
     reader = _ColumnReader(dataset.select_columns([image_name]), image_name)
-    return ImageStream(reader, keys, np.asarray(labels), classes)
+    images = ImageStream(reader, keys, np.asarray(labels), classes)
+    images.notes = (REMOTE_NOTE,)
+    return images
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
+import stat
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, overload
 
@@ -14,9 +18,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from PIL import Image
 
+from resnext.data.contents import UNKNOWN_STAMP, Contents, content_digest, size_and_time
 from resnext.data.decode import BadImage, DataError, decode
 
 Labels = NDArray[np.int64]
+
+#: Larger files are not read into memory as a whole.
+MAX_FILE_BYTES = 2**30
 
 
 @dataclass(frozen=True)
@@ -28,12 +36,14 @@ class Scan:
         shorter_px: Shorter side of each image in pixels (N,); 0 for a bad one.
         mean: Mean of each channel (red, green, blue), on the scale 0 to 1.
         std: Standard deviation of each channel, on the same scale.
+        contents: What was stored of each image; None if an earlier version made the scan.
     """
 
     bad: dict[int, BadImage]
     shorter_px: NDArray[np.int64]
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    contents: Contents | None = None
 
 
 class ImageDataset(ABC):
@@ -47,11 +57,13 @@ class ImageDataset(ABC):
             order that is shuffled within windows of this many images.
         known_scan: What an earlier scan of these images found; None if there was none.
         unread_files: Paths of files beside the images in formats that are not supported.
+        notes: Sentences that tell the user what was left out, and what could not be checked.
     """
 
     window: int | None = None
     known_scan: Scan | None = None
     unread_files: Sequence[str] = ()
+    notes: tuple[str, ...] = ()
 
     def __init__(self, keys: Sequence[str], labels: Labels, classes: tuple[str, ...]) -> None:
         self.keys = keys
@@ -75,6 +87,24 @@ class ImageDataset(ABC):
         A stream gives the bytes of an image only once.
         """
         return None
+
+    def stored(self, index: int) -> bytes | None:
+        """What is stored of image `index`: its encoded bytes, or its pixels if it has none. None if it cannot
+        be read."""
+        return self.read_bytes(index)
+
+    def decode_stored(self, stored: bytes | None, index: int) -> Image.Image:
+        """Image `index` from what `stored` has returned; both together do what `open` does.
+
+        Raises:
+            BadImage: If the image cannot be read.
+        """
+        return self.open(index)
+
+    def stamp(self, index: int) -> int:
+        """A number that stays the same while image `index` is certainly unchanged: the time at which its file
+        was last changed, in ns. `UNKNOWN_STAMP` if only reading the image could tell."""
+        return UNKNOWN_STAMP
 
     def path(self, index: int) -> Path | None:
         """File that holds image `index` and nothing else; None if no such file exists."""
@@ -137,6 +167,15 @@ class ImageSubset(ImageDataset):
 
     def read_bytes(self, index: int) -> bytes | None:
         return self.source.read_bytes(int(self.indices[index]))
+
+    def stored(self, index: int) -> bytes | None:
+        return self.source.stored(int(self.indices[index]))
+
+    def decode_stored(self, stored: bytes | None, index: int) -> Image.Image:
+        return self.source.decode_stored(stored, int(self.indices[index]))
+
+    def stamp(self, index: int) -> int:
+        return self.source.stamp(int(self.indices[index]))
 
     def path(self, index: int) -> Path | None:
         return self.source.path(int(self.indices[index]))
@@ -201,34 +240,64 @@ class ImageFiles(ImageDataset):
 
     def read_bytes(self, index: int) -> bytes | None:
         try:
-            return self.path(index).read_bytes()
+            return read_regular_file(self.path(index))
         except (OSError, ValueError):
             return None  # `open` raises the error
+
+    def decode_stored(self, stored: bytes | None, index: int) -> Image.Image:
+        return self.open(index) if stored is None else decode(stored, str(self.path(index)))
 
     def path(self, index: int) -> Path:
         return self.root / self.keys[index]
 
     def stored_size(self, index: int) -> int:
-        try:
-            return self.path(index).stat().st_size
-        except (OSError, ValueError):
-            return -1  # a table may name a file that does not exist; `open` raises the error
+        return int(self._sizes_and_times[index, 0])  # -1 where a table names a file that does not exist
+
+    def stamp(self, index: int) -> int:
+        return int(self._sizes_and_times[index, 1])
+
+    @cached_property
+    def _sizes_and_times(self) -> NDArray[np.int64]:
+        """Size in bytes and time of the last change in ns of each file, int64 (N, 2), as they are when first
+        asked for: a file that changes later has been read since, and its newer time asks for another look."""
+        root = str(self.root)
+        found = [size_and_time(os.path.join(root, key)) for key in self.keys]
+        return np.array(found, np.int64).reshape(-1, 2)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_sizes_and_times"}
 
 
 class EncodedImages(ImageDataset):
-    """Encoded images in a column of bytes, such as one of a Parquet file."""
+    """Encoded images in a column of bytes, such as one of a Parquet file.
+
+    Args:
+        column: The images; a row may be None.
+        keys: Names of the images.
+        labels: Classes as indices into `classes`, int64 (N,).
+        classes: Names of the classes.
+        files_stamp: Stamp of the files that the column was read from.
+    """
 
     def __init__(
-        self, column: pa.ChunkedArray, keys: Sequence[str], labels: Labels, classes: tuple[str, ...]
+        self,
+        column: pa.ChunkedArray,
+        keys: Sequence[str],
+        labels: Labels,
+        classes: tuple[str, ...],
+        files_stamp: int = UNKNOWN_STAMP,
     ) -> None:
         super().__init__(keys, labels, classes)
-        self.column = column
+        self.column, self.files_stamp = column, files_stamp
 
     def open(self, index: int) -> Image.Image:
-        encoded = self.read_bytes(index)
-        if encoded is None:
-            raise BadImage(self.keys[index], "has no bytes")
-        return decode(encoded, self.keys[index])
+        return self.decode_stored(self.read_bytes(index), index)
+
+    def decode_stored(self, stored: bytes | None, index: int) -> Image.Image:
+        return decode_present(stored, self.keys[index])
+
+    def stamp(self, index: int) -> int:
+        return self.files_stamp
 
     def read_bytes(self, index: int) -> bytes | None:
         encoded: bytes | None = self.column[index].as_py()
@@ -254,6 +323,13 @@ class ImageArrays(ImageDataset):
 
     def open(self, index: int) -> Image.Image:
         return Image.fromarray(self.values[index]).convert("RGB")
+
+    def stored(self, index: int) -> bytes | None:
+        pixels: bytes = self.values[index].tobytes()
+        return pixels
+
+    def stamp(self, index: int) -> int:
+        return content_digest(self.stored(index)) >> 1  # they are in memory: nothing is saved by not looking
 
     def stored_size(self, index: int) -> int:
         return int(self.values[index].nbytes)
@@ -325,6 +401,30 @@ class Splits:
         """(name, images) of each split that exists, in the order train, val, test."""
         splits = (("train", self.train), ("val", self.val), ("test", self.test))
         return [(name, images) for name, images in splits if images is not None]
+
+
+def decode_present(encoded: bytes | None, key: str) -> Image.Image:
+    """The image in `encoded`. Raises `BadImage` if there are no bytes, or they cannot be decoded."""
+    if encoded is None:
+        raise BadImage(key, "has no bytes")
+    return decode(encoded, key)
+
+
+def read_regular_file(path: Path) -> bytes:
+    """All bytes of a file.
+
+    Raises:
+        OSError: If it cannot be read, is larger than `MAX_FILE_BYTES`, or is a pipe, socket or device, which
+            could keep a reader waiting.
+    """
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    with open(handle, "rb") as file:
+        about = os.fstat(handle)
+        if not stat.S_ISREG(about.st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
+        if about.st_size > MAX_FILE_BYTES:
+            raise OSError(errno.EFBIG, "too large to be an image", str(path))
+        return file.read()
 
 
 def align_labels(images: ImageDataset, classes: tuple[str, ...], where: str) -> ImageDataset:

@@ -1,29 +1,53 @@
-"""An index: names, labels and sizes of the files of a data set, and what a scan of them found.
+"""An index: names, labels, sizes and digests of the files of a data set, and what a scan of them found.
 
 It is made once, for sets that take minutes to list and hours to scan. It is a folder of flat arrays that are
 opened by memory map: ten million images open at once, and processes share one copy.
+
+An index is believed as far as it can be checked: its own files by a digest, and those of the images, all or a
+sample, by sizes and times; an image whose file has another time is read and compared.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
+import tokenize
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
+from resnext.data.contents import Contents
 from resnext.data.decode import BadImage, DataError
 from resnext.data.images import ImageDataset, ImageFiles, ImageSubset, NameView, Scan, Splits, fingerprint
+from resnext.data.index_checks import check_bounds, check_files, check_types, leads_out
+from resnext.parsing import build, read_json
 
-INDEX_SUFFIX, SCHEMA = ".index", 1
+INDEX_SUFFIX, SCHEMA = ".index", 2
 #: File in the folder of an index that describes its splits.
 INDEX_FILE = "index.json"
-#: Arrays of each split and their types. They have one entry for each image, `text` one for each byte.
-ARRAYS = {"text": np.uint8, "ends": np.int64, "labels": np.int64, "sizes": np.int64, "shorter_px": np.int64}
+#: Arrays of each split and their types, by schema. They have one entry for each image, `text` one for each
+#: byte.
+_ARRAYS_1 = {
+    "text": np.uint8,
+    "ends": np.int64,
+    "labels": np.int64,
+    "sizes": np.int64,
+    "shorter_px": np.int64,
+}
+ARRAYS: dict[int, dict[str, Any]] = {1: _ARRAYS_1, 2: _ARRAYS_1 | {"times": np.int64, "digests": np.uint64}}
+#: What numpy raises beside `ValueError` for damaged arrays, whose headers it parses as Python.
+NUMPY_ERRORS = (EOFError, OverflowError, SyntaxError, tokenize.TokenError)
+#: What an index of the first schema cannot tell.
+OLD_NOTE = (
+    "the index is of an earlier version, by which changed images of equal size are not noticed: make it again"
+)
 
 
 class PackedNames(Sequence[str]):
@@ -55,33 +79,75 @@ class PackedNames(Sequence[str]):
         return os.fsdecode(self.text[start : self.ends[index]].tobytes())
 
 
+@dataclass(frozen=True)
+class ScanFacts:
+    """What the scan of a split found, but for its arrays: see `Scan`."""
+
+    bad: dict[str, tuple[str, str]]
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class SplitFacts:
+    """A split: the folder that names are relative to, the number of images, and what the scan found.
+
+    `inside` says that no name leads out of the folder: those of a table may, and an earlier version did not
+    say.
+    """
+
+    root: str
+    count: int
+    known: ScanFacts
+    inside: bool = False
+
+
+@dataclass(frozen=True)
+class IndexFacts:
+    """index.json. `digest` is that of all else in it and of all arrays; an earlier version had none."""
+
+    schema: int
+    name: str
+    classes: tuple[str, ...]
+    splits: dict[str, SplitFacts]
+    mirrors: bool
+    notes: tuple[str, ...]
+    fingerprint: str
+    digest: str = ""
+
+
 class IndexedFiles(ImageFiles):
     """The images of one split of an index.
 
     Args:
         folder: Folder of the index.
         split: Name of the split.
-        root: Folder that the keys are relative to.
+        facts: What index.json says of it.
         classes: Names of the classes.
-        scan_json: What the scan of the split found, as the index stores it.
+        schema: Version of the index.
     """
 
     def __init__(
-        self, folder: Path, split: str, root: Path, classes: tuple[str, ...], scan_json: dict[str, Any]
+        self, folder: Path, split: str, facts: SplitFacts, classes: tuple[str, ...], schema: int
     ) -> None:
-        self.folder, self.split, self.scan_json = folder, split, scan_json
-        arrays = {name: np.load(folder / f"{split}.{name}.npy", mmap_mode="r") for name in ARRAYS}
-        super().__init__(root, PackedNames(arrays["text"], arrays["ends"]), arrays["labels"], classes)
-        self.sizes = arrays["sizes"]
-        bad = {int(i): BadImage(*error) for i, error in scan_json["bad"].items()}
-        mean, std = tuple(scan_json["mean"]), tuple(scan_json["std"])
-        self.known_scan = Scan(bad, arrays["shorter_px"], mean, std)
+        self.folder, self.split, self.facts, self.schema = folder, split, facts, schema
+        self.arrays: dict[str, NDArray[Any]] = {
+            name: np.load(folder / f"{split}.{name}.npy", mmap_mode="r") for name in ARRAYS[schema]
+        }
+        names = PackedNames(self.arrays["text"], self.arrays["ends"])
+        super().__init__(Path(facts.root), names, self.arrays["labels"], classes)
+        bad = {int(i): BadImage(*error) for i, error in facts.known.bad.items()}
+        contents = Contents(self.arrays["digests"], self.arrays["times"]) if schema > 1 else None
+        self.known_scan = Scan(bad, self.arrays["shorter_px"], facts.known.mean, facts.known.std, contents)
 
     def stored_size(self, index: int) -> int:
-        return int(self.sizes[index])
+        return int(self.arrays["sizes"][index])
+
+    def stamp(self, index: int) -> int:
+        return int(self.arrays["times"][index]) if self.schema > 1 else super().stamp(index)
 
     def __reduce__(self) -> tuple[Any, ...]:  # another process maps the files itself
-        return IndexedFiles, (self.folder, self.split, self.root, self.classes, self.scan_json)
+        return IndexedFiles, (self.folder, self.split, self.facts, self.classes, self.schema)
 
 
 def is_index(path: Path) -> bool:
@@ -108,60 +174,117 @@ def write_index(splits: Splits, scans: Mapping[str, Scan], folder: Path) -> None
     temporary = folder.with_name(folder.name + ".part")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
-    index: dict[str, Any] = {"schema": SCHEMA, "name": splits.name, "classes": splits.classes, "splits": {}}
     for name, images in splits.items():
-        scan, (root, names) = scans[name], files[name]
-        text, ends = _pack(names)
-        arrays = {
-            "text": text,
-            "ends": ends,
-            "labels": images.labels,
-            "sizes": np.fromiter((images.stored_size(i) for i in range(len(images))), np.int64, len(images)),
-            "shorter_px": scan.shorter_px,
-        }
-        for array_name, values in arrays.items():
-            np.save(temporary / f"{name}.{array_name}.npy", np.asarray(values, ARRAYS[array_name]))
-        bad = {str(i): [error.key, error.reason] for i, error in scan.bad.items()}
-        scan_json = {"bad": bad, "mean": scan.mean, "std": scan.std}
-        index["splits"][name] = {"root": str(root.resolve()), "count": len(images), "known": scan_json}
-    index |= {"mirrors": splits.allows_flips, "notes": splits.notes, "fingerprint": fingerprint(splits)}
-    (temporary / INDEX_FILE).write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
+        for array, values in _arrays(images, scans[name], files[name][1]).items():
+            np.save(temporary / f"{name}.{array}.npy", np.asarray(values, ARRAYS[SCHEMA][array]))
+    facts = IndexFacts(
+        SCHEMA,
+        splits.name,
+        splits.classes,
+        {name: _split_facts(root, names, scans[name]) for name, (root, names) in files.items()},
+        splits.allows_flips,
+        splits.notes,
+        fingerprint(splits),
+    )
+    facts = replace(facts, digest=_digest(temporary, facts))
+    (temporary / INDEX_FILE).write_text(json.dumps(asdict(facts), indent=2) + "\n", encoding="utf-8")
     os.replace(temporary, folder)
 
 
+def _arrays(images: ImageDataset, scan: Scan, names: Sequence[str]) -> dict[str, Any]:
+    if scan.contents is None:
+        raise DataError(
+            "an index of an earlier version says too little for a new one; give its folder of images"
+        )
+    text, ends = _pack(names)
+    return {
+        "text": text,
+        "ends": ends,
+        "labels": images.labels,
+        "sizes": np.fromiter((images.stored_size(i) for i in range(len(images))), np.int64, len(images)),
+        "shorter_px": scan.shorter_px,
+        "times": scan.contents.stamps,
+        "digests": scan.contents.digests,
+    }
+
+
+def _split_facts(root: Path, names: Sequence[str], scan: Scan) -> SplitFacts:
+    bad = {str(i): (error.key, error.reason) for i, error in scan.bad.items()}
+    known = ScanFacts(bad, scan.mean, scan.std)
+    return SplitFacts(str(root.resolve()), len(names), known, inside=not any(map(leads_out, names)))
+
+
 def read_index(folder: Path) -> Splits:
-    """The data set whose index is the folder `folder`.
+    """The data set whose index is the folder `folder`, compared with its files.
+
+    Raises:
+        DataError: If the index is damaged or of another version, or if its images have been moved or changed.
+    """
+    splits = open_index(folder)
+    notes = check_files(dict(splits.items()), int(str(splits.known_fingerprint), 16), str(folder))
+    return replace(splits, notes=splits.notes + notes)
+
+
+def open_index(folder: Path) -> Splits:
+    """As `read_index`, but without a look at the files of the images.
 
     Raises:
         DataError: If the index is damaged or of another version, or if its images have been moved.
     """
     try:
-        index = json.loads((folder / INDEX_FILE).read_text(encoding="utf-8"))
-        if index["schema"] != SCHEMA:
+        value = read_json(folder / INDEX_FILE)
+        if value["schema"] not in ARRAYS:
             raise DataError(
-                f"{folder}: schema {index['schema']!r}; this version reads {SCHEMA}. Make it again"
+                f"{folder}: schema {value['schema']!r}; this version reads up to {SCHEMA}. Make it again"
             )
-        classes = tuple(index["classes"])
-        splits: dict[str, ImageDataset] = {}
-        for name, entry in index["splits"].items():
-            root = Path(entry["root"])
-            if not root.is_dir():
-                raise DataError(f"{folder}: its images were in {root}, which is not there. Make it again")
-            images = IndexedFiles(folder, name, root, classes, entry["known"])
-            if len(images) != entry["count"] or len(images.keys) != entry["count"]:
-                raise DataError(f"{folder}: {name} does not hold the {entry['count']} images it should")
-            splits[name] = images
-        return Splits(
-            index["name"],
-            splits["train"],
-            splits["val"],
-            splits.get("test"),
-            allows_flips=index["mirrors"],
-            notes=tuple(index["notes"]),
-            known_fingerprint=index["fingerprint"],
-        )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        facts = build(IndexFacts, value, INDEX_FILE)
+        if facts.schema > 1 and facts.digest != _digest(folder, facts):
+            raise ValueError("its digest is another: one of its files was changed or damaged")
+        return _open_splits(folder, facts)
+    except (OSError, ValueError, KeyError, TypeError, *NUMPY_ERRORS) as error:
         raise DataError(f"{folder}: not a complete index ({error}). Make it again") from None
+
+
+def _open_splits(folder: Path, facts: IndexFacts) -> Splits:
+    if len(set(facts.classes)) < len(facts.classes):
+        raise ValueError("two of its classes have one name")
+    int(facts.fingerprint, 16)  # raises as well if it is none
+    splits = {name: _open_split(folder, name, split, facts) for name, split in facts.splits.items()}
+    found = Splits(
+        facts.name,
+        splits["train"],
+        splits["val"],
+        splits.get("test"),
+        allows_flips=facts.mirrors,
+        notes=facts.notes + ((OLD_NOTE,) if facts.schema == 1 else ()),
+    )
+    if facts.schema == 1 and facts.fingerprint != fingerprint(found):  # all that it has in place of a digest
+        raise ValueError("its fingerprint is that of other names, labels or sizes")
+    return replace(found, known_fingerprint=facts.fingerprint)
+
+
+def _open_split(folder: Path, name: str, facts: SplitFacts, index: IndexFacts) -> IndexedFiles:
+    if not Path(facts.root).is_dir():
+        raise DataError(f"{folder}: its images were in {facts.root}, which is not there. Make it again")
+    images = IndexedFiles(folder, name, facts, index.classes, index.schema)
+    check_types(images.arrays, ARRAYS[index.schema], facts.count)
+    assert images.known_scan is not None
+    check_bounds(images.arrays, images.known_scan, len(index.classes), facts.inside)
+    return images
+
+
+def _digest(folder: Path, facts: IndexFacts) -> str:
+    """Digest of an index: of its facts, and of its arrays as they lie in `folder`."""
+
+    def digest_file(name: str) -> str:
+        with open(folder / name, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    names = [f"{split}.{array}.npy" for split in facts.splits for array in ARRAYS[facts.schema]]
+    with ThreadPoolExecutor() as pool:
+        digests = list(pool.map(digest_file, names))
+    text = json.dumps([asdict(replace(facts, digest="")), names, digests], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _root_and_names(images: ImageDataset, set_name: str) -> tuple[Path, Sequence[str]]:

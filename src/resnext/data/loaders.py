@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from resnext.contract import Contract, Resize
-from resnext.data.augment import Augmentation, sample_generator
+from resnext.data.augment import Augmentation, PadCrop, ResizedCrop, sample_generator
 from resnext.data.decode import BadImage
 from resnext.data.images import ImageDataset
 from resnext.data.preprocess import five_crops, normalise, resize_and_crop, to_tensor
 from resnext.data.sampling import RowShard, Sample, SamplingPlan
+from resnext.data.workers import (
+    PREFETCH,
+    Lifeline,
+    check_shared_memory,
+    handover_errors,
+    hold_stop_signals,
+    worker_errors,
+)
 
 Crops = Literal["centre", "five"]
 #: The function that cuts what evaluation sees of an image.
@@ -48,6 +56,13 @@ class ImageBatch:
     def pin_memory(self) -> ImageBatch:
         """The batch in page-locked memory. `DataLoader` calls this method by its name."""
         return replace(self, images=self.images.pin_memory(), labels=self.labels.pin_memory())
+
+    def share_memory(self) -> ImageBatch:
+        """The batch, moved to memory that other processes can read."""
+        for values in (self.images, self.labels, self.indices):
+            if values.numel():
+                values.share_memory_()  # type: ignore[no-untyped-call]
+        return self
 
 
 class _AugmentedImages(Dataset[tuple[int, Tensor | BadImage]]):
@@ -96,7 +111,9 @@ class _Collate:
         crops = [image.view(-1, *image.shape[-3:]) for _, image in good]
         images = torch.cat(crops) if crops else torch.empty(0, 3, 0, 0)
         labels = torch.from_numpy(self.labels[indices])
-        return ImageBatch(images, labels, torch.from_numpy(indices), bad)
+        batch = ImageBatch(images, labels, torch.from_numpy(indices), bad)
+        # Sending would share the memory too, but in a thread whose errors reach nobody.
+        return batch if get_worker_info() is None else batch.share_memory()
 
 
 class _BatchSampler:
@@ -119,8 +136,8 @@ def training_batches(
     workers: int,
     shard: RowShard | None = None,
     pin: bool = False,
-) -> Iterator[ImageBatch]:
-    """One uint8 batch for each step of `plan` from `first_step`.
+) -> Generator[ImageBatch, None, None]:
+    """One uint8 batch for each step of `plan` from `first_step`. Close it, and its workers end.
 
     Args:
         images: Images to train on.
@@ -134,25 +151,17 @@ def training_batches(
     Raises:
         BadImage: If an image cannot be read. It has become damaged since the scan before training.
     """
-    loader: DataLoader[tuple[int, Tensor | BadImage]] = DataLoader(
-        _AugmentedImages(images, augmentation, plan.seed),
-        batch_sampler=_BatchSampler(plan, first_step, shard or RowShard()),
-        collate_fn=_Collate(images),
-        num_workers=workers,
-        worker_init_fn=_ignore_signals,
-        pin_memory=pin,
-    )
-    for batch in loader:
-        if batch.bad:
-            raise batch.bad[0]
-        yield batch
-
-
-def _ignore_signals(worker: int) -> None:
-    """Leave requests to stop to the main process, which ends its workers when it is ready."""
-    for name in ("SIGINT", "SIGTERM", "SIGUSR1"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    shard = shard or RowShard()
+    sampler = _BatchSampler(plan, first_step, shard)
+    sides = [step.size_px for step in augmentation.steps if isinstance(step, PadCrop | ResizedCrop)]
+    rows = plan.batch if shard.rows is None else len(shard.rows)
+    batch_bytes = rows * 3 * max(sides, default=0) ** 2
+    dataset = _AugmentedImages(images, augmentation, plan.seed)
+    with closing(_load(dataset, sampler, images, workers, batch_bytes, pin)) as batches:
+        for batch in batches:
+            if batch.bad:
+                raise batch.bad[0]
+            yield batch
 
 
 def evaluation_batches(
@@ -162,8 +171,8 @@ def evaluation_batches(
     workers: int,
     crops: Crops = "centre",
     shard: tuple[int, int] = (0, 1),
-) -> Iterator[ImageBatch]:
-    """Every image once, in order, as uint8 batches.
+) -> Generator[ImageBatch, None, None]:
+    """Every image once, in order, as uint8 batches. Close it, and its workers end.
 
     Args:
         images: Images to evaluate.
@@ -177,15 +186,42 @@ def evaluation_batches(
     """
     rank, world_size = shard
     starts = range(0, len(images), batch)[rank::world_size]
-    return iter(
-        DataLoader(
-            _CroppedImages(images, resize, crops),
-            batch_sampler=[list(range(start, min(start + batch, len(images)))) for start in starts],
+    sampler = [list(range(start, min(start + batch, len(images)))) for start in starts]
+    batch_bytes = min(batch, len(images)) * 3 * resize.crop_px**2 * (5 if crops == "five" else 1)
+    return _load(_CroppedImages(images, resize, crops), sampler, images, workers, batch_bytes)
+
+
+def _load(
+    dataset: Dataset[tuple[int, Tensor | BadImage]],
+    sampler: Any,
+    images: ImageDataset,
+    workers: int,
+    batch_bytes: int,
+    pin: bool = False,
+) -> Generator[ImageBatch, None, None]:
+    """The batches of a `DataLoader` whose workers end with this generator, on every way out of it.
+
+    Raises:
+        WorkerError: There is no room for what the workers share, or one of them died.
+    """
+    check_shared_memory(workers, batch_bytes)
+    with Lifeline() as lifeline, worker_errors():
+        loader = DataLoader(
+            dataset,
+            batch_sampler=sampler,
             collate_fn=_Collate(images),
             num_workers=workers,
-            worker_init_fn=_ignore_signals,
+            prefetch_factor=PREFETCH if workers else None,
+            worker_init_fn=lifeline.set_up_worker,
+            pin_memory=pin,
         )
-    )
+        with hold_stop_signals():
+            batches = iter(loader)
+        try:
+            with handover_errors():
+                yield from batches
+        finally:
+            lifeline.end(batches)
 
 
 def on_device(

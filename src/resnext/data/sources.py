@@ -1,4 +1,4 @@
-"""DATA as the command line names it: folders, tables, indexes, `digits` and what `datasets` reads.
+"""DATA as the command line names it: folders, tables, archives, indexes, `digits`, and sets of the hub.
 
 `read_splits` gives the splits that training needs, `read_split` one split to evaluate.
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from resnext.data import hf_datasets
+from resnext.data import archives, hf_datasets
 from resnext.data.decode import IMAGE_SUFFIXES, DataError, printable
 from resnext.data.folders import read_folder
 from resnext.data.images import (
@@ -24,16 +24,14 @@ from resnext.data.images import (
     stratified_holdout,
 )
 from resnext.data.index import is_index, read_index
-from resnext.data.streaming import WINDOW
+from resnext.data.shards import Shard, shard_stem
+from resnext.data.streaming import STREAM, WINDOW
 from resnext.data.tables import SPLIT_BY_NAME, SPLIT_NAMES, TABLE_SUFFIXES, read_shards, read_table
 
 #: Seed of every split that is made here; it is fixed, so that runs with different seeds see the same images.
 SPLIT_SEED = 0
-#: What training on a stream cannot promise.
-STREAM_NOTE = (
-    f"a stream: shuffled within windows of {WINDOW} images, read again on resume up to where it was; "
-    "changed images would not be noticed"
-)
+#: What training on a stream is like.
+STREAM_NOTE = f"a stream: shuffled within windows of {WINDOW} images, read again on resume up to where it was"
 
 SplitsByName = dict[str | None, ImageDataset]
 
@@ -88,7 +86,7 @@ def _reading_notes(found: SplitsByName, labelled: SplitsByName, data: str) -> li
     if None not in labelled and (others := _folders_beside_splits(Path(data))):
         names = printable(f"{', '.join(others[:5])}{'...' * (len(others) > 5)}")
         notes.append(f"left out {names}: folders with images whose names are not train, val or test")
-    return notes
+    return notes + list(dict.fromkeys(note for images in labelled.values() for note in images.notes))
 
 
 def _absent_classes(images: ImageDataset, data: str, split: str) -> list[str]:
@@ -97,7 +95,8 @@ def _absent_classes(images: ImageDataset, data: str, split: str) -> list[str]:
         raise DataError(f"{data}: {split} has no images; fill it or remove it")
     present = set(np.unique(images.labels).tolist())
     absent = [name for i, name in enumerate(images.classes) if i not in present]
-    return [f"{split} has no image of {', '.join(absent[:5])}" + "..." * (len(absent) > 5)] if absent else []
+    shown = printable(", ".join(absent[:5])) + "..." * (len(absent) > 5)
+    return [f"{split} has no image of {shown}"] if absent else []
 
 
 def read_split(
@@ -176,6 +175,8 @@ def _find_splits(data: str) -> SplitsByName:
         return _read_digits()
     if hf_datasets.is_supported(data):
         return hf_datasets.read_splits_by_name(data)
+    if archives.is_supported(data):
+        return archives.read_splits_by_name(data)
     path = Path(data)
     if is_index(path):
         return dict(read_index(path).items())
@@ -190,7 +191,7 @@ def _find_splits(data: str) -> SplitsByName:
     splits: SplitsByName = {}
     for split, names in SPLIT_NAMES.items():
         found = [p for name in names for p in _find_split(path, name)]
-        if len({p.name.split("-0")[0] for p in found}) > 1:
+        if len({p.name if p.is_dir() else shard_stem(p) + p.suffix for p in found}) > 1:
             raise DataError(f"{data}: {' and '.join(p.name for p in found)} are all {split}; keep one")
         if found:
             splits[split] = _read_found_split(found)
@@ -231,17 +232,22 @@ def _has_images(folder: Path) -> bool:
 
 def _find_split(folder: Path, name: str) -> list[Path]:
     """The folder or tables in `folder` that hold the split called `name`."""
-    for suffix in ("", *TABLE_SUFFIXES):
-        named = [path for path in folder.iterdir() if path.name.lower() == f"{name}{suffix}"]
-        if found := [path for path in named if path.is_dir() == (suffix == "")]:
-            return found
-    return sorted(folder.glob(f"{name}-0*-of-*.parquet"))
+    entries = list(folder.iterdir())
+    named = [path for path in entries if path.name.lower() == name and path.is_dir()]
+    if named:
+        return named
+    shards = [path for path in entries if Shard.from_path(path) and shard_stem(path).lower() == name]
+    shards = sorted(path for path in shards if path.suffix.lower() in TABLE_SUFFIXES)
+    for suffix in TABLE_SUFFIXES:
+        if named := [p for p in entries if p.name.lower() == f"{name}{suffix}" and not p.is_dir()]:
+            return named + shards
+    return shards
 
 
 def _set_name(data: str) -> str:
     """Name of the data set: `name` of `hf:owner/name:config`, or the last part of a path without suffix."""
-    if data.startswith((hf_datasets.HUB, hf_datasets.STREAM)):
-        data = data.removeprefix(hf_datasets.STREAM)
+    if data.startswith((hf_datasets.HUB, STREAM)):
+        data = data.removeprefix(STREAM)
         return data.removeprefix(hf_datasets.HUB).split(":")[0].rsplit("/", 1)[-1]
     return data if data == "digits" else Path(data).resolve().stem
 

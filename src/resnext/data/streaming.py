@@ -10,9 +10,12 @@ from typing import Any
 
 from PIL import Image
 
-from resnext.data.decode import BadImage, decode
-from resnext.data.images import ImageDataset, Labels
+from resnext.data.contents import UNKNOWN_STAMP
+from resnext.data.decode import BadImage
+from resnext.data.images import ImageDataset, Labels, decode_present
 
+#: Prefix of DATA that is to be read as a stream.
+STREAM = "stream:"
 #: Images that are shuffled together. They are held in memory, encoded: about 200 MB of ImageNet's images.
 WINDOW = 2048
 
@@ -46,6 +49,7 @@ class ImageStream(ImageDataset):
         labels: Classes as indices into `classes`, int64 (N,).
         classes: Names of the classes.
         window: Number of images that are shuffled together.
+        files_stamp: Stamp of the files that are read; unknown if they are elsewhere.
     """
 
     def __init__(
@@ -55,17 +59,21 @@ class ImageStream(ImageDataset):
         labels: Labels,
         classes: tuple[str, ...],
         window: int = WINDOW,
+        files_stamp: int = UNKNOWN_STAMP,
     ) -> None:
         super().__init__(keys, labels, classes)
-        self.read = read
+        self.read, self.files_stamp = read, files_stamp
         self.window: int = window
         self._position = _Position(read())
 
     def open(self, index: int) -> Image.Image:
-        encoded = self.read_bytes(index)
-        if encoded is None:
-            raise BadImage(self.keys[index], "has no bytes")
-        return decode(encoded, self.keys[index])
+        return self.decode_stored(self.read_bytes(index), index)
+
+    def decode_stored(self, stored: bytes | None, index: int) -> Image.Image:
+        return decode_present(stored, self.keys[index])
+
+    def stamp(self, index: int) -> int:
+        return self.files_stamp
 
     def read_bytes(self, index: int) -> bytes | None:
         if self._position.process != os.getpid():  # a forked process would share the open file

@@ -1,18 +1,21 @@
-"""Tables as images: Parquet and CSV files, and any Arrow table with an image and a label column."""
+"""Tables as images: Parquet, CSV and Arrow files, and any Arrow table with an image and a label column."""
 
 from __future__ import annotations
 
 import csv
-import json
+import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from resnext.data.decode import IMAGE_SUFFIXES, DataError
+from resnext.data.contents import UNKNOWN_STAMP, files_stamp
+from resnext.data.decode import IMAGE_SUFFIXES, DataError, printable
 from resnext.data.images import EncodedImages, ImageDataset, ImageFiles, Labels
+from resnext.data.labels import describe_rows, find_twice, label_column
+from resnext.data.shards import check_shards, lone_shard_note
 
 #: Names of each split in files, folders and columns, in any case.
 SPLIT_NAMES = {
@@ -30,6 +33,10 @@ IMAGE_COLUMNS = (
 #: Names of the label column.
 LABEL_COLUMNS = ("label", "labels", "class", "class_name", "category", "target", "fine_label", "cls")
 TABLE_SUFFIXES = (".parquet", ".csv")
+#: Most columns of a table.
+MAX_COLUMNS = 10_000
+#: Last bytes of an Arrow file: the end of its stream, or its mark if it can be read in any order.
+ARROW_ENDS = (b"\xff\xff\xff\xff\0\0\0\0", b"ARROW1")
 
 
 def read_table(path: Path) -> dict[str | None, ImageDataset]:
@@ -42,63 +49,142 @@ def read_table(path: Path) -> dict[str | None, ImageDataset]:
         DataError: If the table cannot be read or lacks a column.
     """
     table = _load(path)
-    images = images_from_table(table, path)
-    column = next((name for name in table.column_names if name.lower() == "split"), None)
+    images = images_from_table(table, path, files_stamp([path]))
+    notes = _end_notes([path]) + lone_shard_note(path)
+    column = _find_column(table, ("split",), path)
     if column is None:
+        images.notes = notes
         return {None: images}
     names = np.array([str(value).lower() for value in table[column].to_pylist()])
-    if unknown := set(names.tolist()) - SPLIT_BY_NAME.keys():
+    if unknown := np.flatnonzero(~np.isin(names, list(SPLIT_BY_NAME))).tolist():
+        name, known = str(names[unknown[0]]), ", ".join(SPLIT_BY_NAME)
         raise DataError(
-            f"{path}: column split holds {sorted(unknown)[0]!r}; known are {', '.join(SPLIT_BY_NAME)}"
+            f"{path}: column {column} holds {name!r} in {describe_rows(unknown)}; known are {known}"
         )
     splits = np.array([SPLIT_BY_NAME[name] for name in names])
-    return {split: images.select(np.flatnonzero(splits == split)) for split in np.unique(splits).tolist()}
+    parts: dict[str | None, ImageDataset] = {}
+    for split in np.unique(splits).tolist():
+        parts[split] = images.select(np.flatnonzero(splits == split))
+        parts[split].notes = notes
+    return parts
 
 
 def read_shards(paths: list[Path]) -> ImageDataset:
     """The images of one split that is stored as several tables.
 
     Raises:
-        DataError: If a table cannot be read, or their columns differ.
+        DataError: If a table cannot be read or is missing, or their columns differ.
     """
+    notes = check_shards(paths) + _end_notes(paths)
     tables = [_load(path) for path in paths]
     try:
-        return images_from_table(pa.concat_tables(tables), paths[0])
-    except pa.ArrowInvalid as error:
+        images = images_from_table(pa.concat_tables(tables), paths[0], files_stamp(paths))
+    except pa.ArrowException as error:
         raise DataError(f"{paths[0]}: its shards do not fit together ({error})") from None
+    images.notes = notes
+    return images
 
 
 def _load(path: Path) -> pa.Table:
     if path.suffix not in TABLE_SUFFIXES:
         raise DataError(f"{path}: a table must end in {' or '.join(TABLE_SUFFIXES)}")
     try:
-        if path.suffix == ".parquet":
-            table = pq.read_table(path)
-            if table.num_rows == 0:
-                raise DataError(f"{path}: has no rows")
-            return table
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
+        return _load_parquet(path) if path.suffix == ".parquet" else _load_csv(path)
     except PermissionError:
         raise DataError(f"{path}: no permission to read this file") from None
-    except (pa.ArrowInvalid, OSError, UnicodeDecodeError, csv.Error) as error:
+    except (pa.ArrowException, OSError, ValueError, csv.Error) as error:
         raise DataError(f"{path}: cannot be read as {path.suffix[1:]} ({error})") from None
+
+
+def _load_parquet(path: Path) -> pa.Table:
+    with pq.ParquetFile(path) as file:
+        _check_names(file.schema_arrow.names, path)
+        if file.metadata.num_rows == 0:
+            raise DataError(f"{path}: has no rows")
+        table = file.read()
+    table.validate(full=True)
+    return table
+
+
+def _load_csv(path: Path) -> pa.Table:
+    with open(path, newline="", encoding="utf-8-sig") as file:
+        lines = (row for row in csv.reader(file, strict=True) if row)
+        header = next(lines, [])
+        _check_names([name for name in header if name], path)
+        rows = list(lines)
     if not rows:
         raise DataError(f"{path}: has no rows under its header line")
-    if any(None in row or None in row.values() for row in rows):
-        raise DataError(f"{path}: a line has more or fewer fields than the header line")
-    return pa.Table.from_pylist(rows)
+    if odd := [row for row, fields in enumerate(rows) if len(fields) != len(header)]:
+        raise DataError(f"{path}: more or fewer fields than the header line has: {describe_rows(odd)}")
+    places = {name: place for place, name in enumerate(header) if name}
+    return pa.table({name: pa.array([row[i] for row in rows], pa.string()) for name, i in places.items()})
 
 
-def images_from_table(table: pa.Table, path: Path) -> ImageDataset:
+def load_arrow(path: Path) -> pa.Table:
+    """The table in an Arrow file, whose columns stay on the disk until they are read.
+
+    Raises:
+        DataError: If the file is damaged or cut short.
+    """
+    check_arrow_end(path)
+    try:
+        source = pa.memory_map(str(path))
+        try:
+            table = pa.ipc.open_stream(source).read_all()
+        except (OSError, pa.ArrowException):
+            table = pa.ipc.open_file(source).read_all()
+        table.validate(full=True)
+        _check_names(table.column_names, path)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read as Arrow ({error})") from None
+    return table
+
+
+def check_arrow_end(path: Path) -> None:
+    """Raises `DataError` if an Arrow file does not end as such a file must: cut between two batches, it could
+    still be read."""
+    try:
+        is_whole = read_end(path, 8).endswith(ARROW_ENDS)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
+    if not is_whole:
+        raise DataError(f"{path}: is cut short: its end is missing. Fetch or write it again")
+
+
+def _check_names(names: Sequence[str], path: Path) -> None:
+    if len(names) > MAX_COLUMNS:
+        raise DataError(f"{path}: has {len(names):,} columns, and at most {MAX_COLUMNS:,} are read")
+    if twice := find_twice(names):
+        raise DataError(f"{path}: has several columns called {twice!r}; rename or remove all but one")
+
+
+def _end_notes(paths: Iterable[Path]) -> tuple[str, ...]:
+    """A note on each CSV file whose last line has no end: it may be cut short."""
+    tables = [path for path in paths if path.suffix == ".csv"]
+    return tuple(
+        f"the last line of {printable(path.name)} has no line end: is the file whole?"
+        for path in tables
+        if read_end(path, 1) not in (b"\n", b"\r")
+    )
+
+
+def read_end(path: Path, count: int) -> bytes:
+    """The last `count` bytes of a file, or all of them if it has fewer."""
+    with open(path, "rb") as file:
+        file.seek(-min(count, file.seek(0, os.SEEK_END)), os.SEEK_END)
+        return file.read()
+
+
+def images_from_table(table: pa.Table, path: Path, stamp: int = UNKNOWN_STAMP) -> ImageDataset:
     """The rows of a table as images: encoded bytes, or paths relative to the folder of the table.
 
     Args:
         table: Table with an image column (`IMAGE_COLUMNS`) and a label column (`LABEL_COLUMNS`).
         path: File that the table was read from; named in keys and errors.
+        stamp: `files_stamp` of the files that the table was read from.
 
     Raises:
-        DataError: If a column is missing or holds something else.
+        DataError: If a column is missing or holds something else, or one file has two labels.
     """
     image_name = find_column(table, IMAGE_COLUMNS, path, "image")
     label_name = find_column(table, LABEL_COLUMNS, path, "label")
@@ -110,15 +196,31 @@ def images_from_table(table: pa.Table, path: Path) -> ImageDataset:
         encoded = fields.get("bytes")
         if encoded is not None and encoded.null_count < len(encoded):
             names = paths.to_pylist() if paths is not None else [None] * len(table)
-            return EncodedImages(encoded, _row_keys(names, path), labels, classes)
+            return EncodedImages(encoded, row_keys(names, path), labels, classes, stamp)
         if paths is None:
             raise DataError(f"{path}: column {image_name} holds neither bytes nor path")
         column = paths
     if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
-        return EncodedImages(column, _row_keys([None] * len(table), path), labels, classes)
+        return EncodedImages(column, row_keys([None] * len(table), path), labels, classes, stamp)
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-        return ImageFiles(path.parent, [str(p) for p in column.to_pylist()], labels, classes)
+        keys = column.to_pylist()
+        if unnamed := [row for row, key in enumerate(keys) if not key]:
+            raise DataError(f"{path}: column {image_name} names no image in {describe_rows(unnamed)}")
+        _check_one_label_each(keys, labels, classes, path)
+        return ImageFiles(path.parent, keys, labels, classes)
     raise DataError(f"{path}: column {image_name} holds {column.type}, not bytes or paths")
+
+
+def _check_one_label_each(keys: list[str], labels: Labels, classes: tuple[str, ...], path: Path) -> None:
+    """Raises `DataError` if two rows name the same file and different classes."""
+    first_row: dict[str, int] = {}
+    for row, key in enumerate(keys):
+        other = first_row.setdefault(key, row)
+        if labels[other] != labels[row]:
+            raise DataError(
+                f"{path}: {printable(key)} is {classes[labels[other]]!r} in row {other} and "
+                f"{classes[labels[row]]!r} in {describe_rows([row])}; an image has one label"
+            )
 
 
 def find_column(table: pa.Table, known: tuple[str, ...], path: Path, what: str) -> str:
@@ -131,73 +233,34 @@ def find_column(table: pa.Table, known: tuple[str, ...], path: Path, what: str) 
         what: Content of the column, for the error.
 
     Raises:
-        DataError: If no column has such a name.
+        DataError: If no column has such a name, or two have the same but for their case.
 
     >>> find_column(pa.table({"Label": [0]}), LABEL_COLUMNS, Path("pets.csv"), "label")
     'Label'
     """
-    for name in known:
-        for column in table.column_names:
-            if column.lower() == name:
-                return str(column)
+    if (found := _find_column(table, known, path)) is not None:
+        return found
     raise DataError(
-        f"{path}: no {what} column; it has {', '.join(table.column_names)}, and one of "
+        f"{path}: no {what} column; it has {_some(table.column_names)}, and one of "
         f"{', '.join(known)} is needed"
     )
 
 
-def _row_keys(names: list[str | None], path: Path) -> list[str]:
+def _find_column(table: pa.Table, known: tuple[str, ...], path: Path) -> str | None:
+    for name in known:
+        found = [str(column) for column in table.column_names if column.lower() == name]
+        if len(found) > 1:
+            raise DataError(f"{path}: has the columns {' and '.join(found)}; rename or remove all but one")
+        if found:
+            return found[0]
+    return None
+
+
+def _some(names: Sequence[str], limit: int = 20) -> str:
+    more = f" and {len(names) - limit:,} more" if len(names) > limit else ""
+    return printable(", ".join(names[:limit])) + more
+
+
+def row_keys(names: Sequence[str | None], path: Path) -> list[str]:
     """Keys that a person can find: the path in the table, or else the file of the table and the row."""
     return [name or f"{path.name}#{row}" for row, name in enumerate(names)]
-
-
-def label_column(table: pa.Table, name: str, path: Path) -> tuple[Labels, tuple[str, ...]]:
-    """The labels in column `name` of `table`, and the names of their classes in plain string order.
-
-    Args:
-        table: The table. Integer labels are replaced by class names where Hugging Face metadata have them.
-        name: Name of the label column.
-        path: File of the table, for errors.
-
-    Returns:
-        Labels as indices into the classes, int64 (rows,), and the classes; these are empty if all rows are
-        unlabelled, which the Hugging Face hub writes as -1.
-
-    Raises:
-        DataError: If a row has no label or one that the metadata do not name.
-
-    >>> label_column(pa.table({"label": ["dog", "cat", "dog"]}), "label", Path("pets.csv"))
-    (array([1, 0, 1]), ('cat', 'dog'))
-    """
-    column = table[name]
-    if pa.types.is_nested(column.type):
-        raise DataError(f"{path}: column {name} holds {column.type}, not one label for each image")
-    values = column.to_pylist()
-    if unlabelled := sum(value is None or value == "" for value in values):
-        raise DataError(f"{path}: column {name} has {unlabelled} rows without a label")
-    class_names = _class_names(table, name, path)
-    if class_names is not None and pa.types.is_integer(column.type):
-        if set(values) == {-1}:
-            return np.array(values, dtype=np.int64), ()
-        if outside := [v for v in values if not 0 <= v < len(class_names)]:
-            raise DataError(f"{path}: label {outside[0]} is not one of the {len(class_names)} named classes")
-        words = [class_names[v] for v in values]
-    else:
-        words = [str(v) for v in values]
-    classes = tuple(sorted(set(words)))
-    position = {word: i for i, word in enumerate(classes)}
-    return np.array([position[word] for word in words], dtype=np.int64), classes
-
-
-def _class_names(table: pa.Table, column: str, path: Path) -> list[str] | None:
-    """Class names in the Hugging Face metadata of the table's schema."""
-    metadata: dict[bytes, bytes] = table.schema.metadata or {}
-    if b"huggingface" not in metadata:
-        return None
-    try:
-        info: dict[str, Any] = json.loads(metadata[b"huggingface"]).get("info") or {}
-    except (ValueError, AttributeError) as error:
-        raise DataError(f"{path}: its Hugging Face metadata cannot be read ({error})") from None
-    feature = (info.get("features") or {}).get(column) or {}
-    names: list[str] | None = feature.get("names")
-    return names

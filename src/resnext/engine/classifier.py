@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,11 +14,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from resnext.contract import Contract
-from resnext.data.decode import BadImage, printable
+from resnext.data.decode import BadImage
 from resnext.data.images import ImageDataset, UnlabelledImages
 from resnext.data.loaders import Crops, evaluation_batches, on_device
+from resnext.data.workers import worker_errors
 from resnext.errors import ResnextError
 from resnext.models import Network
+from resnext.names import encodable
+from resnext.training.loop import Diverged
 from resnext.weights import explain_unfinished, load_network
 
 #: Views of each image whose probabilities are averaged: `one` is the centre crop, `flip` adds its mirror
@@ -77,18 +81,27 @@ class Classifier:
         contract: Its classes, preprocessing and calibration.
         device: Where it computes.
 
+    Raises:
+        ModelError: If the contract is not that of such a network, or is not about colour images.
+
     >>> from resnext.arch import Architecture
     >>> from resnext.contract import Input, Provenance, Resize
     >>> from resnext.models import create
     >>> classes, size = ("cat", "dog"), Input(3, 16, 16)
     >>> contract = Contract(classes, size, Resize(16, 16), (0.5,) * 3, (0.25,) * 3, Provenance("resnet11"))
-    >>> network = create(Architecture.from_name("resnet11+template=8"), 2)
+    >>> network = create(Architecture.from_name("resnet11+template=8", 2))
     >>> [prediction] = Classifier(network, contract).predict([Image.new("RGB", (20, 16))])
     >>> prediction.key, prediction.label in classes
     ('image 0', True)
     """
 
     def __init__(self, network: Network, contract: Contract, device: torch.device | str = "cpu") -> None:
+        channels, classes = contract.input.channels, len(contract.classes)
+        if (channels, classes) != (network.arch.in_channels, network.arch.classes) or channels != 3:
+            own = f"{network.arch.in_channels} channels and {network.arch.classes} classes"
+            raise ModelError(
+                f"{network.arch.name}: has {own}, its contract {channels} and {classes}; images have 3"
+            )
         self.device = torch.device(device)
         self.network = network.to(self.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         self.contract = contract
@@ -101,7 +114,7 @@ class Classifier:
         workers: int = 0,
         views: Views = "one",
         shard: tuple[int, int] = (0, 1),
-    ) -> Iterator[BatchPrediction]:
+    ) -> Generator[BatchPrediction, None, None]:
         """Probabilities for all `images`, batch by batch in their order, at constant memory.
 
         Args:
@@ -114,6 +127,8 @@ class Classifier:
 
         Raises:
             ModelError: If `workers` is negative or `views` is unknown.
+            WorkerError: If the decoding processes cannot start, or one of them died.
+            Diverged: If the network's outputs are not finite.
         """
         if workers < 0:
             raise ModelError(f"--workers {workers}: must be at least 0")
@@ -121,10 +136,11 @@ class Classifier:
             raise ModelError(f"--views {views}: must be one of {', '.join(CROPS_OF_VIEWS)}")
         crops = CROPS_OF_VIEWS[views]
         batch = max(1, batch // 5) if crops == "five" else batch
-        batches = evaluation_batches(images, self.contract.resize, batch, workers, crops, shard)
-        for loaded in on_device(batches, self.contract, self.device):
-            probabilities = self._probabilities(loaded.images, len(loaded.indices), views)
-            yield BatchPrediction(loaded.indices.numpy(), probabilities, loaded.bad)
+        loader = evaluation_batches(images, self.contract.resize, batch, workers, crops, shard)
+        with worker_errors(), closing(loader) as batches:
+            for loaded in on_device(batches, self.contract, self.device):
+                probabilities = self._probabilities(loaded.images, len(loaded.indices), views)
+                yield BatchPrediction(loaded.indices.numpy(), probabilities, loaded.bad)
 
     def _probabilities(self, crops: torch.Tensor, count: int, views: Views) -> NDArray[np.float32]:
         """Probabilities (count, classes) of `count` images, whose crops are (count * crops, 3, H, W)."""
@@ -136,6 +152,8 @@ class Classifier:
         outputs = [(self.network(x).float() / temperature).softmax(1) for x in inputs]
         by_view = torch.stack(outputs).view(len(inputs), count, -1, classes)
         probabilities: NDArray[np.float32] = by_view.mean((0, 2)).cpu().numpy()
+        if not np.isfinite(probabilities).all():
+            raise Diverged(f"{self.network.arch.name}: its outputs are not finite: its weights have diverged")
         return probabilities
 
     def predict(self, images: Sequence[str | Path | bytes | Image.Image]) -> list[Prediction]:
@@ -146,6 +164,7 @@ class Classifier:
 
         Raises:
             BadImage: If an image cannot be read.
+            Diverged: If the network's outputs are not finite.
             TypeError: If `images` is one image, not a list.
         """
         if isinstance(images, str | bytes | Path | Image.Image):
@@ -166,7 +185,7 @@ class Classifier:
         for index, row in zip(batch.indices, batch.probabilities, strict=True):
             ranking = tuple((classes[i], float(row[i])) for i in np.argsort(-row, kind="stable"))
             label, probability = ranking[0]
-            key, rejected = printable(images.keys[int(index)]), probability < threshold
+            key, rejected = encodable(images.keys[int(index)]), probability < threshold
             predictions.append(Prediction(key, label, probability, ranking, rejected))
         return predictions
 

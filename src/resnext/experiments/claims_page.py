@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from resnext.experiments.plots import draw_plots
 from resnext.experiments.review import REVIEW
 from resnext.experiments.study import SCALES
 from resnext.experiments.verdicts import judge
+from resnext.files import write_whole
 
 #: The scale that most people can run.
 COMMON_SCALE = "laptop"
@@ -89,9 +89,7 @@ def write_findings(found: Sequence[Sequence[Findings]], review: Sequence[ReviewS
             old.unlink()
     for name, svg in plots.items():
         (folder / name).write_text(svg, encoding="utf-8")
-    part = out.with_name(out.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, out)
+    write_whole(out, text)
     return out
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from resnext.experiments.findings import ERROR, SHOWN_ERROR, STEP_RATIO, STEP_S, TRAINING_ERROR
 from resnext.experiments.study import Arm, Study
+from resnext.parsing import Extensible, build
 from resnext.recipe import Recipe, dotted_names, get_field
-from resnext.records import read_records
+from resnext.records import RecordsError, read_records
 from resnext.timing import Timing
 
 Record = dict[str, Any]
@@ -56,9 +58,9 @@ class Ledger:
         """The records of all .jsonl files in `folder`.
 
         Raises:
-            RecordsError: A line is damaged; the message names it.
+            RecordsError: A line is damaged, or a record lacks a field; the message names it.
         """
-        return cls(record for path in sorted(folder.glob("*.jsonl")) for record in read_records(path))
+        return cls(record for path in sorted(folder.glob("*.jsonl")) for record in _read(path))
 
     def trainings(self, arm: Arm) -> dict[int, Record]:
         """The runs of the arm's recipe on its data set, by seed.
@@ -110,6 +112,90 @@ class Ledger:
         """What else was looked at before `experiment` was planned as it is, in words."""
         plans = self.planned.get((experiment, study.digest), [])
         return list(dict.fromkeys(plan["after"] for plan in plans if plan.get("after")))
+
+
+@dataclass(frozen=True)
+class _Fingerprint(Extensible):
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class _Model(Extensible):
+    model: str
+
+
+@dataclass(frozen=True)
+class _Training(Extensible):
+    """What is read of the record of a training."""
+
+    set: str
+    seed: int
+    data: _Fingerprint
+    recipe: _Model
+
+
+@dataclass(frozen=True)
+class _Score(Extensible):
+    top1_error: float
+
+
+@dataclass(frozen=True)
+class _Metrics(Extensible):
+    val: _Score
+    test: _Score | None = None
+
+
+@dataclass(frozen=True)
+class _Epoch(Extensible):
+    train_top1_error: float
+
+
+@dataclass(frozen=True)
+class _FinishedTraining(_Training):
+    metrics: _Metrics
+    curve: list[_Epoch]
+
+    def __post_init__(self) -> None:
+        if not self.curve:
+            raise ValueError("record.curve: empty")
+
+
+@dataclass(frozen=True)
+class _TimedRow(Extensible):
+    what: str
+
+
+@dataclass(frozen=True)
+class _Bench(Extensible):
+    """What is read of the record of a bench."""
+
+    device: str
+    seed: int
+    settings: dict[str, Any]
+    timings: list[_TimedRow]
+
+
+@dataclass(frozen=True)
+class _Plan(Extensible):
+    """What is read of the record of a plan."""
+
+    experiment: str
+    study: str
+    planned: int
+
+
+_FIELDS: dict[str, type] = {"train": _FinishedTraining, DIVERGED: _Training, PLAN: _Plan}
+
+
+def _read(path: Path) -> Iterator[Record]:
+    """The records in the file at `path`. Raises `RecordsError`."""
+    for number, record in enumerate(read_records(path), start=1):
+        try:
+            if "scale" in record:
+                build(_FIELDS.get(build(str, record.get("kind"), "record.kind"), _Bench), record, "record")
+        except ValueError as error:
+            raise RecordsError(f"{path}: record {number}: {error}; mend or remove it") from None
+        yield record
 
 
 def _settings(recipe: Recipe) -> dict[str, Any]:

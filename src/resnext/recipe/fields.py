@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import difflib
 import functools
-import tomllib
 import types
 import typing
 from dataclasses import asdict, dataclass, field, is_dataclass, replace
 from typing import Any, Literal
 
 from resnext.data.settings import DataSettings
+from resnext.parsing import parse_toml, show
 from resnext.recipe.rules import RecipeError, check_recipe
 from resnext.training.settings import TrainingSettings
+
+#: Most characters of an unknown name that are looked at.
+LONGEST_SHOWN = 100
 
 
 @dataclass(frozen=True)
@@ -63,9 +66,9 @@ class Recipe:
             RecipeError: If the text is no TOML, a field is unknown, or a value does not fit its field.
         """
         try:
-            values = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            raise RecipeError(f"not TOML: {error}") from None
+            values = parse_toml(text)
+        except ValueError as error:
+            raise RecipeError(str(error)) from None
         recipe: Recipe = _replace(cls(), values, "")
         return recipe
 
@@ -121,6 +124,7 @@ def _no_such_field(name: str, value: Any) -> RecipeError:
     """The error for a field that there is not: `name`, or the first one inside it if `value` is a table."""
     if isinstance(value, dict):
         name = ".".join((name, *list(value)[:1]))
+    name = name[:LONGEST_SHOWN]
     near = difflib.get_close_matches(name, dotted_names(), n=3, cutoff=0.4)
     return RecipeError(f"there is no field {name!r}" + (f". Nearest: {', '.join(near)}" if near else ""))
 
@@ -132,7 +136,7 @@ def _fit(hint: Any, value: Any, name: str) -> Any:
         return _fit_union(arguments, value, name)
     if origin is Literal:
         if value not in arguments:
-            raise RecipeError(f"{name}: must be one of {', '.join(arguments)}, not {value!r}")
+            raise RecipeError(f"{name}: must be one of {', '.join(arguments)}, not {show(value)}")
         return value
     if origin is tuple and isinstance(value, list | tuple):
         if arguments[-1] is Ellipsis or len(arguments) == len(value):
@@ -141,7 +145,7 @@ def _fit(hint: Any, value: Any, name: str) -> Any:
         return float(value)
     elif isinstance(hint, type) and type(value) is hint:
         return value
-    raise RecipeError(f"{name}: {value!r} does not fit {getattr(hint, '__name__', hint)}")
+    raise RecipeError(f"{name}: {show(value)} does not fit {getattr(hint, '__name__', hint)}")
 
 
 def _fit_union(arguments: tuple[Any, ...], value: Any, name: str) -> Any:

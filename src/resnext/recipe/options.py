@@ -36,7 +36,7 @@ class CheckpointInterval:
         >>> CheckpointInterval.parse("10min")
         CheckpointInterval(steps=None, seconds=600.0)
         """
-        match = re.fullmatch(r"([1-9][0-9]*)(s|min|)", text)
+        match = re.fullmatch(r"([1-9][0-9]{0,8})(s|min|)", text)
         if match is None:
             raise UsageError(f"--checkpoint-every {text}: say steps as in 200, or time as in 90s or 10min")
         number, unit = int(match[1]), match[2]

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from resnext.contract import LARGEST_PX, MAX_MEAN, MAX_STD, MIN_STD
 from resnext.data.settings import DataSettings
 from resnext.errors import ResnextError
+from resnext.parsing import show
 from resnext.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
     from resnext.recipe.fields import Recipe
 
-#: A larger image is a typing error.
-LARGEST_PX = 4096
+#: Largest numbers of epochs, of images in a step, and of operations on an image: more is a typing error, and
+#: could keep a machine busy for ever.
+MAX_EPOCHS, MAX_BATCH, MAX_OPERATIONS = 100_000, 1_000_000, 100
+#: Most points at which the `step` schedule divides the rate.
+MAX_MILESTONES = 1000
+#: Largest value of a setting that has no other bound.
+MAX_SETTING = 1e12
 SIZES = ("data.size_px", "data.resize_px", "data.train_px")
 
 
@@ -41,10 +47,29 @@ RULES = (
         "at least 1",
         lambda value: value in (None, "auto") or value >= 1,
     ),
+    Rule(("epochs", "training.patience"), f"at most {MAX_EPOCHS:,}", lambda v: v is None or v <= MAX_EPOCHS),
+    Rule(
+        ("batch", "training.lr_batch", "training.accumulate"),
+        f"at most {MAX_BATCH:,}",
+        lambda value: value in (None, "auto") or value <= MAX_BATCH,
+    ),
+    Rule(("data.operations",), f"at most {MAX_OPERATIONS}", lambda value: value <= MAX_OPERATIONS),
     Rule(("seed",), "at least 0 and less than 2**63", lambda value: 0 <= value < 2**63),
-    Rule(SIZES, f"at most {LARGEST_PX}", lambda value: value is None or value <= LARGEST_PX),
-    Rule(("data.mean", "data.std"), "finite", lambda value: all(map(math.isfinite, value or ()))),
-    Rule(("data.std",), "positive", lambda value: value is None or min(value) > 0),
+    Rule(
+        (*SIZES, "data.pad_px"),
+        f"at most {LARGEST_PX}",
+        lambda value: value is None or value <= LARGEST_PX,
+    ),
+    Rule(
+        ("data.mean",),
+        f"finite, from -{MAX_MEAN:g} to {MAX_MEAN:g}",
+        lambda value: all(abs(one) <= MAX_MEAN for one in value or ()),
+    ),
+    Rule(
+        ("data.std",),
+        f"positive and finite, from {MIN_STD:g} to {MAX_STD:g}",
+        lambda value: all(MIN_STD <= one <= MAX_STD for one in value or ()),
+    ),
     Rule(("data.pad_px",), "at least 0", lambda value: value is None or value >= 0),
     Rule(("data.flip",), "from 0 to 1", lambda value: value is None or 0 <= value <= 1),
     Rule(("data.min_area", "training.layer_decay"), "above 0 and at most 1", lambda value: 0 < value <= 1),
@@ -52,14 +77,12 @@ RULES = (
     Rule(("data.magnitude",), "from 0 to 30", lambda value: 0 <= value <= 30),
     Rule(("data.jitter", "data.erasing", "training.averaging"), "from 0 to 1", lambda value: 0 <= value <= 1),
     Rule(
-        ("data.lighting", "data.mixup", "data.cutmix", "training.clip_norm"),
-        "at least 0",
-        lambda value: 0 <= value < math.inf,
-    ),
-    Rule(
-        ("training.patience", "training.frozen", "training.weight_decay"),
-        "at least 0",
-        lambda value: value >= 0,
+        (
+            *("data.lighting", "data.mixup", "data.cutmix", "training.clip_norm"),
+            *("training.patience", "training.frozen", "training.weight_decay"),
+        ),
+        f"at least 0 and at most {MAX_SETTING:,.0f}",
+        lambda value: 0 <= value <= MAX_SETTING,
     ),
     Rule(
         (
@@ -69,11 +92,15 @@ RULES = (
         "from 0 to less than 1",
         lambda value: 0 <= value < 1,
     ),
-    Rule(("training.lr",), "positive", lambda value: value > 0),
+    Rule(
+        ("training.lr",),
+        f"positive and at most {MAX_SETTING:,.0f}",
+        lambda value: 0 < value <= MAX_SETTING,
+    ),
     Rule(
         ("training.milestones",),
-        "shares of the run, between 0 and 1",
-        lambda value: all(0 < share < 1 for share in value),
+        f"shares of the run, between 0 and 1, and at most {MAX_MILESTONES:,}",
+        lambda value: len(value) <= MAX_MILESTONES and all(0 < share < 1 for share in value),
     ),
 )
 #: Fields that have an effect only where another field has one of these values; None: it is not chosen yet.
@@ -110,7 +137,7 @@ def check_recipe(recipe: Recipe) -> None:
 
 def _demand(recipe: Recipe, name: str, must: str, holds: bool) -> None:
     if not holds:
-        raise RecipeError(f"{name}: must be {must}, not {get_field(recipe, name)}")
+        raise RecipeError(f"{name}: must be {must}, not {show(get_field(recipe, name))}")
 
 
 def _check_sizes(recipe: Recipe) -> None:

@@ -113,7 +113,7 @@ def compare(runs: Sequence[Path]) -> Comparison:
     first = summaries[0]
     pairs = [(first, summaries[1])] if len(summaries) == 2 else _pairs(summaries)
     for run in summaries:
-        if run.keys != first.keys or not np.array_equal(run.labels, first.labels):
+        if run.keys != first.keys or not np.array_equal(run.outcomes.labels, first.outcomes.labels):
             raise RunError(
                 f"{run.folder}: answered other images than {first.folder}; runs are compared on the same DATA"
             )

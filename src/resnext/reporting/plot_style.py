@@ -20,6 +20,7 @@ STYLE: Any = {
     "font.size": 10,
     "text.color": INK,
     "text.parse_math": False,  # a class may be called $x$
+    "text.usetex": False,  # a matplotlibrc in the current folder could hand names to LaTeX
     "axes.edgecolor": INK,
     "axes.labelcolor": INK,
     "axes.spines.top": False,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,11 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from resnext.files import write_whole
+from resnext.names import printable_lines
 from resnext.recipe import dotted_names, get_field
 from resnext.reporting.run_plots import (
+    MAX_DRAWN_CLASSES,
     MAX_NAMED_CLASSES,
     confusion_plot,
     curve,
@@ -23,8 +26,8 @@ from resnext.reporting.run_plots import (
 from resnext.reporting.run_summary import RunSummary
 from resnext.statistics import paired_test
 
-#: Number of pairs of classes that are listed as most often confused.
-PAIRS = 15
+#: Number of pairs of classes that are listed as most often confused, and most classes with a row.
+PAIRS, MAX_ROWS = 15, 1000
 
 
 def write_report(runs: Sequence[Path], out: Path | None = None) -> Path:
@@ -54,9 +57,7 @@ def write_report(runs: Sequence[Path], out: Path | None = None) -> Path:
     else:
         out = out or summaries[0].folder.parent / "comparison.html"
         page = _render("comparison.html.j2", _comparison(summaries))
-    part = out.with_name(out.name + ".part")
-    part.write_text(page, encoding="utf-8")
-    os.replace(part, out)
+    write_whole(out, page)
     return out
 
 
@@ -64,6 +65,7 @@ def _render(template: str, values: dict[str, Any]) -> str:
     environment = Environment(
         loader=PackageLoader("resnext.reporting", "templates"),
         autoescape=True,
+        finalize=_without_controls,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -74,8 +76,9 @@ def _render(template: str, values: dict[str, Any]) -> str:
 
 def _run(run: RunSummary) -> dict[str, Any]:
     """What the report of one run shows."""
-    classes, counts = run.contract.classes, run.confusion
-    best = run.result["metrics"]["best_epoch"]
+    classes, best = run.contract.classes, run.result.metrics.best_epoch
+    is_drawn = len(classes) <= MAX_DRAWN_CLASSES
+    rows = sorted(run.scores.classes, key=lambda row: (row.count == 0, row.f1))
     return {
         "run": run,
         "curves": [
@@ -83,24 +86,21 @@ def _run(run: RunSummary) -> dict[str, Any]:
             for what, label in (("loss", "loss"), ("top1_error", "top-1 error, %"))
         ],
         "reliability_plot": Markup(reliability_plot(run.reliability)),
-        "confusion_plot": Markup(confusion_plot(counts, classes)),
+        "confusion_plot": Markup(confusion_plot(run.confusion.matrix(), classes)) if is_drawn else "",
         "named": len(classes) <= MAX_NAMED_CLASSES,
         "pairs": _confused_pairs(run),
         "mistakes": list(run.mistakes()),
-        "rows": sorted(run.scores.classes, key=lambda row: (row.count == 0, row.f1)),
-        "waits": run.result.get("waits"),  # runs of earlier versions have none
+        "rows": rows[:MAX_ROWS],
+        "waits": run.result.waits,  # runs of earlier versions have none
     }
 
 
 def _confused_pairs(run: RunSummary) -> list[tuple[str, str, int, int]]:
     """True and predicted class, number of mistakes and of images of the true class, most mistakes first."""
-    classes, counts = run.contract.classes, run.confusion
-    wrong = counts - np.diag(np.diag(counts))
-    order = np.argsort(-wrong, axis=None, kind="stable")[:PAIRS]
+    rows = run.scores.classes
     return [
-        (classes[row], classes[column], int(wrong[row, column]), int(counts[row].sum()))
-        for row, column in zip(*np.unravel_index(order, wrong.shape), strict=True)
-        if wrong[row, column]
+        (rows[true].name, rows[predicted].name, count, rows[true].count)
+        for true, predicted, count in islice(run.confusion.mistakes(), PAIRS)
     ]
 
 
@@ -123,7 +123,7 @@ def _comparison(runs: list[RunSummary]) -> dict[str, Any]:
         "val_errors": Markup(val_errors(dict(zip(names, (run.epochs for run in runs), strict=True)))),
         "differing": differing,
         "tests": tests,
-        "same_data": len({run.data["fingerprint"] for run in runs}) == 1,
+        "same_data": len({run.data.fingerprint for run in runs}) == 1,
         "optimistic": any(run.is_optimistic for run in runs),
     }
 
@@ -140,7 +140,12 @@ def _names(runs: list[RunSummary]) -> list[str]:
 
 
 def _same_images(one: RunSummary, other: RunSummary) -> bool:
-    return one.keys == other.keys and np.array_equal(one.labels, other.labels)
+    return one.keys == other.keys and np.array_equal(one.outcomes.labels, other.outcomes.labels)
+
+
+def _without_controls(value: object) -> object:
+    """A value of a page, without what could turn the text around it."""
+    return printable_lines(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _percent(share: float, digits: int = 2) -> str:

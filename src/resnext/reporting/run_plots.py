@@ -13,13 +13,16 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from resnext.metrics import Reliability
+from resnext.names import printable
 from resnext.reporting.plot_style import COLOURS, INK, STYLE, svg_inline
+from resnext.run.documents import EpochLine
 
-#: Confusion matrices have counts in their cells up to this many classes, and names up to this many.
-MAX_COUNTED_CLASSES, MAX_NAMED_CLASSES = 20, 60
+#: Confusion matrices have counts in their cells up to this many classes, names up to this many, and are drawn
+#: at all up to this many: a picture has no room for more, and memory grows with their square.
+MAX_COUNTED_CLASSES, MAX_NAMED_CLASSES, MAX_DRAWN_CLASSES = 20, 60, 1000
 
 
-def curve(epochs: Sequence[dict[str, float]], best: int, what: str, label: str) -> str:
+def curve(epochs: Sequence[EpochLine], best: int, what: str, label: str) -> str:
     """A metric after each epoch, on train and val.
 
     Args:
@@ -28,12 +31,12 @@ def curve(epochs: Sequence[dict[str, float]], best: int, what: str, label: str) 
         what: loss or top1_error.
         label: The metric for people.
     """
-    number = [line["epoch"] for line in epochs]
+    number = [line.epoch for line in epochs]
     with rc_context(STYLE):
         figure = Figure(figsize=(4.8, 3.1))
         ax = figure.subplots()
         for split, colour in zip(("train", "val"), COLOURS, strict=False):
-            values = [line[f"{split}_{what}"] for line in epochs]
+            values = [getattr(line, f"{split}_{what}") for line in epochs]
             ax.plot(number, values, color=colour, label=split, marker="." if len(number) < 15 else "")
         ax.axvline(best, color=INK, linewidth=0.8, linestyle=":", label=f"best epoch, {best}")
         _finish(ax, "epoch", label)
@@ -42,19 +45,19 @@ def curve(epochs: Sequence[dict[str, float]], best: int, what: str, label: str) 
         return svg_inline(figure, f"{label} after each epoch, on train and val")
 
 
-def val_errors(runs: dict[str, Sequence[dict[str, float]]]) -> str:
+def val_errors(runs: dict[str, Sequence[EpochLine]]) -> str:
     """Top-1 error on val after each epoch, one line for each run."""
     with rc_context(STYLE):
         figure = Figure(figsize=(9, 3.4))
         ax = figure.subplots()
         for number, (name, epochs) in enumerate(runs.items()):
-            errors = [line["val_top1_error"] for line in epochs]
+            errors = [line.val_top1_error for line in epochs]
             ax.plot(
-                [line["epoch"] for line in epochs],
+                [line.epoch for line in epochs],
                 errors,
                 color=COLOURS[number % len(COLOURS)],
                 linestyle=("-", "--", ":")[number // len(COLOURS) % 3],
-                label=name,
+                label=printable(name),
                 marker="." if len(errors) < 15 else "",
             )
         _finish(ax, "epoch", "top-1 error on val, %")
@@ -111,11 +114,12 @@ def confusion_plot(counts: NDArray[np.int64], classes: Sequence[str]) -> str:
 
 
 def shorten(name: str, length: int = 18) -> str:
-    """`name`, without its middle where it is longer than `length`.
+    """`name` on one line, without its middle where it is longer than `length`.
 
     >>> shorten("n02123045 tabby, tabby cat")
     'n02123045 …bby cat'
     """
+    name = printable(name)
     return name if len(name) <= length else f"{name[: length - 8]}…{name[-7:]}"
 
 

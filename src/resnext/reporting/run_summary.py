@@ -8,22 +8,24 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from PIL import Image
 
-from resnext.contract import Contract
-from resnext.data.decode import DataError, printable
+from resnext.contract import Contract, first_difference
+from resnext.data.decode import DataError
 from resnext.data.hf_datasets import SourceMissing
 from resnext.data.images import ImageDataset
 from resnext.data.sources import read_split
-from resnext.metrics import Reliability, Scores, confusion, reliability, score
+from resnext.metrics import Confusion, Outcomes, Reliability, Scores, reliability, score_outcomes
+from resnext.names import encodable
 from resnext.recipe import Recipe
+from resnext.reporting.prediction_table import read_predictions
 from resnext.run import RunError, RunFolder
+from resnext.run.documents import DataDocument, EnvironmentDocument, EpochLine, ResultDocument
+from resnext.weights import CONFIG_FILE, read_contract
 
 #: Number of mistakes that are shown, and the side of their images.
 MISTAKES, THUMBNAIL_PX = 24, 112
@@ -44,29 +46,27 @@ class Mistake:
 class RunSummary:
     """One finished run.
 
-    `split` is the split that is reported: test where there is one, else val. `keys` (N), `labels` (N,) and
-    `probabilities` (N, classes) are its predictions. `result`, `data` and `environment` are the JSON files of
-    these names, and `epochs` the lines of metrics.jsonl that end an epoch.
+    `split` is the split that is reported: test where there is one, else val. `keys` (N) and `outcomes` (N)
+    are of its predictions, `epochs` the lines of metrics.jsonl that end an epoch.
     """
 
     folder: Path
     recipe: Recipe
     contract: Contract
-    result: dict[str, Any]
-    data: dict[str, Any]
-    environment: dict[str, Any]
-    epochs: list[dict[str, Any]]
+    result: ResultDocument
+    data: DataDocument
+    environment: EnvironmentDocument
+    epochs: list[EpochLine]
     split: str
     keys: list[str]
-    labels: NDArray[np.int64]
-    probabilities: NDArray[np.float32]
+    outcomes: Outcomes
 
     @classmethod
     def read(cls, path: Path) -> RunSummary:
         """The run in the folder `path`.
 
         Raises:
-            RunError: It is not finished, or its predictions cannot be read.
+            RunError: It is not finished, or a file of it is damaged; names the file and the field.
         """
         folder = RunFolder(path)
         if not folder.is_finished():
@@ -74,28 +74,24 @@ class RunSummary:
             hint = resume if (path / "config.toml").exists() else ""
             raise RunError(f"{path}: is no finished run{hint}")
         contract = folder.contract()
+        _check_model(folder, contract)
         split = "test" if (path / "predictions" / "test.parquet").exists() else "val"
         predictions = path / "predictions" / f"{split}.parquet"
         try:
-            table = pq.read_table(predictions)
-            keys, labels = table["key"].to_pylist(), table["label"].to_numpy()
-            probabilities = np.stack(table["probabilities"].to_numpy(zero_copy_only=False))
-        except (OSError, KeyError, ValueError, pa.ArrowInvalid) as error:
+            keys, outcomes = read_predictions(predictions, len(contract.classes))
+        except (OSError, ValueError, pa.ArrowException) as error:
             raise RunError(f"{predictions}: cannot be read ({error})") from None
-        if probabilities.ndim != 2 or probabilities.shape[1] != len(contract.classes):
-            raise RunError(f"{predictions}: does not fit the classes of contract.json")
         return cls(
             folder=path,
             recipe=folder.recipe(),
             contract=contract,
-            result=folder.read_json("result.json"),
-            data=folder.read_json("data.json"),
-            environment=folder.read_json("environment.json"),
-            epochs=[line for line in folder.metrics() if "val_loss" in line],
+            result=folder.read_document("result.json", ResultDocument),
+            data=folder.read_document("data.json", DataDocument),
+            environment=folder.read_document("environment.json", EnvironmentDocument),
+            epochs=folder.epochs(),
             split=split,
             keys=keys,
-            labels=labels,
-            probabilities=probabilities,
+            outcomes=outcomes,
         )
 
     @property
@@ -109,33 +105,32 @@ class RunSummary:
 
     @cached_property
     def scores(self) -> Scores:
-        return score(self.probabilities, self.labels, self.contract.classes)
+        return score_outcomes(self.outcomes, self.contract.classes)
 
     @cached_property
     def reliability(self) -> Reliability:
-        return reliability(self.probabilities, self.labels)
+        return reliability(self.outcomes)
 
     @cached_property
-    def confusion(self) -> NDArray[np.int64]:
-        return confusion(self.probabilities, self.labels, len(self.contract.classes))
+    def confusion(self) -> Confusion:
+        return Confusion.of(self.outcomes, len(self.contract.classes))
 
     @property
     def correct(self) -> NDArray[np.bool_]:
         """(N,) whether the most probable class of each image is its own."""
-        correct: NDArray[np.bool_] = self.probabilities.argmax(axis=1) == self.labels
-        return correct
+        return self.outcomes.correct
 
     def mistakes(self) -> Iterator[Mistake]:
         """The wrong predictions with most confidence, worst first."""
-        predicted, confidence = self.probabilities.argmax(axis=1), self.probabilities.max(axis=1)
-        wrong = np.flatnonzero(predicted != self.labels)
+        predicted, confidence = self.outcomes.predicted, self.outcomes.confidence
+        wrong = np.flatnonzero(~self.correct)
         worst = wrong[np.argsort(-confidence[wrong], kind="stable")][:MISTAKES]
         thumbnails = self._thumbnails([self.keys[i] for i in worst])
         classes = self.contract.classes
         for i in worst:
             yield Mistake(
                 key=self.keys[i],
-                truth=classes[self.labels[i]],
+                truth=classes[self.outcomes.labels[i]],
                 predicted=classes[predicted[i]],
                 probability=float(confidence[i]),
                 image=thumbnails.get(self.keys[i]),
@@ -147,7 +142,7 @@ class RunSummary:
         if images is None:
             return {}
         found: dict[str, list[int]] = {key: [] for key in keys}
-        for index, key in enumerate(map(printable, images.keys)):  # predictions have printable keys
+        for index, key in enumerate(map(encodable, images.keys)):  # those of predictions are
             if key in found:
                 found[key].append(index)
         unique = sorted((own[0], key) for key, own in found.items() if len(own) == 1)  # streams read in order
@@ -155,11 +150,21 @@ class RunSummary:
 
     def _images(self) -> ImageDataset | None:
         """The reported split, if the data are still where training found them."""
-        data, fingerprint = self.environment.get("data", ""), self.data["fingerprint"]
-        try:
-            return read_split(data, self.contract.classes, self.split, fingerprint)[1]
-        except (DataError, SourceMissing):
+        if not self.environment.data:
             return None
+        try:
+            return read_split(
+                self.environment.data, self.contract.classes, self.split, self.data.fingerprint
+            )[1]
+        except (DataError, SourceMissing, OSError, ValueError):  # a path that no system allows, too
+            return None
+
+
+def _check_model(folder: RunFolder, contract: Contract) -> None:
+    """Raises `RunError` if the model of a run has another contract: the predictions are by that one."""
+    model = read_contract(folder.model) if (folder.model / CONFIG_FILE).exists() else None
+    if model is not None and (field := first_difference(contract, model)):
+        raise RunError(f"{folder.path}: contract.json and model/config.json have different values of {field}")
 
 
 def _thumbnail(images: ImageDataset, index: int) -> str | None:

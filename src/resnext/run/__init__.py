@@ -10,7 +10,7 @@ from resnext.run.events import (
     ScanProgress,
     StepEnd,
 )
-from resnext.run.folder import Run, RunError, RunFolder
+from resnext.run.folder import Run, RunError, RunFolder, RunFolderLost
 from resnext.run.loggers import LoggerMissing
 from resnext.run.setup import scan_splits
 from resnext.run.stop_signals import Stopped
@@ -26,6 +26,7 @@ __all__ = [
     "RunError",
     "RunFinished",
     "RunFolder",
+    "RunFolderLost",
     "RunStarted",
     "ScanProgress",
     "StepEnd",

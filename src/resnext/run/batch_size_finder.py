@@ -8,17 +8,21 @@ best is the smallest one that is nearly as fast as the fastest.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 
 from resnext.arch import Architecture
 from resnext.models import create
+from resnext.parsing import build, parse_json
 from resnext.recipe import RecipeError
 from resnext.training.loop import torch_precision
 from resnext.training.optimisers import build_optimiser
@@ -32,6 +36,12 @@ THROUGHPUT_SHARE = 0.95
 STEPS = 3
 #: Seconds after which a trial is ended.
 TIMEOUT_S = 180.0
+#: Where this package lies, which need not be a place that Python searches by itself.
+PACKAGE_FOLDER = Path(__file__).parents[2]
+#: What the process of a trial executes; its first argument is `PACKAGE_FOLDER`.
+TRIAL_CODE = (
+    "import sys; sys.path.append(sys.argv[1]); from resnext.run.batch_size_finder import main; main()"
+)
 
 
 @dataclass(frozen=True)
@@ -79,15 +89,15 @@ def _throughputs(results: Sequence[TrialResult]) -> str:
 
 def _run_trial(trial: Trial) -> tuple[list[TrialResult], str]:
     """The results up to the first batch that failed, and the last line of the process that tried them."""
-    module = "from resnext.run.batch_size_finder import main; main()"
-    argv = [sys.executable, "-c", module, json.dumps(asdict(trial))]
+    # -P: otherwise the files of the current folder would come before the modules of the same names.
+    argv = [sys.executable, "-P", "-c", TRIAL_CODE, str(PACKAGE_FOLDER), json.dumps(asdict(trial))]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             output, errors = process.communicate(timeout=TIMEOUT_S)
         except subprocess.TimeoutExpired:
             process.kill()
             output, errors = process.communicate()
-    results = [TrialResult(**json.loads(line)) for line in output.splitlines()]
+    results = [build(TrialResult, parse_json(line), "trial") for line in output.splitlines()]
     return results, (errors.strip().splitlines() or [f"exit code {process.returncode}"])[-1]
 
 
@@ -126,7 +136,14 @@ def _try_batches(trial: Trial) -> None:
         del images, labels
 
 
+def _end_with_parent(parent: int) -> None:
+    """End this process once its parent is gone; Windows does not tell."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
+
+
 def main() -> None:
-    """Run the trial that the first argument of the process describes as JSON."""
-    values = json.loads(sys.argv[1])
-    _try_batches(Trial(**values | {"batches": tuple(values["batches"])}))
+    """Run the trial that the last argument of the process describes as JSON."""
+    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
+    _try_batches(build(Trial, parse_json(sys.argv[-1]), "trial"))

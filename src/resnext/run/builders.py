@@ -43,7 +43,7 @@ def build_contract(recipe: Recipe, splits: Splits, fingerprint: str, commit: str
 def build_augmentation(recipe: Recipe, contract: Contract) -> Augmentation:
     """The augmentation of training images."""
     settings = recipe.data
-    red, green, blue = (round(255 * m) for m in contract.mean)
+    red, green, blue = (min(255, max(0, round(255 * m))) for m in contract.mean)  # a mean may be no colour
     fill = (red, green, blue)
     size = settings.train_px or contract.input.height_px
     steps: list[AugmentStep] = []

@@ -9,7 +9,9 @@ from typing import Any
 
 from torch import nn
 
+from resnext.parsing import build
 from resnext.recipe.options import CheckpointInterval
+from resnext.run.documents import StoredProgress
 from resnext.run.folder import RunFolder
 from resnext.run.meters import EpochMeter, EpochSummary
 from resnext.run.timed_loader import WaitTimes
@@ -59,10 +61,11 @@ class RunProgress:
         return value | {"pictures": self.images} | waits
 
     @classmethod
-    def from_json(cls, value: dict[str, Any]) -> RunProgress:
-        value = dict(value)
-        waits = WaitTimes(value.pop("data_s"), value.pop("transfer_s"))
-        return cls(images=value.pop("pictures"), waits=waits, **value)
+    def from_json(cls, value: Any) -> RunProgress:
+        """Inverse of `to_json`. Raises `ValueError`."""
+        stored = vars(build(StoredProgress, value, "progress")).copy()
+        waits = WaitTimes(stored.pop("data_s"), stored.pop("transfer_s"))
+        return cls(images=stored.pop("pictures"), waits=waits, **stored)
 
 
 class Checkpointer:
@@ -90,7 +93,8 @@ class Checkpointer:
         return self._writer.jobs
 
     def is_due(self) -> bool:
-        """Whether the interval since the last save is over."""
+        """Whether the interval since the last save is over. Raises `OSError` if that save has failed."""
+        self._writer.check()
         if self.interval.steps is not None:
             return self.state.step - self._saved_step >= self.interval.steps
         return (

@@ -46,7 +46,7 @@ class EpochLoop:
             return
         for done in pipeline.decode():
             yield DecodeProgress(done, len(self.splits.train), pipeline.waits)
-            self._raise_if_stopped()
+            self.raise_if_stopped()
         for step in steps:
             self.meter.update(step)
             yield StepEnd(step, self.plan, pipeline.waits)
@@ -83,7 +83,7 @@ class EpochLoop:
         self.meter.flush()
         start = time.perf_counter()
         try:
-            val = self.evaluator.evaluate(self.state, "val", self.splits.val, self._raise_if_stopped).scores
+            val = self.evaluator.evaluate(self.state, "val", self.splits.val, self.raise_if_stopped).scores
         except Stopped:
             self.meter.restart_clock()
             self.checkpointer.save(self.progress, self.meter)
@@ -100,8 +100,8 @@ class EpochLoop:
         self.checkpointer.save(self.progress, self.meter, is_best)
         yield EpochEnd(epoch, self.plan.epochs, val, is_best)
 
-    def _raise_if_stopped(self, *_: int) -> None:
-        """For a single process: several must agree on a step first."""
+    def raise_if_stopped(self, *_: int) -> None:
+        """Raise `Stopped` on request, in a single process: several must agree on a step first."""
         if self.stop.reason is not None and self.group.size == 1:
             raise self._stopped()
 

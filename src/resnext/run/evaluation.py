@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from resnext.data.decode import BadImage, DataError, printable
+from resnext.data.decode import BadImage, DataError
 from resnext.data.images import ImageDataset
 from resnext.engine import BatchPrediction, Classifier, Views
 from resnext.metrics import Scores, score
+from resnext.names import encodable
 from resnext.recipe.options import OnBad, _check_choice
 from resnext.training.distributed import ProcessGroup
 from resnext.training.loop import Diverged
@@ -69,17 +71,22 @@ def evaluate_images(
     """
     _check_choice("--on-bad", on_bad, OnBad)
     group = group or ProcessGroup()
-    own = []
-    done = 0
-    for prediction in classifier.classify(
-        images, workers=workers, views=views, shard=(group.rank, group.size)
-    ):
-        own.append(prediction)
-        done += len(prediction.indices) + len(prediction.bad)
-        if prediction.bad and on_bad == "fail":
-            break
-        if progress is not None:
-            progress(min(done * group.size, len(images)), len(images))
+    own: list[BatchPrediction] = []
+    done, has_diverged = 0, False
+    batches = classifier.classify(images, workers=workers, views=views, shard=(group.rank, group.size))
+    try:
+        with closing(batches):  # an error that is raised here would keep its workers alive
+            for prediction in batches:
+                own.append(prediction)
+                done += len(prediction.indices) + len(prediction.bad)
+                if prediction.bad and on_bad == "fail":
+                    break
+                if progress is not None:
+                    progress(min(done * group.size, len(images)), len(images))
+    except Diverged:  # raised below, by all processes
+        has_diverged = True
+    if any(group.any_rank(has_diverged)):
+        raise Diverged(f"{split}: the network's outputs are not finite: its weights have diverged")
     predictions = [one for some in group.all_gather(own) for one in some]
     bad = sorted((error for one in predictions for error in one.bad), key=lambda error: error.key)
     if bad and on_bad == "fail":
@@ -101,8 +108,6 @@ def _evaluation(
     order = np.argsort(indices)
     indices = indices[order]
     probabilities = np.concatenate([one.probabilities for one in predictions])[order]
-    if not np.isfinite(probabilities).all():
-        raise Diverged(f"{split}: the network's outputs are not finite: its weights have diverged")
     labels = images.labels[indices]
-    keys = [printable(images.keys[i]) for i in indices]
+    keys = [encodable(images.keys[i]) for i in indices]
     return Evaluation(split, score(probabilities, labels, classes), keys, labels, probabilities, bad)

@@ -58,13 +58,20 @@ class RunEvaluator:
             classifier, images, split, workers=workers, progress=progress, group=self.group
         )
 
-    def finish(self, state: TrainState, progress: RunProgress) -> tuple[Evaluation, ...]:
-        """Evaluate the network of the best epoch on all splits but `train`, and write model and result."""
+    def finish(
+        self, state: TrainState, progress: RunProgress, on_progress: Callable[[int, int], None]
+    ) -> tuple[Evaluation, ...]:
+        """Evaluate the network of the best epoch on all splits but `train`, and write model and result.
+
+        `on_progress` is called with the numbers of images done and in all, and may raise.
+        """
         if self.folder is not None:
             checkpoints.load_checkpoint(state, self.folder.best)
         broadcast_state(state, self.group, {})
         evaluations = tuple(
-            self.evaluate(state, split, images) for split, images in self.splits.items() if split != "train"
+            self.evaluate(state, split, images, on_progress)
+            for split, images in self.splits.items()
+            if split != "train"
         )
         if self.folder is not None:
             self._write(self.folder, _network(state), evaluations, progress)
@@ -114,7 +121,7 @@ class RunEvaluator:
             kind="train",
             seed=recipe.seed,
             recipe=asdict(recipe),
-            data={"name": about["name"], "fingerprint": about["fingerprint"]},
+            data={"name": about.name, "fingerprint": about.fingerprint},
             metrics=metrics | {"best_epoch": progress.best_epoch},
             curve=epochs[::-1][::every][::-1],  # from the end, so that the last epoch is always a point
             cost=asdict(self.cost()),

@@ -2,36 +2,50 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
+import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from resnext.contract import Contract, ContractError
+from resnext.contract import Contract
 from resnext.errors import ResnextError
+from resnext.files import as_it_is, find_link, write_whole
 from resnext.models import Network
-from resnext.recipe import Recipe, RecipeError
+from resnext.names import printable
+from resnext.parsing import MAX_TOML_BYTES, build, read_json, read_json_lines, read_text, show
+from resnext.recipe import Recipe
+from resnext.run.documents import EpochLine, StatusDocument
 from resnext.run.locks import lock_file
 from resnext.training import checkpoints
 from resnext.training.checkpoints import Snapshot
 from resnext.weights import write_hub_folder
+
+Document = TypeVar("Document")
 
 
 class RunError(ResnextError):
     """A run folder that cannot be used as asked."""
 
     exit_code = 2
+
+
+class RunFolderLost(RunError, OSError):
+    """A run folder was moved or removed while its run trained."""
+
+    exit_code = 5
 
 
 class RunWriter(ABC):
@@ -53,6 +67,10 @@ class RunWriter(ABC):
     def sync_metrics(self) -> None:
         """Sync metrics.jsonl to the disk: no checkpoint may be newer than the metrics."""
 
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of what is kept open between two writes."""
+
 
 class NullRunWriter(RunWriter):
     """The writer of a process that is not the main process: it writes nothing."""
@@ -69,6 +87,43 @@ class NullRunWriter(RunWriter):
     def sync_metrics(self) -> None:
         pass
 
+    def close(self) -> None:
+        pass
+
+
+class StatusFile:
+    """A small file that is replaced as a whole, and overwritten in place where that fails.
+
+    Overwriting takes no room on a full disk, and reaches a folder that was moved.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._handle: int | None = None
+
+    def write(self, text: str) -> None:
+        """Make `text` the content. Raises `OSError`."""
+        try:
+            write_whole(self.path, text)
+        except OSError:
+            self._overwrite(text.encode(errors="backslashreplace"))
+        else:
+            self.close()
+            self._handle = os.open(self.path, os.O_WRONLY)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
+
+    def _overwrite(self, content: bytes) -> None:
+        if self._handle is None:
+            self._handle = as_it_is(str(self.path), os.O_WRONLY)
+        os.lseek(self._handle, 0, os.SEEK_SET)
+        os.write(self._handle, content)
+        os.ftruncate(self._handle, len(content))
+
 
 class RunFolder(RunWriter):
     """`runs/<name>/`: recipe, contract, log, metrics, checkpoints, predictions, result and model."""
@@ -80,31 +135,48 @@ class RunFolder(RunWriter):
         self.previous = self.checkpoints / "previous.safetensors"
         self.best = self.checkpoints / "best.safetensors"
         self.model = path / "model"
+        self._status = StatusFile(path / "status.json")
 
     @classmethod
-    def create(cls, root: Path, name: str | None, default: str) -> RunFolder:
-        """A new folder: `root/name`, or `root/default` with a number if that name is taken.
+    def draft(cls, root: Path, files: Mapping[str, str | bytes]) -> RunFolder:
+        """A new folder with `files` in `root`, under a hidden name until it is published.
 
         Raises:
-            RunError: `name` is taken, or `root` is no folder.
+            RunError: `root` is no folder.
             OSError: `root` may not be written.
         """
+        folder = cls(root / f".new-{uuid.uuid4().hex}")
         try:
             root.mkdir(parents=True, exist_ok=True)
-            for number in range(1, 100_000):
-                path = root / (name or (default if number == 1 else f"{default}-{number}"))
-                try:
-                    path.mkdir()
-                    (path / "checkpoints").mkdir()
-                    return cls(path)
-                except FileExistsError:
-                    if name is not None:
-                        break
+            folder.path.mkdir()
+            folder.checkpoints.mkdir()
+            for name, content in files.items():
+                folder.write(name, content)
         except (FileNotFoundError, NotADirectoryError, FileExistsError) as error:
             raise RunError(
                 f"{error.filename}: is not a folder that a run can lie in; say another with --runs"
             ) from None
-        raise name_taken_error(root / (name or default))
+        except OSError:
+            folder.discard()
+            raise
+        return folder
+
+    def publish(self, name: str | None, default: str) -> RunFolder:
+        """The folder at its place: `name`, or `default` with a number if that name is taken.
+
+        It appears there as a whole, and locked if it is locked. Raises `RunError` if `name` is taken.
+        """
+        for number in range(1, 100_000):
+            path = self.path.with_name(name or (default if number == 1 else f"{default}-{number}"))
+            if _rename_to_free(self.path, path):
+                return RunFolder(path)
+            if name is not None:
+                break
+        raise name_taken_error(self.path.with_name(name or default))
+
+    def discard(self) -> None:
+        """Remove the folder, as far as that is possible."""
+        shutil.rmtree(self.path, ignore_errors=True)
 
     def is_finished(self) -> bool:
         """Whether the run has its result."""
@@ -116,63 +188,93 @@ class RunFolder(RunWriter):
             (self.path / name).unlink(missing_ok=True)
 
     def remove_incomplete(self) -> None:
-        """Remove what is left of a run that died before its first step. Raises `RunError` if more is
-        there."""
-        if not self.path.exists():
-            return
+        """Remove what is left of a run that died before its first step, as those of earlier versions could.
+
+        Raises `RunError` if more is there, or another process trains it.
+        """
+        if self.path.exists():
+            self._check_incomplete()
+            with self.lock():
+                self._check_incomplete()  # another process may have been here since
+                shutil.rmtree(self.path)
+
+    def _check_incomplete(self) -> None:
         own = {"checkpoints", "config.toml", "contract.json", "environment.json", "lock"}
         entries = {p.name.removesuffix(".part") for p in self.path.iterdir()} if self.path.is_dir() else {""}
         has_begun = self.checkpoints.is_dir() and not any(self.checkpoints.iterdir())
         if not (has_begun and entries <= own):
             raise RunError(f"{self.path}: exists but is no run; give another --name")
-        shutil.rmtree(self.path)
 
     @contextmanager
-    def lock(self) -> Iterator[None]:
-        """Keep other processes out of this run inside. Raises `RunError` if another one trains it."""
+    def lock(self) -> Iterator[str]:
+        """Keep other processes out of this run inside.
+
+        Yields:
+            A warning if there are no locks here, else an empty string.
+
+        Raises:
+            RunError: Another process trains this run, or something in the folder is a link.
+        """
         with ExitStack() as held:
+            if link := find_link(self.path, skipped="wandb"):  # whose own links lead to other files of it
+                raise RunError(f"{link}: is a link, and nothing is written through links; remove it")
             try:
                 problem = held.enter_context(lock_file(self.path / "lock"))
             except BlockingIOError:
                 raise RunError(f"{self.path}: another process is training this run") from None
-            if problem:
-                self.log(f"warning: {problem}; make sure that no other process trains this run")
+            yield f"{problem}: make sure that no other process trains this run" if problem else ""
+
+    @contextmanager
+    def name_loss(self) -> Iterator[None]:
+        """Turn the errors of a folder that is gone, whatever they are, into `RunFolderLost`."""
+        try:
             yield
+        except (OSError, RunError) as error:
+            if self.checkpoints.is_dir():
+                raise
+            raise RunFolderLost(
+                f"{self.checkpoints}: is gone; the run folder was moved or removed while it trained ({error})"
+            ) from error
 
     # Files that are written once
 
-    def write(self, name: str, text: str) -> None:
+    def write(self, name: str, content: str | bytes) -> None:
         """Write the file `name`, through a temporary file that is renamed."""
-        temporary = self.path / f"{name}.part"
-        # JSON reads the escaped bytes of a path that is not UTF-8 as the same path.
-        with open(temporary, "w", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, self.path / name)
+        write_whole(self.path / name, content)
 
     def write_json(self, name: str, value: Any) -> None:
-        self.write(name, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+        self.write(name, to_json_text(value))
 
     def read_json(self, name: str) -> Any:
         """The JSON in the file `name`. Raises `RunError`."""
         try:
-            return json.loads((self.path / name).read_text(encoding="utf-8"))
+            return read_json(self.path / name)
         except (OSError, ValueError) as error:
             raise RunError(f"{self.path / name}: cannot be read ({error})") from None
+
+    def read_document(self, name: str, kind: type[Document]) -> Document:
+        """The JSON in the file `name` as a type of `resnext.run.documents`.
+
+        Raises:
+            RunError: The file cannot be read, or a field is missing or wrong; names it.
+        """
+        try:
+            return build(kind, self.read_json(name), name.removesuffix(".json"))
+        except ValueError as error:
+            raise RunError(f"{self.path / name}: {error}") from None
 
     def recipe(self) -> Recipe:
         """The recipe of this run, with every field filled. Raises `RunError`."""
         try:
-            return Recipe.from_toml((self.path / "config.toml").read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, RecipeError) as error:
+            return Recipe.from_toml(read_text(self.path / "config.toml", MAX_TOML_BYTES))
+        except (OSError, ValueError) as error:
             raise RunError(f"{self.path / 'config.toml'}: {error}") from None
 
     def contract(self) -> Contract:
         """The contract of this run's network. Raises `RunError`."""
         try:
-            return Contract.loads((self.path / "contract.json").read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, ContractError) as error:
+            return Contract.loads(read_text(self.path / "contract.json"))
+        except (OSError, ValueError) as error:
             raise RunError(f"{self.path / 'contract.json'}: {error}") from None
 
     def write_model(self, network: Network, contract: Contract, card: str) -> None:
@@ -203,45 +305,59 @@ class RunFolder(RunWriter):
     def set_status(self, state: str, why: str = "") -> None:
         now = datetime.now(UTC).isoformat(timespec="seconds")
         value = {"state": state, "why": why, "time_utc": now, "pid": os.getpid()}
-        self.write_json("status.json", value)
+        self._status.write(to_json_text(value))
+
+    def close(self) -> None:
+        self._status.close()
 
     def confirm_finished(self) -> None:
         """Set the status of a finished run to `finished`, if the end of its process left another one."""
         try:
-            state = self.read_json("status.json")["state"]
-        except (RunError, KeyError, TypeError):
+            state = self.read_document("status.json", StatusDocument).state
+        except RunError:
             state = "lost"
         if state != "finished":
             self.set_status("finished")
+            self.close()
 
     def log(self, text: str) -> None:
         now = datetime.now().isoformat(sep=" ", timespec="seconds")
-        with open(self.path / "log.txt", "a", encoding="utf-8") as file:
-            file.writelines(f"{now}  {line}\n" for line in text.splitlines())
+        with open(self.path / "log.txt", "a", encoding="utf-8", opener=as_it_is) as file:
+            file.writelines(f"{now}  {printable(line)}\n" for line in text.splitlines())
 
     def add_metrics(self, records: Iterable[dict[str, Any]]) -> None:
-        with open(self.path / "metrics.jsonl", "a", encoding="utf-8") as file:
+        with open(self.path / "metrics.jsonl", "a", encoding="utf-8", opener=as_it_is) as file:
             file.writelines(json.dumps(record) + "\n" for record in records)
 
     def sync_metrics(self) -> None:
         if (self.path / "metrics.jsonl").exists():
-            with open(self.path / "metrics.jsonl", "r+b") as file:
+            with open(self.path / "metrics.jsonl", "r+b", opener=as_it_is) as file:
                 os.fsync(file.fileno())
 
     def metrics(self) -> list[dict[str, Any]]:
-        """The lines of metrics.jsonl, without a last one that is half written."""
-        records = []
-        if (self.path / "metrics.jsonl").exists():
-            for line in (self.path / "metrics.jsonl").read_text(encoding="utf-8").splitlines():
-                try:
-                    records.append(json.loads(line))
-                except ValueError:
-                    break
-        return records
+        """The lines of metrics.jsonl, without a last one that is half written. Raises `RunError`."""
+        path = self.path / "metrics.jsonl"
+        try:
+            lines = list(read_json_lines(path)) if path.exists() else []
+        except (OSError, ValueError) as error:
+            raise RunError(f"{path}: {error}; mend or remove it") from None
+        for number, line in enumerate(lines, start=1):
+            for name, value in (("step", line.get("step")), ("epoch", line.get("epoch", 0))):
+                if type(value) is not int or value < 0:
+                    raise RunError(f"{path}: line {number}: {name} must be a whole number, not {show(value)}")
+        return lines
 
     def epoch_metrics(self) -> list[dict[str, Any]]:
         """The lines of metrics.jsonl about whole epochs."""
         return [record for record in self.metrics() if "val_loss" in record]
+
+    def epochs(self) -> list[EpochLine]:
+        """As `epoch_metrics`, as typed values. Raises `RunError`, which names the field."""
+        try:
+            lines = self.epoch_metrics()
+            return [build(EpochLine, line, f"epoch {number}") for number, line in enumerate(lines, start=1)]
+        except ValueError as error:
+            raise RunError(f"{self.path / 'metrics.jsonl'}: {error}") from None
 
     def truncate_metrics(self, step: int, epochs: int) -> None:
         """Drop metrics after `step`, and of epochs after `epochs`: the resumed run writes them again."""
@@ -249,6 +365,24 @@ class RunFolder(RunWriter):
             record for record in self.metrics() if record["step"] <= step and record.get("epoch", 0) <= epochs
         ]
         self.write("metrics.jsonl", "".join(json.dumps(record) + "\n" for record in kept))
+
+
+def to_json_text(value: Any) -> str:
+    """`value` as a JSON file for people."""
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+
+
+def _rename_to_free(folder: Path, path: Path) -> bool:
+    """Rename `folder` to `path`, if nothing is there; whether that was so."""
+    if os.path.lexists(path):  # an empty folder would be replaced
+        return False
+    try:
+        folder.rename(path)
+    except OSError as error:
+        if error.errno in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
+            return False
+        raise
+    return True
 
 
 def name_taken_error(path: Path) -> RunError:
@@ -272,7 +406,9 @@ class Run:
     @property
     def result(self) -> dict[str, Any]:
         """Its result: metrics, cost, times, versions. Raises `RunError`."""
-        value: dict[str, Any] = RunFolder(self.folder).read_json("result.json")
+        value = RunFolder(self.folder).read_json("result.json")
+        if not isinstance(value, dict):
+            raise RunError(f"{self.folder / 'result.json'}: must be an object, not {show(value)}")
         return value
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from functools import partial
 
 import torch
@@ -25,7 +25,8 @@ from resnext.training.distributed import ProcessGroup
 class InputPipeline:
     """Training batches from `first_step` on.
 
-    Small images live on the device, decoded once by `decode`; others are read by worker processes.
+    Small images live on the device, decoded once by `decode`; others are read by worker processes, which end
+    when it is closed.
 
     Args:
         recipe: A recipe without open fields.
@@ -53,8 +54,9 @@ class InputPipeline:
         self.first_step, self.machine, self.group, self.workers = first_step, machine, group, workers
         self.mixing = build_mixing(recipe, len(contract.classes))
         self._on_device = self._device_dataset()
+        self._source = self._batches()
         to_device = partial(on_device, contract=contract, device=machine.device)
-        self._loader: TimedLoader[ImageBatch] = TimedLoader(self._batches(), to_device)
+        self._loader: TimedLoader[ImageBatch] = TimedLoader(self._source, to_device)
 
     @property
     def waits(self) -> WaitTimes:
@@ -71,6 +73,10 @@ class InputPipeline:
         for step, batch in enumerate(self._loader, start=self.first_step):
             yield _mixed(batch, self.mixing, step, has_neighbour=self.group.size > 1)
 
+    def close(self) -> None:
+        """End the worker processes."""
+        self._source.close()
+
     def _device_dataset(self) -> DeviceDataset | None:
         """The training images on the device, if they are small and few enough."""
         augmentation = BatchAugmentation.from_augmentation(build_augmentation(self.recipe, self.contract))
@@ -83,7 +89,7 @@ class InputPipeline:
             return None
         return DeviceDataset(self.train, augmentation, self.machine.device)
 
-    def _batches(self) -> Iterator[ImageBatch]:
+    def _batches(self) -> Generator[ImageBatch, None, None]:
         """This process's shard of each batch, as uint8."""
         shard = RowShard()
         if self.group.size > 1:

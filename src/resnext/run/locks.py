@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import IO, Literal
+
+from resnext.files import as_it_is
 
 try:
     import fcntl
-except ImportError:  # on Windows, where nothing keeps two processes apart
+except ImportError:  # on Windows
     fcntl = None  # type: ignore[assignment]
 #: Errors of file systems that cannot lock, such as Lustre mounted without it.
 NO_LOCKS = errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP
@@ -25,15 +28,28 @@ def lock_file(path: Path, kind: Literal["exclusive", "shared"] = "exclusive") ->
 
     Raises:
         BlockingIOError: Another process holds a lock that excludes this one.
+        FileExistsError: `path` is a link, or no file.
     """
-    with open(path, "w") as file:
-        problem = ""
+    if fcntl is None:  # nor may a folder be renamed there while a file in it is open
+        yield "no locks on Windows"
+        return
+    with open(path, "a", opener=as_it_is) as file:
+        problem = _lock(file, path, fcntl.LOCK_EX if kind == "exclusive" else fcntl.LOCK_SH)
         try:
-            if fcntl is not None:
-                operation = fcntl.LOCK_EX if kind == "exclusive" else fcntl.LOCK_SH
-                fcntl.flock(file, operation | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno not in NO_LOCKS:
-                raise
-            problem = f"no locks on this file system ({error})"
-        yield problem
+            yield problem
+        finally:
+            if not problem:  # closing is not enough: forked processes hold the file too
+                fcntl.flock(file, fcntl.LOCK_UN)
+
+
+def _lock(file: IO[str], path: Path, operation: int) -> str:
+    """Lock `file`, which was opened at `path`; the reason if locks are not to be had."""
+    try:
+        fcntl.flock(file, operation | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in NO_LOCKS:
+            return f"no locks on this file system ({error})"
+        raise
+    if not os.path.samestat(os.fstat(file.fileno()), path.stat()):
+        raise BlockingIOError(errno.EAGAIN, "has just been replaced by another process", str(path))
+    return ""

@@ -6,7 +6,6 @@ metrics.jsonl is always written and does not depend on them.
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -152,9 +151,8 @@ def _flat(recipe: Recipe) -> dict[str, Any]:
 
 def _read_ids(folder: RunFolder) -> dict[str, str]:
     """The ids that the loggers have given this run."""
-    path = folder.path / "loggers.json"
-    ids: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
-    return ids
+    exists = (folder.path / "loggers.json").exists()
+    return folder.read_document("loggers.json", dict[str, str]) if exists else {}
 
 
 def _write_id(folder: RunFolder, logger: str, run_id: str) -> None:

@@ -10,6 +10,8 @@ from typing import Any
 import torch
 
 from resnext.metrics import Scores
+from resnext.parsing import build
+from resnext.run.documents import StoredSums
 from resnext.run.folder import RunWriter
 from resnext.run.loggers import Loggers
 from resnext.run.timed_loader import WaitTimes
@@ -80,9 +82,11 @@ class MeterState:
         }
 
     @classmethod
-    def from_json(cls, value: dict[str, Any]) -> MeterState:
-        waits = WaitTimes(value["data_s"], value["transfer_s"])
-        return cls(value["loss"], value["correct"], value["pictures"], value["seconds"], waits)
+    def from_json(cls, value: Any) -> MeterState:
+        """Inverse of `to_json`. Raises `ValueError`."""
+        stored = build(StoredSums, value, "sums")
+        waits = WaitTimes(stored.data_s, stored.transfer_s)
+        return cls(stored.loss, stored.correct, stored.pictures, stored.seconds, waits)
 
 
 class EpochMeter:

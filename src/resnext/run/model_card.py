@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from resnext.arch import TIMM_NAMES
 from resnext.contract import Contract
+from resnext.names import markdown
 from resnext.recipe import Recipe
 from resnext.run.evaluation import Evaluation
 
@@ -11,7 +12,8 @@ from resnext.run.evaluation import Evaluation
 def model_card(recipe: Recipe, contract: Contract, evaluations: tuple[Evaluation, ...]) -> str:
     """The model card as Markdown, with the front matter that model hubs read."""
     resize, classes = contract.resize, contract.classes
-    shown = ", ".join(classes[:20]) + (f" and {len(classes) - 20} more" if len(classes) > 20 else "")
+    shown = ", ".join(map(markdown, classes[:20]))
+    shown += f" and {len(classes) - 20} more" if len(classes) > 20 else ""
     rows = []
     for evaluation in evaluations:
         scores = evaluation.scores
@@ -27,7 +29,7 @@ tags:
 - image-classification
 - resnext
 ---
-# {recipe.model} on {contract.provenance.data_name}
+# {markdown(recipe.model or "")} on {markdown(contract.provenance.data_name)}
 
 An image classifier with {len(classes)} classes: {shown}.
 

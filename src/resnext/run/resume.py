@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from typing import Any
 
 from resnext.data.images import Splits, fingerprint
 from resnext.recipe import Recipe, dotted_names, get_field, set_field
 from resnext.recipe.options import TrainOptions
 from resnext.run.checkpointing import RunProgress, broadcast_state
+from resnext.run.contents import compare_contents
+from resnext.run.documents import DataDocument, ResultDocument
+from resnext.run.events import ScanProgress
 from resnext.run.folder import RunError, RunFolder
 from resnext.run.meters import MeterState
 from resnext.training import checkpoints
@@ -21,7 +25,7 @@ def find_run(options: TrainOptions) -> RunFolder | None:
     if options.resume == "never":
         return None
     folder = RunFolder(options.runs / (options.name or ""))
-    if (folder.path / "data.json").exists():  # the last file that a new run writes before its first step
+    if (folder.path / "data.json").exists():
         return folder
     if options.resume == "must":
         raise RunError(f"{folder.path}: there is no run to resume")
@@ -29,15 +33,18 @@ def find_run(options: TrainOptions) -> RunFolder | None:
     return None
 
 
-def check_same_run(folder: RunFolder, recipe: Recipe, options: TrainOptions, splits: Splits) -> None:
+def check_same_run(
+    folder: RunFolder, recipe: Recipe, options: TrainOptions, splits: Splits
+) -> Generator[ScanProgress, None, None]:
     """Raises `RunError` with the differences if `recipe`, `options` and `splits` are not those of the run in
-    `folder`.
+    `folder`. Yields how far images are read that may have changed.
 
     More epochs than the run has are allowed: they lengthen it, unless its `patience` ended it.
     """
     own = folder.recipe()
     is_longer = recipe.epochs is not None and recipe.epochs > (own.epochs or 0)
-    differences = _recipe_differences(recipe, own, is_longer) + _data_differences(folder, options, splits)
+    differences = _recipe_differences(recipe, own, is_longer)
+    differences += yield from _data_differences(folder, options, splits)
     if differences:
         raise RunError(
             f"{folder.path}: cannot resume with other settings or data\n"
@@ -60,15 +67,19 @@ def _recipe_differences(recipe: Recipe, own: Recipe, is_longer: bool) -> list[st
     return differences
 
 
-def _data_differences(folder: RunFolder, options: TrainOptions, splits: Splits) -> list[str]:
+def _data_differences(
+    folder: RunFolder, options: TrainOptions, splits: Splits
+) -> Generator[ScanProgress, None, list[str]]:
     differences = []
-    about, classes = folder.read_json("data.json"), folder.contract().classes
+    about, classes = folder.read_document("data.json", DataDocument), folder.contract().classes
     if splits.classes != classes:
         differences.append(f"classes: {len(splits.classes)} now, {len(classes)} in the run, or other names")
-    elif fingerprint(splits) != about["fingerprint"]:
+    elif fingerprint(splits) != about.fingerprint:
         differences.append("data: images were added, removed or changed")
+    elif other := (yield from compare_contents(folder, about.contents, splits)):
+        differences.append(other)
     if options.weights is not None:
-        asked, had = weights_digest(options.weights), (about["weights"] or {}).get("sha256")
+        asked, had = weights_digest(options.weights), about.weights and about.weights.sha256
         if asked != had:
             differences.append(f"weights: {options.weights} now, {'others' if had else 'none'} in the run")
     return differences
@@ -80,7 +91,7 @@ def _check_patience(folder: RunFolder, recipe: Recipe) -> None:
     if not patience or not folder.is_finished():
         return
     epochs = len(folder.epoch_metrics())
-    best = folder.read_json("result.json")["metrics"]["best_epoch"]
+    best = folder.read_document("result.json", ResultDocument).metrics.best_epoch
     if epochs - best >= patience:
         raise RunError(
             f"{folder.path}: ended after epoch {epochs}, {patience} epochs after its best one, as "
@@ -110,15 +121,14 @@ def _restore(state: TrainState, folder: RunFolder, steps_per_epoch: int) -> tupl
         if not path.exists():
             continue
         try:
-            extra = checkpoints.load_checkpoint(state, path)
-        except checkpoints.CheckpointError as error:
+            progress, meter = _from_json(checkpoints.load_checkpoint(state, path))
+        except (checkpoints.CheckpointError, ValueError) as error:
             folder.log(f"warning: {error}; falling back to the one before")
             damaged.append(str(error))
             continue
         if path == folder.previous:
             # Otherwise the next save would keep the damaged one as `previous`.
             checkpoints.hard_link(path, folder.last)
-        progress, meter = _from_json(extra)
         epochs, rest = divmod(state.step, steps_per_epoch)
         is_unevaluated = rest == 0 and meter.images > 0
         folder.truncate_metrics(state.step, epochs - is_unevaluated)
@@ -138,4 +148,4 @@ def _to_json(progress: RunProgress, meter: MeterState) -> dict[str, Any]:
 
 
 def _from_json(extra: dict[str, Any]) -> tuple[RunProgress, MeterState]:
-    return RunProgress.from_json(extra["progress"]), MeterState.from_json(extra["sums"])
+    return RunProgress.from_json(extra.get("progress")), MeterState.from_json(extra.get("sums"))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import asdict
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from resnext.arch import Architecture
 from resnext.contract import Contract
 from resnext.data import fast_jpeg
+from resnext.data.contents import Contents, contents_digest, to_bytes
 from resnext.data.decode import BadImage, DataError
 from resnext.data.images import Scan, Splits, fingerprint
 from resnext.data.scan import scan
@@ -21,15 +23,32 @@ from resnext.recipe.options import TrainOptions
 from resnext.records import stamp
 from resnext.run.autoconfig import Choice, fill_recipe
 from resnext.run.builders import build_contract, build_plan
+from resnext.run.contents import CONTENTS_FILE
+from resnext.run.documents import WeightsOrigin
 from resnext.run.events import ScanProgress
-from resnext.run.folder import RunFolder, name_taken_error
+from resnext.run.folder import RunFolder, name_taken_error, to_json_text
 from resnext.weights import PretrainedWeights, WeightsError, weights_digest
 
 
+@dataclass(frozen=True)
+class NewRun:
+    """A run folder that has just been made, the choices in its recipe, and the warning of its lock."""
+
+    folder: RunFolder
+    choices: tuple[Choice, ...]
+    warning: str
+
+
 def create_run(
-    data: str, recipe: Recipe, options: TrainOptions, splits: Splits, machine: Machine, processes: int
-) -> Generator[ScanProgress, None, tuple[RunFolder, list[Choice]]]:
-    """Scan all images, fill the open fields of `recipe`, and make the run folder.
+    data: str,
+    recipe: Recipe,
+    options: TrainOptions,
+    splits: Splits,
+    machine: Machine,
+    processes: int,
+    held: ExitStack,
+) -> Generator[ScanProgress, None, NewRun]:
+    """Scan all images, fill the open fields of `recipe`, and make the run folder, which `held` keeps locked.
 
     Everything that can be refused before the scan, which may take hours, is refused before it.
     """
@@ -60,12 +79,17 @@ def create_run(
         _check_weights(weights, recipe, splits, options)
     build_plan(recipe, splits.train)  # raises for a recipe that the data cannot follow
     contract = build_contract(recipe, splits, digest, stamp(machine.name).commit)
-    folder = _create_folder(recipe, options, splits)
-    folder.write("config.toml", recipe.to_toml())
-    folder.write("contract.json", contract.dumps())
-    folder.write_json("environment.json", asdict(stamp(machine.name)) | {"data": data})
-    folder.write_json("data.json", _describe_data(splits, digest, unreadable, options))  # last: see find_run
-    return folder, choices
+    contents = {name: one.contents for name, one in scans.items() if one.contents is not None}
+    files: dict[str, str | bytes] = {
+        "config.toml": recipe.to_toml(),
+        "contract.json": contract.dumps(),
+        "environment.json": to_json_text(asdict(stamp(machine.name)) | {"data": data}),
+        "data.json": to_json_text(_describe_data(splits, digest, contents, unreadable, options)),
+    }
+    if contents:
+        files[CONTENTS_FILE] = to_bytes(contents)
+    folder, warning = _create_folder(f"{splits.name}-{recipe.model}", files, options, held)
+    return NewRun(folder, tuple(choices), warning)
 
 
 def scan_splits(splits: Splits) -> Generator[ScanProgress, None, dict[str, Scan]]:
@@ -137,7 +161,7 @@ def check_processes(recipe: Recipe, machine: Machine, processes: int) -> None:
         )
 
 
-def build_initial_network(recipe: Recipe, contract: Contract, origin: dict[str, Any] | None) -> Network:
+def build_initial_network(recipe: Recipe, contract: Contract, origin: WeightsOrigin | None) -> Network:
     """The network before its first step, from the seed or from the weights that `origin` names.
 
     Raises `WeightsError` if the weights are not the file any more that the run was started from.
@@ -148,11 +172,11 @@ def build_initial_network(recipe: Recipe, contract: Contract, origin: dict[str, 
         if recipe.training.zero_init:
             network.zero_last_scales()
         return network
-    path = Path(origin["path"])
-    if weights_digest(path) != origin["sha256"]:
+    path = Path(origin.path)
+    if weights_digest(path) != origin.sha256:
         raise WeightsError(f"{path}: is not the file any more that this run was started from")
     weights = PretrainedWeights.read(path)
-    return weights.build_network(arch, contract.classes, recipe.seed, origin["new_head"])
+    return weights.build_network(arch, contract.classes, recipe.seed, origin.new_head)
 
 
 def _check_weights(
@@ -185,13 +209,26 @@ def _leave_out(splits: Splits, unreadable: dict[str, dict[int, BadImage]]) -> Sp
     return splits
 
 
-def _create_folder(recipe: Recipe, options: TrainOptions, splits: Splits) -> RunFolder:
-    name = "".join(c if c.isalnum() or c in "-_." else "-" for c in f"{splits.name}-{recipe.model}")
-    return RunFolder.create(options.runs, options.name, name)
+def _create_folder(
+    title: str, files: dict[str, str | bytes], options: TrainOptions, held: ExitStack
+) -> tuple[RunFolder, str]:
+    """The run folder, locked, and the warning of its lock. Other processes see all of it or nothing."""
+    default = "".join(c if c.isalnum() or c in "-_." else "-" for c in title)
+    draft = RunFolder.draft(options.runs, files)
+    try:
+        warning = held.enter_context(draft.lock())
+        return draft.publish(options.name, default), warning
+    except BaseException:
+        draft.discard()
+        raise
 
 
 def _describe_data(
-    splits: Splits, digest: str, unreadable: dict[str, dict[int, BadImage]], options: TrainOptions
+    splits: Splits,
+    digest: str,
+    contents: dict[str, Contents],
+    unreadable: dict[str, dict[int, BadImage]],
+    options: TrainOptions,
 ) -> dict[str, Any]:
     """data.json."""
     origin = None
@@ -201,6 +238,7 @@ def _describe_data(
     return {
         "name": splits.name,
         "fingerprint": digest,
+        "contents": contents_digest(contents) if contents else "",
         "counts": {name: len(images) for name, images in splits.items()},
         "skipped": {
             name: {str(i): [error.key, error.reason] for i, error in errors.items()}

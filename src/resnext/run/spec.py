@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from resnext.contract import Contract
+from resnext.data.contents import contents_digest
 from resnext.data.decode import BadImage
 from resnext.data.images import Splits, fingerprint
 from resnext.machine import Machine
+from resnext.parsing import build
 from resnext.recipe import Recipe
 from resnext.recipe.options import TrainOptions
 from resnext.records import stamp
+from resnext.run.documents import DataDocument, WeightsOrigin
 from resnext.run.folder import RunFolder
 
 
@@ -28,38 +31,39 @@ class RunSpec:
     finished: bool
     recipe: Recipe
     contract: Contract
-    about: dict[str, Any]
+    about: DataDocument
 
     @classmethod
     def read(cls, folder: RunFolder) -> RunSpec:
         """The specification in `folder`. Raises `RunError`."""
-        about = folder.read_json("data.json")
+        about = folder.read_document("data.json", DataDocument)
         return cls(folder.path, folder.is_finished(), folder.recipe(), folder.contract(), about)
 
     def to_json(self) -> list[Any]:
         """As JSON; `from_json` is the inverse."""
-        return [str(self.path), self.finished, self.recipe.to_toml(), self.contract.dumps(), self.about]
+        recipe, contract, about = self.recipe.to_toml(), self.contract.dumps(), asdict(self.about)
+        return [str(self.path), self.finished, recipe, contract, about]
 
     @classmethod
     def from_json(cls, value: list[Any]) -> RunSpec:
         path, finished, recipe, contract, about = value
-        return cls(Path(path), finished, Recipe.from_toml(recipe), Contract.loads(contract), about)
+        data = build(DataDocument, about, "data")
+        return cls(Path(path), finished, Recipe.from_toml(recipe), Contract.loads(contract), data)
 
     @property
-    def origin(self) -> dict[str, Any] | None:
-        """Path, digest and `new_head` of the weights that the run starts from; None for fresh weights."""
-        origin: dict[str, Any] | None = self.about["weights"]
-        return origin
+    def origin(self) -> WeightsOrigin | None:
+        """The weights that the run starts from; None for fresh ones."""
+        return self.about.weights
 
     @property
     def skipped(self) -> dict[str, set[int]]:
         """Indices of the unreadable images that are left out, by split."""
-        return {name: set(map(int, bad)) for name, bad in self.about["skipped"].items()}
+        return {name: set(map(int, bad)) for name, bad in self.about.skipped.items()}
 
     @property
     def skipped_errors(self) -> tuple[BadImage, ...]:
         """Why each of them is left out."""
-        return tuple(BadImage(*bad) for split in self.about["skipped"].values() for bad in split.values())
+        return tuple(BadImage(*bad) for split in self.about.skipped.values() for bad in split.values())
 
 
 def comparable_facts(
@@ -69,8 +73,15 @@ def comparable_facts(
     made = stamp("")
     return {
         "commit": f"{made.commit}{', changed' if made.dirty else ''}",
-        "data": fingerprint(splits),
+        "data": f"{fingerprint(splits)} {known_contents(splits)}".strip(),
         "device": machine.device.type,
         "recipe": recipe.to_toml(),
         "run": f"{options.name}, --resume {options.resume}, --checkpoint-every {options.checkpoint_every}",
     } | made.versions
+
+
+def known_contents(splits: Splits) -> str:
+    """Digest of what all images hold, where it is known without reading them: of an index; else empty."""
+    scans = {name: images.known_scan for name, images in splits.items()}
+    contents = {name: scan.contents for name, scan in scans.items() if scan is not None and scan.contents}
+    return contents_digest(contents) if len(contents) == len(scans) else ""

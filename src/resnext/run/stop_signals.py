@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
 import time
+from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any
 
+from resnext.data.workers import STOP_SIGNALS
 from resnext.errors import ResnextError
 
-#: Signals by which launchers, terminals and schedulers ask a run to stop.
-SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGUSR1") if hasattr(signal, name))
 #: Launchers signal a process and its group: a second signal within this time is the same request.
 SAME_REQUEST_S = 10.0
 
@@ -27,17 +28,22 @@ class StopRequest:
     """Inside, records the signals that ask for a stop; a second request ends the process at once.
 
     `reason` is the name of the signal, None while there was none. Only the main thread of a program receives
-    signals: in another thread nothing is recorded.
+    signals: in another thread nothing is recorded. SIGHUP stays ignored where it is, as under `nohup`.
+
+    Args:
+        on_second: Called with the reason before a second request ends the process.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, on_second: Callable[[str], None] = lambda why: None) -> None:
         self.reason: str | None = None
+        self._on_second = on_second
         self._since = 0.0
         self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> StopRequest:
         if threading.current_thread() is threading.main_thread():
-            self._previous = {number: signal.signal(number, self._record) for number in SIGNALS}
+            heard = [number for number in STOP_SIGNALS if not _is_ignored_hangup(number)]
+            self._previous = {number: signal.signal(number, self._record) for number in heard}
         return self
 
     def __exit__(
@@ -52,5 +58,11 @@ class StopRequest:
         if self.reason is None:
             self.reason, self._since = signal.Signals(number).name, now
         elif now - self._since > SAME_REQUEST_S:
+            with contextlib.suppress(Exception):
+                self._on_second(f"{signal.Signals(number).name} after {self.reason}")
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
+
+
+def _is_ignored_hangup(number: int) -> bool:
+    return signal.Signals(number).name == "SIGHUP" and signal.getsignal(number) is signal.SIG_IGN

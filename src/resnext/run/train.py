@@ -12,6 +12,7 @@ from torch import nn
 
 from resnext.data.images import CachedImages, Splits, fingerprint
 from resnext.data.sources import read_splits
+from resnext.data.workers import worker_errors
 from resnext.machine import (
     DeviceError,
     Machine,
@@ -59,7 +60,8 @@ def train(
     Raises:
         ResnextError: Before the first step `DataError`, `SourceMissing`, `DecoderMissing`, `RecipeError`,
             `RunError`, `ArchitectureError`, `WeightsError`, `DeviceError`, `LaunchError`, `PeersDiffer` or
-            `LoggerMissing`; later `Stopped` on a signal, `PeerLost`, `PeerFailed`, `Diverged` or `BadImage`.
+            `LoggerMissing`; later `Stopped` on a signal, `PeerLost`, `PeerFailed`, `Diverged`, `BadImage`,
+            `WorkerError` or `RunFolderLost`.
         OSError: A file cannot be written. The last checkpoint is always intact, and status.json has the
             reason.
     """
@@ -73,21 +75,24 @@ def train(
         group.check_equal(comparable_facts(recipe, options, splits, machine))
         _connect(group, machine)
         folder: RunFolder | None = None
-        choices: list[Choice] = []
+        choices: tuple[Choice, ...] = ()
+        warning = ""
         is_new = False
         if group.is_main_process:
             folder = find_run(options)
             is_new = folder is None
             if folder is None:
-                folder, choices = yield from create_run(data, recipe, options, splits, machine, group.size)
-            held.enter_context(folder.lock())
-            if not is_new:
-                check_same_run(folder, recipe, options, splits)
+                new = yield from create_run(data, recipe, options, splits, machine, group.size, held)
+                folder, choices, warning = new.folder, new.choices, new.warning
+            else:
+                warning = held.enter_context(folder.lock())
+                yield from check_same_run(folder, recipe, options, splits)
         spec = RunSpec.from_json(group.broadcast_object(lambda: _read_spec(folder)))
         if not spec.finished:
             if not is_new:  # a resumed run may have more processes, and another host may lack a package
                 check_recipe(spec.recipe, machine, group.size, has_weights=spec.origin is not None)
-            run = _TrainingRun(options, loggers, group, machine, splits, folder, spec, tuple(choices))
+            splits = replace(splits, notes=(*splits.notes, *filter(None, [warning])))
+            run = _TrainingRun(options, loggers, group, machine, splits, folder, spec, choices)
             yield from run.train()
         elif folder is not None:
             folder.confirm_finished()
@@ -155,26 +160,30 @@ class _TrainingRun:
 
     def train(self) -> Generator[Event, None, None]:
         """Train, and keep status.json true at every moment."""
-        with StopRequest() as stop:
+        with contextlib.closing(self.writer), StopRequest(self._on_second_request) as stop:
             self.group.on_peer_lost = self._on_peer_lost
             try:
                 self.writer.set_status("running")
-                with self.group.name_failed_peers():
+                lost = contextlib.nullcontext() if self.folder is None else self.folder.name_loss()
+                with self.group.name_failed_peers(), worker_errors(), lost:
                     yield from self._train(stop)
-            except (Stopped, PeerLost, GeneratorExit) as error:
-                if not self._is_finished():  # otherwise only its last event was not consumed
-                    self.writer.set_status("resumable", str(error) or "left by its caller")
-                    self.writer.log(f"stopped: {error}")
+            except (Stopped, PeerLost, GeneratorExit, KeyboardInterrupt) as error:
+                self._set_end("resumable", str(error) or "left by its caller", f"stopped: {error}")
                 raise
             except BaseException as error:
                 if self.folder is not None and self.folder.last.exists():
                     error.add_note(f"The last good state is {self.folder.last}")
-                with contextlib.suppress(OSError):  # a full disk may be the reason
-                    self.writer.set_status("failed", f"{type(error).__name__}: {error}")
-                    self.writer.log(f"failed: {error}")
+                self._set_end("failed", f"{type(error).__name__}: {error}", f"failed: {error}")
                 raise
             finally:
                 self.group.on_peer_lost = ignore_peer_lost
+
+    def _set_end(self, state: str, why: str, line: str) -> None:
+        """Set the status, unless the run has its result already, and append `line` to log.txt."""
+        with contextlib.suppress(OSError):  # a full disk may be the reason
+            if not self._is_finished():
+                self.writer.set_status(state, why)
+            self.writer.log(line)
 
     def _train(self, stop: StopRequest) -> Generator[Event, None, None]:
         state = self._initial_state()
@@ -199,6 +208,7 @@ class _TrainingRun:
             contextlib.closing(
                 Checkpointer(state, self.folder, self.options.checkpoint_interval)
             ) as checkpointer,
+            contextlib.closing(pipeline),
         ):
             self.checkpointer = checkpointer
             loop = EpochLoop(
@@ -219,7 +229,7 @@ class _TrainingRun:
         finished = RunFinished(
             self.spec.path,
             progress.best_epoch,
-            self.evaluator.finish(state, progress),
+            self.evaluator.finish(state, progress, loop.raise_if_stopped),
             progress.seconds,
             progress.waits.data_s,
             checkpointer.saves,
@@ -292,6 +302,10 @@ class _TrainingRun:
 
     def _is_finished(self) -> bool:
         return self.folder is not None and self.folder.is_finished()
+
+    def _on_second_request(self, why: str) -> None:
+        if not self._is_finished():
+            self.writer.set_status("resumable", f"ended at once: {why}")
 
     def _on_peer_lost(self, why: str, resumable: bool) -> None:
         if self.checkpointer is not None:

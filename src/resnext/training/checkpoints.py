@@ -12,7 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -20,6 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from resnext.errors import ResnextError
+from resnext.parsing import MAX_INTEGER, Extensible, Range, build, parse_json, show
 from resnext.training.loop import TrainState
 
 SCHEMA = 2
@@ -62,6 +63,7 @@ def write_snapshot(snapshot: Snapshot, path: Path) -> None:
     text = json.dumps(snapshot.header)
     metadata = {"format": "pt", "resnext": text, "sha256": BLANK.decode()}
     aside = path.with_name(path.name + ".part")
+    aside.unlink(missing_ok=True)  # what lies there may be a link
     try:
         with ThreadPoolExecutor(1) as threads:  # in parallel: the disk is slower than the checksum
             digest = threads.submit(_digest, text, snapshot.tensors)
@@ -95,17 +97,36 @@ def load_checkpoint(state: TrainState, path: Path) -> dict[str, Any]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         text, digest = metadata["resnext"], metadata["sha256"]
         whole = _digest(text, tensors) == digest
-        header = json.loads(text) if whole else {}
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        header = parse_json(text) if whole else {}
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise CheckpointError(f"{path}: not a complete checkpoint ({error})") from None
     if not whole:
         raise CheckpointError(f"{path}: not a complete checkpoint (its checksum does not match)")
-    if header.get("schema") != SCHEMA:
-        raise CheckpointError(f"{path}: schema {header.get('schema')!r}; this version reads {SCHEMA}")
+    if not isinstance(header, dict) or header.get("schema") != SCHEMA:
+        raise CheckpointError(f"{path}: is of another schema than {SCHEMA}, which this version reads")
     try:
+        build(_Header, header, "header")
+        _check_groups(state, header["groups"])
         return restore_snapshot(state, Snapshot(tensors, header))
-    except (RuntimeError, ValueError, KeyError) as error:
+    except (RuntimeError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"{path}: belongs to another network or recipe ({error})") from None
+
+
+@dataclass(frozen=True)
+class _Header(Extensible):
+    """The JSON of a checkpoint."""
+
+    step: Annotated[int, Range(0, MAX_INTEGER)]
+    groups: list[dict[str, Any]]
+    extra: dict[str, Any]
+
+
+def _check_groups(state: TrainState, groups: list[dict[str, Any]]) -> None:
+    """Raises `ValueError` if a setting of the optimiser is no number where `state` has one."""
+    for own, stored in zip(state.optimiser.param_groups, groups, strict=True):
+        for name, value in own.items():
+            if isinstance(value, int | float) and not isinstance(stored.get(name), int | float | None):
+                raise ValueError(f"groups.{name} is {show(stored[name])}")
 
 
 def restore_snapshot(state: TrainState, snapshot: Snapshot) -> dict[str, Any]:
@@ -144,6 +165,11 @@ class BackgroundWriter:
         self._thread = threading.Thread(target=self._run, args=(job,), name="checkpoint")
         self._thread.start()
 
+    def check(self) -> None:
+        """Raise what the last job raised, if it has failed by now."""
+        if self._error is not None:
+            self.wait()
+
     def wait(self) -> None:
         """Wait until nothing is being written. Raises what the last job raised."""
         if self._thread is not None:
@@ -151,7 +177,10 @@ class BackgroundWriter:
             self._thread = None
         if self._error is not None:
             error, self._error = self._error, None
-            raise error
+            try:
+                raise error
+            finally:
+                del error  # its traceback holds this frame, and so everything that its caller holds
 
     def join(self, seconds: float) -> None:
         """Wait until nothing is being written, at most `seconds`. Raises nothing, and may be called from any

@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from torch.distributed import Store  # type: ignore[attr-defined]
 
 from resnext.errors import ResnextError
+from resnext.names import printable_lines
 from resnext.training import launcher
 
 #: Seconds between the heartbeats of a process, and without one until it counts as lost.
@@ -128,7 +129,7 @@ class Heartbeat(threading.Thread):
     def _end_process(self, message: str, resumable: bool = True) -> None:
         if self._stop_asked.is_set():
             return
-        print(f"resnext: rank {self.rank}: {message}", file=sys.__stderr__, flush=True)
+        print(printable_lines(f"resnext: rank {self.rank}: {message}"), file=sys.__stderr__, flush=True)
         with contextlib.suppress(Exception):
             self.on_peer_lost(message, resumable)
         os._exit(EXIT_RESUMABLE if resumable else EXIT_FAILED)

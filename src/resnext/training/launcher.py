@@ -23,13 +23,17 @@ def is_launched() -> bool:
 
 
 def world_size() -> int:
-    """Number of processes that were started together."""
-    return int(os.environ.get("WORLD_SIZE", 1))
+    """Number of processes that were started together. Raises `LaunchError`."""
+    return _number("WORLD_SIZE", 1, least=1)
 
 
 def rank() -> int:
     """Number of this process among all that were started together."""
-    return int(os.environ.get("RANK", 0)) if is_launched() else 0
+    if not is_launched():
+        return 0
+    if (found := _number("RANK", 0)) >= world_size():
+        raise LaunchError(f"RANK is {found}, but WORLD_SIZE says {world_size()} processes, numbered from 0")
+    return found
 
 
 def is_main_process() -> bool:
@@ -39,7 +43,7 @@ def is_main_process() -> bool:
 
 def local_rank() -> int:
     """Number of this process among those on the same machine."""
-    return int(os.environ.get("LOCAL_RANK", os.environ.get("SLURM_LOCALID", 0))) if is_launched() else 0
+    return _number("LOCAL_RANK", _number("SLURM_LOCALID", 0)) if is_launched() else 0
 
 
 def local_size() -> int:
@@ -60,7 +64,7 @@ def address() -> tuple[str, int]:
             f"{'is' if len(missing) == 1 else 'are'} not set. Start them with torchrun, or set all four; "
             "for one process: unset WORLD_SIZE"
         )
-    return os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+    return os.environ["MASTER_ADDR"], _number("MASTER_PORT", 0)
 
 
 def has_agent_store() -> bool:
@@ -70,4 +74,15 @@ def has_agent_store() -> bool:
 
 def count_restarts() -> int:
     """How often torchrun has restarted these processes after one of them failed."""
-    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0))
+    return _number("TORCHELASTIC_RESTART_COUNT", 0)
+
+
+def _number(name: str, default: int, least: int = 0) -> int:
+    """The whole number in the environment variable `name`, or `default`. Raises `LaunchError`."""
+    text = os.environ.get(name, str(default))
+    if not re.fullmatch("[0-9]{1,9}", text) or int(text) < least:
+        raise LaunchError(
+            f"{name} is {text!r}, not a whole number from {least}. torchrun and SLURM set it; "
+            f"for one process: unset {name}"
+        )
+    return int(text)

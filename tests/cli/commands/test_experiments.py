@@ -98,4 +98,4 @@ def test_damaged_lines_are_named(capsys: pytest.CaptureFixture[str], tmp_path: P
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "laptop.jsonl").write_text("{\n{}\n")
     assert main(words(tmp_path, "list")) == 3
-    assert "laptop.jsonl: line 1 is no JSON" in capsys.readouterr().err
+    assert "laptop.jsonl: line 1: not JSON" in capsys.readouterr().err

@@ -58,7 +58,7 @@ class BenchCommand(Command):
         return "try a smaller --batch"
 
     def run(self) -> None:
-        from resnext.cli.progress_bar import ProgressBar
+        from resnext.display.progress_bar import ProgressBar
         from resnext.records import append_record
 
         check_positive(self, "batch", "size_px", "rounds")

@@ -12,6 +12,7 @@ from tyro.conf import FlagCreatePairsOff, Positional, arg
 import resnext
 from resnext.cli.command import Command
 from resnext.errors import UsageError
+from resnext.names import printable_lines
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,6 @@ class CompareCommand(Command):
             )
         comparison = resnext.compare([Path(folder) for folder in self.folders])
         if self.json:
-            print(json.dumps(comparison.to_json(), indent=2))
+            print(printable_lines(json.dumps(comparison.to_json(), indent=2)))
             return
-        print("\n".join(comparison.lines()))
+        print(printable_lines("\n".join(comparison.lines())))

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import resnext
 from resnext.cli.command import Command
+from resnext.names import printable
 from resnext.recipe import TrainOptions, named_recipe, override
 
 #: Test images whose predictions are printed.
@@ -26,15 +27,15 @@ class DemoCommand(Command):
     """Folder that the run folder lies in."""
 
     def run(self) -> None:
-        from resnext.cli.train_display import train_with_display
+        from resnext.cli.commands.train import train_and_show
 
         recipe = override(named_recipe("small"), seed=self.seed)
-        folder = train_with_display("digits", recipe, TrainOptions(runs=self.runs)).folder
+        folder = train_and_show("digits", recipe, TrainOptions(runs=self.runs))
         classifier = resnext.load(folder)
         scores = resnext.evaluate(classifier, "digits").scores
         print(
             f"\n{100 - scores.top1_error:.2f} % of {scores.count} test images are right; "
-            f"the run lies in {folder}"
+            f"the run lies in {printable(str(folder))}"
         )
         print_examples(classifier)
 

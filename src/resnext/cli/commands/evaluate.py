@@ -14,6 +14,7 @@ import resnext
 from resnext.cli.command import Command
 from resnext.cli.option_checks import check_folder
 from resnext.cli.out_of_memory import device_hint
+from resnext.names import printable, printable_lines
 from resnext.recipe import OnBad, Views
 from resnext.training.launcher import is_main_process
 
@@ -62,7 +63,7 @@ class EvaluateCommand(Command):
         evaluation = self._evaluate()
         text = json.dumps(evaluation.to_json(), indent=2, ensure_ascii=False)
         if str(self.json) == "-":
-            print(text)
+            print(printable_lines(text))
             return
         if self.json is not None and is_main_process():
             self.json.write_text(text + "\n", encoding="utf-8")
@@ -73,7 +74,7 @@ class EvaluateCommand(Command):
         print_bad_images(evaluation.bad)
 
     def _evaluate(self) -> resnext.Evaluation:
-        from resnext.cli.progress_bar import ProgressBar
+        from resnext.display.progress_bar import ProgressBar
 
         with ProgressBar("evaluating") as bar:
             return resnext.evaluate(
@@ -101,5 +102,5 @@ def print_scores(scores: Scores) -> None:
     table = number_table(["class"], ["images", "precision", "recall", "F1"])
     for row in scores.classes:
         values = [f"{100 * v:.1f} %" if row.count else "-" for v in (row.precision, row.recall, row.f1)]
-        table.add_row(row.name, f"{row.count:,}", *values)
+        table.add_row(printable(row.name), f"{row.count:,}", *values)
     print_table(table)

@@ -24,7 +24,7 @@ class IndexCommand(Command):
     """The index, to be given as DATA; the images stay where they are."""
 
     def run(self) -> None:
-        from resnext.cli.progress_bar import ProgressBar
+        from resnext.display.progress_bar import ProgressBar
 
         with ProgressBar("scanning images") as bar:
             print(resnext.index_images(self.data, self.out, bar.update))

@@ -16,6 +16,7 @@ from resnext.cli.command import Command
 from resnext.cli.option_checks import check_folder, check_positive
 from resnext.cli.out_of_memory import device_hint
 from resnext.errors import UsageError
+from resnext.names import printable
 from resnext.recipe import OnBad, Views
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class PredictCommand(Command):
                 else:
                     bad.append(outcome)
         if self.out is not None:
-            print(f"{count:,} predictions in {self.out}")
+            print(printable(f"{count:,} predictions in {self.out}"))
         print_bad_images(bad)
 
     def _writer(self, classes: tuple[str, ...]) -> AbstractContextManager[PredictionWriter]:
@@ -86,12 +87,13 @@ class PredictionPrinter:
     """A `PredictionWriter` that prints a line for each image, with its `top` likeliest classes."""
 
     def __init__(self, classes: Sequence[str], top: int) -> None:
-        self._width, self._top = max(map(len, classes)), top
+        self._names = {name: printable(name) for name in classes}
+        self._width, self._top = max(map(len, self._names.values())), top
 
     def write(self, prediction: resnext.Prediction) -> None:
         likeliest = prediction.ranking[: self._top]
-        shown = "  ".join(f"{name:<{self._width}} {100 * p:5.1f} %" for name, p in likeliest)
-        print(f"{prediction.key}  {'none of these: ' if prediction.rejected else ''}{shown}")
+        shown = "  ".join(f"{self._names[name]:<{self._width}} {100 * p:5.1f} %" for name, p in likeliest)
+        print(f"{printable(prediction.key)}  {'none of these: ' if prediction.rejected else ''}{shown}")
 
     def close(self) -> None:
         pass

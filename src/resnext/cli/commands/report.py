@@ -12,6 +12,7 @@ import resnext
 from resnext.cli.command import Command
 from resnext.cli.option_checks import check_folder
 from resnext.errors import UsageError
+from resnext.names import printable
 
 
 @dataclass(frozen=True)
@@ -29,4 +30,4 @@ class ReportCommand(Command):
         if not self.folders:
             raise UsageError("report needs RUN: one finished run folder, or several to compare")
         check_folder("--out", self.out)
-        print(resnext.write_report([Path(folder) for folder in self.folders], self.out))
+        print(printable(str(resnext.write_report([Path(folder) for folder in self.folders], self.out))))

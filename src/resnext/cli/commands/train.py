@@ -11,6 +11,7 @@ from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 from resnext.cli.command import Command
 from resnext.errors import UsageError
+from resnext.parsing import MAX_TOML_BYTES, read_text
 from resnext.recipe import RECIPES, Recipe, RecipeError, TrainOptions, named_recipe, small
 
 
@@ -41,9 +42,24 @@ class TrainCommand(Command):
         return "try a smaller --batch, --data.size-px or --model"
 
     def run(self) -> None:
-        from resnext.cli.train_display import train_with_display
+        train_and_show(self.data, self.settings, self.options)
 
-        train_with_display(self.data, self.settings, self.options)
+
+def train_and_show(data: str, recipe: Recipe, options: TrainOptions) -> Path:
+    """Train, show what happens, end with the path of the report, and return the run folder."""
+    from resnext import api
+    from resnext.display import TrainDisplay
+    from resnext.progress import EventStream
+
+    stream = EventStream(api.train_events(data, recipe, options))
+    with TrainDisplay() as display:
+        for event in stream:
+            display.show(event)
+    run = stream.result
+    if not display.finished:
+        print(f"{run.folder} had finished already; its result is in result.json")
+    print(f"report     {run.folder / 'report.html'}")
+    return run.folder
 
 
 def starting_recipe(argv: Sequence[str]) -> Recipe:
@@ -61,11 +77,11 @@ def starting_recipe(argv: Sequence[str]) -> Recipe:
 
 def _read_config(path: str) -> Recipe:
     try:
-        return Recipe.from_toml(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"--config {path}: cannot be read ({error})") from None
+        return Recipe.from_toml(read_text(Path(path), MAX_TOML_BYTES))
     except RecipeError as error:
         raise RecipeError(f"--config {path}: {error}") from None
+    except (OSError, ValueError) as error:
+        raise UsageError(f"--config {path}: cannot be read ({error})") from None
 
 
 def _value(argv: Sequence[str], option: str) -> str | None:

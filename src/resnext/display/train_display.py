@@ -6,38 +6,26 @@ import sys
 import time
 from types import TracebackType
 
-from rich.console import Console
-
-from resnext import api
-from resnext.cli.progress_bar import LINE_EVERY_S, ProgressBar
-from resnext.progress import EventStream
-from resnext.recipe import Recipe, TrainOptions
-from resnext.run import DecodeProgress, EpochEnd, Event, Run, RunFinished, RunStarted, ScanProgress, StepEnd
+from resnext.display.console import plain_console
+from resnext.display.progress_bar import LINE_EVERY_S, ProgressBar
+from resnext.names import printable_lines
+from resnext.run import DecodeProgress, EpochEnd, Event, RunFinished, RunStarted, ScanProgress, StepEnd
 from resnext.run.timed_loader import WaitTimes
 from resnext.training.loop import Step
 
 #: Seconds between two readings of the loss for the bar.
 BAR_EVERY_S = 0.25
-
-
-def train_with_display(data: str, recipe: Recipe, options: TrainOptions) -> Run:
-    """Train, print what happens, and end with the path of the report."""
-    stream = EventStream(api.train_events(data, recipe, options))
-    with TrainDisplay() as display:
-        for event in stream:
-            display.show(event)
-    run = stream.result
-    if not display.finished:
-        print(f"{run.folder} had finished already; its result is in result.json")
-    print(f"report     {run.folder / 'report.html'}")
-    return run
+#: Steps that are not timed for the estimate, and how many, or how many seconds of them, are.
+WARM_UP_STEPS, TIMED_STEPS, TIMED_S = 3, 20, 10.0
+#: Seconds of training from which a shorter one is suggested.
+LONG_S = 600.0
 
 
 class TrainDisplay:
     """Shows the events of one training run. Closes itself when a `with` block ends."""
 
     def __init__(self) -> None:
-        self.out = Console(highlight=False, soft_wrap=True)
+        self.out = plain_console(soft_wrap=True)
         self.bar = ProgressBar("scanning images")
         self.finished = False
         self._shown_at = time.monotonic()
@@ -45,6 +33,7 @@ class TrainDisplay:
         """Images trained on since `_shown_at`."""
         self._waits = self._waits_at_shown = WaitTimes()
         """Times that training has waited: until now, and until `_shown_at`."""
+        self._estimate: _Estimate | None = None
 
     def __enter__(self) -> TrainDisplay:
         return self
@@ -53,6 +42,11 @@ class TrainDisplay:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    @property
+    def is_live(self) -> bool:
+        """Whether there is a terminal or a notebook for a bar."""
+        return self.bar.is_shown
 
     def show(self, event: Event) -> None:
         """Show one event."""
@@ -64,6 +58,7 @@ class TrainDisplay:
                 self._print(event.text())
                 self.bar = ProgressBar("training")
                 self._shown_at = time.monotonic()
+                self._estimate = _Estimate(event)
             case DecodeProgress():
                 self._show_decoding(event)
             case StepEnd():
@@ -95,6 +90,9 @@ class TrainDisplay:
         self._images += step.images
         self._waits = event.waits
         now = time.monotonic()
+        if self._estimate is not None and (text := self._estimate.count(step.step, now)):
+            self._print(text)
+            self._estimate = None
         if now - self._shown_at < (BAR_EVERY_S if self.bar.is_shown else LINE_EVERY_S):
             return
         values = self._values(step, now)
@@ -120,4 +118,50 @@ class TrainDisplay:
 
     def _print(self, text: str) -> None:
         console = self.bar.console if self.bar.is_shown and sys.stdout.isatty() else self.out
-        console.print(text, markup=False, highlight=False, soft_wrap=True)
+        console.print(printable_lines(text), soft_wrap=True)
+
+
+class _Estimate:
+    """How long a training will take, from its first steps."""
+
+    def __init__(self, started: RunStarted) -> None:
+        self.started = started
+        self._first: tuple[int, float] | None = None
+
+    def count(self, step: int, now: float) -> str:
+        """The estimate once `step` is enough for it; empty before."""
+        done = step - self.started.first_step
+        if done < WARM_UP_STEPS:
+            return ""
+        if self._first is None:
+            self._first = step, now
+            return ""
+        first, start = self._first
+        if step - first < TIMED_STEPS and now - start < TIMED_S:
+            return ""
+        return self._text((now - start) / (step - first), step)
+
+    def _text(self, step_s: float, step: int) -> str:
+        plan = self.started.plan
+        left_s = step_s * (plan.steps - step)
+        lines = [f"time       about {duration(left_s)}: {plan.steps - step:,} steps of {step_s:.2f} s"]
+        if left_s >= LONG_S and plan.epochs > 3:
+            epochs = max(3, round(plan.epochs * LONG_S / 2 / left_s))
+            shorter = duration(step_s * epochs * plan.steps_per_epoch)
+            lines.append(
+                f"           a first look takes about {shorter} with --epochs {epochs}, and less with a "
+                "smaller --data.size-px or --model"
+            )
+        return "\n".join(lines)
+
+
+def duration(seconds: float) -> str:
+    """For people.
+
+    >>> duration(42), duration(800), duration(7300)
+    ('42 s', '13 min', '2 h 2 min')
+    """
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

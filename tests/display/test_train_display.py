@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from rich.console import Console
 
-from resnext.cli.progress_bar import LINE_EVERY_S
-from resnext.cli.train_display import TrainDisplay
+from resnext.cost import Cost
 from resnext.data.sampling import SamplingPlan
+from resnext.display.progress_bar import LINE_EVERY_S, ProgressBar
+from resnext.display.train_display import TrainDisplay
 from resnext.metrics import score
-from resnext.run import DecodeProgress, EpochEnd, StepEnd
+from resnext.recipe import named_recipe
+from resnext.run import DecodeProgress, EpochEnd, RunStarted, StepEnd
 from resnext.run.meters import EpochSummary
 from resnext.run.timed_loader import WaitTimes
 from resnext.training.loop import Step
@@ -66,3 +71,52 @@ def test_waiting_in_one_epoch_is_not_shown_in_the_next(
     display.show(StepEnd(step, plan, WaitTimes(10.0 + LINE_EVERY_S / 2)))
     display.close()
     assert "  50 % waiting" in capsys.readouterr().out
+
+
+def started(steps: int, epochs: int, first_step: int = 0) -> RunStarted:
+    plan = SamplingPlan(images=8 * steps // epochs, batch=8, epochs=epochs, seed=0)
+    cost, recipe = Cost(1, 1, 1, 1), named_recipe("small")
+    return RunStarted(Path("x"), recipe, (), (), (), {}, 2, cost, "a machine", plan, first_step)
+
+
+def test_how_long_it_takes_is_said_after_the_first_steps(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    display, clock = TrainDisplay(), [time.monotonic()]
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    event = started(steps=3000, epochs=100)
+    display.show(event)
+    loss = torch.tensor(1.0)
+    for number in range(1, 10):
+        clock[0] += 3.0
+        display.show(StepEnd(Step(number, 0, False, loss, loss, 8, 8, 0.1), event.plan, WaitTimes()))
+    display.close()
+    said = [line for line in capsys.readouterr().out.splitlines() if "about" in line]
+    assert said[0] == "time       about 2 h 30 min: 2,993 steps of 3.00 s"
+    assert "--epochs 3" in said[1]
+    assert len(said) == 2
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_bar_and_time_left_keep_their_room(width: int) -> None:
+    file = io.StringIO()
+    console = Console(file=file, force_terminal=True, width=width, legacy_windows=False, color_system=None)
+    bar = ProgressBar("training", console)
+    bar.update(
+        6_172, 12_345, "loss 0.123  top-1 97 %  1,234 images/s  0 % waiting for images, 0 % for transfer"
+    )
+    bar._bar.refresh()
+    bar.close()
+    lines = [line for line in file.getvalue().splitlines() if "12,345" in line]
+    assert lines
+    for line in lines:
+        assert "6,172/12,345" in line
+        assert "━" * 9 in line
+        assert "-:--:--" in line  # the time left, of which nothing is known yet
+
+
+def test_a_narrow_terminal_gets_lines() -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, width=40)
+    bar = ProgressBar("training", console)
+    assert not bar.is_shown
+    bar.close()

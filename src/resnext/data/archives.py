@@ -1,0 +1,191 @@
+"""Local tars, Arrow and Parquet files, read where they lie: whole, or as streams.
+
+A word in the name of a file, or of its folder, says which split it is. All is read without the network, and
+nothing is written.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from resnext.data.contents import files_stamp
+from resnext.data.decode import IMAGE_SUFFIXES, DataError
+from resnext.data.images import ImageDataset
+from resnext.data.labels import label_column
+from resnext.data.shards import check_shards
+from resnext.data.streaming import STREAM, ImageStream
+from resnext.data.tables import (
+    IMAGE_COLUMNS,
+    LABEL_COLUMNS,
+    SPLIT_NAMES,
+    find_column,
+    images_from_table,
+    load_arrow,
+    row_keys,
+)
+from resnext.data.tars import TarImages, read_tars
+
+#: Suffixes of the files that are read, and of those that can be read as a stream.
+SUFFIXES = (".tar", ".arrow")
+STREAM_SUFFIXES = (*SUFFIXES, ".parquet")
+#: Column of tables that were made of tars: the name of each image.
+KEY_COLUMN = "__key__"
+#: Rows that a stream reads from a table at once.
+ROWS = 64
+
+
+def is_supported(data: str) -> bool:
+    """Whether this module reads `data`.
+
+    >>> is_supported("stream:somewhere"), is_supported("digits")
+    (True, False)
+    """
+    return data.startswith(STREAM) or bool(_files_by_split(Path(data), SUFFIXES))
+
+
+def read_splits_by_name(data: str) -> dict[str | None, ImageDataset]:
+    """Images of `data` by name of the split, or all of them under None where it has no splits.
+
+    Raises:
+        DataError: If the data set cannot be read, or is not whole.
+    """
+    path = Path(data.removeprefix(STREAM))
+    read, suffixes = (_read_stream, STREAM_SUFFIXES) if data.startswith(STREAM) else (_read_whole, SUFFIXES)
+    files = _files_by_split(path, suffixes)
+    if not files:
+        raise DataError(f"{path}: found no {', '.join(STREAM_SUFFIXES)} files there")
+    return {split: _read_checked(read, paths, path) for split, paths in files.items()}
+
+
+def _read_checked(
+    read: Callable[[list[Path], Path], ImageDataset], paths: list[Path], data: Path
+) -> ImageDataset:
+    notes = check_shards(paths)
+    try:
+        images = read(paths, data)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise DataError(f"{paths[0]}: cannot be read with the files beside it ({error})") from None
+    images.notes = notes
+    return images
+
+
+def _read_whole(paths: list[Path], data: Path) -> ImageDataset:
+    if paths[0].suffix == ".tar":
+        return read_tars(paths, data)[0]
+    table = pa.concat_tables(map(load_arrow, paths), promote_options="permissive")
+    return images_from_table(table, data, files_stamp(paths))
+
+
+def _read_stream(paths: list[Path], data: Path) -> ImageStream:
+    stamp = files_stamp(paths)
+    if paths[0].suffix == ".tar":
+        images, keys = read_tars(paths, data)
+        return ImageStream(TarReader(images), keys, images.labels, images.classes, files_stamp=stamp)
+    schema = _read_schema(paths[0])
+    image_name = find_column(schema.empty_table(), IMAGE_COLUMNS, data, "image")
+    label_name = find_column(schema.empty_table(), LABEL_COLUMNS, data, "label")
+    image_type = schema.field(image_name).type
+    if not pa.types.is_struct(image_type) and not pa.types.is_binary(image_type):
+        raise DataError(f"{data}: column {image_name} holds {image_type}; a stream needs the images' bytes")
+    key_names = [name for name in (KEY_COLUMN,) if name in schema.names]
+    columns = [_read_columns(path, [label_name, *key_names]) for path in paths]
+    table = pa.concat_tables(columns, promote_options="permissive")
+    labels, classes = label_column(table.replace_schema_metadata(schema.metadata), label_name, data)
+    keys = row_keys(table[KEY_COLUMN].to_pylist() if key_names else [None] * len(labels), data)
+    return ImageStream(ColumnReader(tuple(paths), image_name), keys, labels, classes, files_stamp=stamp)
+
+
+@dataclass(frozen=True)
+class TarReader:
+    """Reads images in tars from the first to the last."""
+
+    images: TarImages
+
+    def __call__(self) -> Iterator[bytes | None]:
+        return self.images.read_in_order()
+
+
+@dataclass(frozen=True)
+class ColumnReader:
+    """Reads the encoded images in a column of several tables from the first to the last."""
+
+    paths: tuple[Path, ...]
+    column: str
+
+    def __call__(self) -> Iterator[bytes | None]:
+        for path in self.paths:
+            for batch in _batches(path, self.column):
+                yield from _bytes_of(batch.column(self.column)).to_pylist()
+
+
+def _bytes_of(column: pa.Array) -> pa.Array:
+    """The encoded images in a column: the column itself, or its field `bytes`."""
+    if not pa.types.is_struct(column.type):
+        return column
+    place = column.type.get_field_index("bytes")
+    return column.flatten()[place] if place >= 0 else pa.nulls(len(column))
+
+
+def _batches(path: Path, column: str) -> Iterator[pa.RecordBatch]:
+    """The rows of a table, `ROWS` at once. Raises `DataError`."""
+    try:
+        if path.suffix == ".arrow":
+            yield from load_arrow(path).select([column]).to_batches(max_chunksize=ROWS)
+        else:
+            with pq.ParquetFile(path) as file:
+                yield from file.iter_batches(ROWS, columns=[column])
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read any more ({error})") from None
+
+
+def _read_schema(path: Path) -> pa.Schema:
+    return load_arrow(path).schema if path.suffix == ".arrow" else pq.read_schema(path)
+
+
+def _read_columns(path: Path, names: list[str]) -> pa.Table:
+    if path.suffix == ".arrow":
+        return load_arrow(path).select(names)
+    with pq.ParquetFile(path) as file:
+        table = file.read(columns=names)
+    table.validate(full=True)
+    return table
+
+
+def _files_by_split(path: Path, suffixes: Sequence[str]) -> dict[str | None, list[Path]]:
+    """Files under `path`, by the split that a word in the name of the file or its folder says.
+
+    Files beside class folders with images are ignored: they are the archives that the images came in.
+    """
+    if path.is_file():
+        return {None: [path]} if path.suffix in suffixes else {}
+    folders = [path, *(path / name for names in SPLIT_NAMES.values() for name in names)]
+    folders = [folder for folder in folders if folder.is_dir() and not _has_class_folders(folder)]
+    by_split: dict[str | None, list[Path]] = {}
+    for suffix in suffixes:
+        for file in sorted(f for folder in folders for f in folder.glob(f"*{suffix}")):
+            words = re.split(r"[^a-z]+", str(file.relative_to(path)).lower())
+            splits = [split for split, names in SPLIT_NAMES.items() if set(names) & set(words)]
+            if len(splits) > 1:
+                raise DataError(f"{file}: is it {' or '.join(splits)}? Rename it")
+            by_split.setdefault(splits[0] if splits else None, []).append(file)
+    if len({file.suffix for files in by_split.values() for file in files}) > 1:
+        raise DataError(f"{path}: has files of several formats ({', '.join(suffixes)}); keep one")
+    if None in by_split and len(by_split) > 1:
+        raise DataError(f"{by_split[None][0]}: no word of its name says which split it is")
+    return by_split
+
+
+def _has_class_folders(path: Path) -> bool:
+    """Whether a folder in `path` holds an image at any depth; False if `path` may not be read."""
+    if not os.access(path, os.R_OK | os.X_OK):
+        return False
+    folders = [entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith(".")]
+    files = (file for folder in folders for _, _, files in os.walk(folder) for file in files)
+    return any(Path(file).suffix.lower() in IMAGE_SUFFIXES for file in files)

@@ -1,0 +1,87 @@
+"""Whether the images of a run still hold what they held when it was started."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+
+import numpy as np
+
+from resnext.data.contents import UNKNOWN_STAMP, Contents, contents_digest, from_bytes, to_bytes
+from resnext.data.decode import printable
+from resnext.data.images import ImageDataset, Splits
+from resnext.data.scan import read_digests
+from resnext.machine import count_cores
+from resnext.progress import EventStream
+from resnext.run.events import ScanProgress
+from resnext.run.folder import RunFolder
+
+#: Digest and stamp of each image of a run, by split.
+CONTENTS_FILE = "contents.npz"
+
+
+def compare_contents(folder: RunFolder, expected: str, splits: Splits) -> Generator[ScanProgress, None, str]:
+    """Compare the images of a run with what they held when it was started.
+
+    Images whose files have the times that they had then are not read. Where others are the same in spite of
+    new times, the new times are kept, so that a copied data set is read once.
+
+    Args:
+        folder: The run.
+        expected: Digest of the contents of all images, from data.json; empty in a run of an earlier version,
+            which did not know it.
+        splits: The images as they are now, of the same names, labels and sizes.
+
+    Returns:
+        What is different, in a sentence; empty if nothing is.
+    """
+    if not expected:
+        return ""
+    then = _read(folder, expected)
+    now: dict[str, Contents] = {}
+    changed: list[str] = []
+    for name, images in splits.items():
+        now[name] = yield from _look(images, then.get(name))
+        if name in then:
+            others = np.flatnonzero(now[name].digests != then[name].digests)
+            changed += [images.keys[int(index)] for index in others]
+    if contents_digest(now) != expected:
+        return _describe(changed)
+    if not all(name in then and np.array_equal(one.stamps, then[name].stamps) for name, one in now.items()):
+        folder.write(CONTENTS_FILE, to_bytes(now))
+    return ""
+
+
+def _read(folder: RunFolder, expected: str) -> Mapping[str, Contents]:
+    """What the images held; empty if the file is missing or damaged, so that all must be read."""
+    try:
+        then = from_bytes((folder.path / CONTENTS_FILE).read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return then if contents_digest(then) == expected else {}
+
+
+def _look(images: ImageDataset, then: Contents | None) -> Generator[ScanProgress, None, Contents]:
+    """What `images` hold now; those that may have changed since `then` are read, but no remote stream."""
+    count = len(images)
+    stamps = np.fromiter((images.stamp(index) for index in range(count)), np.int64, count)
+    if images.known_scan is not None and images.known_scan.contents is not None:
+        return Contents(images.known_scan.contents.digests, stamps)
+    if then is None:
+        digests, to_read = np.zeros(count, np.uint64), np.arange(count)
+    else:
+        digests = then.digests.copy()
+        to_read = np.flatnonzero(
+            np.where(stamps == UNKNOWN_STAMP, images.window is None, stamps != then.stamps)
+        )
+    reading = EventStream(read_digests(images, to_read.tolist(), count_cores()))
+    for done in reading:
+        yield ScanProgress(done, len(to_read))
+    digests[to_read] = reading.result
+    return Contents(digests, stamps)
+
+
+def _describe(changed: list[str]) -> str:
+    if not changed:
+        return "data: images hold something else than in the run"
+    more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
+    return f"data: {len(changed)} images hold something else, {printable(', '.join(changed[:3]))}{more}"

@@ -1,0 +1,142 @@
+"""The JSON files of a run folder as typed values.
+
+Only what is read is listed: other versions may write more, and earlier ones wrote less. Keys are those of the
+files.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from resnext.parsing import MAX_INTEGER, Extensible, Range
+
+Count = Annotated[int, Range(0, MAX_INTEGER)]
+Seconds = Annotated[float, Range(-1e9, 1e9)]
+Percent = Annotated[float, Range(-1e-6, 100 + 1e-6)]
+
+
+@dataclass(frozen=True)
+class WeightsOrigin(Extensible):
+    """The weights that a run starts from."""
+
+    path: str
+    sha256: str
+    new_head: bool
+
+
+@dataclass(frozen=True)
+class DataDocument(Extensible):
+    """data.json: the data of a run, and what it starts from.
+
+    `counts` are images by split; `skipped` are name and error of the images that are left out, by split and
+    by index. `contents` is the digest of what all images held; empty if an earlier version did not read it.
+    """
+
+    name: str
+    fingerprint: str
+    contents: str = ""
+    counts: dict[str, Count] = field(default_factory=dict)
+    skipped: dict[str, dict[str, tuple[str, str]]] = field(default_factory=dict)
+    weights: WeightsOrigin | None = None
+
+    def __post_init__(self) -> None:
+        for split, bad in self.skipped.items():
+            for index in bad:
+                if not index.isdecimal() or len(index) > len(str(MAX_INTEGER)):
+                    raise ValueError(f"data.skipped.{split}: {index!r} is no index of an image")
+
+
+@dataclass(frozen=True)
+class EnvironmentDocument(Extensible):
+    """environment.json: where a run found its data; empty if an earlier version did not say."""
+
+    data: str = ""
+
+
+@dataclass(frozen=True)
+class StatusDocument(Extensible):
+    """status.json."""
+
+    state: str
+
+
+@dataclass(frozen=True)
+class RunMetrics(Extensible):
+    """The metrics in result.json."""
+
+    best_epoch: Count
+
+
+@dataclass(frozen=True)
+class RunCost(Extensible):
+    """The cost in result.json."""
+
+    params: Count
+    macs: Count
+    activations: Count
+
+
+@dataclass(frozen=True)
+class RunWaits(Extensible):
+    """Where the time went, in seconds."""
+
+    data_s: Seconds
+    compute_s: Seconds
+    evaluation_s: Seconds
+    transfer_s: Seconds = 0.0
+
+
+@dataclass(frozen=True)
+class ResultDocument(Extensible):
+    """result.json."""
+
+    metrics: RunMetrics
+    cost: RunCost
+    seconds: Seconds
+    pictures_per_s: Seconds
+    time_utc: str
+    device: str
+    versions: dict[str, str]
+    command: str
+    commit: str | None = None
+    dirty: bool | None = None
+    waits: RunWaits | None = None
+
+
+@dataclass(frozen=True)
+class StoredProgress(Extensible):
+    """The progress of a run in a checkpoint."""
+
+    best_epoch: Count
+    best_error: float
+    best_loss: float
+    seconds: Seconds
+    pictures: Count
+    data_s: Seconds
+    transfer_s: Seconds
+    since_best: Count = 0
+    evaluation_s: Seconds = 0.0
+
+
+@dataclass(frozen=True)
+class StoredSums(Extensible):
+    """The sums over an epoch so far in a checkpoint."""
+
+    loss: float
+    correct: Count
+    pictures: Count
+    seconds: Seconds
+    data_s: Seconds
+    transfer_s: Seconds
+
+
+@dataclass(frozen=True)
+class EpochLine(Extensible):
+    """A line of metrics.jsonl about a whole epoch."""
+
+    epoch: Count
+    train_loss: float
+    train_top1_error: Percent
+    val_loss: float
+    val_top1_error: Percent

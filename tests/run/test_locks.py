@@ -1,0 +1,56 @@
+"""A lock keeps others out while it is held, and not longer."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from resnext.run.locks import lock_file
+
+
+def is_free(path: Path) -> bool:
+    try:
+        with lock_file(path):
+            return True
+    except BlockingIOError:
+        return False
+
+
+def test_one_at_a_time(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    with lock_file(path) as problem:
+        assert problem == ""
+        assert not is_free(path)
+    assert is_free(path)
+    with lock_file(path, "shared"), lock_file(path, "shared"):
+        assert not is_free(path)
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_process_does_not_keep_it(tmp_path: Path) -> None:
+    with lock_file(tmp_path / "lock"):
+        child = os.fork()  # as of a `DataLoader`; it has all open files
+        if child == 0:
+            signal.pause()
+    try:
+        assert is_free(tmp_path / "lock")
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+
+
+def test_the_lock_of_a_file_that_was_replaced_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process removed the folder and made it anew, after this one had opened the file."""
+    path = tmp_path / "lock"
+
+    def replace(*_: object) -> None:
+        path.unlink()
+        path.touch()
+
+    monkeypatch.setattr("fcntl.flock", replace)
+    assert not is_free(path)

@@ -1,0 +1,73 @@
+"""Nothing is written through a link, and nobody waits for a pipe."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from resnext.files import as_it_is, find_link, write_whole
+
+
+@pytest.fixture
+def secret(tmp_path: Path) -> Path:
+    (tmp_path / "secret").write_text("keep")
+    return tmp_path / "secret"
+
+
+@pytest.mark.parametrize("mode", ["a", "w", "r+"])
+def test_links_pipes_and_devices_are_not_opened(mode: str, secret: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(secret)
+    (tmp_path / "nowhere").symlink_to(tmp_path / "new")
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("link", "nowhere", "pipe"):
+        with pytest.raises(FileExistsError, match="link or no ordinary file"):
+            open(tmp_path / name, mode, opener=as_it_is).close()
+    assert secret.read_text() == "keep"
+    assert not (tmp_path / "new").exists()
+
+
+def test_ordinary_files_are_opened_as_ever(tmp_path: Path) -> None:
+    for text in ("a", "b"):
+        with open(tmp_path / "x", "a", opener=as_it_is) as file:
+            file.write(text)
+    assert (tmp_path / "x").read_text() == "ab"
+    (tmp_path / "plain").touch()
+    assert (tmp_path / "x").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_a_link_in_the_place_of_a_file_or_its_part_is_replaced(secret: Path, tmp_path: Path) -> None:
+    for name in ("x", "x.part"):
+        (tmp_path / name).symlink_to(secret)
+    write_whole(tmp_path / "x", "caf\udce9")
+    assert (tmp_path / "x").read_bytes() == rb"caf\udce9"
+    assert not (tmp_path / "x").is_symlink()
+    assert secret.read_text() == "keep"
+    assert {path.name for path in tmp_path.iterdir()} == {"secret", "x"}
+
+
+def test_what_cannot_be_written_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    write_whole(tmp_path / "x", "old")
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        write_whole(tmp_path / "x", "new")
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["old"]
+
+
+def test_links_are_found_at_any_depth_but_not_the_folder_itself(secret: Path, tmp_path: Path) -> None:
+    (tmp_path / "run" / "deep").mkdir(parents=True)
+    (tmp_path / "run" / "others" / "logs").mkdir(parents=True)
+    (tmp_path / "run" / "others" / "logs" / "latest").symlink_to(secret)
+    (tmp_path / "alias").symlink_to(tmp_path / "run")
+    assert find_link(tmp_path / "alias", skipped="others") is None
+    (tmp_path / "run" / "deep" / "x").symlink_to(secret)
+    assert find_link(tmp_path / "alias", skipped="others") == tmp_path / "alias" / "deep" / "x"
+    (tmp_path / "run" / "deep" / "x").unlink()
+    (tmp_path / "run" / "deep").rmdir()
+    (tmp_path / "run" / "deep").symlink_to(tmp_path)  # a folder
+    assert find_link(tmp_path / "run", skipped="others") == tmp_path / "run" / "deep"
