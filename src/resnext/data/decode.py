@@ -41,6 +41,12 @@ FORMATS = {
 IMAGE_SUFFIXES = frozenset(suffix for suffixes in FORMATS.values() for suffix in suffixes)
 #: Suffixes of image formats that Pillow cannot read by itself.
 UNSUPPORTED_SUFFIXES = frozenset(".heic .heif .jxl .dng .raw .cr2 .cr3 .nef .arw .psd .svg".split())
+#: How files of these formats begin, but for those of TGA, which have no mark.
+_MARKS = re.compile(
+    rb"\xff\xd8\xff|\x89PNG\r\n|GIF8[79]a|RIFF....WEBP|BM....\0\0\0\0|II\*\0|MM\0\*|P[1-6]\s|....ftypavi[fs]"
+    rb"|\0\0\0\x0cjP  ",
+    re.DOTALL,
+)
 #: Most pixels of an image, those of a camera of 102 megapixels: up to 1 GB while it is decoded. A small file
 #: can claim any number of pixels. Programs that need more assign another number.
 MAX_PIXELS = 102_000_000
@@ -69,6 +75,15 @@ class DataError(ResnextError):
     """Data that cannot be used. The message names the file or folder and says what to do."""
 
     exit_code = 3
+
+
+def is_image(path: Path) -> bool:
+    """Whether the file begins as an image does, whatever its name."""
+    try:
+        with open(path, "rb") as file:
+            return _MARKS.match(file.read(16)) is not None
+    except OSError:
+        return False
 
 
 class BadImage(DataError):

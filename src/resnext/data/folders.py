@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import os
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from resnext.data.decode import IMAGE_SUFFIXES, UNSUPPORTED_SUFFIXES, DataError, printable
+from resnext.data.class_names import check_lookalikes, join_forms
+from resnext.data.decode import IMAGE_SUFFIXES, UNSUPPORTED_SUFFIXES, DataError, is_image, printable
 from resnext.data.images import ImageDataset, ImageFiles
+from resnext.data.layouts import check_classes, is_system
 from resnext.names import encodable
+
+#: The list of Tiny ImageNet: name of an image and its class, then a box, with tabs between.
+ANNOTATIONS = "val_annotations.txt"
 
 
 def read_folder(root: Path) -> ImageDataset:
@@ -19,44 +25,105 @@ def read_folder(root: Path) -> ImageDataset:
     Classes are in plain string order.
 
     Raises:
-        DataError: If `root` has no class folders or cannot be read.
+        DataError: If `root` has no class folders, they are not classes, or it cannot be read.
     """
+    found = _Contents()
     try:
-        entries = sorted(e.name for e in os.scandir(root) if e.is_dir() and not e.name.startswith("."))
+        folders, loose = _class_folders(root, found)
     except PermissionError:
         raise DataError(f"{root}: no permission to read this folder") from None
-    _check_distinct(root, entries)
-    keys: list[str] = []
-    labels: list[int] = []
-    unread_files: list[str] = []
-    irregular: list[str] = []
-    for label, name in enumerate(entries):
-        if encodable(name) != name:
-            raise DataError(f"{printable(str(root))}: the folder name {name!r} is not UTF-8; rename it")
-        for path, is_regular in _files_under(root / name):
-            if _suffix(path) in UNSUPPORTED_SUFFIXES:
-                unread_files.append(f"{name}/{path}")
-            elif _suffix(path) in IMAGE_SUFFIXES and not is_regular:
-                irregular.append(f"{name}/{path}")
-            elif _suffix(path) in IMAGE_SUFFIXES:
-                keys.append(f"{name}/{path}")
-                labels.append(label)
-    loose = sorted(
-        e.name for e in os.scandir(root) if _suffix(e.name) in IMAGE_SUFFIXES and not _is_folder(e)
-    )
-    if not entries:
-        raise DataError(
-            f"{root}: "
-            + (f"has {len(loose)} images but no class folders; " if loose else "is empty; ")
-            + "expected one folder for each class with its images, as in "
-            f"{root.name}/cat/1.jpg, or {root.name}/train/cat/1.jpg"
-        )
-    dataset = ImageFiles(root, keys, np.array(labels, dtype=np.int64), tuple(entries))
-    dataset.unread_files = unread_files
-    dataset.notes = _left_out(irregular, "pipes, sockets or devices, not files") + _left_out(
-        [name for name in loose if not name.startswith(".")], "images beside the class folders"
-    )
+    if not folders:
+        raise _no_classes(root, loose)
+    for name in folders:
+        found.add(root, name)
+    check_classes(root, folders, found.images)
+    class_of = join_forms(folders)
+    classes = tuple(sorted(set(class_of.values())))
+    check_lookalikes(classes, printable(str(root)))
+    labels = [classes.index(class_of[path.partition("/")[0]]) for path in found.images]
+    dataset = ImageFiles(root, found.images, np.array(labels, dtype=np.int64), classes)
+    dataset.unread_files = found.unread
+    dataset.notes = found.notes() + _left_out(loose, "images beside the class folders")
     return dataset
+
+
+def read_unlabelled(root: Path) -> ImageDataset:
+    """The images in `root`, none of which has a label: there are no classes, and each label is -1."""
+    keys = images_under(root)
+    return ImageFiles(root, keys, np.full(len(keys), -1, dtype=np.int64), ())
+
+
+def read_annotations(root: Path) -> ImageDataset:
+    """The images in `root/images`, whose classes the list of Tiny ImageNet names.
+
+    Raises:
+        DataError: If a line of the list is not a name and a class.
+    """
+    lines = [line.split("\t") for line in (root / ANNOTATIONS).read_text("utf-8").splitlines() if line]
+    if not lines or any(len(fields) < 2 for fields in lines):
+        raise DataError(f"{root / ANNOTATIONS}: a line is not the name of an image, a tab, and its class")
+    classes = tuple(sorted({fields[1] for fields in lines}))
+    labels = np.array([classes.index(fields[1]) for fields in lines], dtype=np.int64)
+    return ImageFiles(root, [f"images/{fields[0]}" for fields in lines], labels, classes)
+
+
+@dataclass
+class _Contents:
+    """Files of class folders by what becomes of them, as paths relative to the folder of these folders."""
+
+    images: list[str] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
+    irregular: list[str] = field(default_factory=list)
+    unnamed: list[str] = field(default_factory=list)
+    system: list[str] = field(default_factory=list)
+
+    def add(self, root: Path, name: str) -> None:
+        """Add the files in the folder `name` of `root`, at any depth."""
+        for inner, is_regular in _files_under(root / name, self.system):
+            path, suffix = f"{name}/{inner}", _suffix(inner)
+            if suffix in UNSUPPORTED_SUFFIXES:
+                self.unread.append(path)
+            elif suffix in IMAGE_SUFFIXES:
+                (self.images if is_regular else self.irregular).append(path)
+            elif not suffix and is_regular and is_image(root / path):
+                self.images.append(path)
+                self.unnamed.append(path)
+
+    def notes(self) -> tuple[str, ...]:
+        system = sorted(set(self.system))
+        unnamed = (
+            f"read {len(self.unnamed)} files whose names have no suffix, and which hold images, the first "
+            f"{printable(self.unnamed[0])}",
+        ) if self.unnamed else ()  # fmt: skip
+        return (
+            *_left_out(self.irregular, "pipes, sockets or devices, not files"),
+            *_left_out(system, "files and folders of systems and tools"),
+            *unnamed,
+        )
+
+
+def _class_folders(root: Path, found: _Contents) -> tuple[list[str], list[str]]:
+    """Names of the folders in `root` that are classes, and of the images beside them."""
+    entries = sorted(os.scandir(root), key=lambda entry: entry.name)
+    found.system += [entry.name for entry in entries if is_system(entry.name)]
+    entries = [e for e in entries if not e.name.startswith(".") and not is_system(e.name)]
+    folders = [entry.name for entry in entries if _is_folder(entry)]
+    if unreadable := [name for name in folders if encodable(name) != name]:
+        raise DataError(f"{printable(str(root))}: the folder name {unreadable[0]!r} is not UTF-8; rename it")
+    _check_distinct(root, folders)
+    return folders, [e.name for e in entries if _suffix(e.name) in IMAGE_SUFFIXES and e.name not in folders]
+
+
+def _no_classes(root: Path, loose: list[str]) -> DataError:
+    tables = sorted(p.name for p in root.iterdir() if p.suffix.lower() in (".csv", ".parquet"))
+    return DataError(
+        f"{printable(str(root))}: "
+        + (f"has {len(loose)} images but no class folders; " if loose else "is empty; ")
+        + "expected one folder for each class with its images, as in "
+        f"{root.name}/cat/1.jpg, or {root.name}/train/cat/1.jpg"
+        + ("; or a table (CSV) with the columns path and label" if loose else "")
+        + (f". There is {printable(tables[0])}: give it, if it names the images" if tables else "")
+    )
 
 
 def _left_out(paths: list[str], what: str) -> tuple[str, ...]:
@@ -84,16 +151,22 @@ def images_under(folder: Path) -> list[str]:
     Raises:
         DataError: If a folder cannot be read.
     """
-    return [path for path, _ in _files_under(folder) if _suffix(path) in IMAGE_SUFFIXES]
+    files = _files_under(folder, [])
+    return [
+        path
+        for path, is_regular in files
+        if _suffix(path) in IMAGE_SUFFIXES or (not _suffix(path) and is_regular and is_image(folder / path))
+    ]
 
 
 def _suffix(path: str) -> str:
     return os.path.splitext(path)[1].lower()
 
 
-def _files_under(folder: Path) -> list[tuple[str, bool]]:
+def _files_under(folder: Path, system: list[str]) -> list[tuple[str, bool]]:
     """Files at any depth, relative to `folder`, and whether each is regular or a link that leads nowhere: no
-    pipe, socket or device. Those of a folder come before those of the folders in it."""
+    pipe, socket or device. Those of a folder come before those of the folders in it. Paths that systems have
+    left behind are appended to `system` instead, with the name of `folder`."""
     found: list[tuple[str, bool]] = []
     visited: set[str] = set()
     waiting = [""]
@@ -103,7 +176,9 @@ def _files_under(folder: Path) -> list[tuple[str, bool]]:
         if real_path in visited:
             continue
         visited.add(real_path)
-        entries = _visible_entries(os.path.join(folder, place.rstrip("/")))
+        all_entries = _entries(os.path.join(folder, place.rstrip("/")))
+        system += [f"{folder.name}/{place}{e.name}" for e in all_entries if is_system(e.name)]
+        entries = [e for e in all_entries if not e.name.startswith(".") and not is_system(e.name)]
         folders = [entry.name for entry in entries if _is_folder(entry)]
         is_folder = set(folders)
         found += [(place + e.name, _is_regular(e)) for e in entries if e.name not in is_folder]
@@ -111,9 +186,9 @@ def _files_under(folder: Path) -> list[tuple[str, bool]]:
     return found
 
 
-def _visible_entries(folder: str) -> list[os.DirEntry[str]]:
+def _entries(folder: str) -> list[os.DirEntry[str]]:
     try:
-        entries = [entry for entry in os.scandir(folder) if not entry.name.startswith(".")]
+        entries = list(os.scandir(folder))
     except OSError as error:
         raise DataError(f"{printable(folder)}: this folder cannot be read ({error.strerror})") from None
     return sorted(entries, key=lambda entry: entry.name)

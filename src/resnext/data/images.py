@@ -18,6 +18,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from PIL import Image
 
+from resnext.data.class_names import one_form
 from resnext.data.contents import UNKNOWN_STAMP, Contents, content_digest, size_and_time
 from resnext.data.decode import BadImage, DataError, decode
 
@@ -444,7 +445,8 @@ def align_labels(images: ImageDataset, classes: tuple[str, ...], where: str) -> 
     >>> align_labels(images, ("ant", "cat", "dog"), "pets").labels.tolist()
     [1, 2]
     """
-    position = {name: i for i, name in enumerate(classes)}
+    position = {one_form(name): i for i, name in enumerate(classes)} | {n: i for i, n in enumerate(classes)}
+    position |= {name: position[one_form(name)] for name in images.classes if _is_other_form(name, position)}
     present = [images.classes[i] for i in np.unique(images.labels)]
     if unknown := [name for name in present if name not in position]:
         raise DataError(
@@ -456,6 +458,11 @@ def align_labels(images: ImageDataset, classes: tuple[str, ...], where: str) -> 
     aligned.labels = new_labels[images.labels] if len(images) else images.labels
     aligned.classes = classes
     return aligned
+
+
+def _is_other_form(name: str, position: dict[str, int]) -> bool:
+    """Whether `name` is known only by another Unicode form."""
+    return name not in position and one_form(name) in position
 
 
 def stratified_holdout(labels: Labels, count: int, seed: int) -> tuple[Labels, Labels]:
@@ -482,6 +489,26 @@ def stratified_holdout(labels: Labels, count: int, seed: int) -> tuple[Labels, L
     held_out = np.zeros(len(labels), dtype=bool)
     held_out[((np.arange(count) + 0.5) * len(labels) / max(count, 1)).astype(np.int64)] = True
     return np.sort(by_class[~held_out]), np.sort(by_class[held_out])
+
+
+def holdout_of_each_class(labels: Labels, count: int, seed: int, at_least: int) -> tuple[Labels, Labels]:
+    """As `stratified_holdout`, and each class with `at_least` images holds one out, if `count` is not 0.
+
+    A class that is too small for a share gives its first image in a shuffled order, in addition to `count`.
+
+    >>> labels = np.array([0] * 50 + [1] * 5)
+    >>> rest, held_out = holdout_of_each_class(labels, count=5, seed=0, at_least=3)
+    >>> labels[held_out].tolist()
+    [0, 0, 0, 0, 0, 1]
+    """
+    rest, held_out = stratified_holdout(labels, count, seed)
+    sizes = np.bincount(labels)
+    lacking = (sizes >= at_least) & (np.bincount(labels[held_out], minlength=len(sizes)) == 0)
+    if count == 0 or not lacking.any():
+        return rest, held_out
+    shuffled = np.random.default_rng(seed).permutation(len(labels))
+    first_of_class = [shuffled[np.argmax(labels[shuffled] == i)] for i in np.flatnonzero(lacking)]
+    return np.setdiff1d(rest, first_of_class), np.union1d(held_out, first_of_class)
 
 
 def fingerprint(splits: Splits) -> str:

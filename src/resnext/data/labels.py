@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from resnext.data.class_names import check_lookalikes, join_forms
 from resnext.data.decode import DataError
 from resnext.data.images import Labels
 from resnext.parsing import parse_json
@@ -57,10 +58,10 @@ def label_column(table: pa.Table, name: str, path: Path) -> tuple[Labels, tuple[
             "Remove these rows; if it is a class, give the classes names"
         )
     words = _words(values, _class_names(table, name, path), where)
+    class_of = join_forms(set(words))
+    words = [class_of[word] for word in words]
     classes = tuple(sorted(set(words)))
-    if len({word.strip() for word in classes}) < len(classes):
-        twins = [word for word in classes if word != word.strip()]
-        raise DataError(f"{where} has classes that differ by blanks only, such as {twins[0]!r}; remove them")
+    check_lookalikes(classes, where)
     position = {word: i for i, word in enumerate(classes)}
     return np.array([position[word] for word in words], dtype=np.int64), classes
 

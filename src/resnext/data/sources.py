@@ -13,21 +13,25 @@ from pathlib import Path
 import numpy as np
 
 from resnext.data import archives, hf_datasets
+from resnext.data.class_names import one_form
 from resnext.data.decode import IMAGE_SUFFIXES, DataError, printable
-from resnext.data.folders import read_folder
+from resnext.data.folders import ANNOTATIONS, read_annotations, read_folder, read_unlabelled
 from resnext.data.images import (
     ImageArrays,
     ImageDataset,
     Splits,
     align_labels,
     fingerprint,
-    stratified_holdout,
+    holdout_of_each_class,
 )
 from resnext.data.index import is_index, read_index
-from resnext.data.shards import Shard, shard_stem
+from resnext.data.layouts import find_splits, folders_beside_splits, has_images, innermost, is_unlabelled
 from resnext.data.streaming import STREAM, WINDOW
-from resnext.data.tables import SPLIT_BY_NAME, SPLIT_NAMES, TABLE_SUFFIXES, read_shards, read_table
+from resnext.data.tables import is_hub_metadata, read_shards, read_table
+from resnext.names import encodable
 
+#: Table in a folder of the hub that names its images and their labels.
+METADATA = "metadata.csv"
 #: Seed of every split that is made here; it is fixed, so that runs with different seeds see the same images.
 SPLIT_SEED = 0
 #: What training on a stream is like.
@@ -83,7 +87,7 @@ def _reading_notes(found: SplitsByName, labelled: SplitsByName, data: str) -> li
     notes += [f"left out {name}, whose images have no labels" for name in found if name not in labelled]
     if unread := [path for images in labelled.values() for path in images.unread_files]:
         notes.append(f"left out {_describe_unread(unread)}")
-    if None not in labelled and (others := _folders_beside_splits(Path(data))):
+    if None not in labelled and (others := _left_out_folders(Path(data))):
         names = printable(f"{', '.join(others[:5])}{'...' * (len(others) > 5)}")
         notes.append(f"left out {names}: folders with images whose names are not train, val or test")
     return notes + list(dict.fromkeys(note for images in labelled.values() for note in images.notes))
@@ -188,60 +192,47 @@ def _find_splits(data: str) -> SplitsByName:
         )
     if path.is_file():
         return read_table(path)
-    splits: SplitsByName = {}
-    for split, names in SPLIT_NAMES.items():
-        found = [p for name in names for p in _find_split(path, name)]
-        if len({p.name if p.is_dir() else shard_stem(p) + p.suffix for p in found}) > 1:
-            raise DataError(f"{data}: {' and '.join(p.name for p in found)} are all {split}; keep one")
-        if found:
-            splits[split] = _read_found_split(found)
-    return splits or {None: read_folder(path)}
+    if encodable(data) != data:
+        raise DataError(f"{printable(data)}: the name of this folder is not UTF-8; rename it")
+    found = find_splits(path)
+    if not found:
+        return read_table(path / METADATA) if is_hub_metadata(path / METADATA) else {None: read_folder(path)}
+    return {split: _read_found_split(split, paths, found) for split, paths in found.items()}
 
 
-def _read_found_split(found: list[Path]) -> ImageDataset:
+def _read_found_split(split: str, paths: list[Path], found: dict[str, list[Path]]) -> ImageDataset:
     """The images of one split: a folder, or one or more tables."""
-    if not found[0].is_dir():
-        return read_shards(found)
+    if not paths[0].is_dir():
+        return read_shards(paths)
+    folder = innermost(paths[0])
+    if is_hub_metadata(folder / METADATA):
+        return read_shards([folder / METADATA])
+    if is_unlabelled(folder):
+        if (folder / ANNOTATIONS).is_file():
+            return read_annotations(folder)
+        if split == "test" and "train" in found:
+            return read_unlabelled(folder)
+    return _read_class_folders(folder, found)
+
+
+def _read_class_folders(folder: Path, found: dict[str, list[Path]]) -> ImageDataset:
     try:
-        return read_folder(found[0])
+        return read_folder(folder)
     except DataError as error:
-        others = _folders_beside_splits(found[0].parent)
-        if others and _has_images(found[0]):
+        others = folders_beside_splits(folder.parent, [paths[0] for paths in found.values()])
+        if others and has_images(folder):
             raise DataError(
                 f"{error}. Is it a class, as {printable(others[0])} is? By its name it is taken for a split: "
-                f"call it {found[0].name}s, or any other name"
+                f"call it {folder.name}s, or any other name"
             ) from None
         raise
 
 
-def _folders_beside_splits(folder: Path) -> list[str]:
-    """Names of folders in `folder` that hold images but are no splits; none if no folder is a split."""
-    folders = [path for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
-    others = [p for p in folders if p.name.lower() not in SPLIT_BY_NAME and not p.name.startswith(".")]
-    if len(others) == len(folders):
-        return []  # the splits are tables, which may name the images in these folders
-    return sorted(path.name for path in others if _has_images(path))
-
-
-def _has_images(folder: Path) -> bool:
-    """Whether there are images in `folder` itself; False if it cannot be read."""
-    with contextlib.suppress(OSError):
-        return any(path.suffix.lower() in IMAGE_SUFFIXES for path in folder.iterdir())
-    return False
-
-
-def _find_split(folder: Path, name: str) -> list[Path]:
-    """The folder or tables in `folder` that hold the split called `name`."""
-    entries = list(folder.iterdir())
-    named = [path for path in entries if path.name.lower() == name and path.is_dir()]
-    if named:
-        return named
-    shards = [path for path in entries if Shard.from_path(path) and shard_stem(path).lower() == name]
-    shards = sorted(path for path in shards if path.suffix.lower() in TABLE_SUFFIXES)
-    for suffix in TABLE_SUFFIXES:
-        if named := [p for p in entries if p.name.lower() == f"{name}{suffix}" and not p.is_dir()]:
-            return named + shards
-    return shards
+def _left_out_folders(folder: Path) -> list[str]:
+    """Names of folders with images beside the splits in `folder`; none if it is no folder with splits."""
+    if not folder.is_dir():
+        return []
+    return folders_beside_splits(folder, [paths[0] for paths in find_splits(folder).values()])
 
 
 def _set_name(data: str) -> str:
@@ -267,9 +258,10 @@ def _read_digits() -> SplitsByName:
 
 
 def _divide(images: ImageDataset, val: int, test: int) -> tuple[ImageDataset, ImageDataset, ImageDataset]:
-    """(train, val, test): `test` images are held out, then `val` of the rest, but at least one."""
-    rest, test_indices = stratified_holdout(images.labels, test, SPLIT_SEED)
-    train, val_indices = stratified_holdout(images.labels[rest], max(val, 1), SPLIT_SEED)
+    """(train, val, test): `test` images are held out, then `val` of the rest, but at least one; and at least
+    one of each class that has an image for each part."""
+    rest, test_indices = holdout_of_each_class(images.labels, test, SPLIT_SEED, at_least=3)
+    train, val_indices = holdout_of_each_class(images.labels[rest], max(val, 1), SPLIT_SEED, at_least=2)
     return (
         images.select(rest[train]),
         images.select(rest[val_indices]),
@@ -281,7 +273,8 @@ def _align_to_train(images: ImageDataset, train: ImageDataset, data: str, split:
     try:
         return align_labels(images, train.classes, split)
     except DataError:
-        unknown = sorted(set(images.classes) - set(train.classes))
+        known = set(map(one_form, train.classes))
+        unknown = [name for name in sorted(images.classes) if one_form(name) not in known]
         raise DataError(
             f"{data}: {split} has images of {', '.join(map(repr, unknown[:5]))}, which train lacks. "
             "Add images of it to train, or remove it"

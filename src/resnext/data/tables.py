@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from resnext.data.contents import UNKNOWN_STAMP, files_stamp
+from resnext.data.csv_files import read_csv
 from resnext.data.decode import IMAGE_SUFFIXES, DataError, printable
 from resnext.data.images import EncodedImages, ImageDataset, ImageFiles, Labels
 from resnext.data.labels import describe_rows, find_twice, label_column
@@ -35,6 +36,20 @@ LABEL_COLUMNS = ("label", "labels", "class", "class_name", "category", "target",
 TABLE_SUFFIXES = (".parquet", ".csv")
 #: Most columns of a table.
 MAX_COLUMNS = 10_000
+#: Ends of a line in UTF-16.
+UTF16_ENDS = (b"\n\0", b"\r\0")
+#: Columns that may say which split an image is of, in a way that is not read.
+SPLIT_LIKE_COLUMNS = (
+    "is_valid",
+    "is_val",
+    "is_test",
+    "is_train",
+    "subset",
+    "set",
+    "fold",
+    "phase",
+    "partition",
+)
 #: Last bytes of an Arrow file: the end of its stream, or its mark if it can be read in any order.
 ARROW_ENDS = (b"\xff\xff\xff\xff\0\0\0\0", b"ARROW1")
 
@@ -53,7 +68,7 @@ def read_table(path: Path) -> dict[str | None, ImageDataset]:
     notes = _end_notes([path]) + lone_shard_note(path)
     column = _find_column(table, ("split",), path)
     if column is None:
-        images.notes = notes
+        images.notes = notes + _unused_split_notes(table, path)
         return {None: images}
     names = np.array([str(value).lower() for value in table[column].to_pylist()])
     if unknown := np.flatnonzero(~np.isin(names, list(SPLIT_BY_NAME))).tolist():
@@ -67,6 +82,16 @@ def read_table(path: Path) -> dict[str | None, ImageDataset]:
         parts[split] = images.select(np.flatnonzero(splits == split))
         parts[split].notes = notes
     return parts
+
+
+def _unused_split_notes(table: pa.Table, path: Path) -> tuple[str, ...]:
+    """A note on each column that looks like splits, in a table without a column `split`."""
+    return tuple(
+        f"the column {printable(name)} of {printable(path.name)} is not used; if it says which images are "
+        "for validation, give the table a column split with train, val and test in place of it"
+        for name in table.column_names
+        if name.lower() in SPLIT_LIKE_COLUMNS
+    )
 
 
 def read_shards(paths: list[Path]) -> ImageDataset:
@@ -86,14 +111,15 @@ def read_shards(paths: list[Path]) -> ImageDataset:
 
 
 def _load(path: Path) -> pa.Table:
-    if path.suffix not in TABLE_SUFFIXES:
+    suffix = path.suffix.lower()
+    if suffix not in TABLE_SUFFIXES:
         raise DataError(f"{path}: a table must end in {' or '.join(TABLE_SUFFIXES)}")
     try:
-        return _load_parquet(path) if path.suffix == ".parquet" else _load_csv(path)
+        return _load_parquet(path) if suffix == ".parquet" else _load_csv(path)
     except PermissionError:
         raise DataError(f"{path}: no permission to read this file") from None
     except (pa.ArrowException, OSError, ValueError, csv.Error) as error:
-        raise DataError(f"{path}: cannot be read as {path.suffix[1:]} ({error})") from None
+        raise DataError(f"{path}: cannot be read as {suffix[1:]} ({error})") from None
 
 
 def _load_parquet(path: Path) -> pa.Table:
@@ -107,17 +133,19 @@ def _load_parquet(path: Path) -> pa.Table:
 
 
 def _load_csv(path: Path) -> pa.Table:
-    with open(path, newline="", encoding="utf-8-sig") as file:
-        lines = (row for row in csv.reader(file, strict=True) if row)
-        header = next(lines, [])
-        _check_names([name for name in header if name], path)
-        rows = list(lines)
-    if not rows:
-        raise DataError(f"{path}: has no rows under its header line")
-    if odd := [row for row, fields in enumerate(rows) if len(fields) != len(header)]:
-        raise DataError(f"{path}: more or fewer fields than the header line has: {describe_rows(odd)}")
-    places = {name: place for place, name in enumerate(header) if name}
-    return pa.table({name: pa.array([row[i] for row in rows], pa.string()) for name, i in places.items()})
+    table = read_csv(path, {*IMAGE_COLUMNS, *LABEL_COLUMNS})
+    _check_names(table.column_names, path)
+    return table
+
+
+def is_hub_metadata(path: Path) -> bool:
+    """Whether `path` is a table that the hub keeps beside images (`metadata.csv`), with their labels."""
+    if not path.is_file():
+        return False
+    table = _load(path)
+    return _find_column(table, ("file_name",), path) is not None and (
+        _find_column(table, LABEL_COLUMNS, path) is not None
+    )
 
 
 def load_arrow(path: Path) -> pa.Table:
@@ -160,11 +188,11 @@ def _check_names(names: Sequence[str], path: Path) -> None:
 
 def _end_notes(paths: Iterable[Path]) -> tuple[str, ...]:
     """A note on each CSV file whose last line has no end: it may be cut short."""
-    tables = [path for path in paths if path.suffix == ".csv"]
+    tables = [path for path in paths if path.suffix.lower() == ".csv"]
     return tuple(
         f"the last line of {printable(path.name)} has no line end: is the file whole?"
         for path in tables
-        if read_end(path, 1) not in (b"\n", b"\r")
+        if read_end(path, 2)[-1:] not in (b"\n", b"\r") and read_end(path, 2) not in UTF16_ENDS
     )
 
 
@@ -206,9 +234,20 @@ def images_from_table(table: pa.Table, path: Path, stamp: int = UNKNOWN_STAMP) -
         keys = column.to_pylist()
         if unnamed := [row for row, key in enumerate(keys) if not key]:
             raise DataError(f"{path}: column {image_name} names no image in {describe_rows(unnamed)}")
+        keys = _with_slashes(keys, path.parent)
         _check_one_label_each(keys, labels, classes, path)
         return ImageFiles(path.parent, keys, labels, classes)
     raise DataError(f"{path}: column {image_name} holds {column.type}, not bytes or paths")
+
+
+def _with_slashes(keys: list[str], folder: Path) -> list[str]:
+    """`keys` with the slashes of this system, where they were written on Windows: as given there are no such
+    files, and with slashes there are."""
+    written = next((key for key in keys if "\\" in key), None)
+    if written is None or (folder / written).exists():
+        return keys
+    slashed = [key.replace("\\", "/") for key in keys]
+    return slashed if any((folder / key).exists() for key in slashed) else keys
 
 
 def _check_one_label_each(keys: list[str], labels: Labels, classes: tuple[str, ...], path: Path) -> None:
