@@ -184,6 +184,15 @@ def test_help_does_not_load_torch() -> None:
     assert not {"torch", "numpy", "matplotlib", "pyarrow"} & modules_after(code)
 
 
+def test_what_draws_nothing_does_not_load_matplotlib() -> None:
+    code = (
+        "import resnext.api, resnext.experiments, resnext.cli.commands.evaluate, resnext.cli.commands.predict"
+    )
+    loaded = modules_after(code)
+    assert "resnext.reporting.report" in loaded
+    assert "matplotlib" not in loaded
+
+
 def test_the_package_imports_what_it_exports_on_first_use() -> None:
     loaded = modules_after("import resnext")
     assert {name for name in loaded if name.split(".")[0] == "resnext"} == {"resnext", "resnext.version"}

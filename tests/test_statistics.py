@@ -16,6 +16,7 @@ from resnext.statistics import (
     interval,
     paired_test,
     runs_to_resolve,
+    wilson,
 )
 
 
@@ -94,3 +95,21 @@ def test_the_paired_test_is_a_fair_coin_s() -> None:
     assert (test.better, test.worse) == (7, 2)
     assert test.p == pytest.approx(2 * sum((36, 9, 1)) / 2**9)
     assert paired_test(first, first).p == 1.0
+
+
+@pytest.mark.parametrize(
+    ("successes", "n"), [(0, 1), (1, 1), (0, 20), (9, 10), (81, 263), (540, 540), (3, 7)]
+)
+@pytest.mark.parametrize("confidence", [0.5, 0.95])
+def test_the_interval_of_a_rate_is_wilson_s(successes: int, n: int, confidence: float) -> None:
+    theirs = stats.binomtest(successes, n).proportion_ci(confidence, method="wilson")
+    assert wilson(successes, n, confidence) == pytest.approx((theirs.low, theirs.high), abs=1e-12)
+
+
+def test_rates_as_published() -> None:
+    """Newcombe 1998, Statistics in Medicine 17, 857-872, table I, method 3."""
+    published = {(81, 263): (0.2553, 0.3662), (15, 148): (0.0624, 0.1605), (0, 20): (0, 0.1611)}
+    published[1, 29] = 0.0061, 0.1718
+    for (successes, n), ends in published.items():
+        assert wilson(successes, n) == pytest.approx(ends, abs=5e-5)
+    assert wilson(0, 0) == (0, 1)

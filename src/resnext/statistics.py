@@ -47,6 +47,26 @@ def interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
     return Interval(mean, deviation, n, mean - reach, mean + reach, confidence)
 
 
+def wilson(successes: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Lower and upper end of Wilson's score interval of a probability, of which `successes` in `n` were seen.
+
+    It stays within 0 and 1, and does not shrink to a point where all or none succeed. Of nothing seen
+    (`n` = 0) it is all from 0 to 1.
+
+    >>> [round(end, 3) for end in wilson(9, 10)]
+    [0.596, 0.982]
+    """
+    from scipy.special import ndtri
+
+    if n == 0:
+        return 0.0, 1.0
+    share, z2 = successes / n, float(ndtri((1 + confidence) / 2)) ** 2
+    middle = share + z2 / (2 * n)
+    reach = math.sqrt(z2 * (share * (1 - share) + z2 / (4 * n)) / n)
+    low, high = ((middle + sign * reach) / (1 + z2 / n) for sign in (-1, 1))
+    return max(0.0, low) if successes else 0.0, min(1.0, high) if successes < n else 1.0
+
+
 def runs_to_resolve(
     distance: float, deviation: float, confidence: float = 0.95, power: float = 0.8
 ) -> int | None:

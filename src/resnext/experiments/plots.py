@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-
-from matplotlib import rc_context
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from typing import TYPE_CHECKING
 
 from resnext.arch import Architecture
 from resnext.experiments.findings import ERROR, METRICS, STEP_RATIO, STEP_S, ArmFindings, Findings
-from resnext.reporting.plot_style import COLOURS, INK, STYLE, svg_on_white
+from resnext.reporting.plot_style import COLOURS, INK, new_figure, plot_style, svg_on_white
 from resnext.statistics import Interval
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 
 def draw_plots(findings: Findings, number: int = 1) -> dict[str, str]:
@@ -24,7 +24,7 @@ def draw_plots(findings: Findings, number: int = 1) -> dict[str, str]:
     """
     drawn = {}
     for plot in findings.plots:
-        with rc_context(STYLE):
+        with plot_style():
             figure = PLOTS[plot](findings)
             if figure is not None:
                 machine = "" if number == 1 else f"-{number}"
@@ -39,7 +39,7 @@ def by_cardinality(findings: Findings) -> Figure | None:
     if not own:
         return None
     published = {arm.name: arm.published[metric] for arm in findings.arms if metric in arm.published}
-    figure = Figure(figsize=(8 if published else 4.5, 3.2))
+    figure = new_figure(8 if published else 4.5, 3.2)
     axes = figure.subplots(1, 2 if published else 1, squeeze=False)[0]
     for number, (group, members) in enumerate(_by_depth(findings.arms).items()):
         shown = [arm for arm in members if arm.name in published]
@@ -62,10 +62,12 @@ def by_cardinality(findings: Findings) -> Figure | None:
 
 def curves(findings: Findings) -> Figure | None:
     """Training (dashed) and validation error after each epoch, means over the runs."""
+    from matplotlib.ticker import MaxNLocator
+
     own = [arm for arm in findings.arms if len(arm.curve) > 1]
     if not own:
         return None
-    figure = Figure(figsize=(7.5, 3.6))
+    figure = new_figure(7.5, 3.6)
     ax = figure.subplots()
     for arm, colour in zip(own, COLOURS * 2, strict=False):
         epochs = [point["epoch"] for point in arm.curve]
@@ -89,7 +91,7 @@ def bars(findings: Findings) -> Figure | None:
             panels += [(metric, own, False)] * published + [(metric, own, True)]
     if not panels:
         return None
-    figure = Figure(figsize=(4 * len(panels), 3.2))
+    figure = new_figure(4 * len(panels), 3.2)
     for ax, (metric, arms, ours) in zip(
         figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True
     ):
@@ -134,7 +136,7 @@ def _scatter(
 ) -> Figure | None:
     if not arms:
         return None
-    figure = Figure(figsize=(7, 3.4))
+    figure = new_figure(7, 3.4)
     ax = figure.subplots()
     for number, (arm, position) in enumerate(zip(arms, x, strict=True)):
         _plot_intervals(ax, [position], [arm.ours[ERROR]], number, arm.name)

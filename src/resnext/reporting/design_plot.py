@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from matplotlib import rc_context
-from matplotlib.figure import Figure
-
-from resnext.reporting.plot_style import COLOURS, STYLE, svg_on_white
+from resnext.reporting.plot_style import COLOURS, new_figure, plot_style, svg_on_white
 
 #: Up to this many points get their names.
 MAX_NAMED_POINTS = 12
@@ -29,8 +26,8 @@ def write_design_plot(
     Returns:
         `out`.
     """
-    with rc_context(STYLE):
-        figure = Figure(figsize=(7.2, 4.2))
+    with plot_style():
+        figure = new_figure(7.2, 4.2)
         ax = figure.subplots()
         for number, paths in enumerate(sorted(set(cardinality))):
             own = [i for i, c in enumerate(cardinality) if c == paths]

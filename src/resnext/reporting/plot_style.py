@@ -1,18 +1,26 @@
-"""The style that all plots share, and figures as SVG."""
+"""The style that all plots share, and figures as SVG.
+
+Matplotlib is imported by `plot_style`, when something is drawn: what draws nothing need not wait for it.
+"""
 
 from __future__ import annotations
 
 import io
+import os
 import re
-from typing import Any
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
 
-from matplotlib.figure import Figure
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 #: Stands for the colour of text and axes until the SVG is written.
 INK = "#010203"
 #: Legible on white and on black, and distinct for the colour-blind (after Okabe and Ito 2008).
 COLOURS = ("#2a7de1", "#e0701b", "#1a9c78", "#c25fa8", "#a08a1c", "#7b6fd6", "#d24545", "#6d8a96")
-#: For `matplotlib.rc_context`.
+#: Matplotlib's settings.
 STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "resnext",
@@ -31,6 +39,42 @@ STYLE: Any = {
     "grid.alpha": 0.15,
     "legend.frameon": False,
 }
+
+
+@contextmanager
+def plot_style() -> Iterator[None]:
+    """Draw in the style of all plots.
+
+    Whatever MPLBACKEND names does not matter: it is about windows, and Matplotlib cannot even be imported
+    where it names one that is not installed, as in a process that a notebook starts.
+    """
+    _import_matplotlib()
+    from matplotlib import rc_context
+
+    with rc_context(STYLE):
+        yield
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure, in inches, that belongs to no window."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height))
+
+
+def _import_matplotlib() -> None:
+    """Import Matplotlib, with the windows of MPLBACKEND for the plots of others where it has them."""
+    if "matplotlib" in sys.modules:
+        return
+    backend = os.environ.pop("MPLBACKEND", None)
+    try:
+        import matplotlib
+    finally:
+        if backend is not None:
+            os.environ["MPLBACKEND"] = backend
+    if backend:
+        with suppress(ValueError):
+            matplotlib.rcParams["backend"] = backend
 
 
 def svg_on_white(figure: Figure) -> str:

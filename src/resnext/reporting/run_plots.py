@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib import rc_context
-from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from resnext.metrics import Reliability
 from resnext.names import printable
-from resnext.reporting.plot_style import COLOURS, INK, STYLE, svg_inline
+from resnext.reporting.plot_style import COLOURS, INK, new_figure, plot_style, svg_inline
 from resnext.run.documents import EpochLine
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 #: Confusion matrices have counts in their cells up to this many classes, names up to this many, and are drawn
 #: at all up to this many: a picture has no room for more, and memory grows with their square.
@@ -32,8 +31,8 @@ def curve(epochs: Sequence[EpochLine], best: int, what: str, label: str) -> str:
         label: The metric for people.
     """
     number = [line.epoch for line in epochs]
-    with rc_context(STYLE):
-        figure = Figure(figsize=(4.8, 3.1))
+    with plot_style():
+        figure = new_figure(4.8, 3.1)
         ax = figure.subplots()
         for split, colour in zip(("train", "val"), COLOURS, strict=False):
             values = [getattr(line, f"{split}_{what}") for line in epochs]
@@ -47,8 +46,8 @@ def curve(epochs: Sequence[EpochLine], best: int, what: str, label: str) -> str:
 
 def val_errors(runs: dict[str, Sequence[EpochLine]]) -> str:
     """Top-1 error on val after each epoch, one line for each run."""
-    with rc_context(STYLE):
-        figure = Figure(figsize=(9, 3.4))
+    with plot_style():
+        figure = new_figure(9, 3.4)
         ax = figure.subplots()
         for number, (name, epochs) in enumerate(runs.items()):
             errors = [line.val_top1_error for line in epochs]
@@ -69,8 +68,8 @@ def val_errors(runs: dict[str, Sequence[EpochLine]]) -> str:
 def reliability_plot(reliability: Reliability) -> str:
     """Accuracy against confidence; dots are larger where there are more images."""
     largest = max(one.count for one in reliability.bins)
-    with rc_context(STYLE):
-        figure = Figure(figsize=(4.2, 3.6))
+    with plot_style():
+        figure = new_figure(4.2, 3.6)
         ax = figure.subplots()
         ax.plot([0, 1], [0, 1], color=INK, linewidth=0.8, linestyle=":")
         for one in reliability.bins:
@@ -93,9 +92,11 @@ def confusion_plot(counts: NDArray[np.int64], classes: Sequence[str]) -> str:
     size = len(classes)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     side = min(9.0, 2.2 + 0.42 * size)
-    blue = LinearSegmentedColormap.from_list("ink", [(0.16, 0.49, 0.88, 0.0), (0.16, 0.49, 0.88, 1.0)])
-    with rc_context(STYLE):
-        figure = Figure(figsize=(side, side))
+    with plot_style():
+        from matplotlib.colors import LinearSegmentedColormap
+
+        blue = LinearSegmentedColormap.from_list("ink", [(0.16, 0.49, 0.88, 0.0), (0.16, 0.49, 0.88, 1.0)])
+        figure = new_figure(side, side)
         ax = figure.subplots()
         ax.imshow(shares, cmap=blue, vmin=0, vmax=1, interpolation="nearest", aspect="equal")
         if size <= MAX_COUNTED_CLASSES:
@@ -124,6 +125,8 @@ def shorten(name: str, length: int = 18) -> str:
 
 
 def _finish(ax: Axes, x: str, y: str) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     ax.set_xlabel(x)
     ax.set_ylabel(y)
     if x == "epoch":
