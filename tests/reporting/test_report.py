@@ -18,6 +18,7 @@ from resnext.recipe import Recipe
 from resnext.reporting import write_report
 from resnext.reporting.run_summary import MISTAKES, RunSummary
 from resnext.run import Run, RunError
+from resnext.statistics import wilson
 
 
 class Page(HTMLParser):
@@ -184,3 +185,15 @@ def test_a_run_of_an_earlier_version_is_reported(run: Run, tmp_path: Path) -> No
     page = Page(write_report([tmp_path / "x"]).read_text()).text
     assert "top-1 accuracy, test" in page
     assert "Where the time went" not in page
+
+
+def test_what_no_image_shows_is_not_judged(many_classes: Path, tmp_path: Path, run: Run) -> None:
+    page = Page(write_report([run.folder], tmp_path / "few.html").read_text()).text
+    assert "not judged" not in page
+    assert "top-5" not in page  # of three classes
+    right = int(RunSummary.read(run.folder).correct.sum())
+    low, high = (100 * end for end in wilson(right, 18))
+    assert f"top-1 accuracy, test; {low:.1f} to {high:.1f} % (95 %, Wilson)" in page
+    page = Page(write_report([many_classes], tmp_path / "many.html").read_text()).text
+    assert "not judged: no image of it in test" in page
+    assert "top-5 accuracy" in page

@@ -24,7 +24,7 @@ from resnext.reporting.run_plots import (
     val_errors,
 )
 from resnext.reporting.run_summary import RunSummary
-from resnext.statistics import paired_test
+from resnext.statistics import paired_test, wilson
 
 #: Number of pairs of classes that are listed as most often confused, and most classes with a row.
 PAIRS, MAX_ROWS = 15, 1000
@@ -91,6 +91,7 @@ def _run(run: RunSummary) -> dict[str, Any]:
         "pairs": _confused_pairs(run),
         "mistakes": list(run.mistakes()),
         "rows": rows[:MAX_ROWS],
+        "top1_interval": wilson(int(run.correct.sum()), len(run.correct)),
         "waits": run.result.waits,  # runs of earlier versions have none
     }
 

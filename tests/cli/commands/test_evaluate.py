@@ -12,7 +12,9 @@ import pytest
 from PIL import Image
 
 from resnext import api
+from resnext.cli.commands.evaluate import print_scores
 from resnext.data.images import UnlabelledImages
+from resnext.metrics import score
 
 pytestmark = pytest.mark.usefixtures("no_reports")
 
@@ -41,3 +43,10 @@ def test_more_views_of_each_picture(
         assert np.allclose(answers.sum(1), 1, atol=1e-5)
     assert run("evaluate", trained, colours, "--views", "ten", "--json", tmp_path / "ten.json") == 0
     assert json.loads((tmp_path / "ten.json").read_text())["count"] == 6
+
+
+def test_a_class_without_images_is_not_judged(capsys: pytest.CaptureFixture[str]) -> None:
+    print_scores(score(np.array([[0.9, 0.1]], np.float32), np.array([0]), ("cat", "dog")))
+    rows = {words[0]: words[1:] for words in map(str.split, capsys.readouterr().out.splitlines()) if words}
+    assert rows["dog"] == ["not", "judged"]
+    assert rows["cat"][0] == "1"

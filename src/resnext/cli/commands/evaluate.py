@@ -101,6 +101,7 @@ def print_scores(scores: Scores) -> None:
     print(f"loss  {scores.loss:.4f}")
     table = number_table(["class"], ["images", "precision", "recall", "F1"])
     for row in scores.classes:
-        values = [f"{100 * v:.1f} %" if row.count else "-" for v in (row.precision, row.recall, row.f1)]
-        table.add_row(printable(row.name), f"{row.count:,}", *values)
+        values = [f"{100 * v:.1f} %" for v in (row.precision, row.recall, row.f1)]
+        shown = [f"{row.count:,}", *values] if row.count else ["not judged", "", "", ""]
+        table.add_row(printable(row.name), *shown)
     print_table(table)
