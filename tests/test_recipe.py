@@ -132,6 +132,7 @@ def test_every_field_can_be_named() -> None:
         ("training.patience", -1, "training.patience"),
         ("training.lr", None, "training.lr"),
         ("training.lr", float("nan"), "training.lr"),
+        ("lr", 1.0, "there is no field 'lr'. Nearest: training.lr (training__lr=... in Python)"),
         ("training.lr.peak", 1.0, "there is no field 'training.lr.peak'"),
         ("training.weight_decay", -1e-4, "training.weight_decay: must be at least 0"),
         ("training.warmup", 1.0, "training.warmup"),

@@ -125,8 +125,16 @@ def _no_such_field(name: str, value: Any) -> RecipeError:
     if isinstance(value, dict):
         name = ".".join((name, *list(value)[:1]))
     name = name[:LONGEST_SHOWN]
-    near = difflib.get_close_matches(name, dotted_names(), n=3, cutoff=0.4)
-    return RecipeError(f"there is no field {name!r}" + (f". Nearest: {', '.join(near)}" if near else ""))
+    inside = [dotted for dotted in dotted_names() if dotted.endswith(f".{name}")]
+    near = inside or difflib.get_close_matches(name, dotted_names(), n=3, cutoff=0.4)
+    return RecipeError(f"there is no field {name!r}" + (f". Nearest: {_spelt(near)}" if near else ""))
+
+
+def _spelt(names: list[str]) -> str:
+    """Dotted names, the first also as an argument in Python."""
+    first, *others = names
+    spelt = f"{first} ({first.replace('.', '__')}=... in Python)" if "." in first else first
+    return ", ".join([spelt, *others])
 
 
 def _fit(hint: Any, value: Any, name: str) -> Any:
