@@ -5,22 +5,18 @@ Networks are designed in `resnext.design` and timed in `resnext.bench`.
 
 from __future__ import annotations
 
-import glob
-import os
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from PIL import Image
-
 from resnext import models, weights
 from resnext.arch import KNOWN_NAMES, STEMS, Architecture
 from resnext.cost import Cost, count_cost
 from resnext.data.class_selection import Selection, select_classes
-from resnext.data.decode import BadImage, DataError
-from resnext.data.folders import images_under
-from resnext.data.images import UnlabelledImages
+from resnext.data.decode import BadImage
+from resnext.data.image_files import find_image_files
+from resnext.data.images import ImageSource, UnlabelledImages
 from resnext.data.index import write_index
 from resnext.data.sources import read_split, read_splits, read_splits_by_name
 from resnext.display import TrainDisplay
@@ -210,18 +206,18 @@ def evaluate(
         return evaluate_images(model, images, split, on_bad, workers, views, progress, group)
 
 
-def predict(
-    model: str | Path | Classifier, images: Sequence[str | Path | bytes | Image.Image]
-) -> list[Prediction]:
+def predict(model: str | Path | Classifier, images: Sequence[ImageSource]) -> list[Prediction]:
     """One prediction for each image, in order; `predict_many` takes folders and globs.
 
     Args:
         model: A classifier, or the path of one.
-        images: Paths, encoded images, or Pillow images.
+        images: Paths, encoded images (bytes, or files open in binary mode), Pillow images, or NumPy arrays
+            of uint8: grey (H, W), or RGB (H, W, 3). OpenCV's are BGR: give `array[..., ::-1]`.
 
     Raises:
         BadImage: An image cannot be read.
         ModelError: There is no such model.
+        TypeError: An image is of another type, or `images` is one image, not a list.
 
     >>> import resnext
     >>> resnext.predict("runs/pets", ["new/1.jpg"])[0].label  # doctest: +SKIP
@@ -232,7 +228,7 @@ def predict(
 
 def predict_many(
     model: str | Path | Classifier,
-    sources: Sequence[str],
+    sources: Sequence[str | Path],
     device: str | None = None,
     workers: int | None = None,
     views: Views = "one",
@@ -271,21 +267,17 @@ def _choose_workers(asked: int | None, classifier: Classifier, images: int, proc
     return default_workers(classifier.device, classifier.contract.input.height_px, processes)
 
 
-def find_images(sources: Sequence[str]) -> list[str]:
-    """Paths of the images that files, folders and globs name. Raises `DataError` if one of them names
-    none."""
-    found: list[str] = []
-    for source in sources:
-        if os.path.isdir(source):
-            paths = [os.path.join(source, path) for path in images_under(Path(source))]
-        elif os.path.exists(source):
-            paths = [source]
-        else:
-            paths = sorted(p for p in glob.glob(source, recursive=True) if os.path.isfile(p))
-        if not paths:
-            raise DataError(f"{source}: there is no image here in a format that is read (JPEG, PNG, ...)")
-        found += paths
-    return found
+def find_images(sources: Sequence[str | Path]) -> list[str]:
+    """Paths of the images that files, folders and globs name.
+
+    Raises:
+        DataError: A source names no image.
+        UsageError: A source is an address or standard input.
+        TypeError: `sources` is one path, not a list.
+    """
+    if isinstance(sources, str | Path):
+        raise TypeError(f"sources must be a list, as in [{str(sources)!r}]")
+    return find_image_files(sources).paths
 
 
 def index_images(

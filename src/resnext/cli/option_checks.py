@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from resnext.errors import UsageError
@@ -15,8 +17,33 @@ def check_positive(options: object, *names: str) -> None:
             raise UsageError(f"--{name.replace('_', '-')} {value}: must be at least 1")
 
 
+def check_not_negative(options: object, *names: str) -> None:
+    """Raise `UsageError` if a field of `options` among `names` is given and less than 0."""
+    for name in names:
+        value = getattr(options, name)
+        if value is not None and value < 0:
+            raise UsageError(f"--{name.replace('_', '-')} {value}: must be at least 0")
+
+
+def check_model(model: str) -> None:
+    """Raise `UsageError` if there is nothing at the path `model`. It needs no torch."""
+    if not os.path.exists(model):
+        raise UsageError(
+            f"{model}: there is no such model; give a run folder, a hub folder or a weights file"
+        )
+
+
+def check_runs(folders: Sequence[str]) -> None:
+    """Raise `UsageError` if one of `folders` is no folder."""
+    for folder in folders:
+        if not os.path.isdir(folder):
+            reason = "is a file" if os.path.exists(folder) else "there is no such folder"
+            raise UsageError(f"{folder}: {reason}; give the folder of a finished run, such as runs/NAME")
+
+
 def check_folder(option: str, path: Path | None, example: str = "") -> None:
-    """Raise `UsageError` if the file `path` is given and cannot be written, since its folder is not there.
+    """Raise `UsageError` if the file `path` is given and cannot be written, since its folder is not there or
+    it is a folder itself.
 
     Args:
         option: As typed, such as `--out`.
@@ -25,3 +52,5 @@ def check_folder(option: str, path: Path | None, example: str = "") -> None:
     """
     if path is not None and not path.parent.is_dir():
         raise UsageError(f"{option} {path}: there is no folder {path.parent}{example}")
+    if path is not None and path.is_dir():
+        raise UsageError(f"{option} {path}: is a folder; give the name of a file in it")

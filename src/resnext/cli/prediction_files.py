@@ -2,22 +2,108 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import io
 import json
+import os
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from resnext.engine import Prediction
 from resnext.errors import UsageError
+from resnext.files import as_it_is
 from resnext.names import csv_cell, printable
+
+if TYPE_CHECKING:
+    from resnext.engine import Prediction
 
 #: Rows of a row group of Parquet, which wait in memory.
 ROW_GROUP_ROWS = 4096
+#: What every row begins with, and the types in Parquet.
+COMMON_COLUMNS = [
+    ("picture", pa.string()),
+    ("label", pa.string()),
+    ("probability", pa.float32()),
+    ("rejected", pa.bool_()),
+]
+
+
+class Columns(ABC):
+    """What a row has after the common columns."""
+
+    @abstractmethod
+    def cells(self, prediction: Prediction) -> dict[str, Any]:
+        """Values of a row by column, for files that have columns only."""
+
+    def objects(self, prediction: Prediction) -> dict[str, Any]:
+        """The same for JSON, where a value may be an object."""
+        return self.cells(prediction)
+
+    def lists(self, prediction: Prediction) -> dict[str, Any]:
+        """The same for Parquet, where a value may be a list."""
+        return self.cells(prediction)
+
+    @property
+    @abstractmethod
+    def names(self) -> list[str]:
+        """Names of the columns of `cells`."""
+
+    @property
+    @abstractmethod
+    def types(self) -> list[tuple[str, pa.DataType]]:
+        """Names and types of the columns of `lists`."""
+
+
+@dataclass(frozen=True)
+class TopColumns(Columns):
+    """The likeliest classes: label_1, probability_1, label_2, and so on up to `top`."""
+
+    top: int
+
+    def cells(self, prediction: Prediction) -> dict[str, Any]:
+        likeliest = [value for pair in prediction.ranking[: self.top] for value in pair]
+        return dict(zip(self.names, likeliest, strict=True))
+
+    @property
+    def names(self) -> list[str]:
+        return [name for name, _ in self.types]
+
+    @property
+    def types(self) -> list[tuple[str, pa.DataType]]:
+        kinds = (("label", pa.string()), ("probability", pa.float32()))
+        return [(f"{name}_{rank}", kind) for rank in range(1, self.top + 1) for name, kind in kinds]
+
+
+@dataclass(frozen=True)
+class AllColumns(Columns):
+    """The probabilities of all classes, in the order of `classes`."""
+
+    classes: tuple[str, ...]
+
+    def cells(self, prediction: Prediction) -> dict[str, Any]:
+        return dict(zip(self.names, self.lists(prediction)["probabilities"], strict=True))
+
+    def objects(self, prediction: Prediction) -> dict[str, Any]:
+        return {"probabilities": dict(prediction.ranking)}
+
+    def lists(self, prediction: Prediction) -> dict[str, Any]:
+        of = dict(prediction.ranking)
+        return {"probabilities": [of[name] for name in self.classes]}
+
+    @property
+    def names(self) -> list[str]:
+        return [f"p({name})" for name in self.classes]
+
+    @property
+    def types(self) -> list[tuple[str, pa.DataType]]:
+        return [("probabilities", pa.list_(pa.float32()))]
 
 
 class PredictionWriter(Protocol):
@@ -29,61 +115,51 @@ class PredictionWriter(Protocol):
 
 
 class CsvPredictionWriter:
-    """Columns: picture, label, probability, and one column of probabilities for each class.
+    """A line of cells for each image.
 
     Names are printable, and none is a formula to a spreadsheet: see `csv_cell`.
     """
 
-    def __init__(self, path: Path, classes: tuple[str, ...]) -> None:
-        self._file = open(path, "w", newline="", encoding="utf-8")  # noqa: SIM115
-        self._rows = csv.writer(self._file)
-        columns = [f"p({printable(name)})" for name in classes]
-        self._rows.writerow(["picture", "label", "probability", *columns])
-        self._classes = classes
+    def __init__(self, file: BinaryIO, columns: Columns) -> None:
+        self._text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+        self._rows, self._columns = csv.writer(self._text), columns
+        common = [name for name, _ in COMMON_COLUMNS]
+        self._rows.writerow([*common, *map(printable, columns.names)])
 
     def write(self, prediction: Prediction) -> None:
-        of = dict(prediction.ranking)
-        values = [f"{of[name]:.6g}" for name in self._classes]
-        names = csv_cell(prediction.key), csv_cell(prediction.label)
-        self._rows.writerow([*names, f"{prediction.probability:.6g}", *values])
+        row = _common(prediction) | self._columns.cells(prediction)
+        self._rows.writerow(map(_cell, row.values()))
 
     def close(self) -> None:
-        self._file.close()
+        self._text.detach()
 
 
 class JsonLinesPredictionWriter:
-    """Lines of {"picture", "label", "probability", "probabilities": {class: p}}."""
+    """An object for each image, on a line of its own."""
 
-    def __init__(self, path: Path, classes: tuple[str, ...]) -> None:
-        self._file = open(path, "w", encoding="utf-8")  # noqa: SIM115
+    def __init__(self, file: BinaryIO, columns: Columns) -> None:
+        self._text, self._columns = io.TextIOWrapper(file, encoding="utf-8", newline="\n"), columns
 
     def write(self, prediction: Prediction) -> None:
-        row = _common_columns(prediction) | {"probabilities": dict(prediction.ranking)}
-        self._file.write(json.dumps(row, ensure_ascii=False) + "\n")
+        row = _common(prediction) | self._columns.objects(prediction)
+        self._text.write(json.dumps(row, ensure_ascii=False) + "\n")
 
     def close(self) -> None:
-        self._file.close()
+        self._text.detach()
 
 
 class ParquetPredictionWriter:
-    """Columns: picture, label, probability, and probabilities, a list in the order of the classes."""
+    """A row for each image. The names of the classes are in the file's metadata, as JSON, where a row holds
+    the probabilities of all."""
 
-    def __init__(self, path: Path, classes: tuple[str, ...]) -> None:
-        columns = [
-            ("picture", pa.string()),
-            ("label", pa.string()),
-            ("probability", pa.float32()),
-            ("probabilities", pa.list_(pa.float32())),
-        ]
-        self._schema = pa.schema(columns, {"classes": json.dumps(classes)})
-        self._file = pq.ParquetWriter(path, self._schema)
-        self._classes = classes
+    def __init__(self, file: BinaryIO, columns: Columns) -> None:
+        notes = {"classes": json.dumps(columns.classes)} if isinstance(columns, AllColumns) else None
+        self._schema = pa.schema([*COMMON_COLUMNS, *columns.types], notes)
+        self._file, self._columns = pq.ParquetWriter(file, self._schema), columns
         self._waiting: list[dict[str, Any]] = []
 
     def write(self, prediction: Prediction) -> None:
-        of = dict(prediction.ranking)
-        probabilities = [of[name] for name in self._classes]
-        self._waiting.append(_common_columns(prediction) | {"probabilities": probabilities})
+        self._waiting.append(_common(prediction) | self._columns.lists(prediction))
         if len(self._waiting) == ROW_GROUP_ROWS:
             self._flush()
 
@@ -96,32 +172,84 @@ class ParquetPredictionWriter:
         self._waiting.clear()
 
 
-def _common_columns(prediction: Prediction) -> dict[str, Any]:
-    return {"picture": prediction.key, "label": prediction.label, "probability": prediction.probability}
+class CountingWriter:
+    """Hands predictions on to `writer`, and counts them."""
+
+    def __init__(self, writer: PredictionWriter) -> None:
+        self._writer, self.count = writer, 0
+
+    def write(self, prediction: Prediction) -> None:
+        self._writer.write(prediction)
+        self.count += 1
+
+    def close(self) -> None:
+        self._writer.close()
 
 
-WRITERS: dict[str, Callable[[Path, tuple[str, ...]], PredictionWriter]] = {
+def _common(prediction: Prediction) -> dict[str, Any]:
+    return {
+        "picture": prediction.key,
+        "label": prediction.label,
+        "probability": prediction.probability,
+        "rejected": prediction.rejected,
+    }
+
+
+def _cell(value: str | float | bool) -> str:
+    """A value as a cell of CSV."""
+    if isinstance(value, str):
+        return csv_cell(value)
+    return str(value).lower() if isinstance(value, bool) else f"{value:.6g}"
+
+
+WRITERS: dict[str, Callable[[BinaryIO, Columns], PredictionWriter]] = {
     ".csv": CsvPredictionWriter,
     ".jsonl": JsonLinesPredictionWriter,
     ".parquet": ParquetPredictionWriter,
 }
 
 
+def check_suffix(path: Path) -> None:
+    """Raise `UsageError` unless the suffix of `path` is that of a file that can be written."""
+    if path.suffix not in WRITERS:
+        raise UsageError(f"--out {path}: must end in {', '.join(WRITERS)}")
+
+
 @contextmanager
-def open_prediction_writer(path: Path, classes: tuple[str, ...]) -> Iterator[PredictionWriter]:
-    """The writer for `path` by its suffix. It is closed in any case: rows written before an error are kept.
+def open_prediction_writer(path: Path, columns: Columns) -> Iterator[PredictionWriter]:
+    """The writer for `path` by its suffix.
+
+    It writes to a file beside it, whose name ends in .partial, and which is renamed to `path` at the end:
+    until then `path` stays as it is. After an error the rows so far stay in the other file, and a note on the
+    error says so.
 
     Args:
         path: File to write: .csv, .jsonl or .parquet.
-        classes: Names of the classes, in the order of the probabilities.
+        columns: What the rows hold.
 
     Raises:
         UsageError: For another suffix.
     """
-    if path.suffix not in WRITERS:
-        raise UsageError(f"--out {path}: must end in {', '.join(WRITERS)}")
-    writer = WRITERS[path.suffix](path, classes)
-    try:
-        yield writer
-    finally:
+    check_suffix(path)
+    partial = path.with_name(f"{path.name}.partial")
+    with open(partial, "wb", opener=as_it_is) as file:
+        writer = CountingWriter(WRITERS[path.suffix](file, columns))
+        try:
+            yield writer
+        except BaseException as error:
+            _keep_rows(writer, partial, error)
+            raise
         writer.close()
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(partial, path)
+
+
+def _keep_rows(writer: CountingWriter, partial: Path, error: BaseException) -> None:
+    """Close `writer` after `error`, and say what `partial` holds; without rows it is removed."""
+    with contextlib.suppress(OSError):  # as of a full disk, of which `error` tells
+        writer.close()
+    if writer.count:
+        error.add_note(f"{partial} holds the {writer.count:,} rows so far")
+    else:
+        partial.unlink(missing_ok=True)

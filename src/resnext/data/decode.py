@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import importlib.util
 import io
 import os
 import re
@@ -37,10 +38,23 @@ FORMATS = {
     "JPEG2000": (".jp2",),
     "TGA": (".tga",),  # last: its files have no mark by which to tell them
 }
+#: Suffixes of HEIF, which is read where the package pillow-heif is installed.
+HEIF_SUFFIXES = frozenset((".heic", ".heif"))
+HEIF_HINT = "pip install 'resnext[heif]' to read HEIC"
+
+
+def _has_heif() -> bool:
+    return importlib.util.find_spec("pillow_heif") is not None
+
+
+if _has_heif():
+    FORMATS = {"HEIF": tuple(sorted(HEIF_SUFFIXES)), **FORMATS}
 #: Suffixes of the files that count as images in a folder, in lower case.
 IMAGE_SUFFIXES = frozenset(suffix for suffixes in FORMATS.values() for suffix in suffixes)
-#: Suffixes of image formats that Pillow cannot read by itself.
-UNSUPPORTED_SUFFIXES = frozenset(".heic .heif .jxl .dng .raw .cr2 .cr3 .nef .arw .psd .svg".split())
+#: Suffixes of image formats that cannot be read here.
+UNSUPPORTED_SUFFIXES = (
+    frozenset(".heic .heif .jxl .dng .raw .cr2 .cr3 .nef .arw .psd .svg".split()) - IMAGE_SUFFIXES
+)
 #: How files of these formats begin, but for those of TGA, which have no mark.
 _MARKS = re.compile(
     rb"\xff\xd8\xff|\x89PNG\r\n|GIF8[79]a|RIFF....WEBP|BM....\0\0\0\0|II\*\0|MM\0\*|P[1-6]\s|....ftypavi[fs]"
@@ -52,7 +66,7 @@ _MARKS = re.compile(
 MAX_PIXELS = 102_000_000
 #: The same where a pixel takes more memory: more than 8 bits, or a format that is decoded as a whole.
 MAX_DEEP_PIXELS = 40_000_000
-DEEP_FORMATS = ("AVIF", "JPEG2000", "WEBP")
+DEEP_FORMATS = ("AVIF", "HEIF", "JPEG2000", "WEBP")
 #: Rows of an image that are converted at a time, so that conversions take little memory.
 STRIP_PX = 256
 
@@ -137,7 +151,9 @@ def decode(source: bytes | str | Path | Image.Image, key: str) -> Image.Image:
     except IsADirectoryError:
         raise BadImage(key, "is a folder, not an image") from None
     except UnidentifiedImageError:
-        raise BadImage(key, "is not an image that can be read (damaged, or of another type)") from None
+        needs_heif = Path(key).suffix.lower() in HEIF_SUFFIXES & UNSUPPORTED_SUFFIXES
+        hint = f"; {HEIF_HINT}" if needs_heif else ""
+        raise BadImage(key, f"is not an image that can be read (damaged, or of another type){hint}") from None
     except Image.DecompressionBombError as error:
         pixels = int((re.search(r"[0-9]+", str(error)) or "0")[0])
         raise BadImage(key, _too_large(pixels, "MAX_PIXELS", MAX_PIXELS)) from None
@@ -172,6 +188,10 @@ def open_image(source: bytes | str | Path) -> Image.Image:
 def _formats() -> tuple[str, ...]:
     """Those of `FORMATS` that this Pillow has."""
     Image.init()
+    if _has_heif():
+        import pillow_heif
+
+        pillow_heif.register_heif_opener()
     return tuple(name for name in FORMATS if name in Image.OPEN)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -143,30 +144,44 @@ def _check_distinct(root: Path, names: list[str]) -> None:
             )
 
 
-def images_under(folder: Path) -> list[str]:
+def images_under(folder: Path, skipped: Counter[str] | None = None) -> list[str]:
     """Paths of the images in `folder`, searched to any depth, relative to it and in plain string order.
 
     Hidden files and folders are skipped; a folder that links make reachable twice counts once.
 
+    Args:
+        folder: Where to search.
+        skipped: Counts what is skipped by kind: a suffix, `hidden`, `without a suffix`, or `of systems and
+            tools`.
+
     Raises:
         DataError: If a folder cannot be read.
     """
-    files = _files_under(folder, [])
-    return [
-        path
-        for path, is_regular in files
-        if _suffix(path) in IMAGE_SUFFIXES or (not _suffix(path) and is_regular and is_image(folder / path))
-    ]
+    skipped = Counter() if skipped is None else skipped
+    system: list[str] = []
+    images = []
+    for path, is_regular in _files_under(folder, system, skipped):
+        suffix = _suffix(path)
+        if suffix in IMAGE_SUFFIXES or (not suffix and is_regular and is_image(folder / path)):
+            images.append(path)
+        else:
+            skipped[suffix or "without a suffix"] += 1
+    if system:
+        skipped["of systems and tools"] += len(system)
+    return images
 
 
 def _suffix(path: str) -> str:
     return os.path.splitext(path)[1].lower()
 
 
-def _files_under(folder: Path, system: list[str]) -> list[tuple[str, bool]]:
+def _files_under(
+    folder: Path, system: list[str], skipped: Counter[str] | None = None
+) -> list[tuple[str, bool]]:
     """Files at any depth, relative to `folder`, and whether each is regular or a link that leads nowhere: no
     pipe, socket or device. Those of a folder come before those of the folders in it. Paths that systems have
-    left behind are appended to `system` instead, with the name of `folder`."""
+    left behind are appended to `system` instead, with the name of `folder`; `skipped` counts what else is
+    hidden."""
     found: list[tuple[str, bool]] = []
     visited: set[str] = set()
     waiting = [""]
@@ -178,7 +193,10 @@ def _files_under(folder: Path, system: list[str]) -> list[tuple[str, bool]]:
         visited.add(real_path)
         all_entries = _entries(os.path.join(folder, place.rstrip("/")))
         system += [f"{folder.name}/{place}{e.name}" for e in all_entries if is_system(e.name)]
-        entries = [e for e in all_entries if not e.name.startswith(".") and not is_system(e.name)]
+        others = [e for e in all_entries if not is_system(e.name)]
+        entries = [e for e in others if not e.name.startswith(".")]
+        if skipped is not None and len(others) > len(entries):
+            skipped["hidden"] += len(others) - len(entries)
         folders = [entry.name for entry in entries if _is_folder(entry)]
         is_folder = set(folders)
         found += [(place + e.name, _is_regular(e)) for e in entries if e.name not in is_folder]

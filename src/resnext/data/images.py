@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, BinaryIO, overload
 
 import numpy as np
 import pyarrow as pa
@@ -23,6 +23,8 @@ from resnext.data.contents import UNKNOWN_STAMP, Contents, content_digest, size_
 from resnext.data.decode import BadImage, DataError, decode
 
 Labels = NDArray[np.int64]
+#: One image to predict; see `UnlabelledImages`.
+ImageSource = str | Path | bytes | BinaryIO | Image.Image | NDArray[np.uint8]
 
 #: Larger files are not read into memory as a whole.
 MAX_FILE_BYTES = 2**30
@@ -340,17 +342,21 @@ class UnlabelledImages(ImageDataset):
     """Images without labels, to predict (all labels are 0).
 
     Args:
-        items: Paths, encoded bytes or Pillow images, in any mixture. The key of a path is the path itself,
-            that of another item its number.
+        items: Paths, encoded images (bytes or binary files, which are read at once), Pillow images and uint8
+            arrays, grey (H, W) or RGB (H, W, 3), in any mixture. The key of a path is the path itself, that
+            of another item its number.
+
+    Raises:
+        TypeError: If an item is none of these.
 
     >>> UnlabelledImages(["cat.jpg", Image.new("RGB", (8, 8))]).keys
     ['cat.jpg', 'image 1']
     """
 
-    def __init__(self, items: Sequence[str | Path | bytes | Image.Image]) -> None:
+    def __init__(self, items: Sequence[ImageSource]) -> None:
         keys = [str(item) if isinstance(item, str | Path) else f"image {i}" for i, item in enumerate(items)]
         super().__init__(keys, np.zeros(len(items), dtype=np.int64), ("",))
-        self.items = items
+        self.items = [_decodable(item, key) for item, key in zip(items, keys, strict=True)]
 
     def open(self, index: int) -> Image.Image:
         return decode(self.items[index], self.keys[index])
@@ -402,6 +408,34 @@ class Splits:
         """(name, images) of each split that exists, in the order train, val, test."""
         splits = (("train", self.train), ("val", self.val), ("test", self.test))
         return [(name, images) for name, images in splits if images is not None]
+
+
+def _decodable(item: Any, key: str) -> str | Path | bytes | Image.Image:
+    """`item` as `decode` takes it."""
+    if isinstance(item, str | Path | bytes | Image.Image):
+        return item
+    if isinstance(item, bytearray | memoryview):
+        return bytes(item)
+    if isinstance(item, np.ndarray):
+        return _image_of(item, key)
+    if not hasattr(item, "read"):
+        raise TypeError(
+            f"{key}: is of type {type(item).__name__}; give a path, bytes, a file open in binary mode, a "
+            "Pillow image, or a uint8 array (H, W) or (H, W, 3)"
+        )
+    content = item.read()
+    if not isinstance(content, bytes):
+        raise TypeError(f"{key}: this file gives {type(content).__name__}; open it in binary mode, 'rb'")
+    return content
+
+
+def _image_of(pixels: NDArray[Any], key: str) -> Image.Image:
+    is_grey, is_colour = pixels.ndim == 2, pixels.ndim == 3 and pixels.shape[-1] == 3
+    if pixels.dtype != np.uint8 or not (is_grey or is_colour) or pixels.size == 0:
+        raise TypeError(
+            f"{key}: an array {pixels.shape} of {pixels.dtype}; give uint8, grey (H, W) or RGB (H, W, 3)"
+        )
+    return Image.fromarray(pixels)
 
 
 def decode_present(encoded: bytes | None, key: str) -> Image.Image:

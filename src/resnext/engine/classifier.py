@@ -15,7 +15,7 @@ from PIL import Image
 
 from resnext.contract import Contract
 from resnext.data.decode import BadImage
-from resnext.data.images import ImageDataset, UnlabelledImages
+from resnext.data.images import ImageDataset, ImageSource, UnlabelledImages
 from resnext.data.loaders import Crops, evaluation_batches, on_device
 from resnext.data.workers import worker_errors
 from resnext.errors import ResnextError
@@ -156,20 +156,21 @@ class Classifier:
             raise Diverged(f"{self.network.arch.name}: its outputs are not finite: its weights have diverged")
         return probabilities
 
-    def predict(self, images: Sequence[str | Path | bytes | Image.Image]) -> list[Prediction]:
+    def predict(self, images: Sequence[ImageSource]) -> list[Prediction]:
         """The prediction for each image, in order.
 
         Args:
-            images: Paths, encoded bytes or Pillow images.
+            images: Paths, encoded images (bytes, or files open in binary mode), Pillow images, or NumPy
+                arrays of uint8: grey (H, W), or RGB (H, W, 3). OpenCV's are BGR: give `array[..., ::-1]`.
 
         Raises:
             BadImage: If an image cannot be read.
             Diverged: If the network's outputs are not finite.
-            TypeError: If `images` is one image, not a list.
+            TypeError: If an image is of another type, or `images` is one image, not a list.
         """
-        if isinstance(images, str | bytes | Path | Image.Image):
-            raise TypeError("images must be a list, as in predict([image])")
-        dataset = UnlabelledImages(images)
+        if isinstance(images, str | bytes | Path | Image.Image | np.ndarray) or hasattr(images, "read"):
+            raise TypeError("images must be a list, as in predict([image]), or predict(list(batch))")
+        dataset = UnlabelledImages(list(images))
         predictions = []
         for batch in self.classify(dataset):
             if batch.bad:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,7 +33,8 @@ def test_predictions_are_the_same_by_every_way(
     shown = "  ".join(f"{name} {100 * p:5.1f} %" for name, p in answers[0].ranking[:2])
     assert capsys.readouterr().out == f"{path}  {shown}\n"
     for kind in ("csv", "jsonl", "parquet"):
-        assert run("predict", trained, path, "--out", tmp_path / f"out.{kind}") == 0
+        out = tmp_path / f"out.{kind}"
+        assert run("predict", trained, path, "--out", out, "--probabilities", "all") == 0
     (row,) = csv.DictReader((tmp_path / "out.csv").read_text().splitlines())
     assert (row["picture"], row["label"]) == (str(path), answers[0].label)
     assert float(row["probability"]) == pytest.approx(answers[0].probability, rel=1e-5)
@@ -43,3 +46,54 @@ def test_predictions_are_the_same_by_every_way(
     assert kept["label"] == line["label"] == answers[0].label
     assert np.allclose(kept["probabilities"], list(dict(sorted(answers[0].ranking)).values()))
     assert run("predict", trained, path, "--out", tmp_path / "out.xml") == 2
+
+
+def test_an_unreadable_image_leaves_the_rows_before_it_in_another_file(
+    trained: Path, colours: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], run: Callable[..., int]
+) -> None:
+    bad, out = tmp_path / "bad.png", tmp_path / "out.csv"
+    bad.write_bytes(b"no image")
+    assert run("predict", trained, colours / "val" / "a", bad, "--out", out) == 3
+    assert f"{out}.partial holds the 2 rows so far" in capsys.readouterr().err
+    assert not out.exists()
+    assert len(Path(f"{out}.partial").read_text().splitlines()) == 3
+
+
+def test_what_a_folder_skips_is_told(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], run: Callable[..., int]
+) -> None:
+    Image.new("RGB", (32, 32)).save(tmp_path / "1.png")
+    for name in ("a.cr2", ".hidden.png", "README"):
+        (tmp_path / name).touch()
+    assert run("predict", trained, tmp_path) == 0
+    assert capsys.readouterr().err == (
+        "note: skipped 3 files that are no images by their names: 1 hidden, 1 without a suffix, 1 .cr2\n"
+    )
+
+
+def test_arrays_and_open_files_are_predicted_like_the_file(trained: Path, colours: Path) -> None:
+    path = colours / "val" / "a" / "0.png"
+    with Image.open(path) as image, open(path, "rb") as file:
+        pixels = np.asarray(image.convert("RGB"))
+        answers = api.predict(trained, [path, pixels, file, io.BytesIO(path.read_bytes())])
+        [grey, as_colours] = api.predict(trained, [pixels[..., 0], np.stack([pixels[..., 0]] * 3, -1)])
+    assert len({answer.ranking for answer in answers}) == 1
+    assert grey.ranking == as_colours.ranking
+
+
+@pytest.mark.parametrize(
+    ("images", "says"),
+    [
+        ([np.zeros((8, 8, 3), np.float32)], r"image 0: an array \(8, 8, 3\) of float32; give uint8"),
+        ([np.zeros((3, 8, 8), np.uint8)], r"an array \(3, 8, 8\) of uint8"),
+        ([np.zeros((0, 8), np.uint8)], r"an array \(0, 8\)"),
+        ([None], "is of type NoneType; give a path"),
+        ([io.StringIO("x")], "binary mode"),
+        (np.zeros((8, 8, 3), np.uint8), r"predict\(\[image\]\)"),
+        (io.BytesIO(), "must be a list"),
+        ("x.png", "must be a list"),
+    ],
+)
+def test_images_of_another_type(trained: Path, images: Any, says: str) -> None:
+    with pytest.raises(TypeError, match=says):
+        api.predict(trained, images)

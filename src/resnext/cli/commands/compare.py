@@ -11,6 +11,7 @@ from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 import resnext
 from resnext.cli.command import Command
+from resnext.cli.option_checks import check_runs
 from resnext.errors import UsageError
 from resnext.names import printable_lines
 
@@ -31,6 +32,7 @@ class CompareCommand(Command):
             raise UsageError(
                 "compare needs RUN RUN: two finished runs, or runs of several seeds of two recipes"
             )
+        check_runs(self.folders)
         comparison = resnext.compare([Path(folder) for folder in self.folders])
         if self.json:
             print(printable_lines(json.dumps(comparison.to_json(), indent=2)))

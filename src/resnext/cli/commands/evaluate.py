@@ -12,7 +12,7 @@ from tyro.conf import Positional, arg
 
 import resnext
 from resnext.cli.command import Command
-from resnext.cli.option_checks import check_folder
+from resnext.cli.option_checks import check_folder, check_model, check_not_negative
 from resnext.cli.out_of_memory import device_hint
 from resnext.names import printable, printable_lines
 from resnext.recipe import OnBad, Views
@@ -57,9 +57,11 @@ class EvaluateCommand(Command):
         return device_hint(self.device)
 
     def run(self) -> None:
-        from resnext.cli.output import print_bad_images
-
         check_folder("--json", self.json)
+        check_not_negative(self, "workers")
+        check_model(self.model)
+        from resnext.cli.output import print_bad_images  # it imports torch
+
         evaluation = self._evaluate()
         text = json.dumps(evaluation.to_json(), indent=2, ensure_ascii=False)
         if str(self.json) == "-":

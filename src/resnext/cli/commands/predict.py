@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from tyro.conf import Positional, arg
 
 import resnext
 from resnext.cli.command import Command
-from resnext.cli.option_checks import check_folder, check_positive
+from resnext.cli.option_checks import check_folder, check_model, check_not_negative, check_positive
 from resnext.cli.out_of_memory import device_hint
 from resnext.errors import UsageError
 from resnext.names import printable
@@ -34,9 +35,11 @@ class PredictCommand(Command):
     images: Annotated[Positional[tuple[str, ...]], arg(metavar="IMAGES")]
     """Files, folders (searched to any depth) and globs."""
     out: Path | None = None
-    """Write a table here: .csv, .jsonl or .parquet, with all probabilities."""
+    """Write a table here: .csv, .jsonl or .parquet."""
     top: int = 3
-    """Classes to show for each image."""
+    """Classes to show for each image, on the screen and in the table."""
+    probabilities: Literal["top", "all"] = "top"
+    """What the table holds: the --top likeliest classes, or the probabilities of all."""
     device: str | None = None
     """cpu, cuda, cuda:1, mps; the best there is if left out."""
     workers: int | None = None
@@ -51,19 +54,14 @@ class PredictCommand(Command):
         return device_hint(self.device)
 
     def run(self) -> None:
-        from resnext.cli.output import print_bad_images
+        paths = self._find_images()
+        from resnext.cli.output import print_bad_images  # these take torch, or as long
         from resnext.data.decode import BadImage
 
-        if not self.images:
-            raise UsageError("predict needs IMAGES: files, folders or globs")
-        check_positive(self, "top")
-        check_folder("--out", self.out)
         classifier = resnext.load(self.model, self.device)
         count, bad = 0, []
         with self._writer(classifier.contract.classes) as writer:
-            for outcome in resnext.predict_many(
-                classifier, self.images, workers=self.workers, views=self.views
-            ):
+            for outcome in resnext.predict_many(classifier, paths, workers=self.workers, views=self.views):
                 if not isinstance(outcome, BadImage):
                     writer.write(outcome)
                     count += 1
@@ -75,12 +73,33 @@ class PredictCommand(Command):
             print(printable(f"{count:,} predictions in {self.out}"))
         print_bad_images(bad)
 
-    def _writer(self, classes: tuple[str, ...]) -> AbstractContextManager[PredictionWriter]:
-        from resnext.cli.prediction_files import open_prediction_writer
+    def _find_images(self) -> list[str]:
+        """The images to predict. All options are checked, before torch is imported."""
+        from resnext.data.image_files import find_image_files
 
+        if not self.images:
+            raise UsageError("predict needs IMAGES: files, folders or globs")
+        check_positive(self, "top")
+        check_not_negative(self, "workers")
+        check_folder("--out", self.out)
         if self.out is not None:
-            return open_prediction_writer(self.out, classes)
-        return contextlib.closing(PredictionPrinter(classes, self.top))
+            from resnext.cli.prediction_files import check_suffix
+
+            check_suffix(self.out)
+        check_model(self.model)
+        found = find_image_files(self.images)
+        if found.skipped:
+            print(f"note: {found.note()}", file=sys.stderr)
+        return found.paths
+
+    def _writer(self, classes: tuple[str, ...]) -> AbstractContextManager[PredictionWriter]:
+        if self.out is None:
+            return contextlib.closing(PredictionPrinter(classes, self.top))
+        from resnext.cli.prediction_files import AllColumns, TopColumns, open_prediction_writer
+
+        everything = self.probabilities == "all"
+        columns = AllColumns(classes) if everything else TopColumns(min(self.top, len(classes)))
+        return open_prediction_writer(self.out, columns)
 
 
 class PredictionPrinter:

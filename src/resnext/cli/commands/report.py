@@ -10,7 +10,7 @@ from tyro.conf import Positional, arg
 
 import resnext
 from resnext.cli.command import Command
-from resnext.cli.option_checks import check_folder
+from resnext.cli.option_checks import check_folder, check_runs
 from resnext.errors import UsageError
 from resnext.names import printable
 
@@ -30,4 +30,5 @@ class ReportCommand(Command):
         if not self.folders:
             raise UsageError("report needs RUN: one finished run folder, or several to compare")
         check_folder("--out", self.out)
+        check_runs(self.folders)
         print(printable(str(resnext.write_report([Path(folder) for folder in self.folders], self.out))))

@@ -1,0 +1,87 @@
+"""The image files that the words of a command line name: files, folders and globs."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from resnext.data.decode import HEIF_HINT, HEIF_SUFFIXES, UNSUPPORTED_SUFFIXES, DataError
+from resnext.data.folders import images_under
+from resnext.errors import UsageError
+from resnext.names import printable
+
+#: Kinds of skipped files that are counted one by one; the others are counted together.
+LISTED_KINDS = 5
+
+
+@dataclass(frozen=True)
+class FoundImages:
+    """Image files, and how many other files lie in the folders among them.
+
+    Attributes:
+        paths: Paths of the images.
+        skipped: Numbers of skipped files by kind: a suffix, `hidden` or `without a suffix`.
+    """
+
+    paths: list[str] = field(default_factory=list)
+    skipped: Counter[str] = field(default_factory=Counter)
+
+    def note(self) -> str:
+        """What was skipped, as one line; empty if nothing was.
+
+        >>> FoundImages(skipped=Counter({".txt": 1200, "hidden": 1})).note()
+        'skipped 1,201 files that are no images by their names: 1,200 .txt, 1 hidden'
+        """
+        if not self.skipped:
+            return ""
+        kinds = [f"{count:,} {printable(kind)}" for kind, count in self.skipped.most_common(LISTED_KINDS)]
+        if others := self.skipped.total() - sum(n for _, n in self.skipped.most_common(LISTED_KINDS)):
+            kinds.append(f"{others:,} others")
+        needs_heif = HEIF_SUFFIXES & UNSUPPORTED_SUFFIXES & self.skipped.keys()
+        return (
+            f"skipped {self.skipped.total():,} files that are no images by their names: {', '.join(kinds)}"
+            + (f"; {HEIF_HINT}" if needs_heif else "")
+        )
+
+
+def find_image_files(sources: Iterable[str | Path]) -> FoundImages:
+    """The images that files, folders (searched to any depth) and globs name.
+
+    Raises:
+        DataError: A source names no image.
+        UsageError: A source is an address or standard input.
+    """
+    found = FoundImages()
+    for source in map(str, sources):
+        _check_is_path(source)
+        before, skipped = len(found.paths), Counter[str]()
+        found.paths.extend(_images_of(source, skipped))
+        found.skipped.update(skipped)
+        if len(found.paths) == before:
+            others = f" ({FoundImages(skipped=skipped).note()})" if skipped else ""
+            raise DataError(
+                f"{printable(source)}: there is no image here in a format that is read (JPEG, PNG, ...)"
+                + others
+            )
+    return found
+
+
+def _images_of(source: str, skipped: Counter[str]) -> Sequence[str]:
+    if os.path.isdir(source):
+        return [os.path.join(source, path) for path in images_under(Path(source), skipped)]
+    if os.path.exists(source):
+        return [source]
+    return sorted(path for path in glob.glob(source, recursive=True) if os.path.isfile(path))
+
+
+def _check_is_path(source: str) -> None:
+    if os.path.exists(source):
+        return
+    if source == "-":
+        raise UsageError("-: images are not read from standard input; write them to a file and give its path")
+    if "://" in source:
+        raise UsageError(f"{source}: addresses are not read; download it first, and give the file")
