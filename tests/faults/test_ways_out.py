@@ -149,6 +149,13 @@ def close_output(place: Place) -> None:
     os.dup2(writer, 1)
 
 
+def fill_output(place: Place) -> None:
+    """The output goes to a disk that is full."""
+    full = os.open("/dev/full", os.O_WRONLY)
+    for handle in (1, 2):
+        os.dup2(full, handle)
+
+
 def damage_images(place: Place) -> None:
     for path in place.data.glob("*/*/*"):
         path.write_bytes(b"damaged")
@@ -161,7 +168,8 @@ def diverge(place: Place) -> None:
 
 
 def limit_files(place: Place) -> None:
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+    """As a quota does, but for the small files."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (16384, 16384))
 
 
 EVENTS: dict[str, Callable[[Place], Any]] = {
@@ -176,6 +184,7 @@ EVENTS: dict[str, Callable[[Place], Any]] = {
     "output closed": close_output,
     "KeyboardInterrupt": fail(KeyboardInterrupt()),
     "another process lost": fail(PeerLost("rank 1 has not answered for 31 s")),
+    "output on a full disk": fill_output,
     "checkpoints removed": lambda place: shutil.rmtree(place.run / "checkpoints"),
     "run folder moved": lambda place: place.run.rename(place.root / "runs" / "moved"),
     "disk full": lambda place: fill(place.root),
@@ -197,6 +206,7 @@ MOUNTED = {"disk full", "shared memory full"}
 PROMISED = {
     "SIGKILL": (-signal.SIGKILL, "running"),
     "KeyboardInterrupt": (130, "resumable"),
+    "output on a full disk": (5, "resumable"),
     "internal error": (1, "failed"),
     "images damaged": (3, "failed"),
     "diverged": (4, "failed"),
@@ -304,7 +314,7 @@ def watch(child: int, place: Place) -> Left:
             break
         time.sleep(0.02)
     alive = processes_of(child)
-    state, is_free = read_state(place), is_lock_free(place)
+    state, is_free = read_state(place), is_lock_free_soon(place)
     for process in alive:
         with contextlib.suppress(ProcessLookupError):
             os.kill(process, signal.SIGKILL)
@@ -328,6 +338,14 @@ def read_state(place: Place) -> str:
         return str(json.loads((place.run / "status.json").read_text())["state"])
     except (OSError, ValueError) as error:
         return repr(error)
+
+
+def is_lock_free_soon(place: Place) -> bool:
+    """Whether the lock is free, once the last threads of killed processes have ended as well."""
+    until = time.monotonic() + 1
+    while not (is_free := is_lock_free(place)) and time.monotonic() < until:
+        time.sleep(0.02)
+    return is_free
 
 
 def is_lock_free(place: Place) -> bool:
@@ -354,7 +372,7 @@ def server(root: Path, output: Path) -> Iterator[Callable[[Way], Left]]:
     if can_mount():
         mounts = f"mount -t tmpfs -o size=48m none {root} && mount -t tmpfs -o size=64m none /dev/shm"
         command = ["unshare", "-m", "sh", "-c", f'{mounts} && exec "$@"', "sh", *command]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
     ) as process:

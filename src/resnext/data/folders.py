@@ -58,14 +58,19 @@ def read_annotations(root: Path) -> ImageDataset:
     """The images in `root/images`, whose classes the list of Tiny ImageNet names.
 
     Raises:
-        DataError: If a line of the list is not a name and a class.
+        DataError: If a line of the list is not the name of a file and a class.
     """
     lines = [line.split("\t") for line in (root / ANNOTATIONS).read_text("utf-8").splitlines() if line]
-    if not lines or any(len(fields) < 2 for fields in lines):
+    if not lines or any(len(fields) < 2 or not _is_file_name(fields[0]) for fields in lines):
         raise DataError(f"{root / ANNOTATIONS}: a line is not the name of an image, a tab, and its class")
     classes = tuple(sorted({fields[1] for fields in lines}))
     labels = np.array([classes.index(fields[1]) for fields in lines], dtype=np.int64)
     return ImageFiles(root, [f"images/{fields[0]}" for fields in lines], labels, classes)
+
+
+def _is_file_name(name: str) -> bool:
+    """Whether `name` names something in a folder: no path that leads elsewhere."""
+    return name == os.path.basename(name) and name not in ("", os.curdir, os.pardir)
 
 
 @dataclass
