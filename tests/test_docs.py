@@ -82,7 +82,7 @@ def reliability() -> str:
         (
             f"{images['tried']:,} images of {images['formats']} formats, mutated inside their structure",
             f"{images['refused']:,} refused, {images['decoded']:,} decoded; no crash, no other program; at "
-            f"most {images['longest_s']:.1f} s and {images['most_mb']:,} MB",
+            f"most {images['longest_s']:.2f} s and {images['most_mb']:,} MB",
             command + "test_mutated_images.py`",
         ),
         (

@@ -84,3 +84,12 @@ def test_a_contract_of_another_network_is_refused() -> None:
             Classifier(NETWORK, contract)
     with pytest.raises(ModelError, match="images have 3"):
         Classifier(create(Architecture.from_name("resnet11+template=8", 3, in_channels=1)), grey)
+
+
+def test_very_large_crops_come_in_small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("resnext.engine.classifier.MAX_BATCH_PIXELS", 2 * 16**2)
+    images = UnlabelledImages([Image.new("RGB", (16, 16))] * 5)
+    batches = list(Classifier(NETWORK, CONTRACT).classify(images))
+    assert [len(batch.indices) for batch in batches] == [2, 2, 1]
+    monkeypatch.setattr("resnext.engine.classifier.MAX_BATCH_PIXELS", 1)
+    assert len(list(Classifier(NETWORK, CONTRACT).classify(images, views="ten"))) == 5

@@ -6,6 +6,7 @@ import errno
 import json
 import mmap
 import os
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -88,6 +89,13 @@ def test_output_that_nobody_reads(
     if verb == "train":
         assert json.loads((tmp_path / "x" / "status.json").read_text())["state"] == "resumable"
         assert run("train", colours, "--runs", tmp_path, "--name", "x", "--resume", "must", *quick) == 0
+
+
+def test_output_on_a_full_disk() -> None:
+    """As in `resnext models > models.txt 2>&1`, where nothing can be said any more."""
+    words = [sys.executable, "-m", "resnext", "models"]
+    with open("/dev/full", "w") as full:
+        assert subprocess.run(words, stdout=full, stderr=full, check=False).returncode == 5
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
 
 from resnext.experiments import EXPERIMENTS, Ledger, Workspace
-from resnext.records import read_records
+from resnext.records import RecordsError, append_record, read_records
 
 
 def test_another_recipe_is_another_run(workspace: Workspace) -> None:
@@ -23,3 +27,24 @@ def test_another_recipe_is_another_run(workspace: Workspace) -> None:
     assert Ledger([record]).trainings(arm) == {0: record}
     dropout = replace(arm.recipe.training, dropout=0.1)
     assert Ledger([record]).trainings(replace(arm, recipe=replace(arm.recipe, training=dropout))) == {}
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"kind": 3}, r"record\.kind: must be str"),
+        ({"seed": "0"}, r"record\.seed: must be int"),
+        ({"recipe": []}, r"record\.recipe: must be an object"),
+        ({"data": {}}, "'fingerprint' is missing"),
+        ({"metrics": {"val": {"top1_error": None}}}, r"record\.metrics\.val\.top1_error: must be float"),
+        ({"curve": []}, r"record\.curve: empty"),
+    ],
+)
+def test_a_record_that_lacks_something_is_named(
+    change: dict[str, Any], says: str, workspace: Workspace, tmp_path: Path
+) -> None:
+    (record, *_) = [r for r in read_records(workspace.results / "miniature.jsonl") if r["kind"] == "train"]
+    for one in (record, record | change):
+        append_record(one, tmp_path / "x.jsonl")
+    with pytest.raises(RecordsError, match=rf"x\.jsonl: record 2: .*{says}"):
+        Ledger.read(tmp_path)

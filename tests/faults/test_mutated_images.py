@@ -329,7 +329,7 @@ def test_mutated_images(full: bool, record: Callable[..., None], tmp_path: Path)
         formats=len({one["kind"] for one in outcomes}),
         refused=refused,
         decoded=count - refused,
-        longest_s=round(max(one["s"] for one in outcomes), 1),
+        longest_s=round(max(one["s"] for one in outcomes), 2),
         most_mb=max(one["mb"] for one in outcomes),
     )
 

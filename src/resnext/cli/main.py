@@ -137,7 +137,12 @@ def _fail(error: BaseException, code: int, message: str = "") -> int:
     """Print `message`, or that of `error`, and the notes that `error` carries."""
     notes = getattr(error, "__notes__", [])
     text = "\n".join([f"{_who()}: {message or error}", *notes])
-    print(printable_lines(text), file=sys.stderr)
+    with contextlib.suppress(OSError):  # the output may lie on the disk that is full
+        print(printable_lines(text), file=sys.stderr, flush=True)
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _stop_printing(code)
     return code
 
 

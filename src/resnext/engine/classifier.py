@@ -28,6 +28,8 @@ from resnext.weights import explain_unfinished, load_network
 #: image, `ten` takes the corners and the centre, each with its mirror image (Krizhevsky et al. 2012).
 Views = Literal["one", "flip", "ten"]
 CROPS_OF_VIEWS: dict[Views, Crops] = {"one": "centre", "flip": "centre", "ten": "five"}
+#: Most pixels of a batch: as many as 64 crops of 1,024 px have.
+MAX_BATCH_PIXELS = 2**26
 
 
 class ModelError(ResnextError):
@@ -119,7 +121,7 @@ class Classifier:
 
         Args:
             images: The images to classify.
-            batch: Crops in a batch.
+            batch: Crops in a batch, fewer where they are very large.
             workers: Number of decoding processes; 0 decodes in this one.
             views: Views of each image whose probabilities are averaged.
             shard: (rank, world size): this process classifies every `world size`-th batch, from batch `rank`
@@ -135,7 +137,8 @@ class Classifier:
         if views not in CROPS_OF_VIEWS:
             raise ModelError(f"--views {views}: must be one of {', '.join(CROPS_OF_VIEWS)}")
         crops = CROPS_OF_VIEWS[views]
-        batch = max(1, batch // 5) if crops == "five" else batch
+        batch = min(batch, MAX_BATCH_PIXELS // self.contract.resize.crop_px**2)
+        batch = max(1, batch // 5) if crops == "five" else max(1, batch)
         loader = evaluation_batches(images, self.contract.resize, batch, workers, crops, shard)
         with worker_errors(), closing(loader) as batches:
             for loaded in on_device(batches, self.contract, self.device):
