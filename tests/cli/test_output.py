@@ -58,13 +58,24 @@ def test_what_is_printed(evil: Path, run: Callable[..., int], capfd: pytest.Capt
 
 
 def test_what_is_written(evil: Path, run: Callable[..., int]) -> None:
-    assert run("predict", evil / "x", evil / "images" / "0", "--out", evil / "out.csv") == 0
-    text = (evil / "out.csv").read_text()
+    out, cells = evil / "out.csv", {csv_cell(name) for name in CLASSES}
+    predict = ("predict", evil / "x", evil / "images" / "0", "--out", out)
+
+    assert run(*predict, "--top", 2) == 0
+    text = out.read_text()
+    assert not UNSAFE & set(text)
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert {row[column] for row in rows for column in ("label", "label_1", "label_2")} <= cells
+    assert any(r"=\u001b[2J\n.png" in row["picture"] for row in rows)
+
+    out.unlink()
+    assert run(*predict, "--probabilities", "all") == 0
+    text = out.read_text()
     assert not UNSAFE & set(text)
     rows = list(csv.DictReader(io.StringIO(text)))
     assert {f"p({printable(name)})" for name in CLASSES} < rows[0].keys()
-    assert {row["label"] for row in rows} <= {csv_cell(name) for name in CLASSES}
-    assert any(r"=\u001b[2J\n.png" in row["picture"] for row in rows)
+    assert {row["label"] for row in rows} <= cells
+
     card = (evil / "x" / "model" / "README.md").read_text()
     assert not UNSAFE & set(card)
     assert "![" not in card
