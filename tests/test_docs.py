@@ -34,6 +34,7 @@ def reliability() -> str:
     )
     parts, traces = faults["data cut or changed"], faults["traces of local data"]
     edits, images = faults["meaningful edits"], faults["mutated images"]
+    ways = faults["ways out of a run"]
     cost = newest("bench.jsonl", "experiment")["checkpoint_cost"]
     whole, stall = ({t["what"]: t["ratio"] for t in cost["timings"]}[w] for w in ("checkpoint", "stall"))
     kinds = ("checkpoint", "config", "contract")
@@ -41,10 +42,20 @@ def reliability() -> str:
     command = "`RESNEXT_FAULTS=full pytest tests/faults/"
     rows = [
         (
-            f"kill -9 at {killed['kills']} random moments of one training on real images, and resumed",
+            f"kill -9 at {killed['kills']} random moments of one training on real images with "
+            f"{killed['workers'][0]} to {killed['workers'][-1]} workers in turn, and resumed",
             "weights, average, model and metrics bit-equal to the undisturbed run: "
-            + (f"{killed['kills']} of {killed['kills']}" if killed["bit_equal"] else "NO"),
+            + (f"{killed['kills']} of {killed['kills']}" if killed["bit_equal"] else "NO")
+            + f"; {killed['orphans']} workers outlived their main process",
             command + "test_killed_training.py`",
+        ),
+        (
+            f"{ways['events']} signals and errors (full disks, a run folder that is removed, workers that "
+            "are killed, memory that runs out, ...) while a run trains, judges, saves or reports, with 0, 1 "
+            f"and 4 workers: {ways['cases']} cases",
+            f"{ways['ended']} ended within {ways['slowest_s']:.1f} s (promised: 10), {ways['right']} with "
+            "the promised exit code, a true `status.json`, a free lock and no process left",
+            command + "test_ways_out.py`",
         ),
         (
             f"kill -9 after each of the {saves['calls']} calls that write, sync, link or rename in saves",

@@ -98,6 +98,8 @@ def test_no_worker_outlives_the_main_process(last_line: str, code: int) -> None:
     assert process.returncode == code
 
 
+# Torch may be opening files, to see whether it can, at the moment at which it raises that a worker died.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_worker_that_dies_is_an_error_of_ours() -> None:
     batches = batches_of(2)
     next(batches)

@@ -28,13 +28,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 from torch.utils.data import get_worker_info
 
+from resnext.arch import Architecture
 from resnext.cli import main
+from resnext.models import create
 from resnext.training.heartbeat import PeerLost
 from resnext.training.loop import TrainState
+from resnext.training.settings import TrainingSettings
 
 #: Where something happens: before this call of this function.
 PHASES = {
@@ -45,7 +49,7 @@ PHASES = {
 }
 #: The smallest network, and images that are too large to be kept in memory, so that workers read them.
 SETTINGS = (
-    "--model resnet11+template=8 --data.size-px 66 --data.resize-px 66 --epochs 2 --batch 4 --device cpu "
+    "--model resnet11+template=8 --data.size-px 66 --data.resize-px 66 --batch 4 --device cpu "
     "--precision float32 --checkpoint-every 4 --name run"
 ).split()
 #: Seconds until the event, and for the way out after it.
@@ -231,9 +235,7 @@ def promised(way: Way) -> tuple[int, str]:
 def serve(root: Path, output: Path) -> None:
     """Answer each way out on stdin with what it left on stdout."""
     answers = os.fdopen(os.dup(1), "w")
-    for module in ("torch.utils.tensorboard", "resnext.display.train_display"):
-        importlib.import_module(module)  # once, not in every process
-
+    import_all()
     for line in sys.stdin:
         way = Way(**json.loads(line))
         place = Place(root / "place", output)
@@ -244,6 +246,13 @@ def serve(root: Path, output: Path) -> None:
         print(json.dumps(asdict(watch(child, place))), file=answers, flush=True)
         shutil.rmtree(place.root)
         Path("/dev/shm/ballast").unlink(missing_ok=True)
+
+
+def import_all() -> None:
+    """Import what a training imports on the way, once and not in every process."""
+    for module in ("torch.utils.tensorboard", "matplotlib.pyplot", "resnext.api"):
+        importlib.import_module(module)
+    TrainState(create(Architecture.from_name("resnet11+template=8")), TrainingSettings())
 
 
 def make_place(place: Place) -> None:
@@ -265,7 +274,8 @@ def train(way: Way, place: Place) -> int:
         os.dup2(output, handle)
     let_happen(way, place)
     words = ["train", str(place.data), "--runs", str(place.root / "runs"), "--workers", str(way.workers)]
-    return main([*words, *SETTINGS])
+    epochs = "1" if way.phase == "reporting" else "2"
+    return main([*words, *SETTINGS, "--epochs", epochs])
 
 
 def let_happen(way: Way, place: Place) -> None:
@@ -401,8 +411,7 @@ can_mount_here = can_mount() if __name__ != "__main__" else False
 
 #: Those that every test run goes: each found a training that never ended, or left something untrue.
 FEW = [
-    Way("checkpoints removed", "training", 1),
-    Way("file size limit", "saving", 2),
+    Way("checkpoints removed", "saving", 1),
     Way("worker killed", "training", 2),
     Way("out of memory in torch", "judging", 1),
     Way("internal error", "training", 1),
@@ -413,7 +422,7 @@ FEW = [
 
 
 def test_every_way_out_ends(full: bool, record: Callable[..., None], tmp_path: Path) -> None:
-    ways, servers = (all_ways() if full else FEW), 2
+    ways, servers = (all_ways(), 2) if full else (FEW, 1)
     waiting = iter(ways)
 
     def go_all(number: int) -> list[tuple[Way, Left]]:
@@ -438,6 +447,22 @@ def test_every_way_out_ends(full: bool, record: Callable[..., None], tmp_path: P
     )
     assert not wrong, "\n".join(map(str, wrong))
     assert len(gone) == len(ways)
+
+
+def test_too_little_memory_to_share(full: bool, tmp_path: Path) -> None:
+    """As in a container; `tests/data/test_workers.py` has what is checked."""
+    if not (full and can_mount_here):
+        pytest.skip("mounts a small /dev/shm, with RESNEXT_FAULTS=full and as root")
+    place = Place(tmp_path / "place", tmp_path / "output")
+    make_place(place)
+    words = ["train", str(place.data), "--runs", str(place.root / "runs"), "--workers", "2", *SETTINGS]
+    words += ["--batch", "32", "--data.size-px", "128", "--data.resize-px", "128"]  # the last word counts
+    mount = 'mount -t tmpfs -o size=1m none /dev/shm && exec "$@"'
+    command = ["unshare", "-m", "sh", "-c", mount, "sh", sys.executable, "-m", "resnext", *words]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=START_S, check=False)
+    assert done.returncode == 5
+    assert "say --workers 0, or give the container more (docker run --shm-size" in done.stderr
+    assert read_state(place) == "failed"
 
 
 if __name__ == "__main__":

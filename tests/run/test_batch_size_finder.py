@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -49,6 +50,20 @@ def test_a_real_trial_tells_the_pace_of_each_batch_and_how_it_ended(
     assert all(one.images_per_s > 0 for one in outcomes)
     assert "negative dimension" in end  # the last line of what it said
     assert not (tmp_path / "executed").exists()
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_trial_ends_with_the_process_that_waits_for_it() -> None:
+    ours, theirs = os.pipe()
+    if (parent := os.fork()) == 0:
+        waiting = os.getpid()
+        if os.fork() == 0:
+            batch_size_finder._end_with_parent(waiting)
+        os._exit(0)
+    os.waitpid(parent, 0)
+    os.close(theirs)
+    assert os.read(ours, 1) == b""  # when all that hold the other end have ended
+    os.close(ours)
 
 
 def test_a_trial_that_is_killed_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,7 +39,7 @@ def test_names_that_are_taken(tmp_path: Path) -> None:
     assert RunFolder.draft(tmp_path, {}).publish(None, "pets").path == tmp_path / "pets-3"
     for name in ("pets", "pets-2", "pets-3"):
         draft = RunFolder.draft(tmp_path, {})
-        with pytest.raises(RunError, match=f"{name}: a run of this name exists"):
+        with pytest.raises(RunError, match=f"{name}: another process has just started"):
             draft.publish(name, "pets")
         draft.discard()
     assert len([*tmp_path.iterdir()]) == 3

@@ -76,16 +76,17 @@ def _run(command: Command) -> int:
 
 def _explain(error: Exception, command: Command) -> tuple[int, str]:
     """The exit code and the message for an error that is not ours. Raises it if it is an internal one."""
-    from resnext.data.workers import explain_worker_error
-
     if is_out_of_memory(error):
         return MACHINE, "; ".join(filter(None, ["out of memory", command.memory_hint]))
     if isinstance(error, OSError) and (error.errno in LACKING or error.errno is None):
         return MACHINE, describe_os_error(error)
     if isinstance(error, OSError) and error.errno in WRONG_PATH:
         return USAGE, describe_os_error(error)
-    if isinstance(error, RuntimeError) and (message := explain_worker_error(str(error))) is not None:
-        return MACHINE, message
+    if isinstance(error, RuntimeError):
+        from resnext.data.workers import explain_worker_error
+
+        if (message := explain_worker_error(str(error))) is not None:
+            return MACHINE, message
     raise error
 
 

@@ -170,9 +170,9 @@ class RunFolder(RunWriter):
             path = self.path.with_name(name or (default if number == 1 else f"{default}-{number}"))
             if _rename_to_free(self.path, path):
                 return RunFolder(path)
-            if name is not None:
-                break
-        raise name_taken_error(self.path.with_name(name or default))
+            if name is not None:  # nothing was there when the scan began
+                raise RunError(f"{path}: another process has just started a run of this name")
+        raise name_taken_error(self.path.with_name(default))
 
     def discard(self) -> None:
         """Remove the folder, as far as that is possible."""
