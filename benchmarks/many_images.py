@@ -19,8 +19,10 @@ from typing import Any
 import numpy as np
 
 from resnext.data.contents import Contents
-from resnext.data.images import ImageFiles, Scan, Splits
+from resnext.data.images import Scan
 from resnext.data.index import IndexedFiles, open_index, write_index
+from resnext.data.splits import Splits
+from resnext.data.stored_images import ImageFiles
 from resnext.machine import cpu_name
 from resnext.records import append_record, stamp
 

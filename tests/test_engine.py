@@ -14,7 +14,7 @@ from scipy.special import softmax
 from resnext import api
 from resnext.arch import Architecture
 from resnext.contract import Calibration, Contract, Input, Provenance, Resize
-from resnext.data.images import UnlabelledImages
+from resnext.data.stored_images import UnlabelledImages
 from resnext.engine import Classifier, ModelError
 from resnext.errors import UsageError
 from resnext.models import create

@@ -16,9 +16,9 @@ from resnext.cost import Cost, count_cost
 from resnext.data.class_selection import Selection, select_classes
 from resnext.data.decode import BadImage
 from resnext.data.image_files import find_image_files
-from resnext.data.images import ImageSource, UnlabelledImages
 from resnext.data.index import write_index
 from resnext.data.sources import read_split, read_splits, read_splits_by_name
+from resnext.data.stored_images import ImageSource, UnlabelledImages
 from resnext.display import TrainDisplay
 from resnext.engine import Classifier, ModelError, Prediction, Views, open_model
 from resnext.machine import default_workers, find_machine, use_machine

@@ -20,8 +20,8 @@ from resnext import __version__
 from resnext.cli import main
 from resnext.cli.commands import COMMANDS
 from resnext.contract import Resize
-from resnext.data.images import ImageArrays
 from resnext.data.loaders import evaluation_batches
+from resnext.data.stored_images import ImageArrays
 from resnext.machine import DeviceError
 
 pytestmark = pytest.mark.usefixtures("no_reports")

@@ -17,8 +17,9 @@ from PIL import Image
 
 from resnext.data import hf_datasets
 from resnext.data.decode import DataError
-from resnext.data.images import ImageDataset, Splits, fingerprint
+from resnext.data.images import ImageDataset
 from resnext.data.sources import STREAM_NOTE, read_split, read_splits
+from resnext.data.splits import Splits, fingerprint
 from resnext.data.tables import SPLIT_BY_NAME
 
 CLASSES = ("0", "1", "2")

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from resnext.contract import Resize
 from resnext.data.augment import Augmentation, AugmentStep, ColourJitter, Erasing, Flip, PadCrop, ResizedCrop
 from resnext.data.device_dataset import BatchAugmentation, DeviceDataset
-from resnext.data.images import ImageArrays
 from resnext.data.loaders import training_batches
 from resnext.data.sampling import RowShard, SamplingPlan
+from resnext.data.stored_images import ImageArrays
 
 FILL = (120, 7, 200)
 

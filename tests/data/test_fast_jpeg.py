@@ -13,7 +13,8 @@ from PIL import Image, ImageFilter
 from resnext.data.augment import Augmentation, Flip, Lighting, ResizedCrop, sample_generator
 from resnext.data.decode import BadImage, decode
 from resnext.data.fast_jpeg import FastAugmentation, Jpeg
-from resnext.data.images import ImageDataset, UnlabelledImages
+from resnext.data.images import ImageDataset
+from resnext.data.stored_images import UnlabelledImages
 
 
 def photograph(width: int, height: int, seed: int = 0) -> Image.Image:

@@ -1,24 +1,12 @@
-"""Images held out in equal shares of the classes, and images decoded once."""
+"""Images decoded once."""
 
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 
-from resnext.data.images import CachedImages, ImageArrays, stratified_holdout
-
-
-@given(st.lists(st.integers(1, 60), min_size=1, max_size=8), st.data())
-def test_a_holdout_is_exact_and_stratified(counts: list[int], data: st.DataObject) -> None:
-    labels = np.repeat(np.arange(len(counts)), counts).astype(np.int64)
-    count = data.draw(st.integers(0, len(labels)))
-    rest, held_out = stratified_holdout(labels, count, seed=data.draw(st.integers(0, 3)))
-    assert len(held_out) == count
-    assert sorted([*rest, *held_out]) == list(range(len(labels)))
-    shares = np.array(counts) * count / len(labels)
-    assert np.abs(np.bincount(labels[held_out], minlength=len(counts)) - shares).max() <= 1
+from resnext.data.images import CachedImages
+from resnext.data.stored_images import ImageArrays
 
 
 def test_images_are_decoded_once_while_there_is_space() -> None:

@@ -15,9 +15,9 @@ from PIL import Image
 
 from resnext import api
 from resnext.data.decode import DataError
-from resnext.data.images import Splits, fingerprint
 from resnext.data.index import OLD_NOTE, IndexFacts, PackedNames, _digest, read_index
 from resnext.data.sources import read_split, read_splits
+from resnext.data.splits import Splits, fingerprint
 from resnext.parsing import build
 
 pytestmark = pytest.mark.usefixtures("no_reports")

@@ -5,11 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from resnext.data.decode import DataError
-from resnext.data.images import holdout_of_each_class, stratified_holdout
 from resnext.data.sources import read_splits
 
 TWO = ("cat", "dog")
@@ -180,19 +178,3 @@ def test_a_column_that_looks_like_splits_is_said(tmp_path: Path) -> None:
     text = "image,label,is_valid\n" + "".join(f"{path},{name},False\n" for path, name in ROWS)
     (tmp_path / "t.csv").write_text(text)
     assert any("is_valid" in note and "split" in note for note in read_splits(str(tmp_path / "t.csv")).notes)
-
-
-@pytest.mark.parametrize("sizes", [(50, 5), (5, 100, 100, 100), (5, 60, 60, 60, 60, 60)])
-def test_small_classes_hold_one_image_out(sizes: tuple[int, ...]) -> None:
-    labels = np.repeat(np.arange(len(sizes)), sizes)
-    rest, held_out = holdout_of_each_class(labels, len(labels) // 10, seed=0, at_least=3)
-    assert np.bincount(labels[held_out], minlength=len(sizes)).min() >= 1
-    assert sorted([*rest, *held_out]) == list(range(len(labels)))
-
-
-def test_a_holdout_that_has_every_class_stays_as_it_was() -> None:
-    labels = np.repeat([0, 1, 2], [40, 60, 50])
-    for one, other in zip(
-        holdout_of_each_class(labels, 15, 0, at_least=3), stratified_holdout(labels, 15, 0), strict=True
-    ):
-        assert one.tolist() == other.tolist()

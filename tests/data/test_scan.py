@@ -13,8 +13,9 @@ from PIL import Image
 
 from resnext.data import scan
 from resnext.data.contents import NO_DIGEST
-from resnext.data.images import ImageArrays, Scan
+from resnext.data.images import Scan
 from resnext.data.sources import read_split
+from resnext.data.stored_images import ImageArrays
 from resnext.progress import run_to_end
 
 

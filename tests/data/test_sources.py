@@ -18,8 +18,9 @@ from PIL import Image
 
 from resnext.data.decode import DataError
 from resnext.data.folders import images_under
-from resnext.data.images import ImageDataset, fingerprint
+from resnext.data.images import ImageDataset
 from resnext.data.sources import read_split, read_splits
+from resnext.data.splits import fingerprint
 
 
 def class_by_key(images: ImageDataset) -> dict[str, str]:

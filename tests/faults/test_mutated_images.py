@@ -243,7 +243,7 @@ def child(first: int, last: int) -> None:
     from resnext.data import fast_jpeg
     from resnext.data.augment import Flip, ResizedCrop, sample_generator
     from resnext.data.decode import BadImage, decode
-    from resnext.data.images import UnlabelledImages
+    from resnext.data.stored_images import UnlabelledImages
 
     class Stored(UnlabelledImages):
         def read_bytes(self, index: int) -> bytes | None:

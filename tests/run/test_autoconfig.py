@@ -9,7 +9,9 @@ import pytest
 import torch
 
 from resnext.data import fast_jpeg
-from resnext.data.images import ImageArrays, Scan, Splits
+from resnext.data.images import Scan
+from resnext.data.splits import Splits
+from resnext.data.stored_images import ImageArrays
 from resnext.machine import Machine
 from resnext.recipe import Recipe, dotted_names, get_field, named_recipe, override
 from resnext.run import autoconfig

@@ -10,8 +10,9 @@ from sklearn.utils.class_weight import compute_class_weight
 from resnext.contract import Resize
 from resnext.data.augment import ColourJitter, Erasing, Flip, Lighting, PadCrop, ResizedCrop
 from resnext.data.autoaugment import RandAugment, TrivialAugment
-from resnext.data.images import ImageArrays, Splits
 from resnext.data.mixup import Mixing
+from resnext.data.splits import Splits
+from resnext.data.stored_images import ImageArrays
 from resnext.recipe import named_recipe, override
 from resnext.run.builders import build_augmentation, build_contract, build_mixing, class_weights
 

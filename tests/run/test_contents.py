@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from resnext import api
-from resnext.data import images as data_images
+from resnext.data import stored_images
 from resnext.run import RunError
 
 pytestmark = pytest.mark.usefixtures("no_reports")
@@ -109,14 +109,14 @@ def test_nothing_is_read_where_times_are_the_same(root: Path, monkeypatch: pytes
     def never(path: Path) -> bytes:
         raise AssertionError(f"read {path}")
 
-    monkeypatch.setattr(data_images, "read_regular_file", never)
+    monkeypatch.setattr(stored_images, "read_regular_file", never)
     train(root / "pets", root)
 
 
 def test_a_copy_is_the_same_set_and_read_once(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    read, names = data_images.read_regular_file, []
+    read, names = stored_images.read_regular_file, []
     monkeypatch.setattr(
-        data_images, "read_regular_file", lambda path: (names.append(path.name), read(path))[1]
+        stored_images, "read_regular_file", lambda path: (names.append(path.name), read(path))[1]
     )
     touch((root / "pets").rglob("*.bmp"))
     train(root / "pets", root)

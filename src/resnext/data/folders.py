@@ -12,8 +12,9 @@ import numpy as np
 
 from resnext.data.class_names import check_lookalikes, join_forms
 from resnext.data.decode import IMAGE_SUFFIXES, UNSUPPORTED_SUFFIXES, DataError, is_image, printable
-from resnext.data.images import ImageDataset, ImageFiles
+from resnext.data.images import ImageDataset
 from resnext.data.layouts import check_classes, is_system
+from resnext.data.stored_images import ImageFiles
 from resnext.names import encodable
 
 #: The list of Tiny ImageNet: name of an image and its class, then a box, with tabs between.

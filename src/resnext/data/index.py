@@ -25,8 +25,10 @@ from numpy.typing import NDArray
 
 from resnext.data.contents import Contents
 from resnext.data.decode import BadImage, DataError
-from resnext.data.images import ImageDataset, ImageFiles, ImageSubset, NameView, Scan, Splits, fingerprint
+from resnext.data.images import ImageDataset, ImageSubset, NameView, Scan
 from resnext.data.index_checks import check_bounds, check_files, check_types, leads_out
+from resnext.data.splits import Splits, fingerprint
+from resnext.data.stored_images import ImageFiles
 from resnext.parsing import build, read_json
 
 INDEX_SUFFIX, SCHEMA = ".index", 2

@@ -31,7 +31,7 @@ def scan(images: ImageDataset, threads: int = 1) -> Generator[int, None, Scan]:
         images: Images to decode. If they have a `known_scan`, it is returned and nothing is decoded.
         threads: Number of threads. A stream gets no more than can work within its window.
 
-    >>> from resnext.data.images import ImageArrays
+    >>> from resnext.data.stored_images import ImageArrays
     >>> from resnext.progress import run_to_end
     >>> white = ImageArrays(np.full((2, 8, 6), 255, np.uint8), np.array([0, 1]), ("cat", "dog"))
     >>> found = run_to_end(scan(white))
@@ -90,7 +90,7 @@ def read_digests(
         indices: Which of them to read, in rising order.
         threads: Number of threads, as for `scan`.
 
-    >>> from resnext.data.images import ImageArrays
+    >>> from resnext.data.stored_images import ImageArrays
     >>> from resnext.progress import run_to_end
     >>> grey = ImageArrays(np.array([[[1]], [[2]], [[1]]], np.uint8), np.array([0, 1, 1]), ("cat", "dog"))
     >>> one, two, same = run_to_end(read_digests(grey, [0, 1, 2]))

@@ -16,16 +16,11 @@ from resnext.data import archives, hf_datasets
 from resnext.data.class_names import one_form
 from resnext.data.decode import IMAGE_SUFFIXES, DataError, printable
 from resnext.data.folders import ANNOTATIONS, read_annotations, read_folder, read_unlabelled
-from resnext.data.images import (
-    ImageArrays,
-    ImageDataset,
-    Splits,
-    align_labels,
-    fingerprint,
-    holdout_of_each_class,
-)
+from resnext.data.images import ImageDataset
 from resnext.data.index import is_index, read_index
 from resnext.data.layouts import find_splits, folders_beside_splits, has_images, innermost, is_unlabelled
+from resnext.data.splits import Splits, align_labels, fingerprint, holdout_of_each_class
+from resnext.data.stored_images import ImageArrays
 from resnext.data.streaming import STREAM, WINDOW
 from resnext.data.tables import is_hub_metadata, read_shards, read_table
 from resnext.names import encodable

@@ -8,11 +8,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from PIL import Image
-
 from resnext.data.contents import UNKNOWN_STAMP
 from resnext.data.decode import BadImage
-from resnext.data.images import ImageDataset, Labels, decode_present
+from resnext.data.images import Labels
+from resnext.data.stored_images import EncodedImages
 
 #: Prefix of DATA that is to be read as a stream.
 STREAM = "stream:"
@@ -35,7 +34,7 @@ class _Position:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
-class ImageStream(ImageDataset):
+class ImageStream(EncodedImages):
     """Encoded images that can only be read in one fixed order.
 
     Images that are passed stay in memory up to twice `window`, so opening in an order that is shuffled within
@@ -65,12 +64,6 @@ class ImageStream(ImageDataset):
         self.read, self.files_stamp = read, files_stamp
         self.window: int = window
         self._position = _Position(read())
-
-    def open(self, index: int) -> Image.Image:
-        return self.decode_stored(self.read_bytes(index), index)
-
-    def decode_stored(self, stored: bytes | None, index: int) -> Image.Image:
-        return decode_present(stored, self.keys[index])
 
     def stamp(self, index: int) -> int:
         return self.files_stamp

@@ -14,9 +14,10 @@ import pyarrow.parquet as pq
 from resnext.data.contents import UNKNOWN_STAMP, files_stamp
 from resnext.data.csv_files import read_csv
 from resnext.data.decode import IMAGE_SUFFIXES, DataError, printable
-from resnext.data.images import EncodedImages, ImageDataset, ImageFiles, Labels
+from resnext.data.images import ImageDataset, Labels
 from resnext.data.labels import describe_rows, find_twice, label_column
 from resnext.data.shards import check_shards, lone_shard_note
+from resnext.data.stored_images import ColumnImages, ImageFiles
 
 #: Names of each split in files, folders and columns, in any case.
 SPLIT_NAMES = {
@@ -224,12 +225,12 @@ def images_from_table(table: pa.Table, path: Path, stamp: int = UNKNOWN_STAMP) -
         encoded = fields.get("bytes")
         if encoded is not None and encoded.null_count < len(encoded):
             names = paths.to_pylist() if paths is not None else [None] * len(table)
-            return EncodedImages(encoded, row_keys(names, path), labels, classes, stamp)
+            return ColumnImages(encoded, row_keys(names, path), labels, classes, stamp)
         if paths is None:
             raise DataError(f"{path}: column {image_name} holds neither bytes nor path")
         column = paths
     if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
-        return EncodedImages(column, row_keys([None] * len(table), path), labels, classes, stamp)
+        return ColumnImages(column, row_keys([None] * len(table), path), labels, classes, stamp)
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         keys = column.to_pylist()
         if unnamed := [row for row, key in enumerate(keys) if not key]:

@@ -18,12 +18,12 @@ from typing import IO
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from PIL import Image
 
 from resnext.data.contents import size_and_time
 from resnext.data.decode import IMAGE_SUFFIXES, DataError, printable
-from resnext.data.images import ImageDataset, Labels, decode_present
+from resnext.data.images import Labels
 from resnext.data.labels import label_column
+from resnext.data.stored_images import EncodedImages
 from resnext.data.tables import IMAGE_COLUMNS, LABEL_COLUMNS
 
 #: The end of a tar: two empty blocks. Programs that write in larger units fill up the last one, of a megabyte
@@ -116,7 +116,7 @@ def _visible(members: Iterable[Member]) -> Iterator[tuple[str, str, Member]]:
             yield found[1], found[2], member
 
 
-class TarImages(ImageDataset):
+class TarImages(EncodedImages):
     """Images in tars.
 
     Args:
@@ -140,9 +140,6 @@ class TarImages(ImageDataset):
         self.paths, self.places = paths, places
         self.times = [size_and_time(path)[1] for path in paths]
 
-    def open(self, index: int) -> Image.Image:
-        return self.decode_stored(self.read_bytes(index), index)
-
     def read_bytes(self, index: int) -> bytes | None:
         tar, offset, size = self.places[index].tolist()
         if size < 0:
@@ -156,9 +153,6 @@ class TarImages(ImageDataset):
             with open(self.paths[tar], "rb") as file:
                 for _, offset, size in group:
                     yield _read_at(file, offset, size) if size >= 0 else None
-
-    def decode_stored(self, stored: bytes | None, index: int) -> Image.Image:
-        return decode_present(stored, self.keys[index])
 
     def stamp(self, index: int) -> int:
         return self.times[int(self.places[index, 0])]

@@ -15,8 +15,9 @@ from PIL import Image
 
 from resnext.contract import Contract
 from resnext.data.decode import BadImage
-from resnext.data.images import ImageDataset, ImageSource, UnlabelledImages
+from resnext.data.images import ImageDataset
 from resnext.data.loaders import Crops, evaluation_batches, on_device
+from resnext.data.stored_images import ImageSource, UnlabelledImages
 from resnext.data.workers import worker_errors
 from resnext.errors import ResnextError
 from resnext.models import Network

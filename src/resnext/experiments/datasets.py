@@ -9,8 +9,8 @@ from typing import Literal
 
 from resnext.data.class_selection import Selection, select_classes
 from resnext.data.decode import DataError
-from resnext.data.images import fingerprint
 from resnext.data.sources import read_splits, read_splits_by_name
+from resnext.data.splits import fingerprint
 
 
 @dataclass(frozen=True)

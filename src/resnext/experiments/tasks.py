@@ -16,8 +16,8 @@ from resnext.arch import Architecture
 from resnext.bench import BenchTable, Mode, NothingTimed, bench_step, candidate
 from resnext.cost import count_cost
 from resnext.data.decode import DataError
-from resnext.data.images import fingerprint
 from resnext.data.sources import read_splits
+from resnext.data.splits import fingerprint
 from resnext.experiments.datasets import DATASETS, class_count, dataset_path, make_dataset
 from resnext.experiments.findings import SHOWN_ERROR
 from resnext.experiments.ledger import DIVERGED, Ledger, Record

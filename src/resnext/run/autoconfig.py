@@ -13,7 +13,8 @@ import numpy as np
 
 from resnext.contract import Contract
 from resnext.data import fast_jpeg
-from resnext.data.images import Scan, Splits
+from resnext.data.images import Scan
+from resnext.data.splits import Splits
 from resnext.machine import Machine
 from resnext.recipe import Recipe, get_field, set_field
 from resnext.run.batch_size_finder import Trial, find_batch_size

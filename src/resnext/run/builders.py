@@ -18,9 +18,10 @@ from resnext.data.augment import (
     ResizedCrop,
 )
 from resnext.data.autoaugment import RandAugment, TrivialAugment
-from resnext.data.images import ImageDataset, Splits
+from resnext.data.images import ImageDataset
 from resnext.data.mixup import Mixing
 from resnext.data.sampling import BalancedSamplingPlan, SamplingPlan, WindowedSamplingPlan
+from resnext.data.splits import Splits
 from resnext.recipe import Recipe, RecipeError
 
 

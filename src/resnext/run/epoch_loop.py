@@ -6,8 +6,8 @@ import time
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
-from resnext.data.images import Splits
 from resnext.data.sampling import SamplingPlan
+from resnext.data.splits import Splits
 from resnext.run.checkpointing import Checkpointer, RunProgress
 from resnext.run.evaluator import RunEvaluator
 from resnext.run.events import DecodeProgress, EpochEnd, Event, StepEnd

@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass
 
 from resnext.arch import Architecture
 from resnext.cost import Cost, count_cost
-from resnext.data.images import CachedImages, ImageDataset, Splits
+from resnext.data.images import CachedImages, ImageDataset
+from resnext.data.splits import Splits
 from resnext.engine import Classifier
 from resnext.machine import Machine, device_name
 from resnext.models import Network

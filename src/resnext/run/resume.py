@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import Any
 
-from resnext.data.images import Splits, fingerprint
+from resnext.data.splits import Splits, fingerprint
 from resnext.recipe import Recipe, dotted_names, get_field, set_field
 from resnext.recipe.options import TrainOptions
 from resnext.run.checkpointing import RunProgress, broadcast_state

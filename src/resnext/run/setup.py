@@ -13,8 +13,9 @@ from resnext.contract import Contract
 from resnext.data import fast_jpeg
 from resnext.data.contents import Contents, contents_digest, to_bytes
 from resnext.data.decode import BadImage, DataError
-from resnext.data.images import Scan, Splits, fingerprint
+from resnext.data.images import Scan
 from resnext.data.scan import scan
+from resnext.data.splits import Splits, fingerprint
 from resnext.machine import DeviceError, Machine, count_cores
 from resnext.models import Network, create
 from resnext.progress import EventStream

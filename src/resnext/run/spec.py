@@ -9,7 +9,7 @@ from typing import Any
 from resnext.contract import Contract
 from resnext.data.contents import contents_digest
 from resnext.data.decode import BadImage
-from resnext.data.images import Splits, fingerprint
+from resnext.data.splits import Splits, fingerprint
 from resnext.machine import Machine
 from resnext.parsing import build
 from resnext.recipe import Recipe

@@ -10,8 +10,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from resnext.data.images import CachedImages, Splits, fingerprint
+from resnext.data.images import CachedImages
 from resnext.data.sources import read_splits
+from resnext.data.splits import Splits, fingerprint
 from resnext.data.workers import worker_errors
 from resnext.machine import (
     DeviceError,

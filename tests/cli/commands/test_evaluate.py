@@ -13,7 +13,7 @@ from PIL import Image
 
 from resnext import api
 from resnext.cli.commands.evaluate import print_scores
-from resnext.data.images import UnlabelledImages
+from resnext.data.stored_images import UnlabelledImages
 from resnext.metrics import score
 
 pytestmark = pytest.mark.usefixtures("no_reports")
