@@ -51,8 +51,9 @@ def reliability() -> str:
         ),
         (
             f"{ways['events']} signals and errors (full disks, a run folder that is removed, workers that "
-            "are killed, memory that runs out, ...) while a run trains, judges, saves or reports, with 0, 1 "
-            f"and 4 workers: {ways['cases']} cases",
+            "are killed, memory that runs out, ...) while a run trains, judges, saves or reports, with "
+            f"{', '.join(map(str, ways['workers'][:-1]))} and {ways['workers'][-1]} workers: "
+            f"{ways['cases']} cases",
             f"{ways['ended']} ended within {ways['slowest_s']:.1f} s (promised: 10), {ways['right']} with "
             "the promised exit code, a true `status.json`, a free lock and no process left",
             command + "test_ways_out.py`",
@@ -158,8 +159,9 @@ def many_processes() -> str:
         ),
         (
             f"index of {index['pictures']:,} made-up file names",
-            f"{index['size_mb']:.0f} MB (promised: 600), opened in {index['opened_s']:.3f} s (1), each of "
-            f"{len(index['workers_mb'])} workers adds {max(index['workers_mb']):.0f} MB (50)",
+            f"{index['size_mb']:.0f} MB (promised: 600), opened in {index['opened_s']:.3f} s (1) before its "
+            f"files are looked at, each of {len(index['workers_mb'])} workers adds "
+            f"{max(index['workers_mb']):.0f} MB (50)",
             "`python benchmarks/many_images.py`",
         ),
         (

@@ -8,6 +8,7 @@ import inspect
 import pkgutil
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -23,9 +24,37 @@ PUBLIC: tuple[ModuleType, ...] = (resnext, design, bench, experiments)
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
-@pytest.mark.parametrize("name", ["resnext", *MODULES])
-def test_examples(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+@pytest.fixture
+def place(make_folder: Any, tmp_path: Path) -> Path:
+    """A folder with what the examples of `resnext.api` name: two sets, new images, and a run."""
+    for split, count in (("train", 20), ("test", 2)):
+        make_folder(tmp_path / "PETS" / split, {"cat": count, "dog": count})
+    make_folder(tmp_path / "ANIMALS", {"cat": 20, "dog": 20, "eel": 20, "fox": 10})
+    make_folder(tmp_path, {"new": 3})
+    (tmp_path / "new" / "0.png").unlink()
+    resnext.train(
+        tmp_path / "PETS",
+        name="pets",
+        runs=tmp_path / "runs",
+        model="resnext11_4x4d+template=16",
+        epochs=1,
+        data__size_px=16,
+    )
+    return tmp_path
+
+
+@pytest.mark.usefixtures("place")
+def test_examples_of_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    run_examples("resnext.api", monkeypatch, tmp_path)
+
+
+@pytest.mark.parametrize("name", [name for name in ("resnext", *MODULES) if name != "resnext.api"])
+def test_examples(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    run_examples(name, monkeypatch, tmp_path)
+
+
+def run_examples(name: str, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    monkeypatch.chdir(folder)
     finder = doctest.DocTestFinder(exclude_empty=True)
     runner = doctest.DocTestRunner(optionflags=FLAGS)
     module = importlib.import_module(name)
@@ -48,7 +77,8 @@ def functions() -> list[tuple[str, object]]:
 @pytest.mark.parametrize(("name", "function"), functions(), ids=[name for name, _ in functions()])
 def test_every_public_function_says_how_it_is_used(name: str, function: object) -> None:
     text = inspect.getdoc(function) or ""
-    assert ">>>" in text, "no example"
+    run = [one.source for one in doctest.DocTestParser().get_examples(text) if not one.options]
+    assert any(f"{name.split('.')[-1]}(" in source for source in run), "no example that runs it"
     arguments = inspect.signature(function).parameters  # type: ignore[arg-type]
     if arguments:
         assert "Args:" in text

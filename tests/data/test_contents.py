@@ -51,7 +51,9 @@ def test_the_digest_of_a_set_is_of_each_image_in_its_split() -> None:
 
 def test_what_is_kept_is_read_again_and_no_part_of_it() -> None:
     kept = to_bytes(CONTENTS)
-    for name, one in from_bytes(kept).items():
+    found = from_bytes(kept)
+    assert found.keys() == CONTENTS.keys()
+    for name, one in found.items():
         np.testing.assert_array_equal(one.digests, CONTENTS[name].digests)
         np.testing.assert_array_equal(one.stamps, CONTENTS[name].stamps)
     for size in range(0, len(kept), 13):

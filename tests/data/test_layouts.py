@@ -17,41 +17,42 @@ def tree(where: str, count: int = 5, classes: tuple[str, ...] = TWO) -> dict[str
     return {f"{where}/{name}" if where else name: count for name in classes}
 
 
-#: Folders with their numbers of images, splits that come of themselves, and the classes.
+BOTH = {"val", "test"}
+#: Folders with their numbers of images, the splits beside train, and the classes.
 READ: dict[str, tuple[dict[str, int], set[str], tuple[str, ...]]] = {
-    "flat": (tree("", 20), set(), TWO),
+    "flat": (tree("", 20), BOTH, TWO),
     "imagefolder": (tree("train") | tree("val") | tree("test"), {"val", "test"}, TWO),
     "yolo classify": (tree("train") | tree("val"), {"val"}, TWO),
     "roboflow": (tree("train") | tree("valid") | tree("test"), {"val", "test"}, TWO),
-    "kaggle cats and dogs": (tree("training_set") | tree("test_set"), {"test"}, TWO),
-    "kaggle doubled": (tree("training_set/training_set") | tree("test_set/test_set"), {"test"}, TWO),
+    "kaggle cats and dogs": (tree("training_set") | tree("test_set"), {"val", "test"}, TWO),
+    "kaggle doubled": (tree("training_set/training_set") | tree("test_set/test_set"), {"val", "test"}, TWO),
     "single prediction": (
         tree("dataset_train") | tree("dataset_test") | {"single_prediction": 2},
-        {"test"},
+        {"val", "test"},
         TWO,
     ),
     "intel scenes": (
         tree("seg_train/seg_train") | tree("seg_test/seg_test") | {"seg_pred/seg_pred": 3},
-        {"test"},
+        {"val", "test"},
         TWO,
     ),
     "eval": (tree("Train") | tree("Eval"), {"val"}, TWO),
-    "brain tumours": (tree("Training") | tree("Testing"), {"test"}, TWO),
-    "flat test": (tree("train") | {"test": 3}, set(), TWO),
-    "unlabelled test1": (tree("train") | {"test1": 3}, set(), TWO),
-    "pet images": (tree("", 10, ("Cat", "Dog")), set(), ("Cat", "Dog")),
-    "teachable machine": (tree("", 10, ("Class 1", "Class 2")), set(), ("Class 1", "Class 2")),
+    "brain tumours": (tree("Training") | tree("Testing"), {"val", "test"}, TWO),
+    "flat test": (tree("train") | {"test": 3}, {"val"}, TWO),
+    "unlabelled test1": (tree("train") | {"test1": 3}, {"val"}, TWO),
+    "pet images": (tree("", 10, ("Cat", "Dog")), BOTH, ("Cat", "Dog")),
+    "teachable machine": (tree("", 10, ("Class 1", "Class 2")), BOTH, ("Class 1", "Class 2")),
     "caltech 101": (
         tree("", 10, ("BACKGROUND_Google", "ant", "crab")),
-        set(),
+        BOTH,
         ("BACKGROUND_Google", "ant", "crab"),
     ),
-    "mac archive": (tree("", 10) | {"__MACOSX/cat": 2}, set(), TWO),
-    "synology": (tree("", 10) | {"cat/@eaDir/0.png": 2, "dog/.thumbs": 2}, set(), TWO),
-    "notebooks": (tree("", 10) | {".ipynb_checkpoints": 2}, set(), TWO),
-    "letters": (tree("", 10, ("A", "a")), set(), ("A", "a")),
-    "breeds below classes": ({"cat/tabby": 8, "cat/manx": 8, "dog/pug": 8}, set(), TWO),
-    "images below classes": ({"train/cat/images": 5, "train/dog/images": 5}, set(), TWO),
+    "mac archive": (tree("", 10) | {"__MACOSX/cat": 2}, BOTH, TWO),
+    "synology": (tree("", 10) | {"cat/@eaDir/0.png": 2, "dog/.thumbs": 2}, BOTH, TWO),
+    "notebooks": (tree("", 10) | {".ipynb_checkpoints": 2}, BOTH, TWO),
+    "letters": (tree("", 10, ("A", "a")), BOTH, ("A", "a")),
+    "breeds below classes": ({"cat/tabby": 8, "cat/manx": 8, "dog/pug": 8}, BOTH, TWO),
+    "images below classes": ({"train/cat/images": 5, "train/dog/images": 5}, {"val"}, TWO),
 }
 #: Folders with their numbers of images, and what the refusal says.
 REFUSED: dict[str, tuple[dict[str, int], str]] = {
@@ -86,8 +87,7 @@ def test_a_layout_is_read_rightly(name: str, tmp_path: Path, make_folder: Any) -
     folders, splits, classes = READ[name]
     found = read_splits(str(make_folder(tmp_path / "data", folders, (4, 4))))
     assert found.classes == classes
-    made = {"val"} | ({"test"} if not splits and "no splits" in found.notes[-1] else set())
-    assert {split for split, _ in found.items()} == {"train"} | made | splits
+    assert {split for split, _ in found.items()} == {"train"} | splits
     for _, images in found.items():
         words = [classes[label] for label in images.labels]
         assert all(word in key.split("/")[:-1] for key, word in zip(images.keys, words, strict=True))

@@ -19,8 +19,8 @@ from PIL import Image
 from resnext.data.decode import DataError
 from resnext.data.folders import images_under
 from resnext.data.images import ImageDataset
-from resnext.data.sources import read_split, read_splits
-from resnext.data.splits import fingerprint
+from resnext.data.sources import SPLIT_SEED, read_split, read_splits
+from resnext.data.splits import fingerprint, stratified_holdout
 
 
 def class_by_key(images: ImageDataset) -> dict[str, str]:
@@ -241,11 +241,11 @@ def test_hidden_and_other_files_are_no_images(tmp_path: Path, make_folder: Any) 
 
 def test_images_in_unsupported_formats_are_reported(tmp_path: Path, make_folder: Any) -> None:
     make_folder(tmp_path, {"a": 20, "b": 20})
-    for name in ("a/x.HEIC", "a/sub/y.heic", "b/z.dng", "b/notes.txt", "b/.w.heic"):
+    for name in ("a/x.PSD", "a/sub/y.psd", "b/z.dng", "b/notes.txt", "b/.w.psd"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     assert read_splits(str(tmp_path)).notes[0] == (
-        "left out 3 images in formats that are not read (.dng, .heic), the first a/x.HEIC: convert them to "
+        "left out 3 images in formats that are not read (.dng, .psd), the first a/x.PSD: convert them to "
         "JPEG or PNG"
     )
     for image in tmp_path.glob("b/*.png"):
@@ -313,8 +313,8 @@ def test_equal_images_elsewhere_have_an_equal_fingerprint(tmp_path: Path, make_f
 
 @pytest.mark.parametrize("counts", [(3, 3), (10, 10), (30, 70, 3), (41, 9, 17, 5)])
 def test_a_division_leaves_every_class_something_to_train_on(counts: tuple[int, ...], tmp_path: Path) -> None:
-    """A tenth each for val and test, in shares that differ by less than two images, and one of each class
-    that would have none."""
+    """A tenth each for val and test, in shares that differ by less than two images, and one more of each
+    class that would have none and can spare it."""
     words = [chr(97 + i) for i, n in enumerate(counts) for _ in range(n)]
     table = tmp_path / "t.csv"
     with open(table, "w", newline="") as file:
@@ -323,9 +323,17 @@ def test_a_division_leaves_every_class_something_to_train_on(counts: tuple[int, 
     splits = read_splits(str(table))
     tenth = len(words) // 10
     held = [] if splits.test is None else splits.test.labels
-    for labels, share in ((splits.val.labels, max(1, tenth)), (held, tenth)):
+    tested = set() if splits.test is None else set(splits.test.keys)
+    everything = np.array([splits.classes.index(word) for word in words])
+    rest = np.array([splits.classes.index(word) for path, word in rows if path not in tested])
+    for labels, of, share, spare in (
+        (held, everything, tenth, 3),
+        (splits.val.labels, rest, max(1, tenth), 2),
+    ):
+        without = np.bincount(of[stratified_holdout(of, share, SPLIT_SEED)[1]], minlength=len(counts)) == 0
+        lacking = without & (np.bincount(of, minlength=len(counts)) >= spare)
+        assert len(labels) == (share + np.sum(lacking) if share else 0)
         held_out = np.bincount(np.asarray(labels, dtype=np.int64), minlength=len(counts))
-        assert share <= len(labels) <= share + np.sum(held_out == 1)
         assert share == 0 or held_out.min() >= 1
     assert sorted(k for _, p in splits.items() for k in p.keys) == sorted(path for path, _ in rows)
     assert all(dict(rows)[k] == word for _, p in splits.items() for k, word in class_by_key(p).items())

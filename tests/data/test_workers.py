@@ -63,17 +63,22 @@ def test_a_worker_that_never_finishes_is_ended_too(monkeypatch: pytest.MonkeyPat
     images = read_splits("digits").train
     monkeypatch.setattr(type(images), "open", lambda *_: time.sleep(1000))
     batches = evaluation_batches(images, RESIZE, 4, workers=1)
-    signal.signal(signal.SIGALRM, signal.default_int_handler)
-    signal.setitimer(signal.ITIMER_REAL, 0.5)
-    with pytest.raises(KeyboardInterrupt):
-        next(batches)
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.5)
+        with pytest.raises(KeyboardInterrupt):
+            next(batches)
+    finally:
+        signal.signal(signal.SIGALRM, before)
     assert multiprocessing.active_children() == []
 
 
 def test_stop_signals_reach_the_main_process_only() -> None:
     batches = batches_of(2)
     seen = [next(batches)]
-    for child in multiprocessing.active_children():
+    children = multiprocessing.active_children()
+    assert len(children) == 2
+    for child in children:
         for number in workers.STOP_SIGNALS:
             os.kill(child.pid or 0, number)
     seen += batches

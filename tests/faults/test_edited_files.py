@@ -211,7 +211,7 @@ def run_commands(words: list[str]) -> tuple[list[int], str, str]:
     return codes, outs[0].getvalue(), err.getvalue()
 
 
-def judge(file: str, place: str, codes: list[int], out: str, err: str, right: str) -> str:
+def judge(folder: str, file: str, place: str, codes: list[int], out: str, err: str, right: str) -> str:
     """What is wrong about the outcome of an edit; empty if nothing is."""
     if codes[-1] == 0:
         certain = file in CERTAIN and not place.startswith(CERTAIN[file] or ("\0",))
@@ -219,8 +219,8 @@ def judge(file: str, place: str, codes: list[int], out: str, err: str, right: st
     if codes[-1] not in (2, 3, 4):
         return f"exit code {codes[-1]}: {err[:500]}"
     last = f"\n{err}".rpartition("\nresnext: ")[2]
-    names = {"set.index", "hub", "run", file}
-    return "" if any(name in last for name in names) else f"the error does not name the file: {err[:500]}"
+    is_named = file in last or f"/{folder}" in last
+    return "" if is_named else f"the error does not name the file: {err[:500]}"
 
 
 def right_answers(base: Path) -> dict[str, str]:
@@ -243,7 +243,7 @@ def try_edit(case: int, base: Path, right: dict[str, str]) -> dict[str, Any]:
     signal.alarm(LIMIT_S)
     try:
         codes, out, err = run_commands(commands(file, place, base, draw))
-        wrong = judge(file, done, codes, out, err, right.get(file, ""))
+        wrong = judge(folder, file, done, codes, out, err, right.get(file, ""))
     except BaseException as error:
         codes, wrong = [1], f"{type(error).__name__}: {error}"[:500]
     finally:

@@ -221,7 +221,8 @@ def test_evaluation_counts_every_picture_once(
             part = np.load(tmp_path / f"{processes}-{rank}.npz")
             for name in ("keys", "labels", "rows"):
                 np.testing.assert_array_equal(part[name], whole[name])
-    record("evaluation on processes", images=count, processes=[1, *sizes], identical=True)
+    # `pictures` is the key in the records.
+    record("evaluation on processes", pictures=count, processes=[1, *sizes], identical=True)
 
 
 def _png(values: np.ndarray) -> bytes:

@@ -67,9 +67,10 @@ class Way:
 
 @dataclass(frozen=True)
 class Left:
-    """What a process left: its exit code (None if it had to be killed), the state in status.json, whether the
-    lock is free, and the number of processes."""
+    """What a process left: whether the event came, its exit code (None if it had to be killed), the state in
+    status.json, whether the lock is free, and the number of processes."""
 
+    happened: bool
     code: int | None
     state: str
     is_free: bool
@@ -79,7 +80,7 @@ class Left:
 
     def is_right(self, way: Way) -> bool:
         """Whether this is what is promised."""
-        return self.ended and self.is_free and (self.code, self.state) == promised(way)
+        return self.happened and self.ended and self.is_free and (self.code, self.state) == promised(way)
 
     @property
     def ended(self) -> bool:
@@ -330,7 +331,9 @@ def watch(child: int, place: Place) -> Left:
             os.kill(process, signal.SIGKILL)
     if code is None:
         os.waitpid(child, 0)
-    return Left(code, state, is_free, len(alive), seconds, place.output.read_text()[-4000:])
+    return Left(
+        place.moment.exists(), code, state, is_free, len(alive), seconds, place.output.read_text()[-4000:]
+    )
 
 
 def processes_of(session: int) -> list[int]:
@@ -443,6 +446,7 @@ def test_every_way_out_ends(full: bool, record: Callable[..., None], tmp_path: P
         ended=ended,
         right=len(gone) - len(wrong),
         events=len({way.event for way in ways}),
+        workers=sorted({way.workers for way in ways}),
         slowest_s=round(slowest, 1),
     )
     assert not wrong, "\n".join(map(str, wrong))

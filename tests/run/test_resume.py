@@ -195,7 +195,6 @@ def test_all_regularisation_is_resumed_exactly_at_every_step(data: str, tmp_path
 @pytest.fixture(scope="module")
 def stream(data: str, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The same images in tars, class after class: the worst order there is."""
-    pytest.importorskip("datasets")
     root = tmp_path_factory.mktemp("tars")
     for folder in sorted(Path(data).glob("*/*")):
         label = str(ord(folder.name) - ord("a")).encode()
