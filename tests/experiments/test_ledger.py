@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from resnext.experiments import EXPERIMENTS, Ledger, Workspace
+from resnext.experiments import EXPERIMENTS, Ledger, Workspace, judge
+from resnext.experiments.runner import estimate_cost, missing_tasks
 from resnext.records import RecordsError, append_record, read_records
 
 
@@ -48,3 +49,28 @@ def test_a_record_that_lacks_something_is_named(
         append_record(one, tmp_path / "x.jsonl")
     with pytest.raises(RecordsError, match=rf"x\.jsonl: record 2: .*{says}"):
         Ledger.read(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["train", "bench", "plan"])
+def test_whatever_a_record_lacks_no_reader_meets_it_unprepared(kind: str, tmp_path: Path) -> None:
+    """Each record lacks one field, and is refused, or read to the end."""
+    kept = Path(__file__).parents[2] / "results" / "experiments" / "laptop.jsonl"
+    records = [record for record in read_records(kept) if "scale" in record]
+    experiment = EXPERIMENTS[next(r["experiment"] for r in records if r["kind"] == kind)]
+    own = [r for r in records if r["experiment"] == experiment.name]
+    lacking = {name for r in own if r["kind"] == kind for name in r} - {"scale"}
+    refused = set()
+    for name in sorted(lacking):
+        (tmp_path / "x.jsonl").unlink(missing_ok=True)
+        for record in own:
+            without = {key: value for key, value in record.items() if key != name}
+            append_record(without if record["kind"] == kind else record, tmp_path / "x.jsonl")
+        try:
+            ledger = Ledger.read(tmp_path)
+        except RecordsError:
+            refused.add(name)
+            continue
+        judge(experiment, "laptop", ledger)
+        workspace = Workspace(tmp_path, tmp_path / "data", tmp_path / "runs", "cpu", 0)
+        estimate_cost(missing_tasks([experiment], "laptop", 9, ledger, workspace), ledger, workspace)
+    assert {"kind", "experiment", "planned"} <= refused < lacking

@@ -12,6 +12,7 @@ from resnext.experiments.study import Arm, Study
 from resnext.parsing import Extensible, build
 from resnext.recipe import Recipe, dotted_names, get_field
 from resnext.records import RecordsError, read_records
+from resnext.run.documents import RunCost
 from resnext.timing import Timing
 
 Record = dict[str, Any]
@@ -125,11 +126,22 @@ class _Model(Extensible):
 
 
 @dataclass(frozen=True)
-class _Training(Extensible):
+class _Planned(Extensible):
+    """What is read of every record of a run."""
+
+    experiment: str
+    planned: int
+    seed: int
+    device: str
+    commit: str | None
+    dirty: bool | None
+
+
+@dataclass(frozen=True)
+class _Training(_Planned):
     """What is read of the record of a training."""
 
     set: str
-    seed: int
     data: _Fingerprint
     recipe: _Model
 
@@ -147,13 +159,18 @@ class _Metrics(Extensible):
 
 @dataclass(frozen=True)
 class _Epoch(Extensible):
+    epoch: int
     train_top1_error: float
+    val_top1_error: float
 
 
 @dataclass(frozen=True)
 class _FinishedTraining(_Training):
     metrics: _Metrics
     curve: list[_Epoch]
+    cost: RunCost
+    seconds: float
+    pictures_per_s: float
 
     def __post_init__(self) -> None:
         if not self.curve:
@@ -166,11 +183,9 @@ class _TimedRow(Extensible):
 
 
 @dataclass(frozen=True)
-class _Bench(Extensible):
+class _Bench(_Planned):
     """What is read of the record of a bench."""
 
-    device: str
-    seed: int
     settings: dict[str, Any]
     timings: list[_TimedRow]
 
