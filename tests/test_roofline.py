@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -12,13 +13,21 @@ from torch.utils.flop_counter import FlopCounterMode
 from resnext.arch import Architecture
 from resnext.models import create
 from resnext.models.block import Block
-from resnext.roofline import Kernel, Limits, answer, by_kind, training_step
+from resnext.roofline import Kernel, Limits, answer, training_step
 
 NAMES = ["resnet20+transform=basic+template=16", "resnext11_4x4d+template=16", "resnext26_2x8d+template=32"]
 VARIANTS = [
     "resnext11_4x4d+template=16+attention=se",
     "resnext26_2x8d+template=32+shortcut=average_projection+stem=deep_imagenet",
 ]
+
+
+def by_kind(kernels: Iterable[Kernel]) -> dict[str, list[Kernel]]:
+    """The kernels of each kind."""
+    found: dict[str, list[Kernel]] = {}
+    for kernel in kernels:
+        found.setdefault(kernel.kind, []).append(kernel)
+    return found
 
 
 @pytest.mark.parametrize("name", NAMES + VARIANTS)

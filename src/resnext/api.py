@@ -20,10 +20,11 @@ from resnext.data.index import write_index
 from resnext.data.sources import read_split, read_splits, read_splits_by_name
 from resnext.data.stored_images import ImageSource, UnlabelledImages
 from resnext.display import TrainDisplay
-from resnext.engine import Classifier, ModelError, Prediction, Views, open_model
+from resnext.engine import Classifier, ModelError, Prediction, open_model
 from resnext.machine import default_workers, find_machine, use_machine
 from resnext.progress import EventStream, ignore, run_to_end
 from resnext.recipe import OnBad, Recipe, TrainOptions, named_recipe, override
+from resnext.recipe.options import Views
 from resnext.reporting import Comparison, compare, write_report
 from resnext.run import Evaluation, Event, Run, evaluate_images, scan_splits
 from resnext.run import train as run_training

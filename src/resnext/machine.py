@@ -125,9 +125,16 @@ def cpu_name() -> str:
 @contextmanager
 def all_cores() -> Iterator[None]:
     """Inside this context torch computes on all cores that the process may use, despite OMP_NUM_THREADS."""
+    count = torch.get_num_threads()
+    with torch_threads(max(count, count_cores()) if "OMP_NUM_THREADS" in os.environ else count):
+        yield
+
+
+@contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    """Inside this context torch computes on `count` threads."""
     before = torch.get_num_threads()
-    if "OMP_NUM_THREADS" in os.environ:
-        torch.set_num_threads(max(before, count_cores()))
+    torch.set_num_threads(count)
     try:
         yield
     finally:

@@ -317,11 +317,3 @@ def _reads(node: _Node) -> dict[int, int]:
         elif not (value.light and passing and value.first_user is node):
             found[id(value)] = size
     return found
-
-
-def by_kind(kernels: Iterable[Kernel]) -> dict[str, list[Kernel]]:
-    """The kernels of each kind."""
-    found: dict[str, list[Kernel]] = {}
-    for kernel in kernels:
-        found.setdefault(kernel.kind, []).append(kernel)
-    return found

@@ -16,6 +16,7 @@ from resnext.arch import Architecture
 from resnext.models import create
 from resnext.training.compiling import OPTIONS
 from resnext.training.optimisers import build_optimiser
+from resnext.training.precision import autocast, torch_precision
 from resnext.training.settings import TrainingSettings
 
 #: Words for a mode's execution and precision, and for its memory layout.
@@ -120,7 +121,7 @@ def step_call(network: nn.Module, images: Tensor, mode: Mode) -> Callable[[], ob
     forward = _compiled(network, mode)
 
     def step() -> None:
-        with _precision(images, mode):
+        with autocast(images.device, torch_precision(mode.precision)):
             logits = forward(images)
         F.cross_entropy(logits.float(), labels).backward()  # type: ignore[no-untyped-call]
         optimiser.step()
@@ -142,7 +143,7 @@ def infer_call(network: nn.Module, images: Tensor, mode: Mode) -> Callable[[], o
     forward = _compiled(network, mode)
 
     def infer() -> Any:
-        with torch.inference_mode(), _precision(images, mode):
+        with torch.inference_mode(), autocast(images.device, torch_precision(mode.precision)):
             return forward(images)
 
     return infer
@@ -155,8 +156,3 @@ def _compiled(network: nn.Module, mode: Mode) -> Callable[[Tensor], Any]:
     torch._dynamo.config.recompile_limit = MAX_GRAPHS
     compiled: Callable[[Tensor], Any] = torch.compile(network, options=dict(OPTIONS["on"]))
     return compiled
-
-
-def _precision(images: Tensor, mode: Mode) -> torch.autocast:
-    kind = getattr(torch, mode.precision)
-    return torch.autocast(images.device.type, kind, enabled=kind != torch.float32)

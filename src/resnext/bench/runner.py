@@ -21,7 +21,7 @@ from resnext.data.images import ImageDataset
 from resnext.data.preprocess import normalise
 from resnext.data.sources import read_splits
 from resnext.errors import ResnextError
-from resnext.machine import Machine, find_machine, use_machine
+from resnext.machine import Machine, find_machine, torch_threads, use_machine
 from resnext.recipe import IMAGENET_COLOURS
 from resnext.roofline import Kernel, Limits, answer, training_step
 from resnext.timing import Timing, interleave, limit_calls
@@ -294,7 +294,7 @@ def bench_data(
     calls["normalising a batch"] = partial(
         normalise, crops, IMAGENET_COLOURS["mean"], IMAGENET_COLOURS["std"]
     )
-    with _one_thread():
+    with torch_threads(1):
         timings = interleave(calls, rounds, progress=progress)
     settings = {"data": data, "pictures": count, "size_px": size_px, "rounds": rounds, "threads": 1}
     rows = make_rows(timings, count, {})
@@ -317,13 +317,3 @@ def _decode(images: ImageDataset, index: int, random: Generator) -> object:
     stored = images.read_bytes(index)
     jpeg = None if stored is None else Jpeg.open(stored)
     return images.open(index) if jpeg is None else jpeg.decode((0, 0, jpeg.width, jpeg.height), jpeg.width)
-
-
-@contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)

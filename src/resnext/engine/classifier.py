@@ -6,7 +6,6 @@ from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -22,12 +21,11 @@ from resnext.data.workers import worker_errors
 from resnext.errors import ResnextError
 from resnext.models import Network
 from resnext.names import encodable
+from resnext.recipe.options import Views
 from resnext.training.loop import Diverged
 from resnext.weights import explain_unfinished, load_network
 
-#: Views of each image whose probabilities are averaged: `one` is the centre crop, `flip` adds its mirror
-#: image, `ten` takes the corners and the centre, each with its mirror image (Krizhevsky et al. 2012).
-Views = Literal["one", "flip", "ten"]
+#: Which crops of an image each of `Views` takes.
 CROPS_OF_VIEWS: dict[Views, Crops] = {"one": "centre", "flip": "centre", "ten": "five"}
 #: Most pixels of a batch: as many as 64 crops of 1,024 px have.
 MAX_BATCH_PIXELS = 2**26

@@ -135,7 +135,7 @@ class NonInferior(Claim):
 
 @dataclass(frozen=True)
 class Equivalent(NonInferior):
-    """The metrics of two arms differ by less than `margin` either way (equivalence).
+    """The errors of two arms differ by less than `margin` either way (equivalence).
 
     It holds only if the whole interval lies within the margin.
     """
@@ -187,12 +187,12 @@ def lower(arm: str, than: str, metric: str = ERROR, text: str = "") -> Contrast:
     return Contrast(text or default, metric, "points", None, {than: 1.0, arm: -1.0})
 
 
-def decreases(text: str, along: Mapping[str, float], metric: str = ERROR) -> Contrast:
-    """The metric falls as the arms' values in `along` grow: the slope of a least-squares line, negated."""
+def decreases(text: str, along: Mapping[str, float]) -> Contrast:
+    """The error falls as the arms' values in `along` grow: the slope of a least-squares line, negated."""
     mean = sum(along.values()) / len(along)
     squares = sum((x - mean) ** 2 for x in along.values())
     weights = {arm: -(x - mean) / squares for arm, x in along.items()}
-    return Contrast(text, metric, "points each", None, weights)
+    return Contrast(text, ERROR, "points each", None, weights)
 
 
 def doublings(settings: Iterable[str]) -> dict[str, float]:
@@ -204,20 +204,20 @@ def doublings(settings: Iterable[str]) -> dict[str, float]:
     return {name: math.log2(int(name.split()[-1].split("x")[0])) for name in settings}
 
 
-def interaction(text: str, one: tuple[str, str], other: tuple[str, str], metric: str = ERROR) -> Contrast:
-    """From its first arm to its second, the metric grows more in `one` than in `other`."""
+def interaction(text: str, one: tuple[str, str], other: tuple[str, str]) -> Contrast:
+    """From its first arm to its second, the error grows more in `one` than in `other`."""
     weights = {one[1]: 1.0, one[0]: -1.0, other[1]: -1.0, other[0]: 1.0}
-    return Contrast(text, metric, "points", None, weights)
+    return Contrast(text, ERROR, "points", None, weights)
 
 
-def non_inferior(text: str, arm: str, than: str, margin: float, metric: str = ERROR) -> NonInferior:
-    """The metric of `arm` is at most `margin` points higher than that of `than`."""
-    return NonInferior(text, metric, "points", None, arm, than, margin)
+def non_inferior(text: str, arm: str, than: str, margin: float) -> NonInferior:
+    """The error of `arm` is at most `margin` points higher than that of `than`."""
+    return NonInferior(text, ERROR, "points", None, arm, than, margin)
 
 
-def equivalent(text: str, arm: str, than: str, margin: float, metric: str = ERROR) -> Equivalent:
-    """The metrics of two arms differ by less than `margin` points."""
-    return Equivalent(text, metric, "points", None, arm, than, margin)
+def equivalent(text: str, arm: str, than: str, margin: float) -> Equivalent:
+    """The errors of two arms differ by less than `margin` points."""
+    return Equivalent(text, ERROR, "points", None, arm, than, margin)
 
 
 def slower(text: str, arm: str, than: str, published: float | None = None) -> TimeRatio:

@@ -84,10 +84,10 @@ class TrainOptions:
             raise UsageError(
                 f"--name {self.name}: must be the short name of one folder; --runs says where it lies"
             )
-        _check_choice("--resume", self.resume, Resume)
-        _check_choice("--on-bad", self.on_bad, OnBad)
+        check_choice("--resume", self.resume, Resume)
+        check_choice("--on-bad", self.on_bad, OnBad)
         for logger in self.log:
-            _check_choice("--log", logger, LoggerName)
+            check_choice("--log", logger, LoggerName)
         CheckpointInterval.parse(self.checkpoint_every)
         if self.resume != "never" and self.name is None:
             raise UsageError("--resume needs the --name of the run")
@@ -102,10 +102,10 @@ class TrainOptions:
         return CheckpointInterval.parse(self.checkpoint_every)
 
 
-def _check_choice(option: str, value: object, choices: Any) -> None:
+def check_choice(option: str, value: object, choices: Any) -> None:
     """Raise `UsageError` unless `value` is one of the Literal `choices`.
 
-    >>> _check_choice("--resume", "x", Resume)
+    >>> check_choice("--resume", "x", Resume)
     Traceback (most recent call last):
     ...
     resnext.errors.UsageError: --resume x: must be never, auto or must

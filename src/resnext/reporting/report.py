@@ -154,8 +154,15 @@ def _percent(share: float, digits: int = 2) -> str:
 
 
 def _duration(seconds: float) -> str:
-    """Such as 42 s, 5 min 12 s or 3 h 20 min."""
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+    """A measured time for people; `duration` of the display, which estimates, is coarser.
+
+    >>> _duration(42), _duration(312), _duration(7300)
+    ('42 s', '5 min 12 s', '2 h 2 min')
+    """
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60} min"

@@ -24,8 +24,8 @@ from resnext.arch import Architecture
 from resnext.models import create
 from resnext.parsing import build, parse_json
 from resnext.recipe import RecipeError
-from resnext.training.loop import torch_precision
 from resnext.training.optimisers import build_optimiser
+from resnext.training.precision import autocast, torch_precision
 from resnext.training.settings import TrainingSettings
 
 #: Share of a GPU's memory that a batch may need; fragmentation and other processes take the rest.
@@ -118,7 +118,7 @@ def _try_batches(trial: Trial) -> None:
 
         def step(images: torch.Tensor, labels: torch.Tensor) -> float:
             start = time.perf_counter()
-            with torch.autocast(device.type, precision, enabled=precision != torch.float32):
+            with autocast(device, precision):
                 logits = network(images)
             F.cross_entropy(logits.float(), labels).backward()  # type: ignore[no-untyped-call]
             optimiser.step()

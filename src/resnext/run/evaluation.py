@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from resnext.data.decode import BadImage, DataError
 from resnext.data.images import ImageDataset
-from resnext.engine import BatchPrediction, Classifier, Views
+from resnext.engine import BatchPrediction, Classifier
 from resnext.metrics import Scores, score
 from resnext.names import encodable
-from resnext.recipe.options import OnBad, _check_choice
+from resnext.recipe.options import OnBad, Views, check_choice
 from resnext.training.distributed import ProcessGroup
 from resnext.training.loop import Diverged
 
@@ -34,6 +34,11 @@ class Evaluation:
     labels: NDArray[np.int64]
     probabilities: NDArray[np.float32]
     bad: tuple[BadImage, ...] = ()
+
+    @property
+    def role(self) -> str:
+        """What to keep in mind about the scores; empty for `test`."""
+        return "" if self.split == "test" else " (chose the epoch, so optimistic)"
 
     def to_json(self) -> dict[str, Any]:
         """Split, scores and the images that were left out."""
@@ -69,7 +74,7 @@ def evaluate_images(
         UsageError: `on_bad` is not known.
         ModelError: `views` or `workers` cannot be used.
     """
-    _check_choice("--on-bad", on_bad, OnBad)
+    check_choice("--on-bad", on_bad, OnBad)
     group = group or ProcessGroup()
     own: list[BatchPrediction] = []
     done, has_diverged = 0, False

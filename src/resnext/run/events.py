@@ -122,9 +122,8 @@ class RunFinished:
         ]
         for evaluation in self.evaluations:
             scores = evaluation.scores
-            role = "" if evaluation.split == "test" else " (chose the epoch, so optimistic)"
             top1 = f"top-1 {100 - scores.top1_error:.2f} % of {scores.count:,} images"
-            lines.append(f"{evaluation.split:<5} {top1}{role}")
+            lines.append(f"{evaluation.split:<5} {top1}{evaluation.role}")
         lines.append(f"model      {self.folder / 'model'}")
         lines.append(f"next       resnext predict {self.folder} IMAGES...")
         return "\n".join(lines)

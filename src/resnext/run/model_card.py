@@ -17,9 +17,8 @@ def model_card(recipe: Recipe, contract: Contract, evaluations: tuple[Evaluation
     rows = []
     for evaluation in evaluations:
         scores = evaluation.scores
-        role = "" if evaluation.split == "test" else " (chose the epoch, so optimistic)"
         rows.append(
-            f"| {evaluation.split}{role} | {scores.count:,} | {100 - scores.top1_error:.2f} % "
+            f"| {evaluation.split}{evaluation.role} | {scores.count:,} | {100 - scores.top1_error:.2f} % "
             f"| {scores.loss:.4f} |"
         )
     return f"""---

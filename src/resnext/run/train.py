@@ -38,11 +38,12 @@ from resnext.run.meters import EpochMeter
 from resnext.run.resume import check_same_run, find_run, restore
 from resnext.run.setup import build_initial_network, check_recipe, create_run
 from resnext.run.spec import RunSpec, comparable_facts
-from resnext.run.stop_signals import Stopped, StopRequest
+from resnext.run.stop_signals import StopRequest
 from resnext.training.compiling import compile_network
 from resnext.training.distributed import ProcessGroup, ignore_peer_lost, init_group
-from resnext.training.heartbeat import PeerLost
-from resnext.training.loop import Step, TrainState, fit, torch_precision
+from resnext.training.heartbeat import is_resumable
+from resnext.training.loop import Step, TrainState, fit
+from resnext.training.precision import torch_precision
 
 
 def train(
@@ -56,7 +57,7 @@ def train(
         data: DATA, as on the command line.
         recipe: What to train and how; open fields are chosen.
         options: Options beside the recipe.
-        group: The processes that train together, if they have met before; they meet here if None.
+        group: The group of processes that train together; a new one is joined if None.
 
     Raises:
         ResnextError: Before the first step `DataError`, `SourceMissing`, `DecoderMissing`, `RecipeError`,
@@ -168,10 +169,10 @@ class _TrainingRun:
                 lost = contextlib.nullcontext() if self.folder is None else self.folder.name_loss()
                 with self.group.name_failed_peers(), worker_errors(), lost:
                     yield from self._train(stop)
-            except (Stopped, PeerLost, GeneratorExit, KeyboardInterrupt) as error:
-                self._set_end("resumable", str(error) or "left by its caller", f"stopped: {error}")
-                raise
             except BaseException as error:
+                if is_resumable(error):
+                    self._set_end("resumable", str(error) or "left by its caller", f"stopped: {error}")
+                    raise
                 if self.folder is not None and self.folder.last.exists():
                     error.add_note(f"The last good state is {self.folder.last}")
                 self._set_end("failed", f"{type(error).__name__}: {error}", f"failed: {error}")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from resnext.training.precision import autocast
+
 #: Inductor gives up channels-last by itself if a training graph has grouped convolutions.
 LAYOUT = {"force_layout_optimization": True}
 #: Options of `torch.compile` for each value of `training.compile`.
@@ -38,7 +40,7 @@ def compile_network(
         compiled = torch.compile(network, options=dict(OPTIONS[how]))  # type: ignore[assignment]
         for _ in range(3 if how == "graphs" else 1):
             network.zero_grad(set_to_none=True)
-            with torch.autocast(images.device.type, precision, enabled=precision != torch.float32):
+            with autocast(images.device, precision):
                 logits = compiled(images)
             logits.float().sum().backward()
         if images.device.type == "cuda":

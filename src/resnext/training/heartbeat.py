@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from torch.distributed import Store  # type: ignore[attr-defined]
 
@@ -33,10 +34,8 @@ CONNECT_S = 55.0
 NOTICE_S = 10.0
 #: Key in the store under which a failed process says so.
 FAILURE = "failure"
-#: Errors after which the run can be resumed, by class name.
-RESUMABLE = ("PeerLost", "Stopped", "GeneratorExit", "KeyboardInterrupt")
-#: Exit codes of a process that ends because another one was lost, or has failed.
-EXIT_RESUMABLE, EXIT_FAILED = 75, 4
+#: What the reason of an end begins with in the store if the run can be resumed.
+RESUMABLE = "resumable/"
 
 #: Called before this process ends itself, with the reason and whether the run can be resumed.
 OnPeerLost = Callable[[str, bool], None]
@@ -71,7 +70,7 @@ class Heartbeat(threading.Thread):
         self.rank, self.watched = rank, range(1, size) if rank == 0 else range(1)
         self.store, self.on_peer_lost = store, on_peer_lost
         self.messages: Store | None = None
-        """Part of the store in which a failed process leaves its message, once the processes have met."""
+        """Part of the store in which a failed process leaves its message, once the processes have joined."""
         self.failure = ""
         """That message, once there is one."""
         self.suspect = ""
@@ -122,9 +121,9 @@ class Heartbeat(threading.Thread):
             if silent_s > 3 * BEAT_S:
                 self.suspect = _silent(rank, beat, silent_s)
             if silent_s > SILENT_S:
-                why = read_text(self.messages or self.store, f"ended/{rank}")
-                message = f"rank {rank} has ended: {why}" if why else self.suspect
-                self._end_process(message, resumable=not why or is_resumable(why))
+                end = read_end(self.messages or self.store, rank)
+                message = f"rank {rank} has ended: {end.why}" if end else self.suspect
+                self._end_process(message, resumable=end is None or end.is_resumable)
 
     def _end_process(self, message: str, resumable: bool = True) -> None:
         if self._stop_asked.is_set():
@@ -132,7 +131,7 @@ class Heartbeat(threading.Thread):
         print(printable_lines(f"resnext: rank {self.rank}: {message}"), file=sys.__stderr__, flush=True)
         with contextlib.suppress(Exception):
             self.on_peer_lost(message, resumable)
-        os._exit(EXIT_RESUMABLE if resumable else EXIT_FAILED)
+        os._exit(PeerLost.exit_code if resumable else PeerFailed.exit_code)
 
 
 class LivenessTimeout:
@@ -151,10 +150,32 @@ class LivenessTimeout:
             raise PeerLost(_silent(self.rank, self.beat, now - self.since))
 
 
-def is_resumable(why: str) -> bool:
-    """Whether the run can be resumed after a process ended with `why`, which begins with the error's
-    class."""
-    return why.split(":")[0] in RESUMABLE
+def is_resumable(error: BaseException) -> bool:
+    """Whether a run that ends with `error` can be resumed: it was stopped, or another process was lost."""
+    if isinstance(error, ResnextError):
+        return error.exit_code == PeerLost.exit_code
+    return isinstance(error, GeneratorExit | KeyboardInterrupt)
+
+
+@dataclass(frozen=True)
+class PeerEnd:
+    """Why a process ended, as class and message of its error, and whether the run can be resumed."""
+
+    why: str
+    is_resumable: bool
+
+
+def write_end(store: Store, rank: int, error: BaseException) -> PeerEnd:
+    """Leave the reason why the process `rank` ends in the store."""
+    end = PeerEnd(f"{type(error).__name__}: {error}", is_resumable(error))
+    store.set(f"ended/{rank}", (RESUMABLE if end.is_resumable else "") + end.why)
+    return end
+
+
+def read_end(store: Store, rank: int) -> PeerEnd | None:
+    """Why the process `rank` has ended; None if it has not said so."""
+    text = read_text(store, f"ended/{rank}")
+    return PeerEnd(text.removeprefix(RESUMABLE), text.startswith(RESUMABLE)) if text else None
 
 
 def read_text(store: Store, key: str) -> str:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from resnext.training.distributed import CollectiveError, ProcessGroup
 from resnext.training.optimisers import build_optimiser, peak_lr
+from resnext.training.precision import autocast
 from resnext.training.schedules import lr_factor
 from resnext.training.settings import TrainingSettings
 
@@ -123,11 +124,6 @@ class Step:
     lr: float
 
 
-def torch_precision(name: str) -> torch.dtype:
-    """The torch dtype called `float32` or `bfloat16`."""
-    return {"float32": torch.float32, "bfloat16": torch.bfloat16}[name]
-
-
 def fit(
     state: TrainState,
     batches: Iterable[tuple[Tensor, Tensor]],
@@ -188,7 +184,7 @@ def fit(
                 torch.manual_seed(_drop_seed(seed, state.step, row))
             row += len(piece)
             with group.no_sync(network, number < len(pieces)):
-                with torch.autocast(images.device.type, precision, enabled=precision != torch.float32):
+                with autocast(images.device, precision):
                     logits = network(piece)
                 losses = cross_entropy(logits.float(), piece_targets, settings.label_smoothing, class_weights)
                 part = losses.sum() / total_weight

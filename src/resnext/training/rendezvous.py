@@ -29,9 +29,10 @@ from resnext.training.heartbeat import (
     OnPeerLost,
     PeerFailed,
     PeerLost,
-    is_resumable,
+    read_end,
     read_text,
     store_errors_as_peer_lost,
+    write_end,
 )
 
 T = TypeVar("T")
@@ -55,7 +56,7 @@ class Rendezvous:
         number = next(_group_numbers)
         self._store = _connect(rank, number)
         self._heartbeat = Heartbeat(rank, size, _connect(rank, number), on_peer_lost)
-        self._has_met = False
+        self._has_joined = False
         self._messages = itertools.count(1)
 
     def start(self) -> None:
@@ -67,12 +68,11 @@ class Rendezvous:
     def announce_end(self, error: BaseException) -> None:
         """Leave the reason why this process ends before the others; if the store ends with it, leave them
         time to read it."""
-        why = f"{type(error).__name__}: {error}"
         with contextlib.suppress(RuntimeError):  # the store is gone with its process
-            self._store.set(f"ended/{self.rank}", why)
-            if not is_resumable(why):
+            end = write_end(self._store, self.rank, error)
+            if not end.is_resumable:
                 if not isinstance(error, PeerFailed):  # otherwise that process has left the message
-                    self._store.set(FAILURE, f"rank {self.rank} has failed: {why}")
+                    self._store.set(FAILURE, f"rank {self.rank} has failed: {end.why}")
                 if self.rank == 0 and not launcher.has_agent_store():
                     time.sleep(2 * heartbeat.BEAT_S)
 
@@ -92,7 +92,7 @@ class Rendezvous:
     def check_equal(self, facts: dict[str, str]) -> None:
         """Raises `PeersDiffer` if `facts` differ between processes, `PeerLost` if one does not answer."""
         own = {"host": socket.gethostname()} | facts
-        collect = self._collect if self._has_met else self._meet
+        collect = self._collect if self._has_joined else self._join
         heard = collect(own)
         if problem := self.broadcast_object(lambda: differences(heard)):
             raise PeersDiffer(f"the processes were not started alike\n{problem}")
@@ -111,16 +111,16 @@ class Rendezvous:
         store.set_timeout(timeout)
         return store
 
-    def _meet(self, own: dict[str, str]) -> list[dict[str, str]]:
+    def _join(self, own: dict[str, str]) -> list[dict[str, str]]:
         """The facts of all processes on rank 0, and an empty list elsewhere, once all have come."""
         token, heard = self._call_roll(own) if self.rank == 0 else (self._answer_roll(own), [])
         self._store = PrefixStore(token, self._store)
         self._heartbeat.messages = PrefixStore(token, self._heartbeat.store)
-        self._has_met = True
+        self._has_joined = True
         return heard
 
     def _collect(self, own: dict[str, str]) -> list[dict[str, str]]:
-        """As `_meet`, for processes that have met before."""
+        """As `_join`, for processes that have joined before."""
         number = next(self._messages)
         if self.rank > 0:
             self._store.set(f"facts/{number}/{self.rank}", json.dumps(own))
@@ -169,9 +169,9 @@ class Rendezvous:
 
     def _check_ended(self, rank: int) -> None:
         """Raises `PeerLost` or `PeerFailed` if `rank` has left a message that it ended."""
-        if why := read_text(self._store, f"ended/{rank}"):
-            kind = PeerLost if is_resumable(why) else PeerFailed
-            raise kind(f"rank {rank} has ended: {why}")
+        if end := read_end(self._store, rank):
+            kind = PeerLost if end.is_resumable else PeerFailed
+            raise kind(f"rank {rank} has ended: {end.why}")
 
     def _wait(self, key: str, rank: int) -> str:
         """The text that `rank` sets, however long it takes while its heartbeats come."""
