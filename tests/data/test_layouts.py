@@ -111,6 +111,40 @@ def test_tiny_imagenet(tmp_path: Path, make_folder: Any) -> None:
     assert "left out test, whose images have no labels" in found.notes
 
 
+LISTED = "0.png\tn2\t0\t0\t3\t3\n1.png\tn1\t0\t0\t3\t3\n"
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ("caf\u00e9.png\tn1\n".encode("cp1252"), "cannot be read as text .*save it as UTF-8"),
+        (b"0.png\tn1\n", r"images/0\.png is 'n2' in row 0 and 'n1' in row 2"),
+        (b"2.png\t\n", "1 rows without a label: row 2"),
+        (b"2.png\tN1\n", "'N1' and 'n1' differ by case only"),
+        (b"../2.png\tn1\n", "a line is not the name of an image"),
+        (b"..\\2.png\tn1\n", "a line is not the name of an image"),
+        (b"2.png\n", "a line is not the name of an image"),
+    ],
+)
+def test_a_list_of_which_two_things_could_be_meant(
+    more: bytes, says: str, tmp_path: Path, make_folder: Any
+) -> None:
+    make_folder(tmp_path, {"train/n1": 3, "train/n2": 3, "val/images": 3}, (4, 4))
+    (tmp_path / "val" / "val_annotations.txt").write_bytes(LISTED.encode() + more)
+    with pytest.raises(DataError, match=says) as error:
+        read_splits(str(tmp_path))
+    assert "val_annotations.txt" in str(error.value)
+
+
+def test_listed_images_may_lie_beside_their_list(tmp_path: Path, make_folder: Any) -> None:
+    make_folder(tmp_path, {"train/n1": 3, "train/n2": 3, "val": 2}, (4, 4))
+    (tmp_path / "val" / "val_annotations.txt").write_text(LISTED)
+    found = read_splits(str(tmp_path))
+    assert list(found.val.keys) == ["0.png", "1.png"]
+    assert found.val.labels.tolist() == [1, 0]
+    assert found.val.open(1).size == (4, 4)
+
+
 def test_one_name_in_two_unicode_forms_is_one_class(tmp_path: Path, make_folder: Any) -> None:
     joined, apart = "caf\u00e9", "cafe\u0301"
     make_folder(tmp_path / "beside", {joined: 10, apart: 10, "dog": 10}, (4, 4))

@@ -9,12 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 
 from resnext.data.class_names import check_lookalikes, join_forms
 from resnext.data.decode import IMAGE_SUFFIXES, UNSUPPORTED_SUFFIXES, DataError, is_image, printable
 from resnext.data.images import ImageDataset
 from resnext.data.layouts import check_classes, is_system
 from resnext.data.stored_images import ImageFiles
+from resnext.data.tables import images_from_table
 from resnext.names import encodable
 
 #: The list of Tiny ImageNet: name of an image and its class, then a box, with tabs between.
@@ -42,7 +44,8 @@ def read_folder(root: Path) -> ImageDataset:
     class_of = join_forms(folders)
     classes = tuple(sorted(set(class_of.values())))
     check_lookalikes(classes, printable(str(root)))
-    labels = [classes.index(class_of[path.partition("/")[0]]) for path in found.images]
+    position = {name: i for i, name in enumerate(classes)}
+    labels = [position[class_of[path.partition("/")[0]]] for path in found.images]
     dataset = ImageFiles(root, found.images, np.array(labels, dtype=np.int64), classes)
     dataset.unread_files = found.unread
     dataset.notes = found.notes() + _left_out(loose, "images beside the class folders")
@@ -56,22 +59,31 @@ def read_unlabelled(root: Path) -> ImageDataset:
 
 
 def read_annotations(root: Path) -> ImageDataset:
-    """The images in `root/images`, whose classes the list of Tiny ImageNet names.
+    """The images in `root`, or in the folder `images` in it, whose classes the list of Tiny ImageNet names.
 
     Raises:
-        DataError: If a line of the list is not the name of a file and a class.
+        DataError: If the list cannot be read, a line of it is not the name of a file and a class, or the
+            classes are not certain: see `tables.images_from_table`.
     """
-    lines = [line.split("\t") for line in (root / ANNOTATIONS).read_text("utf-8").splitlines() if line]
-    if not lines or any(len(fields) < 2 or not _is_file_name(fields[0]) for fields in lines):
-        raise DataError(f"{root / ANNOTATIONS}: a line is not the name of an image, a tab, and its class")
-    classes = tuple(sorted({fields[1] for fields in lines}))
-    labels = np.array([classes.index(fields[1]) for fields in lines], dtype=np.int64)
-    return ImageFiles(root, [f"images/{fields[0]}" for fields in lines], labels, classes)
+    path = root / ANNOTATIONS
+    rows = [line.split("\t") for line in _read_text(path).split("\n") if line]
+    if not rows or any(len(fields) < 2 or not _is_file_name(fields[0]) for fields in rows):
+        raise DataError(f"{path}: a line is not the name of an image, a tab, and its class")
+    place = "images/" if (root / "images").is_dir() else ""
+    names, labels = [place + fields[0] for fields in rows], [fields[1] for fields in rows]
+    return images_from_table(pa.table({"file_name": names, "label": labels}), path)
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8-sig")
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read as text ({error}); save it as UTF-8") from None
 
 
 def _is_file_name(name: str) -> bool:
-    """Whether `name` names something in a folder: no path that leads elsewhere."""
-    return name == os.path.basename(name) and name not in ("", os.curdir, os.pardir)
+    """Whether `name` names something in a folder: no path that leads elsewhere, as one of Windows could."""
+    return name == os.path.basename(name) and "\\" not in name and name not in ("", os.curdir, os.pardir)
 
 
 @dataclass
