@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -173,17 +173,39 @@ class ParquetPredictionWriter:
 
 
 class CountingWriter:
-    """Hands predictions on to `writer`, and counts them."""
+    """Hands predictions on to the writer of `file`, counts them, and knows whether `file` holds them all.
 
-    def __init__(self, writer: PredictionWriter) -> None:
-        self._writer, self.count = writer, 0
+    After an error of a writer nobody knows what it has handed on: it may have dropped what it could not write
+    and go on as if nothing had happened.
+    """
+
+    def __init__(self, writer: PredictionWriter, file: BinaryIO) -> None:
+        self._writer, self._file, self.count = writer, file, 0
+        self._state: Literal["open", "broken", "saved"] = "open"
 
     def write(self, prediction: Prediction) -> None:
+        self._state = "broken"
         self._writer.write(prediction)
         self.count += 1
+        self._state = "open"
 
     def close(self) -> None:
+        """Write the end of the file, and wait until the disk has it. A second time does nothing."""
+        if self._state == "saved":
+            return
+        self._state = "broken"
         self._writer.close()
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        self._state = "saved"
+
+    def close_after_error(self) -> bool:
+        """Close after an error, unless the writer raised it. Returns whether the file holds all rows."""
+        with contextlib.suppress(Exception):  # as of a full disk
+            if self._state != "broken":
+                self.close()
+        return self._state == "saved"
 
 
 def _common(prediction: Prediction) -> dict[str, Any]:
@@ -207,6 +229,8 @@ WRITERS: dict[str, Callable[[BinaryIO, Columns], PredictionWriter]] = {
     ".jsonl": JsonLinesPredictionWriter,
     ".parquet": ParquetPredictionWriter,
 }
+#: Those of them whose first rows can be read without the end of the file.
+READABLE_IN_PART = (".csv", ".jsonl")
 
 
 def check_suffix(path: Path) -> None:
@@ -220,8 +244,9 @@ def open_prediction_writer(path: Path, columns: Columns) -> Iterator[PredictionW
     """The writer for `path` by its suffix.
 
     It writes to a file beside it, whose name ends in .partial, and which is renamed to `path` at the end:
-    until then `path` stays as it is. After an error the rows so far stay in the other file, and a note on the
-    error says so.
+    until then `path` stays as it is. After an error a note on it says what the other file holds: the rows so
+    far, or, if they could not be written, perhaps a part of them. A Parquet file without its end cannot be
+    read, and is removed, as is a file without rows.
 
     Args:
         path: File to write: .csv, .jsonl or .parquet.
@@ -232,24 +257,50 @@ def open_prediction_writer(path: Path, columns: Columns) -> Iterator[PredictionW
     """
     check_suffix(path)
     partial = path.with_name(f"{path.name}.partial")
-    with open(partial, "wb", opener=as_it_is) as file:
-        writer = CountingWriter(WRITERS[path.suffix](file, columns))
+    with _open_partial(partial) as file:
+        writer = _begin(path, partial, file, columns)
         try:
             yield writer
+            writer.close()
+            os.replace(partial, path)
         except BaseException as error:
-            _keep_rows(writer, partial, error)
+            _tell_rows(writer, path, partial, error)
             raise
-        writer.close()
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
 
 
-def _keep_rows(writer: CountingWriter, partial: Path, error: BaseException) -> None:
-    """Close `writer` after `error`, and say what `partial` holds; without rows it is removed."""
-    with contextlib.suppress(OSError):  # as of a full disk, of which `error` tells
-        writer.close()
-    if writer.count:
+@contextmanager
+def _open_partial(partial: Path) -> Iterator[BinaryIO]:
+    """The file `partial`, to be written. It is closed without another error after an error."""
+    file = open(partial, "wb", opener=as_it_is)  # noqa: SIM115
+    try:
+        yield file
+    except BaseException:
+        # Closing writes what waits, which a full disk does not take either.
+        with contextlib.suppress(OSError):
+            file.close()
+        raise
+    file.close()
+
+
+def _begin(path: Path, partial: Path, file: BinaryIO, columns: Columns) -> CountingWriter:
+    """The writer of `file`, which is `partial`; that is removed if not even its beginning can be written."""
+    try:
+        return CountingWriter(WRITERS[path.suffix](file, columns), file)
+    except BaseException:
+        partial.unlink()
+        raise
+
+
+def _tell_rows(writer: CountingWriter, path: Path, partial: Path, error: BaseException) -> None:
+    """Write what `writer` has, and say in a note on `error` what `partial` holds; see
+    `open_prediction_writer`."""
+    are_saved = writer.close_after_error()
+    if writer.count and are_saved:
         error.add_note(f"{partial} holds the {writer.count:,} rows so far")
+    elif writer.count and path.suffix in READABLE_IN_PART:
+        error.add_note(
+            f"{partial} may hold a part of the {writer.count:,} rows so far; its last line may be cut off"
+        )
     else:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink()

@@ -44,6 +44,15 @@ def is_system(name: str) -> bool:
     return name.startswith("._") or name.lower() in SYSTEM_NAMES
 
 
+def is_shown(name: str) -> bool:
+    """Whether a folder or file is part of the data: neither hidden nor left behind by a system.
+
+    >>> is_shown("cat.jpg"), is_shown(".cache"), is_shown("__MACOSX")
+    (True, False, False)
+    """
+    return not name.startswith(".") and not is_system(name)
+
+
 def split_meant(name: str) -> str | None:
     """The split that a folder's name stands for; None if it is none.
 
@@ -107,7 +116,7 @@ def _named_split(folder: Path, name: str) -> list[Path]:
 def _other_splits(folder: Path) -> dict[str, list[Path]]:
     """Folders in `folder` that stand for a split by another name."""
     found: dict[str, list[Path]] = {}
-    for path in _folders(folder):
+    for path in folders_in(folder):
         if path.name.lower() not in SPLIT_BY_NAME and (split := split_meant(path.name)):
             found.setdefault(split, []).append(path)
     return found
@@ -115,7 +124,7 @@ def _other_splits(folder: Path) -> dict[str, list[Path]]:
 
 def innermost(folder: Path) -> Path:
     """`folder`, or the only folder in it if that means the same split (`seg_train/seg_train`)."""
-    inner = _folders(folder)
+    inner = folders_in(folder)
     if len(inner) != 1 or has_images(folder) or split_meant(inner[0].name) != split_meant(folder.name):
         return folder
     return innermost(inner[0])
@@ -123,7 +132,7 @@ def innermost(folder: Path) -> Path:
 
 def is_unlabelled(folder: Path) -> bool:
     """Whether the images of a split lie in one heap: in its folder, or in one folder `images` in it."""
-    inner = _folders(folder)
+    inner = folders_in(folder)
     if not inner:
         return has_images(folder)
     return len(inner) == 1 and inner[0].name.lower() in IMAGE_PARTS and has_images(inner[0])
@@ -133,11 +142,11 @@ def folders_beside_splits(folder: Path, splits: Iterable[Path]) -> list[str]:
     """Names of folders in `folder` that hold images but are no splits; none if no folder is a split, since
     then the splits are tables, which may name the images in these folders."""
     are_splits = {path.name for path in splits}
-    folders = _folders(folder) if folder.is_dir() else []
+    folders = folders_in(folder) if folder.is_dir() else []
     others = [path for path in folders if path.name not in are_splits]
     if len(others) == len(folders):
         return []
-    return [path.name for path in others if has_images(path) or any(map(has_images, _folders(path)))]
+    return [path.name for path in others if has_images(path) or any(map(has_images, folders_in(path)))]
 
 
 def has_images(folder: Path) -> bool:
@@ -148,11 +157,10 @@ def has_images(folder: Path) -> bool:
     return False
 
 
-def _folders(folder: Path) -> list[Path]:
+def folders_in(folder: Path) -> list[Path]:
     """The folders in `folder` but hidden ones and those of systems; none if it cannot be read."""
     with contextlib.suppress(OSError):
-        entries = [path for path in folder.iterdir() if not path.name.startswith(".") and path.is_dir()]
-        return sorted(path for path in entries if not is_system(path.name))
+        return sorted(path for path in folder.iterdir() if is_shown(path.name) and path.is_dir())
     return []
 
 
@@ -197,7 +205,7 @@ def _check_no_parts(root: Path, folders: Sequence[str]) -> None:
 
 
 def _is_heap(folder: Path) -> bool:
-    return has_images(folder) or all(split_meant(path.name) for path in _folders(folder))
+    return has_images(folder) or all(split_meant(path.name) for path in folders_in(folder))
 
 
 def _check_no_parent(root: Path, folders: Sequence[str], images: Sequence[str]) -> None:
@@ -211,7 +219,7 @@ def _check_no_parent(root: Path, folders: Sequence[str], images: Sequence[str]) 
     where = root / common
     if where == root:
         return
-    inner = [path.name for path in _folders(where)]
+    inner = [path.name for path in folders_in(where)]
     top = common.split("/")[0]
     others = [name for name in folders if name != top]
     raise DataError(
