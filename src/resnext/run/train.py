@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from resnext.data.images import CachedImages
 from resnext.data.sources import read_splits
 from resnext.data.splits import Splits, fingerprint
 from resnext.data.workers import worker_errors
@@ -20,19 +19,18 @@ from resnext.machine import (
     default_workers,
     find_machine,
     has_private_gpu,
-    image_cache_bytes,
     use_machine,
 )
 from resnext.recipe import Recipe
 from resnext.recipe.options import LoggerName, TrainOptions
-from resnext.run.autoconfig import CACHE_UP_TO_PX, Choice
+from resnext.run.autoconfig import Choice
 from resnext.run.builders import build_plan, class_weights
 from resnext.run.checkpointing import Checkpointer
 from resnext.run.epoch_loop import EpochLoop
 from resnext.run.evaluator import RunEvaluator
 from resnext.run.events import Event, RunFinished, RunStarted
 from resnext.run.folder import NullRunWriter, Run, RunFolder, RunWriter
-from resnext.run.input_pipeline import InputPipeline, example_batch
+from resnext.run.input_pipeline import InputPipeline, cache_if_small, example_batch
 from resnext.run.loggers import Loggers, choose_loggers
 from resnext.run.meters import EpochMeter
 from resnext.run.resume import check_same_run, find_run, restore
@@ -153,9 +151,8 @@ class _TrainingRun:
         side_px, asked = self.contract.input.height_px, self.options.workers
         usual = default_workers(self.machine.device, side_px, self.group.local_size)
         self.workers = usual if asked is None else asked
-        if side_px <= CACHE_UP_TO_PX:
-            allowed = image_cache_bytes(self.group.local_size * max(1, self.workers)) // 2
-            self.splits = replace(self.splits, val=CachedImages(self.splits.val, allowed))
+        val = cache_if_small(self.splits.val, self.contract, self.group, self.workers)
+        self.splits = replace(self.splits, val=val)
         self.evaluator = RunEvaluator(
             self.group, self.machine, self.splits, self.folder, self.spec, self.workers
         )
