@@ -35,6 +35,7 @@ DOORS = {"__init__": ("version",), "__main__": ("cli",)}
 #: `recipe` holds the settings of two lower rooms, whose own `__init__` therefore imports nothing.
 LIGHT = (
     *("contract.py", "errors.py", "progress.py", "version.py", "parsing.py", "names.py", "files.py"),
+    "records.py",
     *("data/settings.py", "training/settings.py"),
     *(
         path.relative_to(SOURCE).as_posix()
@@ -165,6 +166,19 @@ def test_light_modules_need_nothing_but_the_standard_library() -> None:
     assert heavy("contract.py", "def f():\n    import tomli_w") == ["tomli_w"]
     reading = "from resnext.data.sources import read_split"
     assert heavy("recipe/fields.py", reading) == ["resnext.data.sources"]
+
+
+def test_the_docs_list_the_light_modules() -> None:
+    text = (SOURCE.parents[1] / "docs" / "architecture.md").read_text()
+    listed = text.partition("**Light modules.**")[2].partition(" import the standard library")[0]
+    assert set(re.findall(r"`([\w/]+)`", listed)) == {*map(_room_or_settings, LIGHT)}
+
+
+def _room_or_settings(path: str) -> str:
+    """The room of a light module, but for the settings of a room that is not light."""
+    return (
+        path.removesuffix(".py") if path.endswith("/settings.py") else path.split("/")[0].removesuffix(".py")
+    )
 
 
 def modules_after(code: str) -> set[str]:
