@@ -18,7 +18,7 @@ def test_only_small_images_are_kept_once_they_are_decoded(
 ) -> None:
     """Each of three decoding processes has a cache of half its memory: the other split has the other half."""
     monkeypatch.setattr(input_pipeline, "image_cache_bytes", lambda processes: 2 * 192 * 3 // processes)
-    images = ImageArrays(np.zeros((2, 8, 8, 3), np.uint8), np.array([0, 1]), ("a", "b"))
+    images = ImageArrays(np.zeros((2, 8, 8), np.uint8), np.array([0, 1]), ("a", "b"))
     size, resize = Input(3, side_px, side_px), Resize(side_px, side_px)
     contract = Contract(("a", "b"), size, resize, (0.5,) * 3, (0.25,) * 3, Provenance("resnet11"))
     kept = input_pipeline.cache_if_small(images, contract, ProcessGroup(), workers=3)
