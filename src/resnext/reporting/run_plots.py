@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 #: Confusion matrices have counts in their cells up to this many classes, names up to this many, and are drawn
-#: at all up to this many: a picture has no room for more, and memory grows with their square.
+#: at all up to this many: a drawing has no room for more, and memory grows with their square.
 MAX_COUNTED_CLASSES, MAX_NAMED_CLASSES, MAX_DRAWN_CLASSES = 20, 60, 1000
 
 

@@ -42,7 +42,7 @@ Pre-processing: EXIF orientation applied, RGB, shorter side to {resize.shorter_p
 ```python
 import resnext
 
-for prediction in resnext.load("FOLDER").predict(["picture.jpg"]):
+for prediction in resnext.load("FOLDER").predict(["image.jpg"]):
     print(prediction.label, prediction.probability)
 ```
 
