@@ -119,7 +119,7 @@ def train(
         recipe: A recipe or the name of one.
         name: Name of the run; chosen from data and network if None.
         on_event: Called with each event of the run (see `resnext.run.events`). If None, progress is shown
-            where there is a terminal or a notebook to show it in.
+            on a terminal (of 60 columns or more) or in a notebook, and nothing is printed elsewhere.
         **changes: Fields of the recipe by their dotted names, with `__` for the dot (`epochs=3,
             training__lr=0.1`), and fields of `TrainOptions` (`device="cuda"`, `on_bad="skip"`).
 
@@ -140,7 +140,7 @@ def train(
 
 
 def _show(events: Generator[Event, None, Run]) -> Run:
-    """The result of `events`, which are shown if somebody may be looking."""
+    """The result of `events`, which are shown on a terminal or in a notebook."""
     with TrainDisplay() as display:
         return run_to_end(events, display.show if display.is_live else ignore)
 

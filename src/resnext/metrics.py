@@ -69,8 +69,8 @@ def _outcomes(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> 
     exact = probabilities.astype(np.float64)
     exact /= exact.sum(axis=1, keepdims=True)
     own = np.take_along_axis(exact, labels[:, None], axis=1)
-    behind = np.arange(exact.shape[1]) > labels[:, None]  # of equal ones, the last is taken to be first
-    eps = np.finfo(np.float64).eps  # as scikit-learn does: a certain wrong prediction has a finite loss
+    behind = np.arange(exact.shape[1]) > labels[:, None]  # ties: the later class ranks first
+    eps = np.finfo(np.float64).eps  # as in scikit-learn: being certain and wrong has a finite loss
     return Outcomes(
         labels=labels,
         predicted=probabilities.argmax(axis=1),

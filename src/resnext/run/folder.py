@@ -164,7 +164,8 @@ class RunFolder(RunWriter):
     def publish(self, name: str | None, default: str) -> RunFolder:
         """The folder at its place: `name`, or `default` with a number if that name is taken.
 
-        It appears there as a whole, and locked if it is locked. Raises `RunError` if `name` is taken.
+        The folder appears there complete, by one rename. A lock on this folder stays with it. Raises
+        `RunError` if `name` is taken.
         """
         for number in range(1, 100_000):
             path = self.path.with_name(name or (default if number == 1 else f"{default}-{number}"))
