@@ -70,7 +70,7 @@ DEEP_FORMATS = ("AVIF", "HEIF", "JPEG2000", "WEBP")
 #: Rows of an image that are converted at a time, so that conversions take little memory.
 STRIP_PX = 256
 
-# What is too large is decided here. The error of Pillow's own limit stays, which is higher.
+# This module decides what is too large, so Pillow's warning is off; its error, at a higher limit, stays.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 #: The operation that makes an image upright, for each EXIF orientation that needs one.
@@ -112,7 +112,7 @@ class BadImage(DataError):
     """
 
     def __init__(self, key: str, reason: str) -> None:
-        # Exception pickles its arguments: both survive the way between processes, and any file can hold them.
+        # Exception pickles these two, on the way between processes; files need text that can be encoded.
         self.key, self.reason = encodable(key), encodable(reason)
         super().__init__(self.key, self.reason)
 

@@ -32,7 +32,7 @@ HUB = "hf:"
 SAVED_FILES = ("state.json", "dataset_dict.json")
 #: Rows that a stream reads from its files at once.
 ROWS = 64
-#: What a stream from elsewhere cannot promise.
+#: What is not checked of a stream from the hub.
 REMOTE_NOTE = "of a stream from the hub, files that were cut short or changed since would not be noticed"
 
 

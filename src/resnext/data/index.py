@@ -250,7 +250,7 @@ def open_index(folder: Path) -> Splits:
 def _open_splits(folder: Path, facts: IndexFacts) -> Splits:
     if len(set(facts.classes)) < len(facts.classes):
         raise ValueError("two of its classes have one name")
-    int(facts.fingerprint, 16)  # raises as well if it is none
+    int(facts.fingerprint, 16)  # raises `ValueError` if it is no number
     splits = {name: _open_split(folder, name, split, facts) for name, split in facts.splits.items()}
     found = Splits(
         facts.name,
@@ -260,7 +260,7 @@ def _open_splits(folder: Path, facts: IndexFacts) -> Splits:
         allows_flips=facts.mirrors,
         notes=facts.notes + ((OLD_NOTE,) if facts.schema == 1 else ()),
     )
-    if facts.schema == 1 and facts.fingerprint != fingerprint(found):  # all that it has in place of a digest
+    if facts.schema == 1 and facts.fingerprint != fingerprint(found):  # it has no digest
         raise ValueError("its fingerprint is that of other names, labels or sizes")
     return replace(found, known_fingerprint=facts.fingerprint)
 

@@ -93,7 +93,7 @@ def _any_leads_out(text: NDArray[np.uint8], ends: NDArray[np.int64]) -> bool:
 
 
 def _double_points(text: NDArray[np.uint8]) -> Iterator[NDArray[np.int64]]:
-    """Where two points stand side by side."""
+    """Places of two dots side by side."""
     for start in range(0, len(text), SEARCHED_BYTES):
         part = text[start : start + SEARCHED_BYTES + 1] == POINT
         yield start + np.flatnonzero(part[:-1] & part[1:])

@@ -28,7 +28,7 @@ OTHER_SPLIT_NAMES = {"eval": "val", "evaluation": "val", "dev": "val"}
 _FILLERS = frozenset("set sets data dataset image images img imgs split seg folder dir ilsvrc".split())
 _ENDINGS = ("set", "data", "images", "imgs")
 _FOLD = re.compile(r"(k?fold|cv|split)[ _-]?[0-9]+", re.IGNORECASE)
-#: Folders that sets have one of each: images here, what is known about them there.
+#: Sets often have one folder of images and one of what is known about them: names of the two kinds.
 IMAGE_PARTS = frozenset("images image imgs img jpegimages".split())
 OTHER_PARTS = frozenset(
     "annotations annotation labels masks mask trimaps ground_truth meta segmentations".split()

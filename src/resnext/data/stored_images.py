@@ -139,7 +139,7 @@ class ImageArrays(ImageDataset):
         return pixels
 
     def stamp(self, index: int) -> int:
-        return content_digest(self.stored(index)) >> 1  # they are in memory: nothing is saved by not looking
+        return content_digest(self.stored(index)) >> 1  # in memory, so that looking is cheap
 
     def stored_size(self, index: int) -> int:
         return int(self.values[index].nbytes)

@@ -33,7 +33,7 @@ END, MAX_PADDING = bytes(1024), 2**20
 MAX_LABEL_BYTES = 1000
 #: Fields whose images the library `datasets`, which earlier versions read tars with, names by their file.
 NAMED_FIELDS = {suffix[1:] for suffix in IMAGE_SUFFIXES} - {"avif"}
-#: A name as key and field: folders and the name up to its first point, and what follows.
+#: A name as key and field: folders and the name up to its first dot, and what follows.
 _SAMPLE_NAME = re.compile(r"((?:.*/|)[^.]+)[.]([^/]*)")
 
 
