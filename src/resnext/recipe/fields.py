@@ -121,7 +121,7 @@ def _replace(target: Any, values: dict[str, Any], prefix: str) -> Any:
 
 
 def _no_such_field(name: str, value: Any) -> RecipeError:
-    """The error for a field that there is not: `name`, or the first one inside it if `value` is a table."""
+    """The error for an unknown field: `name`, or the first one inside it if `value` is a table."""
     if isinstance(value, dict):
         name = ".".join((name, *list(value)[:1]))
     name = name[:LONGEST_SHOWN]

@@ -77,7 +77,7 @@ class TrainOptions:
     """What to do about images that cannot be read: stop before training, or list them and go on."""
 
     def __post_init__(self) -> None:
-        for name in ("runs", "weights"):  # strings are welcome
+        for name in ("runs", "weights"):  # they may be given as strings
             value = getattr(self, name)
             object.__setattr__(self, name, None if value is None else Path(value))
         if self.name is not None and (Path(self.name).name != self.name or len(self.name) > LONGEST_NAME):

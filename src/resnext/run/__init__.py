@@ -1,4 +1,4 @@
-"""Recipe to run folder: the only room where network, data and training loop meet."""
+"""From a recipe to a run folder: the only package in which network, data and training loop meet."""
 
 from resnext.run.evaluation import Evaluation, evaluate_images
 from resnext.run.events import (

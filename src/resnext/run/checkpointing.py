@@ -38,7 +38,7 @@ class RunProgress:
     """Epochs since the best one."""
     waits: WaitTimes = field(default_factory=WaitTimes)
     evaluation_s: float = 0.0
-    """Seconds of evaluation on `val`, besides."""
+    """Seconds of evaluation on `val`, not part of `seconds`."""
 
     def add(self, epoch: EpochSummary, error: float, loss: float) -> bool:
         """Add an epoch with its `error` and `loss` on val, and return whether it is the best so far.

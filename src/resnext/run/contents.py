@@ -62,7 +62,7 @@ def _read(folder: RunFolder, expected: str) -> Mapping[str, Contents]:
 
 
 def _look(images: ImageDataset, then: Contents | None) -> Generator[ScanProgress, None, Contents]:
-    """What `images` hold now; those that may have changed since `then` are read, but no remote stream."""
+    """What `images` hold now. Those that may have changed since `then` are read; remote streams are not."""
     count = len(images)
     stamps = np.fromiter((images.stamp(index) for index in range(count)), np.int64, count)
     if images.known_scan is not None and images.known_scan.contents is not None:

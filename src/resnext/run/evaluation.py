@@ -80,7 +80,7 @@ def evaluate_images(
     done, has_diverged = 0, False
     batches = classifier.classify(images, workers=workers, views=views, shard=(group.rank, group.size))
     try:
-        with closing(batches):  # an error that is raised here would keep its workers alive
+        with closing(batches):  # so that an error raised in it ends the workers too
             for prediction in batches:
                 own.append(prediction)
                 done += len(prediction.indices) + len(prediction.bad)
@@ -88,7 +88,7 @@ def evaluate_images(
                     break
                 if progress is not None:
                     progress(min(done * group.size, len(images)), len(images))
-    except Diverged:  # raised below, by all processes
+    except Diverged:  # all processes raise it below
         has_diverged = True
     if any(group.any_rank(has_diverged)):
         raise Diverged(f"{split}: the network's outputs are not finite: its weights have diverged")

@@ -184,7 +184,7 @@ class RunFolder(RunWriter):
         return (self.path / "result.json").exists()
 
     def reopen(self) -> None:
-        """Let a finished run continue: its result is no longer that of its recipe."""
+        """Let a finished run continue: remove its result and report, which are not those of more epochs."""
         for name in ("result.json", "report.html"):
             (self.path / name).unlink(missing_ok=True)
 
@@ -208,7 +208,7 @@ class RunFolder(RunWriter):
 
     @contextmanager
     def lock(self) -> Iterator[str]:
-        """Keep other processes out of this run inside.
+        """A context that keeps other processes out of this run.
 
         Yields:
             A warning if there are no locks here, else an empty string.
@@ -217,7 +217,7 @@ class RunFolder(RunWriter):
             RunError: Another process trains this run, or something in the folder is a link.
         """
         with ExitStack() as held:
-            if link := find_link(self.path, skipped="wandb"):  # whose own links lead to other files of it
+            if link := find_link(self.path, skipped="wandb"):  # it links its own files to each other
                 raise RunError(f"{link}: is a link, and nothing is written through links; remove it")
             try:
                 problem = held.enter_context(lock_file(self.path / "lock"))
@@ -227,7 +227,7 @@ class RunFolder(RunWriter):
 
     @contextmanager
     def name_loss(self) -> Iterator[None]:
-        """Turn the errors of a folder that is gone, whatever they are, into `RunFolderLost`."""
+        """A context in which an `OSError` or `RunError` becomes `RunFolderLost` if the folder is gone."""
         try:
             yield
         except (OSError, RunError) as error:
@@ -282,7 +282,7 @@ class RunFolder(RunWriter):
         """Write the folder model/ in the hub layout, through a temporary folder that is renamed."""
         temporary = self.path / "model.part"
         shutil.rmtree(temporary, ignore_errors=True)
-        shutil.rmtree(self.model, ignore_errors=True)  # left by an end that was interrupted
+        shutil.rmtree(self.model, ignore_errors=True)  # left where the end of a run was interrupted
         write_hub_folder(temporary, network, contract, card)
         os.replace(temporary, self.model)
 
@@ -312,7 +312,7 @@ class RunFolder(RunWriter):
         self._status.close()
 
     def confirm_finished(self) -> None:
-        """Set the status of a finished run to `finished`, if the end of its process left another one."""
+        """Set the status of a finished run to `finished`, in case its process ended before it could do so."""
         try:
             state = self.read_document("status.json", StatusDocument).state
         except RunError:
@@ -374,8 +374,8 @@ def to_json_text(value: Any) -> str:
 
 
 def _rename_to_free(folder: Path, path: Path) -> bool:
-    """Rename `folder` to `path`, if nothing is there; whether that was so."""
-    if os.path.lexists(path):  # an empty folder would be replaced
+    """Rename `folder` to `path` unless something is there; returns whether it was renamed."""
+    if os.path.lexists(path):  # `rename` would replace an empty folder
         return False
     try:
         folder.rename(path)
@@ -387,7 +387,7 @@ def _rename_to_free(folder: Path, path: Path) -> bool:
 
 
 def name_taken_error(path: Path) -> RunError:
-    """The error for a new run at `path`, where there is one."""
+    """The error for a new run at `path`, where a run exists already."""
     return RunError(
         f"{path}: a run of this name exists, and runs are never overwritten. "
         "Give another --name, or --resume auto to resume it"

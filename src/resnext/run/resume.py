@@ -54,7 +54,7 @@ def check_same_run(
     if is_longer:
         _check_patience(folder, own)
         folder.log(f"lengthened from {own.epochs} to {recipe.epochs} epochs")
-        folder.reopen()  # first: a result that does not belong to its recipe would count as the end
+        folder.reopen()  # before the recipe changes: an old result would end the longer run
         folder.write("config.toml", set_field(own, "epochs", recipe.epochs).to_toml())
 
 
@@ -133,7 +133,7 @@ def _restore(state: TrainState, folder: RunFolder, steps_per_epoch: int) -> tupl
         is_unevaluated = rest == 0 and meter.images > 0
         folder.truncate_metrics(state.step, epochs - is_unevaluated)
         if progress.best_epoch * steps_per_epoch == state.step:
-            checkpoints.hard_link(path, folder.best)  # the run may have died before it did so
+            checkpoints.hard_link(path, folder.best)  # the run may have died before it did this
         return progress, meter
     if damaged:
         raise RunError(

@@ -1,4 +1,4 @@
-"""Training a network on a data set, reported as a sequence of events. Reads like a method section."""
+"""Training a network on a data set, reported as a sequence of events."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def _find_machine(options: TrainOptions, group: ProcessGroup) -> Machine:
 
 
 def _connect(group: ProcessGroup, machine: Machine) -> None:
-    """Let the processes communicate once: NCCL connects here, where a failure is a matter of set-up."""
+    """Let the processes communicate once: NCCL connects here, so a failure is named as one of the set-up."""
     try:
         group.all_reduce(torch.zeros(1, device=machine.device))
     except torch.distributed.DistError as error:
@@ -129,7 +129,7 @@ def _read_spec(folder: RunFolder | None) -> list[Any]:
 
 @dataclass
 class _TrainingRun:
-    """One process's part in a run, from wherever its checkpoints are to its result."""
+    """One process's part in a run: from its newest checkpoint, or from the start, to its result."""
 
     options: TrainOptions
     loggers: tuple[LoggerName, ...]
@@ -158,7 +158,7 @@ class _TrainingRun:
         )
 
     def train(self) -> Generator[Event, None, None]:
-        """Train, and keep status.json true at every moment."""
+        """Train; status.json says at every moment how the run stands."""
         with contextlib.closing(self.writer), StopRequest(self._on_second_request) as stop:
             self.group.on_peer_lost = self._on_peer_lost
             try:
