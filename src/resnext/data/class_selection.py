@@ -87,15 +87,17 @@ def _largest(train: ImageDataset, excluded: frozenset[str], count: int, data: st
     """The `count` largest classes that are not `excluded`; of equally large ones the first by name."""
     if missing := sorted(excluded - set(train.classes)):
         raise DataError(
-            f"{data}: has no class {missing[0]!r}, one of {len(missing)} to keep that it lacks; "
-            f"its classes are called like {train.classes[0]!r}. Where they are folders, link it there from "
-            "the set that has it"
+            f"{data}: has no class {missing[0]!r} (it lacks {len(missing)} of the classes to keep); its own "
+            f"have names like {train.classes[0]!r}. If classes are folders, link the missing ones into it "
+            "from the set that has them"
         )
     sizes = np.bincount(train.labels, minlength=len(train.classes))
     ranked = sorted(range(len(sizes)), key=lambda i: (-sizes[i], train.classes[i]))
     others = [train.classes[i] for i in ranked if train.classes[i] not in excluded]
     if len(others) < count:
-        raise DataError(f"{data}: has {len(others)} classes besides those to keep, not {count}")
+        raise DataError(
+            f"{data}: has {len(others)} classes besides those to keep, not {count}; ask for fewer"
+        )
     return frozenset(others[:count])
 
 
@@ -103,7 +105,7 @@ def _read_eval_split(data: str) -> ImageDataset:
     splits = read_splits_by_name(data)
     images = splits.get("test", splits.get("val"))
     if images is None:
-        raise DataError(f"{data}: has neither test nor val to evaluate on")
+        raise DataError(f"{data}: has neither test nor val to evaluate on; add a folder test/ or val/")
     return images
 
 

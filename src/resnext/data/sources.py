@@ -63,7 +63,7 @@ def read_splits(data: str) -> Splits:
         notes.append(f"no splits: divided into {len(train)} train, {len(val)} val, {len(rest)} test")
         return Splits(_set_name(data), train, val, rest if len(rest) else None, notes=tuple(notes))
     if "train" not in labelled:
-        raise DataError(f"{data}: no train split; found only {', '.join(map(str, labelled))}")
+        raise DataError(f"{data}: no train split; found only {', '.join(map(str, labelled))}. Add train/")
     train = labelled["train"]
     _check_classes(train, f"{data}: train", min_images=1 if "val" in labelled else 2)
     if "val" in labelled:
@@ -144,7 +144,7 @@ def read_split(
     if split is None or images is None:
         raise DataError(f"{data}: no {split} split; found {', '.join(str(name) for name in splits if name)}")
     if len(images) == 0:
-        raise DataError(f"{data}: {split} has no images")
+        raise DataError(f"{data}: {split} has no images; name another split with --split")
     return split, align_labels(images, classes, f"{data}: {split}")
 
 
