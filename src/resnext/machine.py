@@ -78,7 +78,9 @@ def find_machine(device: str | None = None, gpu_index: int = 0) -> Machine:
         torch.empty(1, device=chosen)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
-        raise DeviceError(f"--device {device}: cannot be used here ({reason})") from None
+        raise DeviceError(
+            f"--device {device}: cannot be used here ({reason}); leave it out for the best device there is"
+        ) from None
     if chosen.type == "cuda":
         bfloat16 = torch.cuda.get_device_capability(chosen) >= (8, 0)
         return Machine(chosen, torch.cuda.get_device_name(chosen), bfloat16)

@@ -160,7 +160,10 @@ def load_network(path: Path) -> tuple[Network, Contract]:
     """
     tensors, described = _read_model(path)
     if described is None:
-        raise WeightsError(f"{path}: carries no contract, so its classes and pre-processing are unknown")
+        raise WeightsError(
+            f"{path}: carries no contract, so its classes and pre-processing are unknown. Give the run "
+            "folder or hub folder that it came from, or train from it: --weights, with --model"
+        )
     match_tensors(_blueprint(described.arch), tensors, str(path))  # before memory is taken for the network
     network = create(described.arch)
     load_tensors(network, tensors, str(path))
@@ -209,7 +212,10 @@ class _Described:
             ("channels", contract.input.channels, arch.in_channels),
         ):
             if named != own:
-                raise WeightsError(f"{source}: the contract names {named} {what}, the network has {own}")
+                raise WeightsError(
+                    f"{source}: the contract names {named} {what}, the network has {own}: one of them was "
+                    "changed. Take the model from where it came from"
+                )
 
 
 def _read_model(path: Path) -> tuple[dict[str, Tensor], _Described | None]:

@@ -155,7 +155,10 @@ class Classifier:
         by_view = torch.stack(outputs).view(len(inputs), count, -1, classes)
         probabilities: NDArray[np.float32] = by_view.mean((0, 2)).cpu().numpy()
         if not np.isfinite(probabilities).all():
-            raise Diverged(f"{self.network.arch.name}: its outputs are not finite: its weights have diverged")
+            raise Diverged(
+                f"{self.network.arch.name}: its outputs are not finite: its weights have diverged. Train "
+                "again with a third of --training.lr"
+            )
         return probabilities
 
     def predict(self, images: Sequence[ImageSource]) -> list[Prediction]:

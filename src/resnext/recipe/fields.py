@@ -153,7 +153,7 @@ def _fit(hint: Any, value: Any, name: str) -> Any:
         return float(value)
     elif isinstance(hint, type) and type(value) is hint:
         return value
-    raise RecipeError(f"{name}: {show(value)} does not fit {getattr(hint, '__name__', hint)}")
+    raise RecipeError(f"{name}: must be {hint if origin else hint.__name__}, not {show(value)}")
 
 
 def _fit_union(arguments: tuple[Any, ...], value: Any, name: str) -> Any:

@@ -91,7 +91,10 @@ def evaluate_images(
     except Diverged:  # all processes raise it below
         has_diverged = True
     if any(group.any_rank(has_diverged)):
-        raise Diverged(f"{split}: the network's outputs are not finite: its weights have diverged")
+        raise Diverged(
+            f"{split}: the network's outputs are not finite: its weights have diverged. Train again with a "
+            "third of --training.lr"
+        )
     predictions = [one for some in group.all_gather(own) for one in some]
     bad = sorted((error for one in predictions for error in one.bad), key=lambda error: error.key)
     if bad and on_bad == "fail":
@@ -109,7 +112,9 @@ def _evaluation(
     """The evaluation from the predictions of all processes, in the order of the images."""
     indices = np.concatenate([np.empty(0, np.int64), *(one.indices for one in predictions)])
     if len(indices) == 0:
-        raise DataError(f"{split}: none of its {len(images)} images can be read")
+        raise DataError(
+            f"{split}: none of its {len(images)} images can be read; repair them, or give other DATA"
+        )
     order = np.argsort(indices)
     indices = indices[order]
     probabilities = np.concatenate([one.probabilities for one in predictions])[order]

@@ -172,7 +172,9 @@ class RunFolder(RunWriter):
             if _rename_to_free(self.path, path):
                 return RunFolder(path)
             if name is not None:  # nothing was there when the scan began
-                raise RunError(f"{path}: another process has just started a run of this name")
+                raise RunError(
+                    f"{path}: another process has just started a run of this name; give another --name"
+                )
         raise name_taken_error(self.path.with_name(default))
 
     def discard(self) -> None:
@@ -222,7 +224,9 @@ class RunFolder(RunWriter):
             try:
                 problem = held.enter_context(lock_file(self.path / "lock"))
             except BlockingIOError:
-                raise RunError(f"{self.path}: another process is training this run") from None
+                raise RunError(
+                    f"{self.path}: another process is training this run; stop it, or give another --name"
+                ) from None
             yield f"{problem}: make sure that no other process trains this run" if problem else ""
 
     @contextmanager

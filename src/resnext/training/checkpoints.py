@@ -103,7 +103,10 @@ def load_checkpoint(state: TrainState, path: Path) -> dict[str, Any]:
     if not whole:
         raise CheckpointError(f"{path}: not a complete checkpoint (its checksum does not match)")
     if not isinstance(header, dict) or header.get("schema") != SCHEMA:
-        raise CheckpointError(f"{path}: is of another schema than {SCHEMA}, which this version reads")
+        raise CheckpointError(
+            f"{path}: is of another schema than {SCHEMA}, which this version reads; resume the run with the "
+            "version that wrote it"
+        )
     try:
         build(_Header, header, "header")
         _check_groups(state, header["groups"])

@@ -32,7 +32,10 @@ def rank() -> int:
     if not is_launched():
         return 0
     if (found := _number("RANK", 0)) >= world_size():
-        raise LaunchError(f"RANK is {found}, but WORLD_SIZE says {world_size()} processes, numbered from 0")
+        raise LaunchError(
+            f"RANK is {found}, but WORLD_SIZE says {world_size()} processes, numbered from 0. torchrun sets "
+            "both; for one process: unset WORLD_SIZE"
+        )
     return found
 
 
