@@ -1,4 +1,4 @@
-"""The run folder: everything about one run, and the only code that writes there."""
+"""The run folder: everything about one run. Only loggers and reports write there by other code."""
 
 from __future__ import annotations
 
