@@ -69,7 +69,7 @@ def create(name: str, classes: int = 1000, in_channels: int = 3, seed: int = 0) 
         name: Name of the network; `list_models` lists some.
         classes: Number of classes.
         in_channels: Channels of the images.
-        seed: Decides the weights.
+        seed: Seed of the weights.
 
     Returns:
         A `torch.nn.Module` with torchvision's tensor names: (B, in_channels, H, W) -> logits (B, classes).
@@ -392,7 +392,7 @@ def select(
         out: The folder to write.
         like: A set whose classes are kept; its test images, else those of val, are the ones to evaluate on.
         others: Number of other classes, those with most images, that are kept for training.
-        judged: The split that the images to evaluate on become.
+        judged: Name of the split that the images to evaluate on are written as.
 
     Returns:
         The numbers of images to train on and to evaluate on.

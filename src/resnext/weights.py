@@ -236,13 +236,13 @@ def _read_model(path: Path) -> tuple[dict[str, Tensor], _Described | None]:
 
 
 def read_contract(folder: Path) -> Contract | None:
-    """The contract in the config.json of a hub folder; None if that is of others. Raises `WeightsError`."""
+    """The contract in the config.json of a hub folder; None if others wrote it. Raises `WeightsError`."""
     described = _Described.parse(_read_config(folder), folder)
     return None if described is None else described.contract
 
 
 def _read_config(folder: Path) -> Any:
-    """Our part of config.json; None if that is of others. Raises `WeightsError`."""
+    """Our part of config.json; None if others wrote it. Raises `WeightsError`."""
     try:
         config = read_json(folder / CONFIG_FILE)
     except (OSError, ValueError) as error:
@@ -260,7 +260,12 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], Any]:
             about = parse_json((file.metadata() or {}).get("resnext", "null"))
     except FileNotFoundError:
         raise WeightsError(f"{path}: there is no such file") from None
-    except (OSError, SafetensorError, ValueError, AttributeError) as error:  # a type that torch has not
+    except (
+        OSError,
+        SafetensorError,
+        ValueError,
+        AttributeError,
+    ) as error:  # AttributeError: a type that torch lacks
         pickled = ". Pickled weights: save their dict with safetensors.torch.save_file"
         hint = pickled if path.suffix in (".pth", ".pt", ".bin", ".ckpt") else ""
         raise WeightsError(f"{path}: not a complete safetensors file ({error}){hint}") from None

@@ -64,7 +64,7 @@ def _run(command: Command) -> int:
         check_launch(command)
         with contextlib.nullcontext() if launcher.is_main_process() else _silence():
             command.run()
-        sys.stdout.flush()  # at the end of the process nobody hears that nobody reads
+        sys.stdout.flush()  # here, since an error at the end of the process could not be caught
         return DONE
     except (BrokenPipeError, SystemExit):  # rich turns the first into the second
         return _stop_printing(RESUMABLE if command.is_resumable else DONE)
