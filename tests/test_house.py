@@ -24,8 +24,8 @@ BY_FLOOR = {
     5: "run bench",
     4: "engine",
     3: "recipe cost roofline weights",
-    2: "models data training timing metrics machine statistics",
-    1: "arch contract records",
+    2: "models data training timing metrics machine",
+    1: "arch contract records statistics",
     0: "errors version progress parsing names files",
 }
 FLOORS = {room: floor for floor, rooms in BY_FLOOR.items() for room in rooms.split()}
