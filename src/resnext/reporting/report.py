@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from resnext.files import write_whole
-from resnext.names import printable_lines
+from resnext.names import printable_lines, shorten
 from resnext.recipe import dotted_names, get_field
 from resnext.reporting.run_plots import (
     MAX_DRAWN_CLASSES,
@@ -20,7 +20,6 @@ from resnext.reporting.run_plots import (
     confusion_plot,
     curve,
     reliability_plot,
-    shorten,
     val_errors,
 )
 from resnext.reporting.run_summary import RunSummary
@@ -70,7 +69,7 @@ def _render(template: str, values: dict[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": _percent, "duration": _duration, "shorten": shorten}
+    environment.filters |= {"percent": _percent, "duration": _duration}
     return environment.get_template(template).render(values)
 
 
@@ -122,6 +121,7 @@ def _comparison(runs: list[RunSummary]) -> dict[str, Any]:
     return {
         "runs": list(zip(names, runs, strict=True)),
         "val_errors": Markup(val_errors(dict(zip(names, (run.epochs for run in runs), strict=True)))),
+        "short": list(shorten(names).values()),
         "differing": differing,
         "tests": tests,
         "same_data": len({run.data.fingerprint for run in runs}) == 1,
