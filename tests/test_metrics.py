@@ -189,6 +189,9 @@ def test_too_few_images_do_not_tell_a_calibration_error() -> None:
     assert not one.is_resolved
     assert one.interval[0] == 0
     assert one.interval[1] >= one.ece
+    certain = reliability(Outcomes.of(np.array([[0.4, 0.3, 0.3]] * 6, np.float32), np.zeros(6, np.int64)))
+    low, high = certain.interval  # of six that are all right
+    assert high - low > 0.1
 
 
 @given(st.integers(0, 999), st.integers(1, 60), st.sampled_from([4, 2**20]))

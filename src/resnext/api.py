@@ -28,6 +28,7 @@ from resnext.recipe.options import Views
 from resnext.reporting import Comparison, compare, write_report
 from resnext.run import Evaluation, Event, Run, evaluate_images, scan_splits
 from resnext.run import train as run_training
+from resnext.run.evaluation import read_train_counts
 from resnext.run.folder import RunFolder
 from resnext.run.stop_signals import StopRequest
 from resnext.training.distributed import init_group
@@ -193,18 +194,21 @@ def evaluate(
     True
     """
     with init_group() as group:
+        train_counts: tuple[int, ...] = ()
         if not isinstance(model, Classifier):
-            machine = find_machine(device, group.local_rank)
+            machine, path = find_machine(device, group.local_rank), Path(model)
             if group.size > 1:
                 use_machine(machine)
-            model = open_model(model, machine.device)
+            model = open_model(path, machine.device)
+            train_counts = read_train_counts(path, len(model.contract.classes))
         elif device is not None:
             raise TypeError(_HAS_A_DEVICE)
         contract = model.contract
         split, images = read_split(str(data), contract.classes, split, contract.provenance.fingerprint)
         group.check_equal({"contract": contract.dumps(), "images": f"{len(images)} of {split}"})
         workers = _choose_workers(workers, model, len(images), group.local_size)
-        return evaluate_images(model, images, split, on_bad, workers, views, progress, group)
+        evaluation = evaluate_images(model, images, split, on_bad, workers, views, progress, group)
+        return replace(evaluation, train_counts=train_counts)
 
 
 def predict(model: str | Path | Classifier, images: Sequence[ImageSource]) -> list[Prediction]:

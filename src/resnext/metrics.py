@@ -233,8 +233,8 @@ class Reliability:
     The error has a bias: chance alone makes the accuracy of each bin differ from its confidence. Resampled
     images have this bias once more. So the interval is the bootstrap's reflected at the error, and begins at
     0 where chance alone explains as much. Over networks whose true error is known, it holds that error in
-    87 to 96 % of draws of 50 to 50,000 images; the bootstrap's own quantiles do in none where the true error
-    is 0.
+    86 to 100 % of draws of 10 to 10,000 images; the bootstrap's own quantiles do in none where the true
+    error is 0.
 
     Attributes:
         ece: Expected calibration error (Guo et al. 2017), from 0 to 1.
@@ -262,14 +262,25 @@ class Reliability:
         """The 95 % interval of the error by bootstrap.
 
         Images and right predictions are drawn by bins, whose confidence is taken for that of each of their
-        images: time and memory do not depend on the number of images.
+        images: time and memory do not depend on the number of images. To each bin two right and two wrong
+        predictions are added, or few images that are all right would never vary.
         """
         counts, accuracy, confidence = self._columns()
+        accuracy = (accuracy * counts + 2) / (counts + 4)
         random = np.random.default_rng(DRAWS_SEED)
         drawn = random.multinomial(counts.sum(), counts / counts.sum(), DRAWS)
         errors = _calibration_error(drawn, random.binomial(drawn, accuracy), confidence)
-        low, high = (max(0.0, 2 * self.ece - float(q)) for q in np.quantile(errors, (0.975, 0.025)))
+        errors -= _calibration_error(counts, counts * accuracy, confidence)
+        low, high = (max(0.0, self.ece - float(q)) for q in np.quantile(errors, (0.975, 0.025)))
         return (low, high) if self.is_resolved else (0.0, max(high, self.ece))
+
+    @property
+    def interval_text(self) -> str:
+        """The interval for people, in percent."""
+        if not self.is_resolved:
+            return f"too few images to tell: chance alone makes up to {100 * self.by_chance:.1f} %"
+        low, high = self.interval
+        return f"{100 * low:.1f} to {100 * high:.1f} %"
 
     def _columns(self) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
         """Count, accuracy and confidence of the bins, each (bins,)."""
@@ -301,7 +312,7 @@ def reliability(outcomes: Outcomes, bins: int = 15) -> Reliability:
 
 
 def _calibration_error(
-    counts: NDArray[np.int64], right: NDArray[np.int64], confidence: NDArray[np.float64]
+    counts: NDArray[np.int64], right: NDArray[np.int64] | NDArray[np.float64], confidence: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """The calibration errors (draws,) of bins (draws, bins) or (bins,) with so many right predictions."""
     error: NDArray[np.float64] = np.abs(right - counts * confidence).sum(axis=-1) / counts.sum(axis=-1)

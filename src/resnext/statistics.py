@@ -98,6 +98,13 @@ class Rate:
         low, high = self.interval
         return high - low <= MAX_WIDTH
 
+    @property
+    def interval_text(self) -> str:
+        """The interval for people, in percent."""
+        low, high = self.interval
+        told = "" if self.is_resolved else "too few images to tell: "
+        return f"{told}{100 * low:.1f} to {100 * high:.1f} %"
+
 
 def runs_to_resolve(
     distance: float, deviation: float, confidence: float = 0.95, power: float = 0.8

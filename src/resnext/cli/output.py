@@ -9,9 +9,11 @@ from rich.table import Table
 
 from resnext.data.decode import BadImage
 from resnext.display import plain_console
+from resnext.names import MIN_SHORT
 
-#: Columns of a table that is not printed to a terminal, and bad images that are listed one by one.
-WIDTH_IN_FILE, LISTED_BAD = 160, 20
+#: Columns of a table that is not printed to a terminal, those that its readers are taken to have, and bad
+#: images that are listed one by one.
+WIDTH_IN_FILE, WIDTH_OF_READER, LISTED_BAD = 160, 80, 20
 
 
 def number_table(texts: Sequence[str], numbers: Sequence[str], title: str | None = None) -> Table:
@@ -22,6 +24,12 @@ def number_table(texts: Sequence[str], numbers: Sequence[str], title: str | None
     for head in numbers:
         table.add_column(head, justify="right")
     return table
+
+
+def room_beside(columns: int) -> int:
+    """Columns that are left for names in a line whose other cells take so many."""
+    console = plain_console()
+    return max(MIN_SHORT, (console.width if console.is_terminal else WIDTH_OF_READER) - columns)
 
 
 def print_table(table: Table) -> None:

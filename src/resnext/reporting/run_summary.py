@@ -19,12 +19,23 @@ from resnext.data.decode import DataError
 from resnext.data.hf_datasets import SourceMissing
 from resnext.data.images import ImageDataset
 from resnext.data.sources import read_split
-from resnext.metrics import Confusion, Outcomes, Reliability, Scores, reliability, score_outcomes
+from resnext.metrics import (
+    Confusion,
+    Outcomes,
+    Reliability,
+    RiskCoverage,
+    Scores,
+    majority_rate,
+    reliability,
+    score_outcomes,
+)
 from resnext.names import encodable
 from resnext.recipe import Recipe
 from resnext.reporting.prediction_table import read_predictions
 from resnext.run import RunError, RunFolder
 from resnext.run.documents import DataDocument, EnvironmentDocument, EpochLine, ResultDocument
+from resnext.run.evaluation import read_data_document
+from resnext.statistics import Rate
 from resnext.weights import CONFIG_FILE, read_contract
 
 #: Number of mistakes that are shown, and the side of their images.
@@ -86,7 +97,7 @@ class RunSummary:
             recipe=folder.recipe(),
             contract=contract,
             result=folder.read_document("result.json", ResultDocument),
-            data=folder.read_document("data.json", DataDocument),
+            data=read_data_document(folder, len(contract.classes)),
             environment=folder.read_document("environment.json", EnvironmentDocument),
             epochs=folder.epochs(),
             split=split,
@@ -110,6 +121,15 @@ class RunSummary:
     @cached_property
     def reliability(self) -> Reliability:
         return reliability(self.outcomes)
+
+    @cached_property
+    def risk_coverage(self) -> RiskCoverage:
+        return RiskCoverage.of(self.outcomes)
+
+    @property
+    def majority(self) -> Rate | None:
+        """How often the most frequent class of training is the right answer; None if it is not known."""
+        return majority_rate(self.outcomes.labels, self.data.train_counts)
 
     @cached_property
     def confusion(self) -> Confusion:

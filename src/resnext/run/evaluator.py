@@ -106,6 +106,7 @@ class RunEvaluator:
         self, folder: RunFolder, evaluations: tuple[Evaluation, ...], progress: RunProgress
     ) -> ResultRecord:
         recipe, about = self.spec.recipe, self.spec.about
+        progress.tick()
         epochs = folder.epoch_metrics()
         every = -(-len(epochs) // CURVE_POINTS) or 1
         metrics = {
@@ -133,6 +134,7 @@ class RunEvaluator:
                 "transfer_s": progress.waits.transfer_s,
                 "compute_s": progress.seconds - progress.waits.total_s,
                 "evaluation_s": progress.evaluation_s,
+                "rest_s": progress.rest_s,
             },
             stamp=stamp(self.device()),
         )

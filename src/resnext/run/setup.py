@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from resnext.arch import Architecture
 from resnext.contract import Contract
 from resnext.data import fast_jpeg
@@ -253,6 +255,7 @@ def _describe_data(
         "fingerprint": digest,
         "contents": contents_digest(contents) if contents else "",
         "counts": {name: len(images) for name, images in splits.items()},
+        "train_counts": np.bincount(splits.train.labels, minlength=len(splits.classes)).tolist(),
         "skipped": {
             name: {str(i): [error.key, error.reason] for i, error in errors.items()}
             for name, errors in unreadable.items()

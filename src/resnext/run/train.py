@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -65,6 +66,7 @@ def train(
         OSError: A file cannot be written. The last checkpoint is always intact, and status.json has the
             reason.
     """
+    began = time.perf_counter()
     options = options or TrainOptions()
     loggers = choose_loggers(options.log)
     with contextlib.ExitStack() as held:
@@ -92,7 +94,7 @@ def train(
             if not is_new:  # a resumed run may have more processes, and another host may lack a package
                 check_recipe(spec.recipe, machine, group.size, has_weights=spec.origin is not None)
             splits = replace(splits, notes=(*splits.notes, *filter(None, [warning])))
-            run = _TrainingRun(options, loggers, group, machine, splits, folder, spec, choices)
+            run = _TrainingRun(options, loggers, group, machine, splits, folder, spec, choices, began)
             yield from run.train()
         elif folder is not None:
             folder.confirm_finished()
@@ -140,6 +142,8 @@ class _TrainingRun:
     """None on all processes but the main one."""
     spec: RunSpec
     choices: tuple[Choice, ...]
+    began: float
+    """When this process began the run, by `time.perf_counter`: before the data were scanned."""
     writer: RunWriter = field(init=False)
     checkpointer: Checkpointer | None = None
 
@@ -187,6 +191,7 @@ class _TrainingRun:
     def _train(self, stop: StopRequest) -> Generator[Event, None, None]:
         state = self._initial_state()
         progress, meter_state = restore(state, self.folder, self.plan.steps_per_epoch, self.group)
+        progress.since = self.began
         forward, notes = self._compile(state)
         started = self._started(state, notes)
         self.writer.log(started.text())
