@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import resnext
-from resnext.errors import EXIT_CODES
+from resnext.errors import EXIT_CODES, ResnextWarning
 
 SOURCE = Path(__file__).parents[1] / "src" / "resnext"
 BY_FLOOR = {
@@ -251,11 +251,14 @@ def test_no_class_name_stands_twice() -> None:
 
 
 def test_every_error_is_a_resnext_error_with_a_documented_exit_code() -> None:
-    errors = {
+    raised = {
         name: kind
         for name, module in classes()
         if issubclass(kind := getattr(importlib.import_module(module), name), BaseException)
     }
+    warnings = {name: kind for name, kind in raised.items() if issubclass(kind, Warning)}
+    assert all(issubclass(kind, ResnextWarning) for kind in warnings.values())
+    errors = {name: kind for name, kind in raised.items() if name not in warnings}
     assert len(errors) > 25
     for name, kind in errors.items():
         assert issubclass(kind, resnext.ResnextError), name

@@ -13,7 +13,7 @@ from sklearn import metrics
 
 from resnext import metrics as our_metrics
 from resnext.metrics import Confusion, Outcomes, RiskCoverage, majority_rate, reliability, score
-from resnext.statistics import wilson
+from resnext.statistics import Rate, wilson
 
 RNG = np.random.default_rng(0)
 
@@ -207,13 +207,14 @@ def test_accuracy_against_share_answered_is_its_definition(seed: int, images: in
     assert curve.threshold.tolist() == thresholds
     assert curve.coverage == pytest.approx([some.mean() for some in answered])
     assert curve.accuracy == pytest.approx([outcomes.correct[some].mean() for some in answered])
-    assert curve.at(1.0) == pytest.approx((1.0, outcomes.correct.mean(), thresholds[-1]))
+    assert curve.at(1.0) == (Rate(int(outcomes.correct.sum()), images), thresholds[-1])
     for share in (0.5, 0.8):
         fits = [some for some in answered if some.mean() <= share + 1e-9]
         point = curve.at(share)
         assert (point is None) == (fits == [])
         if point is not None:
-            assert point[:2] == pytest.approx((fits[-1].mean(), outcomes.correct[fits[-1]].mean()))
+            assert point[0] == Rate(int(outcomes.correct[fits[-1]].sum()), int(fits[-1].sum()))
+            assert point[1] == outcomes.confidence[fits[-1]].min()
 
 
 def test_the_most_frequent_class_of_training_is_the_baseline() -> None:

@@ -37,6 +37,10 @@ class ResnextError(Exception):
     exit_code: ClassVar[int] = 1
 
 
+class ResnextWarning(UserWarning):
+    """Something that the user can mend, beside a result that stands. The command line shows it as a note."""
+
+
 class UsageError(ResnextError):
     """Options that cannot be used as given; the message names the option and what to type."""
 

@@ -326,8 +326,8 @@ class RiskCoverage:
     Each point is a threshold of the confidence, the first one the highest.
 
     Attributes:
-        coverage: Shares of the images that reach the thresholds, from above 0 to 1, float64 (points,).
-        accuracy: Shares of right predictions among them, float64 (points,).
+        answered: Numbers of images that reach the thresholds, int64 (points,); the last is all of them.
+        right: Numbers of right predictions among them, int64 (points,).
         threshold: The thresholds, float32 (points,).
 
     >>> probabilities = np.array([[0.9, 0.1], [0.6, 0.4]], np.float32)
@@ -336,8 +336,8 @@ class RiskCoverage:
     ([0.5, 1.0], [1.0, 0.5])
     """
 
-    coverage: NDArray[np.float64]
-    accuracy: NDArray[np.float64]
+    answered: NDArray[np.int64]
+    right: NDArray[np.int64]
     threshold: NDArray[np.float32]
 
     @classmethod
@@ -346,16 +346,28 @@ class RiskCoverage:
         order = np.argsort(-outcomes.confidence, kind="stable")
         confidence = outcomes.confidence[order]
         ends = np.flatnonzero(np.append(confidence[1:] < confidence[:-1], True))
-        right = np.cumsum(outcomes.correct[order])[ends]
-        return cls((ends + 1) / len(outcomes), right / (ends + 1), confidence[ends])
+        right = np.cumsum(outcomes.correct[order], dtype=np.int64)
+        return cls(ends + 1, right[ends], confidence[ends])
 
-    def at(self, share: float) -> tuple[float, float, float] | None:
-        """Coverage, accuracy and threshold of the last point that covers at most `share` of the images; None
-        if there is none."""
+    @property
+    def coverage(self) -> NDArray[np.float64]:
+        """(points,) shares of the images that are answered, from above 0 to 1."""
+        coverage: NDArray[np.float64] = self.answered / self.answered[-1]
+        return coverage
+
+    @property
+    def accuracy(self) -> NDArray[np.float64]:
+        """(points,) shares of right predictions among them."""
+        accuracy: NDArray[np.float64] = self.right / self.answered
+        return accuracy
+
+    def at(self, share: float) -> tuple[Rate, float] | None:
+        """How often those that are answered are right, and the threshold, at the last point that covers at
+        most `share` of the images; None if there is none."""
         last = int(np.searchsorted(self.coverage, share + 1e-9, side="right")) - 1
         if last < 0:
             return None
-        return float(self.coverage[last]), float(self.accuracy[last]), float(self.threshold[last])
+        return Rate(int(self.right[last]), int(self.answered[last])), float(self.threshold[last])
 
 
 def majority_rate(labels: NDArray[np.int64], train_counts: Sequence[int]) -> Rate | None:

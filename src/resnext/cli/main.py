@@ -6,12 +6,14 @@ import contextlib
 import errno
 import os
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from resnext.cli.command import Command
 from resnext.cli.openmp import limit_spinning
 from resnext.cli.out_of_memory import is_out_of_memory
-from resnext.errors import ResnextError, UsageError
+from resnext.errors import ResnextError, ResnextWarning, UsageError
 from resnext.names import printable_lines
 from resnext.training import launcher
 from resnext.version import __version__
@@ -62,7 +64,7 @@ def _main(argv: list[str]) -> int:
 def _run(command: Command) -> int:
     try:
         check_launch(command)
-        with contextlib.nullcontext() if launcher.is_main_process() else _silence():
+        with _notes(), contextlib.nullcontext() if launcher.is_main_process() else _silence():
             command.run()
         sys.stdout.flush()  # here, since an error at the end of the process could not be caught
         return DONE
@@ -102,6 +104,24 @@ def check_launch(command: Command) -> None:
     if not command.is_distributed:
         raise UsageError(f"{command.name} runs as one process: start it without the launcher")
     launcher.address()
+
+
+@contextlib.contextmanager
+def _notes() -> Iterator[None]:
+    """Show our own warnings as notes meanwhile, without the line of code that they come from."""
+    show = warnings.showwarning
+
+    def show_note(message: Warning | str, category: type[Warning], *place: Any) -> None:
+        if issubclass(category, ResnextWarning):
+            print(f"note: {printable_lines(str(message))}", file=sys.stderr)
+        else:
+            show(message, category, *place)
+
+    warnings.showwarning = show_note  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        warnings.showwarning = show
 
 
 @contextlib.contextmanager

@@ -13,16 +13,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from resnext.errors import ResnextWarning
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 #: Letters that a warning shows.
 SHOWN = 5
+#: Weights of fonts that are used: of the others, one would be taken for another.
+PLAIN_WEIGHTS = ("400", "normal", "regular")
 #: Part of the names of fonts that have a box for every letter there is.
 LAST_RESORT = "LastResort"
 
 
-class FontMissing(UserWarning):
+class FontMissing(ResnextWarning):
     """No installed font has the letters of a name."""
 
 
@@ -43,7 +47,7 @@ def fonts_for(figure: Figure) -> Iterator[None]:
     for text in texts:
         text.set_fontfamily([*text.get_fontfamily(), *families])  # type: ignore[attr-defined]
     if lacking:
-        warnings.warn(_advice(lacking), FontMissing, stacklevel=2)
+        warnings.warn(_advice(lacking), FontMissing, stacklevel=3)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
         yield
@@ -56,7 +60,7 @@ def find_fonts(letters: set[str]) -> tuple[list[str], set[str]]:
     lacking = letters - _covered(findfont(FontProperties()), letters)
     families: list[str] = []
     covers = _coverage(lacking) if lacking else {}
-    while lacking and (best := max(covers, key=lambda name: len(covers[name] & lacking), default="")):
+    while lacking and (best := max(sorted(covers), key=lambda name: len(covers[name] & lacking), default="")):
         if not covers[best] & lacking:
             break
         families.append(best)
@@ -66,14 +70,15 @@ def find_fonts(letters: set[str]) -> tuple[list[str], set[str]]:
 
 def _coverage(letters: set[str]) -> dict[str, set[str]]:
     """Which of `letters` each installed family has."""
-    from matplotlib.font_manager import FontProperties, fontManager
+    from matplotlib.font_manager import fontManager
 
     _add_new_fonts()
     covers = {}
-    for name in sorted({font.name for font in fontManager.ttflist if LAST_RESORT not in font.fname}):
-        with suppress(OSError, RuntimeError, ValueError):  # damaged, or removed since
-            path = fontManager.findfont(FontProperties(family=[name]), fallback_to_default=False)
-            covers[name] = _covered(path, letters)
+    for font in fontManager.ttflist:
+        is_plain = (font.style, font.stretch) == ("normal", "normal") and str(font.weight) in PLAIN_WEIGHTS
+        if is_plain and LAST_RESORT not in font.fname:
+            with suppress(OSError, RuntimeError):  # damaged, or removed since
+                covers[font.name] = _covered(font.fname, letters)
     return covers
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from resnext.metrics import Reliability
+from resnext.metrics import Reliability, RiskCoverage
 from resnext.names import shorten
 from resnext.reporting.plot_style import COLOURS, INK, new_figure, plot_style, svg_inline
 from resnext.run.documents import EpochLine
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 #: at all up to this many: a drawing has no room for more, and memory grows with their square.
 MAX_COUNTED_CLASSES, MAX_NAMED_CLASSES, MAX_DRAWN_CLASSES = 20, 60, 1000
 
-#: Columns of a run's name in a legend.
-MAX_RUN_NAME = 40
+#: Columns of a run's name in a legend, and most points of a curve over images.
+MAX_RUN_NAME, MAX_CURVE_POINTS = 40, 300
 
 
 def curve(epochs: Sequence[EpochLine], best: int, what: str, label: str) -> str:
@@ -84,6 +84,25 @@ def reliability_plot(reliability: Reliability) -> str:
         ax.set_ylim(0, 1.03)
         _finish(ax, "confidence", "share that is correct")
         return svg_inline(figure, "Share of correct predictions against confidence")
+
+
+def risk_coverage_plot(curve: RiskCoverage, marked: Sequence[float]) -> str:
+    """Accuracy where only the surest images are answered, against their share.
+
+    Args:
+        curve: The curve.
+        marked: Shares whose points get a dot.
+    """
+    shown = np.unique(np.linspace(0, len(curve.answered) - 1, MAX_CURVE_POINTS).round().astype(int))
+    with plot_style():
+        figure = new_figure(4.8, 3.1)
+        ax = figure.subplots()
+        ax.plot(100 * curve.coverage[shown], 100 * curve.accuracy[shown], color=COLOURS[0])
+        for rate in (point[0] for share in marked if (point := curve.at(share))):
+            ax.plot([100 * rate.n / curve.answered[-1]], [100 * rate.share], "o", color=COLOURS[1])
+        ax.set_xlim(0, 102)
+        _finish(ax, "share answered, surest first, %", "share that is right, %")
+        return svg_inline(figure, "Share that is right against share that is answered")
 
 
 def confusion_plot(counts: NDArray[np.int64], classes: Sequence[str]) -> str:
