@@ -33,7 +33,7 @@ def reliability() -> str:
         faults[what] for what in ("disk full in a save", "cut short and one bit flipped", "random mutations")
     )
     parts, traces = faults["data cut or changed"], faults["traces of local data"]
-    edits, images = faults["meaningful edits"], faults["mutated images"]
+    edits, images, odd = faults["meaningful edits"], faults["mutated images"], faults["odd images"]
     ways = faults["ways out of a run"]
     cost = newest("bench.jsonl", "experiment")["checkpoint_cost"]
     whole, stall = ({t["what"]: t["ratio"] for t in cost["timings"]}[w] for w in ("checkpoint", "stall"))
@@ -96,6 +96,13 @@ def reliability() -> str:
             f"{images['refused']:,} refused, {images['decoded']:,} decoded; no crash, no other program; at "
             f"most {images['longest_s']:.2f} s and {images['most_mb']:,} MB",
             command + "test_mutated_images.py`",
+        ),
+        (
+            f"{odd['tried']} odd image files, as cameras, scanners, microscopes and browsers make them, in 3 "
+            "sizes: bits, alpha, tiles, inks, orientations, raw files, documents, ...",
+            f"{odd['shown']} shown as a person would see them, {odd['refused']} refused with the cure, "
+            f"{odd['wrong']} wrong",
+            command + "test_odd_images.py`",
         ),
         (
             f"training, evaluating and predicting on {len(traces['kinds'])} kinds of local data, with strace",

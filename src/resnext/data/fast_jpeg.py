@@ -23,8 +23,9 @@ from PIL import Image
 from torch import Tensor
 
 from resnext.data.augment import Augmentation, Flip, ResizedCrop
-from resnext.data.decode import decode, exif_orientation, is_too_large, open_image
+from resnext.data.decode import is_too_large, open_image
 from resnext.data.images import ImageDataset
+from resnext.data.pixels import exif_orientation
 from resnext.data.preprocess import to_tensor
 from resnext.errors import ResnextError
 
@@ -76,14 +77,14 @@ class FastAugmentation(Augmentation):
             return super().sample(images, index, random)
         jpeg = Jpeg.open(encoded)
         if jpeg is None:
-            return to_tensor(self(decode(encoded, images.keys[index]), random))
+            return to_tensor(self(images.decode_stored(encoded, index), random))
         crop, flip, *rest = self.steps
         assert isinstance(crop, ResizedCrop)
         assert isinstance(flip, Flip)
         box = crop.box(jpeg.width, jpeg.height, random)
         pixels = jpeg.decode(box, crop.size_px)
         if pixels is None:  # damaged: Pillow names the reason
-            return to_tensor(self(decode(encoded, images.keys[index]), random))
+            return to_tensor(self(images.decode_stored(encoded, index), random))
         square = resize(pixels, crop.size_px, crop.interpolation)
         if flip.draw(random):
             square = square.flip(-1)
