@@ -34,6 +34,7 @@ def reliability() -> str:
     )
     parts, traces = faults["data cut or changed"], faults["traces of local data"]
     edits, images, odd = faults["meaningful edits"], faults["mutated images"], faults["odd images"]
+    layouts = faults["public layouts"]
     ways = faults["ways out of a run"]
     cost = newest("bench.jsonl", "experiment")["checkpoint_cost"]
     whole, stall = ({t["what"]: t["ratio"] for t in cost["timings"]}[w] for w in ("checkpoint", "stall"))
@@ -103,6 +104,13 @@ def reliability() -> str:
             f"{odd['shown']} shown as a person would see them, {odd['refused']} refused with the cure, "
             f"{odd['wrong']} wrong",
             command + "test_odd_images.py`",
+        ),
+        (
+            f"{layouts['tried']} layouts of public sets as distributed (folders, tables, shards, exports of "
+            "tools), in small, with the truth in the pixels",
+            f"{layouts['read']} read rightly: classes, splits, and the label of each image; "
+            f"{layouts['refused']} refused with the cure, {layouts['wrong']} wrong",
+            command + "test_public_layouts.py`",
         ),
         (
             f"training, evaluating and predicting on {len(traces['kinds'])} kinds of local data, with strace",

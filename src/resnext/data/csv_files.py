@@ -6,26 +6,28 @@ import codecs
 import csv
 import itertools
 import re
-from collections.abc import Iterator, Set
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
 
+from resnext.data.columns import IMAGE_COLUMNS, LABEL_COLUMNS, check_names
 from resnext.data.decode import IMAGE_SUFFIXES, DataError
 from resnext.data.labels import describe_rows
 
 #: Separators of fields, the usual one first.
 SEPARATORS = (",", ";", "\t", "|")
+#: Names of columns by which the separator is found.
+KNOWN = frozenset((*IMAGE_COLUMNS, *LABEL_COLUMNS))
 #: Rows that are objects of Python at a time, which take many times their bytes; characters read at a time.
 ROWS, READ_CHARACTERS = 4096, 2**20
 
 
-def read_csv(path: Path, known: Set[str]) -> pa.Table:
+def read_csv(path: Path) -> pa.Table:
     """The table in a CSV file; all columns are text.
 
     Args:
         path: The file: UTF-8, UTF-16 with its mark, or else Windows-1252.
-        known: Names of columns in lower case, by which the separator is found.
 
     Raises:
         DataError: If a row has too many or too few fields, there are no rows, or no line that names columns.
@@ -33,12 +35,13 @@ def read_csv(path: Path, known: Set[str]) -> pa.Table:
     with open(path, encoding=_encoding(path), newline="") as file:
         first = next((line for line in file if line.strip()), "")
         file.seek(0)
-        separator = _separator(first, known)
+        separator = _separator(first)
         has_blanks = re.search(f"{re.escape(separator)} +\\S", first) is not None
         reader = csv.reader(file, delimiter=separator, skipinitialspace=has_blanks, strict=True)
         rows = (row for row in reader if len(row) > 1 or "".join(row).strip())
         header = [name.strip() for name in next(rows, [])]
-        _check_header(header, known, path)
+        check_names([name for name in header if name], path)
+        _check_header(header, path)
         columns = _columns(rows, len(header), path)
     places = [place for place, name in enumerate(header) if name]
     return pa.Table.from_arrays([columns[i] for i in places], names=[header[i] for i in places])
@@ -78,18 +81,18 @@ def _encoding(path: Path) -> str:
         return "cp1252"
 
 
-def _separator(header: str, known: Set[str]) -> str:
+def _separator(header: str) -> str:
     """The first separator that makes a known column of a field of `header`; else a comma."""
     for separator in SEPARATORS:
         fields = [field.strip().strip('"').lower() for field in header.split(separator)]
-        if len(fields) > 1 and known & set(fields):
+        if len(fields) > 1 and KNOWN & set(fields):
             return separator
     return ","
 
 
-def _check_header(header: list[str], known: Set[str], path: Path) -> None:
+def _check_header(header: list[str], path: Path) -> None:
     """Raises `DataError` if the first line names an image in place of columns."""
-    are_known = any(name.lower() in known for name in header)
+    are_known = any(name.lower() in KNOWN for name in header)
     if not are_known and any(Path(name).suffix.lower() in IMAGE_SUFFIXES for name in header):
         raise DataError(
             f"{path}: its first line is {', '.join(header)[:100]!r}, an image and not the names of "
