@@ -46,6 +46,8 @@ def test_what_was_guessed_is_said(folder: Path) -> None:
         (f"id,breed\n{ROWS}9,pug\n", "no image column"),  # a file that is not there
         (f"id,breed\n{ROWS}0,pug\n", "no image column"),  # an image twice: perhaps no names
         ("id,number,label\n0,0,x\n1,1,y\n", "no image column"),  # two columns that could be names
+        ("id,breed\ntrain/0.png,pug\n9,pug\n", "no image column"),
+        (f"id,breed\n{'x' * 5000},pug\n", "no image column"),  # longer than a path can be
         ("id,breed\n0,pug\n1,dingo\n2,dingo\n", "no label column"),  # a word that stands once
         ("id,size\n0,1.5\n1,1.5\n", "no label column"),
         ("id,a,b\n0,1,0\n1,1,1\n2,0,0\n", r"several ones or none in rows 1, 2 \(from 0\); an image has one"),
@@ -62,6 +64,8 @@ def test_names_mean_files_only_if_each_means_one(folder: Path, make_folder: Any)
     assert read(folder, named).keys[0] == "train/0.png"
     assert read(folder, "image,label\ntrain/7.png,x\n0,y\n").keys[0] == "train/7.png"  # missing, as given
     assert read(folder, "image,label\n0.jpg,x\n1,y\n").keys[0] == "0.jpg"  # another suffix
+    long = "x" * 5000
+    assert read(folder, f"image,label\n{long},x\n0,y\n").keys[0] == long
     make_folder(folder, {"test": 1}, (4, 4))
     assert read(folder, named).keys[0] == "0"  # of two files
     assert read(folder, "image,label\ntrain/0,x\ntrain/1,y\n").keys[0] == "train/0.png"

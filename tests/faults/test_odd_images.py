@@ -69,7 +69,7 @@ def tiff(pixels: bytes | list[bytes], size: tuple[int, int], order: str = "<", *
     start = 8 + len(body) + 2 + 12 * len(fields) + 4
     for tag in sorted(fields):
         values = fields[tag] if isinstance(fields[tag], tuple) else (fields[tag],)
-        wide = tag in (273, 279, 324, 325, 254)
+        wide = tag in (273, 279, 324, 325, 254, 330)
         stored = struct.pack(f"{order}{len(values)}{'I' if wide else 'H'}", *values)
         if len(stored) > 4:
             extra, stored = extra + stored, struct.pack(f"{order}I", start + len(extra))
@@ -373,7 +373,10 @@ def tiffs(size: tuple[int, int]) -> Iterator[Case]:
     pages = [Image.new("RGB", size, "blue")]
     yield "TIFF of two pages", saved(image, "TIFF", save_all=True, append_images=pages), colour, 0
     preview = "its first image is a reduced one, as in a camera's raw file"
-    yield "raw, NEF or ARW", tiff(colour.tobytes(), size, t254=1, **three), preview, 0
+    yield "raw, NEF or ARW", tiff(colour.tobytes(), size, t254=1, t330=8, **three), preview, 0
+    two_pages = bytearray(saved(image, "TIFF", save_all=True, append_images=pages, tiffinfo={254: 1}))
+    yield "TIFF, a preview and its page", bytes(two_pages), preview, 0
+    yield "TIFF, a preview alone", tiff(colour.tobytes(), size, t254=1, **three), colour, 0
     yield "raw, DNG", tiff(colour.tobytes(), size, t50706=(1, 4), **three), preview, 0
     yield (
         "raw, its mosaic alone",

@@ -31,6 +31,7 @@ LABEL_COLUMNS = (
     "target",
     "fine_label",
     "cls",
+    "class_id",
     "classid",
 )
 SPLIT_COLUMN = "split"
@@ -95,7 +96,7 @@ def _names_images(column: pa.ChunkedArray, files: NamedFiles) -> bool:
     if files.meant([column[0].as_py()]) is None:
         return False
     found = files.meant(column.to_pylist())
-    return found is not None and len(set(found)) == len(found)
+    return found is not None and len(set(found)) == len(found) and all(map(files.has, found))
 
 
 def with_label(table: pa.Table, image: str, path: Path) -> tuple[pa.Table, str, tuple[str, ...]]:

@@ -29,13 +29,17 @@ class NamedFiles:
         The first name decides how all are written: as paths, as those of Windows, or as ends of paths, as is
         `0a1b` of `train/0a1b.jpg`.
         """
-        if (self.folder / names[0]).exists():
+        if self.has(names[0]):
             return list(names)
         slashed = [name.replace("\\", "/") for name in names]
-        if slashed != names and any((self.folder / name).exists() for name in slashed):
+        if slashed != names and any(map(self.has, slashed)):
             return slashed
         found = [self._ends(name) for name in slashed] if self._ends(slashed[0]) else [[]]
         return [paths[0] for paths in found] if all(len(paths) == 1 for paths in found) else None
+
+    def has(self, name: str) -> bool:
+        """Whether there is a file at the path `name`."""
+        return os.path.isfile(os.path.join(self.folder, name))  # False as well where no path can be so
 
     def _ends(self, name: str) -> list[str]:
         """The files whose path ends so, with its suffix or without."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from PIL import Image
 
@@ -43,8 +44,8 @@ _OTHERS = (
     (rb"II[*+]\0|MM\0[*+]", f"a TIFF, damaged or of bits or colours that are not read; {EXPORT}"),
 )
 _REASONS = tuple((re.compile(mark, re.DOTALL | re.IGNORECASE), reason) for mark, reason in _OTHERS)
-#: Tags of TIFF: which version of an image it is, and that it is a digital negative.
-NEW_SUBFILE_TYPE, DNG_VERSION = 254, 50706
+#: Tags of TIFF: which version of an image one is, images inside it, and that the file is a digital negative.
+NEW_SUBFILE_TYPE, SUB_IFDS, DNG_VERSION = 254, 330, 50706
 REDUCED = 1
 
 
@@ -59,7 +60,11 @@ def why_unknown(head: bytes) -> str:
 
 
 def check_not_raw(image: Image.Image) -> None:
-    """Raises `ValueError` if the first image of a TIFF is a small one of what the file holds."""
+    """Raises `ValueError` if the first image of a TIFF is a small one of another that it holds."""
     tags = getattr(image, "tag_v2", {})
-    if DNG_VERSION in tags or tags.get(NEW_SUBFILE_TYPE, 0) & REDUCED:
+    if DNG_VERSION in tags or (tags.get(NEW_SUBFILE_TYPE, 0) & REDUCED and _has_more(image)):
         raise ValueError(f"its first image is a reduced one, as in {RAW}; {EXPORT}")
+
+
+def _has_more(image: Any) -> bool:
+    return SUB_IFDS in image.tag_v2 or image.n_frames > 1
