@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from resnext.data.decode import DataError
@@ -38,6 +40,14 @@ def test_what_was_guessed_is_said(folder: Path) -> None:
     images = read(folder, "image,pug,dingo\n0,1,0\n1,0,1.0\n2,0,1\n")
     assert [images.classes[label] for label in images.labels] == ["pug", "dingo", "dingo"]
     assert "each class is a column of t.csv: pug, dingo" in images.notes
+
+
+def test_a_guess_about_images_in_the_table_is_said(tmp_path: Path) -> None:
+    table = pa.table({"image": [b"1", b"2", b"3", b"4"], "breed": ["pug", "pug", "eel", "eel"]})
+    pq.write_table(table, tmp_path / "t.parquet")
+    images = read_table(tmp_path / "t.parquet")[None]
+    assert images.classes == ("eel", "pug")
+    assert images.notes == ("the column breed of t.parquet is the label: it has no other",)
 
 
 @pytest.mark.parametrize(

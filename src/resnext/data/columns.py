@@ -23,16 +23,8 @@ IMAGE_COLUMNS = (
 )
 #: Names of the label column.
 LABEL_COLUMNS = (
-    "label",
-    "labels",
-    "class",
-    "class_name",
-    "category",
-    "target",
-    "fine_label",
-    "cls",
-    "class_id",
-    "classid",
+    *("label", "labels", "class", "class_name", "category", "target", "fine_label", "cls"),
+    *("class_id", "classid"),
 )
 SPLIT_COLUMN = "split"
 #: Most columns of a table.

@@ -209,7 +209,8 @@ def images_from_table(table: pa.Table, path: Path, stamp: int = UNKNOWN_STAMP) -
     """The rows of a table as images: encoded bytes, or paths relative to the folder of the table.
 
     Args:
-        table: Table with an image column (`IMAGE_COLUMNS`) and a label column (`LABEL_COLUMNS`).
+        table: Table with an image column (`IMAGE_COLUMNS`) and a label column (`LABEL_COLUMNS`), or of which
+            only one thing can be meant: see `columns`.
         path: File that the table was read from; named in keys and errors.
         stamp: `files_stamp` of the files that the table was read from.
 
@@ -221,6 +222,14 @@ def images_from_table(table: pa.Table, path: Path, stamp: int = UNKNOWN_STAMP) -
     files = NamedFiles(path.parent)
     image_name = image_column(table, path, files)
     table, label_name, notes = with_label(table, image_name, path)
+    images = _images_of_columns(table, image_name, label_name, path, files, stamp)
+    images.notes += notes
+    return images
+
+
+def _images_of_columns(
+    table: pa.Table, image_name: str, label_name: str, path: Path, files: NamedFiles, stamp: int
+) -> ImageDataset:
     labels, classes = label_column(table, label_name, path)
     column = table[image_name]
     if pa.types.is_struct(column.type):  # the Image feature of Hugging Face
@@ -236,24 +245,22 @@ def images_from_table(table: pa.Table, path: Path, stamp: int = UNKNOWN_STAMP) -
     if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
         return ColumnImages(column, row_keys([None] * len(table), path), labels, classes, stamp)
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-        images = _image_files(column.to_pylist(), labels, classes, path, files, image_name)
-        images.notes += notes
-        return images
+        names = column.to_pylist()
+        if unnamed := [row for row, name in enumerate(names) if not name]:
+            raise DataError(f"{path}: column {image_name} names no image in {describe_rows(unnamed)}")
+        return _image_files(names, labels, classes, path, files)
     raise DataError(f"{path}: column {image_name} holds {column.type}, not bytes or paths")
 
 
 def _image_files(
-    names: list[str], labels: Labels, classes: tuple[str, ...], path: Path, files: NamedFiles, column: str
+    names: list[str], labels: Labels, classes: tuple[str, ...], path: Path, files: NamedFiles
 ) -> ImageFiles:
-    if unnamed := [row for row, name in enumerate(names) if not name]:
-        raise DataError(f"{path}: column {column} names no image in {describe_rows(unnamed)}")
     keys = files.meant(names) or names
     _check_one_label_each(keys, labels, classes, path)
     images = ImageFiles(path.parent, keys, labels, classes)
-    if keys != names and len(keys[0]) != len(names[0]):
-        images.notes = (
-            f"{printable(names[0])} in {printable(path.name)} is {printable(keys[0])}, and so on",
-        )
+    if keys[0] not in (names[0], names[0].replace("\\", "/")):
+        name, key = printable(names[0]), printable(keys[0])
+        images.notes = (f"{name} in {printable(path.name)} is {key}, and so on",)
     return images
 
 
