@@ -166,6 +166,53 @@ def test_archives_beside_their_extracted_images_are_not_read(tmp_path: Path, mak
     assert read_splits(str(tmp_path / "whole")).classes == ("a", "b")
 
 
+@pytest.mark.parametrize("system", ["__MACOSX/pets", "@eaDir", ".cache/a", "__MACOSX"])
+def test_what_a_system_left_beside_tars_does_not_hide_them(
+    system: str, tmp_path: Path, make_folder: Any
+) -> None:
+    write_tars(tmp_path)
+    make_folder(tmp_path, {system: 2}, (4, 4))
+    (tmp_path / "._pets-train-0000.tar").write_bytes(b"of a Mac")
+    check(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("train", "val", "test"),
+    [
+        ("Train", "Val", "TEST"),
+        ("training_set", "dev", "test_images"),
+        ("seg_train/seg_train", "seg_val/seg_val", "testing"),
+    ],
+)
+def test_folders_of_tars_are_splits_as_folders_of_images_are(
+    train: str, val: str, test: str, tmp_path: Path
+) -> None:
+    for folder, images in zip((train, val, test), rows().values(), strict=True):
+        (tmp_path / folder).mkdir(parents=True)
+        write_tar(
+            tmp_path / folder / "0.tar", [file for number, label in images for file in sample(number, label)]
+        )
+    check(str(tmp_path))
+    check(f"stream:{tmp_path}")
+    (tmp_path / train / "0.tar").rename(tmp_path / train / "test-0.tar")
+    with pytest.raises(DataError, match=r"test-0\.tar: is it train or test\? Rename it"):
+        read_splits(str(tmp_path))
+
+
+def test_two_spellings_of_one_split_are_not_joined(tmp_path: Path) -> None:
+    write_tars(tmp_path)
+    for shard in (0, 1):
+        file = tmp_path / f"pets-validation-{shard:04d}.tar"
+        (tmp_path / f"pets-val-{shard:04d}.tar").write_bytes(file.read_bytes())
+    with pytest.raises(DataError, match="files called val and files called validation are all val; keep one"):
+        read_splits(str(tmp_path))
+    write_tars(tmp_path / "folders")
+    for name in ("Train", "training"):
+        (tmp_path / "folders" / name).mkdir()
+    with pytest.raises(DataError, match="Train and training are all train; keep one"):
+        read_splits(str(tmp_path / "folders"))
+
+
 def test_files_whose_split_is_not_clear(tmp_path: Path) -> None:
     write_tars(tmp_path)
     (tmp_path / "more.tar").write_bytes((tmp_path / "pets-test-0000.tar").read_bytes())

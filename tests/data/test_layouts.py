@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from resnext.data.decode import DataError
+from resnext.data.layouts import find_splits
 from resnext.data.sources import read_splits
 
 TWO = ("cat", "dog")
@@ -99,6 +101,22 @@ def test_a_layout_is_refused_with_the_cure(name: str, tmp_path: Path, make_folde
     folders, says = REFUSED[name]
     with pytest.raises(DataError, match=says):
         read_splits(str(make_folder(tmp_path / "data", folders, (4, 4))))
+
+
+def test_splits_are_found_in_one_listing(
+    tmp_path: Path, make_folder: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_folder(tmp_path, {"Train/cat": 1, "dev/cat": 1, "test": 1, "cat": 1}, (4, 4))
+    listed = []
+    for name in ("scandir", "listdir"):
+        look = getattr(os, name)
+        monkeypatch.setattr(os, name, lambda path, look=look: listed.append(path) or look(path))
+    assert {split: paths[0].name for split, paths in find_splits(tmp_path).items()} == {
+        "train": "Train",
+        "val": "dev",
+        "test": "test",
+    }
+    assert listed == [tmp_path]
 
 
 def test_tiny_imagenet(tmp_path: Path, make_folder: Any) -> None:

@@ -6,8 +6,8 @@ nothing is written.
 
 from __future__ import annotations
 
-import os
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,14 +16,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from resnext.data.contents import files_stamp
-from resnext.data.decode import IMAGE_SUFFIXES, DataError
+from resnext.data.decode import DataError
 from resnext.data.images import ImageDataset
 from resnext.data.labels import label_column
+from resnext.data.layouts import check_one_each, find_splits, folders_in, holds_images, innermost, is_shown
 from resnext.data.shards import check_shards
 from resnext.data.streaming import STREAM, ImageStream
 from resnext.data.tables import (
     IMAGE_COLUMNS,
     LABEL_COLUMNS,
+    SPLIT_BY_NAME,
     SPLIT_NAMES,
     find_column,
     images_from_table,
@@ -159,22 +161,24 @@ def _read_columns(path: Path, names: list[str]) -> pa.Table:
 
 
 def _files_by_split(path: Path, suffixes: Sequence[str]) -> dict[str | None, list[Path]]:
-    """Files under `path`, by the split that a word in the name of the file or its folder says.
+    """Files under `path`, by the split that its folder or a word in its name says.
 
     Files beside class folders with images are ignored: they are the archives that the images came in.
     """
-    if path.is_file():
-        return {None: [path]} if path.suffix in suffixes else {}
-    folders = [path, *(path / name for names in SPLIT_NAMES.values() for name in names)]
-    folders = [folder for folder in folders if folder.is_dir() and not _has_class_folders(folder)]
+    if not path.is_dir():
+        return {None: [path]} if path.is_file() and path.suffix in suffixes else {}
     by_split: dict[str | None, list[Path]] = {}
-    for suffix in suffixes:
-        for file in sorted(f for folder in folders for f in folder.glob(f"*{suffix}")):
-            words = re.split(r"[^a-z]+", str(file.relative_to(path)).lower())
-            splits = [split for split, names in SPLIT_NAMES.items() if set(names) & set(words)]
-            if len(splits) > 1:
-                raise DataError(f"{file}: is it {' or '.join(splits)}? Rename it")
-            by_split.setdefault(splits[0] if splits else None, []).append(file)
+    words: dict[str, set[str]] = defaultdict(set)
+    for file, of_folder in _files_in_places(path, suffixes):
+        said = [word for word in re.split(r"[^a-z]+", file.name.lower()) if word in SPLIT_BY_NAME]
+        splits = {SPLIT_BY_NAME[word] for word in said} | ({of_folder} - {None})
+        if len(splits) > 1:
+            raise DataError(f"{file}: is it {' or '.join(s for s in SPLIT_NAMES if s in splits)}? Rename it")
+        split = next(iter(splits), None)
+        by_split.setdefault(split, []).append(file)
+        if split and not of_folder:
+            words[split].add(said[0])
+    check_one_each(path, {split: [f"files called {word}" for word in said] for split, said in words.items()})
     if len({file.suffix for files in by_split.values() for file in files}) > 1:
         raise DataError(f"{path}: has files of several formats ({', '.join(suffixes)}); keep one")
     if None in by_split and len(by_split) > 1:
@@ -182,10 +186,17 @@ def _files_by_split(path: Path, suffixes: Sequence[str]) -> dict[str | None, lis
     return by_split
 
 
-def _has_class_folders(path: Path) -> bool:
-    """Whether a folder in `path` holds an image at any depth; False if `path` may not be read."""
-    if not os.access(path, os.R_OK | os.X_OK):
-        return False
-    folders = [entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith(".")]
-    files = (file for folder in folders for _, _, files in os.walk(folder) for file in files)
-    return any(Path(file).suffix.lower() in IMAGE_SUFFIXES for file in files)
+def _files_in_places(path: Path, suffixes: Sequence[str]) -> list[tuple[Path, str | None]]:
+    """Files in `path` and in its folders of splits, with the split of these, sorted."""
+    places: list[tuple[Path, str | None]] = [(path, None)]
+    places += [
+        (innermost(paths[0]), split) for split, paths in find_splits(path).items() if paths[0].is_dir()
+    ]
+    found = (
+        (file, split)
+        for folder, split in places
+        if not any(map(holds_images, folders_in(folder)))
+        for file in folder.iterdir()
+        if file.suffix in suffixes and is_shown(file.name)
+    )
+    return sorted(found, key=lambda one: one[0])

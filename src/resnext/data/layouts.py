@@ -9,12 +9,12 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from resnext.data.decode import IMAGE_SUFFIXES, DataError, printable
-from resnext.data.shards import Shard, shard_stem
+from resnext.data.decode import IMAGE_SUFFIXES, UNSUPPORTED_SUFFIXES, DataError, is_image, printable
+from resnext.data.shards import shard_stem
 from resnext.data.tables import SPLIT_BY_NAME, SPLIT_NAMES, TABLE_SUFFIXES
 
 #: Folders and files that systems and tools leave behind, in lower case.
@@ -27,6 +27,8 @@ OTHER_SPLIT_NAMES = {"eval": "val", "evaluation": "val", "dev": "val"}
 #: Words in the name of a split's folder that do not say which split it is.
 _FILLERS = frozenset("set sets data dataset image images img imgs split seg folder dir ilsvrc".split())
 _ENDINGS = ("set", "data", "images", "imgs")
+#: Suffixes of images, also of formats that are not read.
+_ALL_SUFFIXES = IMAGE_SUFFIXES | UNSUPPORTED_SUFFIXES
 _FOLD = re.compile(r"(k?fold|cv|split)[ _-]?[0-9]+", re.IGNORECASE)
 #: Folders that sets have one of each: images here, what is known about them there.
 IMAGE_PARTS = frozenset("images image imgs img jpegimages".split())
@@ -81,45 +83,50 @@ def find_splits(folder: Path) -> dict[str, list[Path]]:
 
     Raises:
         DataError: If several are one split.
+        OSError: If `folder` cannot be read.
     """
+    named, others = _by_name(shown_entries(folder))
     found = {
         split: paths for split, names in SPLIT_NAMES.items()
-        if (paths := [path for name in names for path in _named_split(folder, name)])
+        if (paths := [path for name in names for path in named.get(name, ())])
     }  # fmt: skip
-    for split, paths in _other_splits(folder).items():
-        found.setdefault(split, paths)
-    if "train" not in found:
-        found = {split: paths for split, paths in found.items() if _has_plain_name(paths[0])}
-    for split, paths in found.items():
-        if len({p.name if p.is_dir() else shard_stem(p) + p.suffix for p in paths}) > 1:
-            raise DataError(f"{folder}: {' and '.join(p.name for p in paths)} are all {split}; keep one")
+    if others.keys() | found.keys() >= {"train"}:
+        found = others | found
+    check_one_each(folder, {split: map(_common_name, paths) for split, paths in found.items()})
     return {split: found[split] for split in SPLIT_NAMES if split in found}
 
 
-def _has_plain_name(path: Path) -> bool:
-    return shard_stem(path).lower() in SPLIT_BY_NAME or path.name.lower() in SPLIT_BY_NAME
+def _by_name(entries: Iterable[os.DirEntry[str]]) -> tuple[dict[str, list[Path]], dict[str, list[Path]]]:
+    """Folders, or where there are none tables, by plain name of a split; and other folders by their split."""
+    folders, tables = defaultdict(list), defaultdict(list)
+    others: dict[str, list[Path]] = defaultdict(list)
+    for path, is_a_folder in ((Path(entry), is_folder(entry)) for entry in entries):
+        if not is_a_folder and path.suffix.lower() in TABLE_SUFFIXES:
+            tables[shard_stem(path).lower()].append(path)
+        elif is_a_folder and path.name.lower() in SPLIT_BY_NAME:
+            folders[path.name.lower()].append(path)
+        elif is_a_folder and (split := split_meant(path.name)):
+            others[split].append(path)
+    return {**tables, **folders}, dict(others)
 
 
-def _named_split(folder: Path, name: str) -> list[Path]:
-    """The folder or tables in `folder` that hold the split called `name`."""
-    entries = list(folder.iterdir())
-    if named := [path for path in entries if path.name.lower() == name and path.is_dir()]:
-        return named
-    shards = [path for path in entries if Shard.from_path(path) and shard_stem(path).lower() == name]
-    shards = sorted(path for path in shards if path.suffix.lower() in TABLE_SUFFIXES)
-    for suffix in TABLE_SUFFIXES:
-        if named := [p for p in entries if p.name.lower() == f"{name}{suffix}" and not p.is_dir()]:
-            return named + shards
-    return shards
+def _common_name(path: Path) -> str:
+    """The name of a folder, or the one that all shards of a table share."""
+    return path.name if path.is_dir() else shard_stem(path) + path.suffix
 
 
-def _other_splits(folder: Path) -> dict[str, list[Path]]:
-    """Folders in `folder` that stand for a split by another name."""
-    found: dict[str, list[Path]] = {}
-    for path in folders_in(folder):
-        if path.name.lower() not in SPLIT_BY_NAME and (split := split_meant(path.name)):
-            found.setdefault(split, []).append(path)
-    return found
+def check_one_each(where: object, names: Mapping[str, Iterable[str]]) -> None:
+    """Raises `DataError` if a split has several names: joined, they could hold the same images twice.
+
+    Args:
+        where: The data set, for the error.
+        names: What was found of each split; one name may be there more than once.
+
+    >>> check_one_each("pets", {"train": ["train"], "val": ["val", "val"]})
+    """
+    for split, found in names.items():
+        if len(distinct := sorted(set(found))) > 1:
+            raise DataError(f"{where}: {' and '.join(distinct)} are all {split}; keep one")
 
 
 def innermost(folder: Path) -> Path:
@@ -150,18 +157,48 @@ def folders_beside_splits(folder: Path, splits: Iterable[Path]) -> list[str]:
 
 
 def has_images(folder: Path) -> bool:
-    """Whether there are images in `folder` itself; False if it cannot be read."""
+    """Whether there are images in `folder` itself, in any format; False if it cannot be read."""
     with contextlib.suppress(OSError):
-        names = (path.name for path in folder.iterdir() if not path.name.startswith("."))
-        return any(os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES for name in names)
+        return any(is_shown(path.name) and looks_like_image(path) for path in folder.iterdir())
+    return False
+
+
+def looks_like_image(path: Path) -> bool:
+    """Whether a file is an image by its suffix, also in a format that is not read, or without a suffix by its
+    first bytes."""
+    if suffix := path.suffix.lower():
+        return suffix in _ALL_SUFFIXES and not path.is_dir()
+    return path.is_file() and is_image(path)
+
+
+def holds_images(folder: Path) -> bool:
+    """Whether there are images in `folder` at any depth; links in it are not followed."""
+    for place, folders, files in os.walk(folder):
+        folders[:] = filter(is_shown, folders)
+        if any(is_shown(name) and looks_like_image(Path(place, name)) for name in files):
+            return True
     return False
 
 
 def folders_in(folder: Path) -> list[Path]:
     """The folders in `folder` but hidden ones and those of systems; none if it cannot be read."""
     with contextlib.suppress(OSError):
-        return sorted(path for path in folder.iterdir() if is_shown(path.name) and path.is_dir())
+        return [Path(entry) for entry in shown_entries(folder) if is_folder(entry)]
     return []
+
+
+def shown_entries(folder: Path) -> list[os.DirEntry[str]]:
+    """What is in `folder` by name, but for what is hidden or left behind by a system. Raises `OSError`."""
+    entries = (entry for entry in os.scandir(folder) if is_shown(entry.name))
+    return sorted(entries, key=lambda entry: entry.name)
+
+
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether `entry` is a folder or a link to one; a link to itself is none."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def check_classes(root: Path, folders: Sequence[str], images: Sequence[str]) -> None:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +16,12 @@ import numpy as np
 from resnext.data import archives, hf_datasets
 from resnext.data.class_names import one_form
 from resnext.data.decode import IMAGE_SUFFIXES, DataError, printable
-from resnext.data.folders import ANNOTATIONS, read_annotations, read_folder, read_unlabelled
+from resnext.data.folders import ANNOTATIONS, describe_unread, read_annotations, read_folder
 from resnext.data.images import ImageDataset
 from resnext.data.index import is_index, read_index
 from resnext.data.layouts import find_splits, folders_beside_splits, has_images, innermost, is_unlabelled
 from resnext.data.splits import Splits, align_labels, fingerprint, holdout_of_each_class
-from resnext.data.stored_images import ImageArrays
+from resnext.data.stored_images import ImageArrays, ImageFiles
 from resnext.data.streaming import STREAM, WINDOW
 from resnext.data.tables import is_hub_metadata, read_shards, read_table
 from resnext.names import encodable
@@ -31,6 +32,8 @@ METADATA = "metadata.csv"
 SPLIT_SEED = 0
 #: What training on a stream is like.
 STREAM_NOTE = f"a stream: shuffled within windows of {WINDOW} images, read again on resume up to where it was"
+#: A split of which no image has a label. Only that is told: nothing asks for its images.
+NO_LABELS = ImageFiles(Path(), (), np.empty(0, np.int64), ())
 
 SplitsByName = dict[str | None, ImageDataset]
 
@@ -51,9 +54,10 @@ def read_splits(data: str) -> Splits:
     >>> {name: len(images) for name, images in read_splits("digits").items()}
     {'train': 1077, 'val': 180, 'test': 540}
     """
-    if is_index(Path(data)):
-        return read_index(Path(data))
-    found = _find_splits(data)
+    with _readable(data):
+        if is_index(Path(data)):
+            return read_index(Path(data))
+        found = _find_splits(data)
     labelled = _labelled(found, data)
     notes = _reading_notes(found, labelled, data)
     if None in labelled:
@@ -81,7 +85,7 @@ def _reading_notes(found: SplitsByName, labelled: SplitsByName, data: str) -> li
     notes = [STREAM_NOTE] if any(images.window for images in labelled.values()) else []
     notes += [f"left out {name}, whose images have no labels" for name in found if name not in labelled]
     if unread := [path for images in labelled.values() for path in images.unread_files]:
-        notes.append(f"left out {_describe_unread(unread)}")
+        notes.append(f"left out {describe_unread(unread)}")
     if None not in labelled and (others := _left_out_folders(Path(data))):
         names = printable(f"{', '.join(others[:5])}{'...' * (len(others) > 5)}")
         notes.append(f"left out {names}: folders with images whose names are not train, val or test")
@@ -160,7 +164,22 @@ def read_splits_by_name(data: str) -> SplitsByName:
     >>> list(read_splits_by_name("digits"))
     ['train', 'val', 'test']
     """
-    return _labelled(_find_splits(data), data)
+    with _readable(data):
+        return _labelled(_find_splits(data), data)
+
+
+@contextlib.contextmanager
+def _readable(data: str) -> Iterator[None]:
+    """What the system says of a file or folder that cannot be read becomes a `DataError` that names it."""
+    try:
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            path = data.removeprefix(STREAM)
+            os.stat(os.path.join(path, os.curdir))  # it may be entered,
+            os.scandir(path).close()  # and listed
+        yield
+    except OSError as error:
+        where = printable(str(Path(error.filename or data)))
+        raise DataError(f"{where}: cannot be read ({error.strerror or error})") from None
 
 
 def _labelled(splits: SplitsByName, data: str) -> SplitsByName:
@@ -206,7 +225,7 @@ def _read_found_split(split: str, paths: list[Path], found: dict[str, list[Path]
         if (folder / ANNOTATIONS).is_file():
             return read_annotations(folder)
         if split == "test" and "train" in found:
-            return read_unlabelled(folder)
+            return NO_LABELS
     return _read_class_folders(folder, found)
 
 
@@ -276,15 +295,6 @@ def _align_to_train(images: ImageDataset, train: ImageDataset, data: str, split:
         ) from None
 
 
-def _describe_unread(paths: Sequence[str]) -> str:
-    """How many files are in unsupported formats, which formats, and what to do about them."""
-    suffixes = ", ".join(sorted({Path(path).suffix.lower() for path in paths}))
-    return (
-        f"{len(paths)} images in formats that are not read ({suffixes}), the first {printable(paths[0])}: "
-        "convert them to JPEG or PNG"
-    )
-
-
 def _check_classes(images: ImageDataset, where: str, min_images: int) -> None:
     """Raise unless there are two classes or more, each with `min_images`, so that each split gets one."""
     counts = np.bincount(images.labels, minlength=len(images.classes))
@@ -292,7 +302,7 @@ def _check_classes(images: ImageDataset, where: str, min_images: int) -> None:
         raise DataError(
             f"{where}: class {', '.join(map(repr, empty[:5]))} has no images. Add some, or remove "
             f"the folder (files that count end in {' '.join(sorted(IMAGE_SUFFIXES)[:6])} ...)"
-            + (f". There are {_describe_unread(images.unread_files)}" if images.unread_files else "")
+            + (f". There are {describe_unread(images.unread_files)}" if images.unread_files else "")
         )
     if len(images.classes) < 2:
         raise DataError(
