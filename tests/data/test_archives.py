@@ -245,3 +245,38 @@ def test_a_stream_of_local_files_knows_when_they_change(write: Any, tmp_path: Pa
     file = min(tmp_path.glob("*train*"))
     file.write_bytes(file.read_bytes())
     assert read_splits(f"stream:{tmp_path}").train.stamp(0) != before
+
+
+BYTES = {
+    "bytes": pa.binary(),
+    "many bytes": pa.large_binary(),
+    "image": pa.struct({"bytes": pa.binary(), "path": pa.string()}),
+    "large image": pa.struct({"path": pa.large_string(), "bytes": pa.large_binary()}),
+}
+
+
+@pytest.mark.parametrize("kind", BYTES.values(), ids=BYTES)
+def test_every_type_that_holds_bytes_is_streamed(kind: pa.DataType, tmp_path: Path) -> None:
+    for split, images in rows().items():
+        encoded = [png(number) for number, _ in images]
+        values = [{"bytes": one} for one in encoded] if pa.types.is_struct(kind) else encoded
+        table = pa.table({"image": pa.array(values, kind), "label": [label for _, label in images]})
+        with pa.ipc.new_stream(tmp_path / f"{split}.arrow", table.schema) as file:
+            file.write_table(table)
+        pq.write_table(table, tmp_path / f"{split}.parquet")
+    for suffix in (".arrow", ".parquet"):
+        (tmp_path / suffix[1:]).mkdir()
+        for path in tmp_path.glob(f"*{suffix}"):
+            path.rename(tmp_path / suffix[1:] / path.name)
+        check(f"stream:{tmp_path / suffix[1:]}")
+        check(str(tmp_path / suffix[1:]))
+
+
+@pytest.mark.parametrize(
+    "kind", [pa.string(), pa.struct({"path": pa.string()}), pa.struct({"bytes": pa.string()})]
+)
+def test_a_stream_without_bytes_is_refused(kind: pa.DataType, tmp_path: Path) -> None:
+    values = [None] * 4
+    pq.write_table(pa.table({"image": pa.array(values, kind), "label": [0, 1] * 2}), tmp_path / "t.parquet")
+    with pytest.raises(DataError, match=r"column image holds .*a stream needs the images' bytes"):
+        read_splits(f"stream:{tmp_path}")

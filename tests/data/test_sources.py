@@ -435,6 +435,19 @@ def test_a_division_leaves_every_class_something_to_train_on(counts: tuple[int, 
     assert np.abs(shown - np.array(counts) * tenth / len(words)).max() <= 1
 
 
+def test_a_set_has_the_name_of_its_folder_or_file(
+    tmp_path: Path, make_folder: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = pa.table({"image": [b"x"] * 20, "label": ["a", "b"] * 10})
+    (tmp_path / "v1.5").mkdir()
+    pq.write_table(table, tmp_path / "v1.5" / "pets.parquet")
+    monkeypatch.chdir(tmp_path / "v1.5")
+    for data in (".", "./", f"{tmp_path}/v1.5/", f"{tmp_path}/v1.5"):
+        assert read_splits(f"stream:{data}").name == "v1.5"
+    assert read_splits("stream:pets.parquet").name == read_splits("pets.parquet").name == "pets"
+    assert read_splits(str(make_folder(tmp_path / "v2.0", {"a": 5, "b": 5}, (4, 4)))).name == "v2.0"
+
+
 def test_tables_that_are_none(tmp_path: Path) -> None:
     (tmp_path / "t.parquet").write_bytes(b"PAR1 cut off")
     with pytest.raises(DataError, match="cannot be read as parquet"):

@@ -18,29 +18,15 @@ import pyarrow.parquet as pq
 from resnext.data.contents import files_stamp
 from resnext.data.decode import DataError
 from resnext.data.images import ImageDataset
-from resnext.data.labels import label_column
 from resnext.data.layouts import check_one_each, find_splits, folders_in, holds_images, innermost, is_shown
 from resnext.data.shards import check_shards
-from resnext.data.streaming import STREAM, ImageStream
-from resnext.data.tables import (
-    IMAGE_COLUMNS,
-    LABEL_COLUMNS,
-    SPLIT_BY_NAME,
-    SPLIT_NAMES,
-    find_column,
-    images_from_table,
-    load_arrow,
-    row_keys,
-)
+from resnext.data.streaming import ROWS, STREAM, ImageStream, stream_of_rows
+from resnext.data.tables import SPLIT_BY_NAME, SPLIT_NAMES, images_from_table, load_arrow
 from resnext.data.tars import TarImages, read_tars
 
 #: Suffixes of the files that are read, and of those that can be read as a stream.
 SUFFIXES = (".tar", ".arrow")
 STREAM_SUFFIXES = (*SUFFIXES, ".parquet")
-#: Column of tables that were made of tars: the name of each image.
-KEY_COLUMN = "__key__"
-#: Rows that a stream reads from a table at once.
-ROWS = 64
 
 
 def is_supported(data: str) -> bool:
@@ -90,18 +76,7 @@ def _read_stream(paths: list[Path], data: Path) -> ImageStream:
     if paths[0].suffix == ".tar":
         images, keys = read_tars(paths, data)
         return ImageStream(TarReader(images), keys, images.labels, images.classes, files_stamp=stamp)
-    schema = _read_schema(paths[0])
-    image_name = find_column(schema.empty_table(), IMAGE_COLUMNS, data, "image")
-    label_name = find_column(schema.empty_table(), LABEL_COLUMNS, data, "label")
-    image_type = schema.field(image_name).type
-    if not pa.types.is_struct(image_type) and not pa.types.is_binary(image_type):
-        raise DataError(f"{data}: column {image_name} holds {image_type}; a stream needs the images' bytes")
-    key_names = [name for name in (KEY_COLUMN,) if name in schema.names]
-    columns = [_read_columns(path, [label_name, *key_names]) for path in paths]
-    table = pa.concat_tables(columns, promote_options="permissive")
-    labels, classes = label_column(table.replace_schema_metadata(schema.metadata), label_name, data)
-    keys = row_keys(table[KEY_COLUMN].to_pylist() if key_names else [None] * len(labels), data)
-    return ImageStream(ColumnReader(tuple(paths), image_name), keys, labels, classes, files_stamp=stamp)
+    return stream_of_rows(FileRows(tuple(paths), _read_schema(paths[0])), data, stamp)
 
 
 @dataclass(frozen=True)
@@ -115,24 +90,21 @@ class TarReader:
 
 
 @dataclass(frozen=True)
-class ColumnReader:
-    """Reads the encoded images in a column of several tables from the first to the last."""
+class FileRows:
+    """The rows of several tables, one after the other; `schema` is that of the first."""
 
     paths: tuple[Path, ...]
-    column: str
+    schema: pa.Schema
 
-    def __call__(self) -> Iterator[bytes | None]:
+    def read(self, columns: Sequence[str]) -> pa.Table:
+        """Some columns of all rows."""
+        tables = [_read_columns(path, columns) for path in self.paths]
+        return pa.concat_tables(tables, promote_options="permissive")
+
+    def batches(self, column: str) -> Iterator[pa.RecordBatch]:
+        """One column, `ROWS` rows at once."""
         for path in self.paths:
-            for batch in _batches(path, self.column):
-                yield from _bytes_of(batch.column(self.column)).to_pylist()
-
-
-def _bytes_of(column: pa.Array) -> pa.Array:
-    """The encoded images in a column: the column itself, or its field `bytes`."""
-    if not pa.types.is_struct(column.type):
-        return column
-    place = column.type.get_field_index("bytes")
-    return column.flatten()[place] if place >= 0 else pa.nulls(len(column))
+            yield from _batches(path, column)
 
 
 def _batches(path: Path, column: str) -> Iterator[pa.RecordBatch]:
@@ -151,11 +123,11 @@ def _read_schema(path: Path) -> pa.Schema:
     return load_arrow(path).schema if path.suffix == ".arrow" else pq.read_schema(path)
 
 
-def _read_columns(path: Path, names: list[str]) -> pa.Table:
+def _read_columns(path: Path, names: Sequence[str]) -> pa.Table:
     if path.suffix == ".arrow":
-        return load_arrow(path).select(names)
+        return load_arrow(path).select(list(names))
     with pq.ParquetFile(path) as file:
-        table = file.read(columns=names)
+        table = file.read(columns=list(names))
     table.validate(full=True)
     return table
 

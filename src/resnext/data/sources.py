@@ -250,11 +250,18 @@ def _left_out_folders(folder: Path) -> list[str]:
 
 
 def _set_name(data: str) -> str:
-    """Name of the data set: `name` of `hf:owner/name:config`, or the last part of a path without suffix."""
-    if data.startswith((hf_datasets.HUB, STREAM)):
-        data = data.removeprefix(STREAM)
-        return data.removeprefix(hf_datasets.HUB).split(":")[0].rsplit("/", 1)[-1]
-    return data if data == "digits" else Path(data).resolve().stem
+    """Name of the data set, by which a run folder is called.
+
+    >>> _set_name("stream:hf:owner/pets:small"), _set_name("stream:/mnt/pets.tar"), _set_name("digits")
+    ('pets', 'pets', 'digits')
+    """
+    where = data.removeprefix(STREAM)
+    if where.startswith(hf_datasets.HUB):
+        return where.removeprefix(hf_datasets.HUB).split(":")[0].rstrip("/").rsplit("/", 1)[-1]
+    if where == "digits":
+        return where
+    path = Path(where).resolve()
+    return (path.name if path.is_dir() else path.stem) or "data"
 
 
 def _read_digits() -> SplitsByName:
