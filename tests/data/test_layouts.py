@@ -154,6 +154,25 @@ def test_a_list_of_which_two_things_could_be_meant(
     assert "val_annotations.txt" in str(error.value)
 
 
+@pytest.mark.parametrize("names", [("Train", "Test", "Meta"), ("train", "test", "meta")])
+def test_german_traffic_signs(names: tuple[str, ...], tmp_path: Path, make_folder: Any) -> None:
+    train, test, meta = names
+    signs = ("0", "1", "10")
+    make_folder(tmp_path, tree(train, 4, signs) | {test: 6, meta: 3}, (4, 4))
+    header = "Width,Height,Roi.X1,Roi.Y1,Roi.X2,Roi.Y2,ClassId,Path\n"
+    listed = {train: [f"{n}/{i}.png,{n}" for n in signs for i in range(4)]}
+    listed |= {test: [f"{i}.png,{signs[i % 3]}" for i in range(6)], meta: [f"{i}.png,{i}" for i in range(3)]}
+    for name, rows in listed.items():
+        lines = [f"9,9,1,1,8,8,{row.split(',')[1]},{name}/{row.split(',')[0]}\n" for row in rows]
+        (tmp_path / f"{name}.csv").write_text(header + "".join(lines))
+    found = read_splits(str(tmp_path))
+    assert found.classes == signs
+    assert [found.classes[i] for i in found.test.labels] == [signs[i % 3] for i in range(6)]
+    assert found.test.open(5).size == (4, 4)
+    assert len(found.train) + len(found.val) == 12
+    assert f"left out {meta}: folders with images whose names are not train, val or test" in found.notes
+
+
 def test_listed_images_may_lie_beside_their_list(tmp_path: Path, make_folder: Any) -> None:
     make_folder(tmp_path, {"train/n1": 3, "train/n2": 3, "val": 2}, (4, 4))
     (tmp_path / "val" / "val_annotations.txt").write_text(LISTED)
@@ -215,15 +234,6 @@ def test_windows_letters_and_a_table_without_header(tmp_path: Path) -> None:
     (tmp_path / "automl.csv").write_text("TRAIN,gs://bucket/1.jpg,cat\nTEST,gs://bucket/2.jpg,dog\n")
     with pytest.raises(DataError, match="split,path,label"):
         read_splits(str(tmp_path / "automl.csv"))
-
-
-def test_the_hub_names_images_in_a_table(tmp_path: Path, make_folder: Any) -> None:
-    make_folder(tmp_path / "train", {"all": 10}, (4, 4))
-    rows = "".join(f"all/{i}.png,{TWO[i % 2]}\n" for i in range(10))
-    (tmp_path / "train" / "metadata.csv").write_text(f"file_name,label\n{rows}")
-    found = read_splits(str(tmp_path))
-    assert found.classes == TWO
-    assert len(found.train) + len(found.val) == 10
 
 
 def test_a_column_that_looks_like_splits_is_said(tmp_path: Path) -> None:

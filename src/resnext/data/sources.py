@@ -19,15 +19,14 @@ from resnext.data.decode import IMAGE_SUFFIXES, DataError, printable
 from resnext.data.folders import ANNOTATIONS, describe_unread, read_annotations, read_folder
 from resnext.data.images import ImageDataset
 from resnext.data.index import is_index, read_index
+from resnext.data.labels_beside import read_labels_beside, read_metadata
 from resnext.data.layouts import find_splits, folders_beside_splits, has_images, innermost, is_unlabelled
 from resnext.data.splits import Splits, align_labels, fingerprint, holdout_of_each_class
 from resnext.data.stored_images import ImageArrays, ImageFiles
 from resnext.data.streaming import STREAM, WINDOW
-from resnext.data.tables import is_hub_metadata, read_shards, read_table
+from resnext.data.tables import read_shards, read_table
 from resnext.names import encodable
 
-#: Table in a folder of the hub that names its images and their labels.
-METADATA = "metadata.csv"
 #: Seed of every split that is made here; it is fixed, so that runs with different seeds see the same images.
 SPLIT_SEED = 0
 #: What training on a stream is like.
@@ -210,7 +209,7 @@ def _find_splits(data: str) -> SplitsByName:
         raise DataError(f"{printable(data)}: the name of this folder is not UTF-8; rename it")
     found = find_splits(path)
     if not found:
-        return read_table(path / METADATA) if is_hub_metadata(path / METADATA) else {None: read_folder(path)}
+        return read_metadata(path) or {None: read_folder(path)}
     return {split: _read_found_split(split, paths, found) for split, paths in found.items()}
 
 
@@ -219,14 +218,26 @@ def _read_found_split(split: str, paths: list[Path], found: dict[str, list[Path]
     if not paths[0].is_dir():
         return read_shards(paths)
     folder = innermost(paths[0])
-    if is_hub_metadata(folder / METADATA):
-        return read_shards([folder / METADATA])
+    if named := read_metadata(folder):
+        return _of_split(named, split, folder)
     if is_unlabelled(folder):
         if (folder / ANNOTATIONS).is_file():
             return read_annotations(folder)
+        if named := read_labels_beside(paths[0]):
+            return _of_split(named, split, paths[0])
         if split == "test" and "train" in found:
             return NO_LABELS
     return _read_class_folders(folder, found)
+
+
+def _of_split(named: SplitsByName, split: str, folder: Path) -> ImageDataset:
+    """The images of `split` in its folder, which a table names. Raises `DataError` if it names others."""
+    if others := [str(name) for name in named if name not in (None, split)]:
+        raise DataError(
+            f"{folder}: is {split} by its name, but {others[0]} by the column split of the table that names "
+            "its images; remove the column, or give the table alone"
+        )
+    return next(iter(named.values()))
 
 
 def _read_class_folders(folder: Path, found: dict[str, list[Path]]) -> ImageDataset:

@@ -33,7 +33,10 @@ IMAGE_COLUMNS = (
     *sorted(suffix[1:] for suffix in IMAGE_SUFFIXES),
 )
 #: Names of the label column.
-LABEL_COLUMNS = ("label", "labels", "class", "class_name", "category", "target", "fine_label", "cls")
+LABEL_COLUMNS = (
+    *("label", "labels", "class", "class_name", "category", "target", "fine_label", "cls"),
+    *("class_id", "classid"),
+)
 TABLE_SUFFIXES = (".parquet", ".csv")
 #: Most columns of a table.
 MAX_COLUMNS = 10_000
@@ -64,7 +67,11 @@ def read_table(path: Path) -> dict[str | None, ImageDataset]:
     Raises:
         DataError: If the table cannot be read or lacks a column.
     """
-    table = _load(path)
+    return images_by_split(load_table(path), path)
+
+
+def images_by_split(table: pa.Table, path: Path) -> dict[str | None, ImageDataset]:
+    """The rows of a table, which is the file `path`, as images by name of the split; see `read_table`."""
     images = images_from_table(table, path, files_stamp([path]))
     notes = _end_notes([path]) + lone_shard_note(path)
     column = _find_column(table, ("split",), path)
@@ -102,7 +109,7 @@ def read_shards(paths: list[Path]) -> ImageDataset:
         DataError: If a table cannot be read or is missing, or their columns differ.
     """
     notes = check_shards(paths) + _end_notes(paths)
-    tables = [_load(path) for path in paths]
+    tables = [load_table(path) for path in paths]
     try:
         images = images_from_table(pa.concat_tables(tables), paths[0], files_stamp(paths))
     except pa.ArrowException as error:
@@ -111,7 +118,8 @@ def read_shards(paths: list[Path]) -> ImageDataset:
     return images
 
 
-def _load(path: Path) -> pa.Table:
+def load_table(path: Path) -> pa.Table:
+    """The table in a Parquet or CSV file. Raises `DataError`."""
     suffix = path.suffix.lower()
     if suffix not in TABLE_SUFFIXES:
         raise DataError(f"{path}: a table must end in {' or '.join(TABLE_SUFFIXES)}")
@@ -137,16 +145,6 @@ def _load_csv(path: Path) -> pa.Table:
     table = read_csv(path, {*IMAGE_COLUMNS, *LABEL_COLUMNS})
     _check_names(table.column_names, path)
     return table
-
-
-def is_hub_metadata(path: Path) -> bool:
-    """Whether `path` is a table that the hub keeps beside images (`metadata.csv`), with their labels."""
-    if not path.is_file():
-        return False
-    table = _load(path)
-    return _find_column(table, ("file_name",), path) is not None and (
-        _find_column(table, LABEL_COLUMNS, path) is not None
-    )
 
 
 def load_arrow(path: Path) -> pa.Table:
