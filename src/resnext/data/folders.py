@@ -30,6 +30,8 @@ from resnext.names import encodable
 
 #: The list of Tiny ImageNet: name of an image and its class, then a box, with tabs between.
 ANNOTATIONS = "val_annotations.txt"
+#: What has a name as a file has, and could keep its reader waiting for ever.
+IRREGULAR = "pipes, sockets or devices"
 
 
 def read_folder(root: Path) -> ImageDataset:
@@ -123,7 +125,7 @@ class _Contents:
             f"{printable(self.unnamed[0])}",
         ) if self.unnamed else ()  # fmt: skip
         return (
-            *_left_out(self.irregular, "pipes, sockets or devices, not files"),
+            *_left_out(self.irregular, f"{IRREGULAR}, not files"),
             *_left_out(system, "files and folders of systems and tools"),
             *unnamed,
         )
@@ -197,14 +199,16 @@ def _check_distinct(root: Path, names: list[str]) -> None:
 
 
 def images_under(folder: Path, skipped: Counter[str] | None = None) -> list[str]:
-    """Paths of the images in `folder`, searched to any depth, relative to it and in plain string order.
+    """Paths of the images in `folder`, searched to any depth, relative to it.
 
-    Hidden files and folders are skipped; a folder that links make reachable twice counts once.
+    The images of a folder come before those of the folders in it, both in plain string order. Hidden files
+    and folders are skipped; a folder that links make reachable twice counts once.
 
     Args:
         folder: Where to search.
-        skipped: Counts what is skipped by kind: a suffix, `hidden`, `without a suffix`, or `of systems and
-            tools`.
+        skipped: Counts what is skipped by kind: the suffix of a file that is no image by it; `without a
+            suffix` if its first bytes are not those of an image either; `hidden` and `of systems and tools`,
+            files and folders; or `IRREGULAR`.
 
     Raises:
         DataError: If a folder cannot be read.
@@ -214,7 +218,9 @@ def images_under(folder: Path, skipped: Counter[str] | None = None) -> list[str]
     images = []
     for path, is_regular in _files_under(folder, system, skipped):
         suffix = _suffix(path)
-        if suffix in IMAGE_SUFFIXES or (not suffix and is_regular and is_image(folder / path)):
+        if not is_regular:
+            skipped[IRREGULAR] += 1
+        elif suffix in IMAGE_SUFFIXES or (not suffix and is_image(folder / path)):
             images.append(path)
         else:
             skipped[suffix or "without a suffix"] += 1
