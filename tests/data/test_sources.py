@@ -57,6 +57,27 @@ def test_train_without_val_gives_a_tenth_to_val(tmp_path: Path, make_folder: Any
     assert (len(splits.train), len(splits.val), splits.test) == (54, 6, None)
 
 
+TENTH = "no val split: a stratified tenth of train"
+
+
+@pytest.mark.parametrize(
+    ("counts", "parts", "note"),
+    [
+        ({"a": 3, "b": 3}, [4, 2], "no splits: divided into 4 train, 2 val, none for test"),
+        ({"a": 5, "b": 5}, [6, 2, 2], "no splits: divided into 6 train, 2 val, 2 test"),
+        ({"train/a": 2, "train/b": 2}, [2, 2], f"{TENTH}, but at least one image of each class (2 images)"),
+        ({"train/a": 9, "train/b": 11}, [18, 2], f"{TENTH} (2 images)"),
+        ({"train/a": 4, "val/a": 1, "train/b": 4, "test": 1}, [8, 1], "left out test, whose images"),
+    ],
+)
+def test_what_is_said_of_few_images(
+    counts: dict[str, int], parts: list[int], note: str, tmp_path: Path, make_folder: Any
+) -> None:
+    splits = read_splits(str(make_folder(tmp_path, counts, (4, 4))))
+    assert [len(images) for _, images in splits.items()] == parts
+    assert any(said.startswith(note) for said in splits.notes)
+
+
 def test_digits_have_one_split() -> None:
     splits = read_splits("digits")
     assert [len(p) for _, p in splits.items()] == [1077, 180, 540]

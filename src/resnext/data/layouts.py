@@ -27,6 +27,8 @@ OTHER_SPLIT_NAMES = {"eval": "val", "evaluation": "val", "dev": "val"}
 #: Words in the name of a split's folder that do not say which split it is.
 _FILLERS = frozenset("set sets data dataset image images img imgs split seg folder dir ilsvrc".split())
 _ENDINGS = ("set", "data", "images", "imgs")
+#: Words in a name, also where capitals begin them.
+_WORD = re.compile("[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 #: Suffixes of images, also of formats that are not read.
 _ALL_SUFFIXES = IMAGE_SUFFIXES | UNSUPPORTED_SUFFIXES
 _FOLD = re.compile(r"(k?fold|cv|split)[ _-]?[0-9]+", re.IGNORECASE)
@@ -61,9 +63,29 @@ def split_meant(name: str) -> str | None:
     >>> split_meant("training_set"), split_meant("seg_test"), split_meant("Eval"), split_meant("trainer")
     ('train', 'test', 'val', None)
     """
-    words = re.findall("[a-z]+", name.lower())
-    kept = [_without_ending(word) for word in words if word not in _FILLERS]
+    kept = _words(name)
     return _split_of_word(kept[0]) if len(kept) == 1 else None
+
+
+def splits_side_by_side(names: Iterable[str]) -> list[dict[str, str]]:
+    """Names that differ only in the split they say, with their splits: a list of one entry for each set.
+
+    >>> splits_side_by_side(["pets_train", "pets_test", "cars_train", "train"])
+    [{'pets_train': 'train', 'pets_test': 'test'}]
+    """
+    by_rest: dict[tuple[str, ...], dict[str, str]] = defaultdict(dict)
+    for name in names:
+        words = _words(name)
+        said = [word for word in words if word in SPLIT_BY_NAME]
+        if len(said) == 1 and len(words) > 1:
+            by_rest[tuple(word for word in words if word not in said)][name] = SPLIT_BY_NAME[said[0]]
+    return [found for found in by_rest.values() if len(set(found.values())) > 1]
+
+
+def _words(name: str) -> list[str]:
+    """The words of a folder's name in lower case, but those that could be in that of any split."""
+    words = [word.lower() for word in _WORD.findall(name)]
+    return [_without_ending(word) for word in words if word not in _FILLERS]
 
 
 def _split_of_word(word: str) -> str | None:
@@ -78,8 +100,8 @@ def _without_ending(word: str) -> str:
 def find_splits(folder: Path) -> dict[str, list[Path]]:
     """The folder or tables of each split in `folder`; empty if it has no splits.
 
-    Plain names (`train`, `valid`) come first; other names (`training_set`, `Eval`) count where there is a
-    training split.
+    Plain names (`train`, `valid`) come first; other names (`training_set`, `Eval`, or `pets_train` beside
+    `pets_test`) count where there is a training split.
 
     Raises:
         DataError: If several are one split.
@@ -99,15 +121,28 @@ def find_splits(folder: Path) -> dict[str, list[Path]]:
 def _by_name(entries: Iterable[os.DirEntry[str]]) -> tuple[dict[str, list[Path]], dict[str, list[Path]]]:
     """Folders, or where there are none tables, by plain name of a split; and other folders by their split."""
     folders, tables = defaultdict(list), defaultdict(list)
-    others: dict[str, list[Path]] = defaultdict(list)
+    unnamed = []
     for path, is_a_folder in ((Path(entry), is_folder(entry)) for entry in entries):
         if not is_a_folder and path.suffix.lower() in TABLE_SUFFIXES:
             tables[shard_stem(path).lower()].append(path)
         elif is_a_folder and path.name.lower() in SPLIT_BY_NAME:
             folders[path.name.lower()].append(path)
-        elif is_a_folder and (split := split_meant(path.name)):
-            others[split].append(path)
-    return {**tables, **folders}, dict(others)
+        elif is_a_folder:
+            unnamed.append(path)
+    return {**tables, **folders}, _other_splits(unnamed, alone=not folders)
+
+
+def _other_splits(folders: Sequence[Path], alone: bool) -> dict[str, list[Path]]:
+    """Folders by the split that their names mean; if they are `alone`, also if only side by side."""
+    meant = {path.name: split for path in folders if (split := split_meant(path.name))}
+    sets = splits_side_by_side(path.name for path in folders)
+    if alone and not meant and len(sets) == 1:
+        meant = sets[0]
+    found: dict[str, list[Path]] = defaultdict(list)
+    for path in folders:
+        if path.name in meant:
+            found[meant[path.name]].append(path)
+    return dict(found)
 
 
 def _common_name(path: Path) -> str:
@@ -130,11 +165,15 @@ def check_one_each(where: object, names: Mapping[str, Iterable[str]]) -> None:
 
 
 def innermost(folder: Path) -> Path:
-    """`folder`, or the only folder in it if that means the same split (`seg_train/seg_train`)."""
+    """`folder`, or the only folder in it if that is no class: it means the same split, or has its name
+    (`seg_train/seg_train`), or is called `images` and holds folders."""
     inner = folders_in(folder)
-    if len(inner) != 1 or has_images(folder) or split_meant(inner[0].name) != split_meant(folder.name):
+    if len(inner) != 1 or has_images(folder):
         return folder
-    return innermost(inner[0])
+    name, split = inner[0].name, split_meant(inner[0].name)
+    is_same = name == folder.name or (split is not None and split == split_meant(folder.name))
+    holds_classes = name.lower() in IMAGE_PARTS and folders_in(inner[0]) and not has_images(inner[0])
+    return innermost(inner[0]) if is_same or holds_classes else folder
 
 
 def is_unlabelled(folder: Path) -> bool:
@@ -153,7 +192,7 @@ def folders_beside_splits(folder: Path, splits: Iterable[Path]) -> list[str]:
     others = [path for path in folders if path.name not in are_splits]
     if len(others) == len(folders):
         return []
-    return [path.name for path in others if has_images(path) or any(map(has_images, folders_in(path)))]
+    return [path.name for path in others if holds_images(path)]
 
 
 def has_images(folder: Path) -> bool:
@@ -212,11 +251,14 @@ def check_classes(root: Path, folders: Sequence[str], images: Sequence[str]) -> 
     _check_no_splits(root, folders)
     _check_no_parts(root, folders)
     _check_no_parent(root, folders, images)
-    _check_no_repeats(root, _inner_folders(images))
+    inner = _inner_folders(images)
+    _check_no_repeats(root, _repeating(inner) or _repeating_deeper(images, inner))
+    _check_no_initials(root, inner)
 
 
 def _check_no_splits(root: Path, folders: Sequence[str]) -> None:
-    if splits := [name for name in folders if split_meant(name)]:
+    side_by_side = {name for names in splits_side_by_side(folders) for name in names}
+    if splits := [name for name in folders if split_meant(name) or name in side_by_side]:
         raise DataError(
             f"{root}: {_quoted(splits)} would be a class, and is called like a split; found the "
             f"folders {_quoted(folders)}. Call splits train, val and test; call a class {splits[0]}s, "
@@ -238,6 +280,12 @@ def _check_no_parts(root: Path, folders: Sequence[str]) -> None:
             f"{root}: {_quoted([*images, *others])} are parts of one set, not classes: images, and what is "
             "known about them. Write a table (CSV) with the columns path and label, or give one folder "
             "for each class"
+        )
+    words = {tuple(word.lower() for word in _WORD.findall(name)) for name in folders}
+    if len(folders) > 1 and len(words) == 1 and IMAGE_PARTS & set(*words):
+        raise DataError(
+            f"{root}: {_quoted(folders)} are called like parts of one set, not like classes. Write a table "
+            "(CSV) with the columns path and label, or give one folder for each class"
         )
 
 
@@ -279,19 +327,51 @@ def _inner_folders(images: Sequence[str]) -> dict[str, set[str]]:
     return {folder: set() if folder in holds_images else names for folder, names in inner.items()}
 
 
-def _check_no_repeats(root: Path, inner: dict[str, set[str]]) -> None:
-    """Raises `DataError` if a class folder holds only folders, and those are in other class folders too."""
+def _repeating(inner: dict[str, set[str]]) -> dict[str, set[str]]:
+    """Class folders that hold only folders, and those are in other class folders too."""
     counts = Counter(name for names in inner.values() for name in names)
     shared = {name for name, count in counts.items() if count > 1}
-    repeating = [folder for folder, names in inner.items() if len(names) > 1 and names <= shared]
+    return {folder: names for folder, names in inner.items() if len(names) > 1 and names <= shared}
+
+
+def _repeating_deeper(images: Sequence[str], inner: dict[str, set[str]]) -> dict[str, set[str]]:
+    """Class folders that hold only folders, with those that hold images, if these are in other class folders
+    at another depth: `raw/cat` and `processed/train/cat`."""
+    places: dict[str, set[str]] = defaultdict(set)
+    depths: dict[str, set[int]] = defaultdict(set)
+    for place in sorted({os.path.dirname(path) for path in images}):
+        folder, *below = place.split("/")
+        if inner[folder]:
+            places[folder].add(below[-1])
+            depths[below[-1]].add(len(below))
+    shared = {name for name, found in depths.items() if len(found) > 1}
+    return {folder: names & shared for folder, names in places.items() if len(names & shared) > 1}
+
+
+def _check_no_repeats(root: Path, repeating: dict[str, set[str]]) -> None:
+    """Raises `DataError` if there are folders that hold the same folders."""
     if repeating:
-        names = sorted(inner[repeating[0]])
+        folders, names = list(repeating), sorted(next(iter(repeating.values())))
         raise DataError(
-            f"{root}: {_quoted(repeating)} hold no images but the same folders, {_quoted(names)}; which are "
+            f"{root}: {_quoted(folders)} hold no images but the same folders, {_quoted(names)}; which are "
             f"the classes? If it is {_quoted(names)}, join them to one folder each, as in "
-            f"{printable(f'{root.name}/{names[0]}/{repeating[0]}.jpg')}, or give {repeating[0]!r} alone; "
-            f"if it is {_quoted(repeating)}, put the images in these folders themselves"
+            f"{printable(f'{root.name}/{names[0]}/{folders[0]}.jpg')}, or give {folders[0]!r} alone; "
+            f"if it is {_quoted(folders)}, put the images in these folders themselves"
         )
+
+
+def _check_no_initials(root: Path, inner: dict[str, set[str]]) -> None:
+    """Raises `DataError` if folders are only the first letters of the folders in them (`a/abbey`)."""
+    names = sorted(name for names in inner.values() for name in names)
+    if len(names) > len(inner) > 1 and all(_are_filed(names, letter) for letter, names in inner.items()):
+        raise DataError(
+            f"{root}: {_quoted(sorted(inner))} are the first letters of the folders in them, "
+            f"{_quoted(names)}, which look like the classes. Put these side by side in one folder; give it"
+        )
+
+
+def _are_filed(names: set[str], letter: str) -> bool:
+    return len(letter) == 1 and bool(names) and all(n.lower().startswith(letter.lower()) for n in names)
 
 
 def _quoted(names: Sequence[str], limit: int = 4) -> str:

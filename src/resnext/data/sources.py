@@ -24,7 +24,7 @@ from resnext.data.layouts import find_splits, folders_beside_splits, has_images,
 from resnext.data.splits import Splits, align_labels, fingerprint, holdout_of_each_class
 from resnext.data.stored_images import ImageArrays, ImageFiles
 from resnext.data.streaming import STREAM, WINDOW
-from resnext.data.tables import read_shards, read_table
+from resnext.data.tables import SPLIT_BY_NAME, read_shards, read_table
 from resnext.names import encodable
 
 #: Seed of every split that is made here; it is fixed, so that runs with different seeds see the same images.
@@ -63,7 +63,8 @@ def read_splits(data: str) -> Splits:
         images = labelled[None]
         _check_classes(images, data, min_images=3)
         train, val, rest = _divide(images, len(images) // 10, len(images) // 10)
-        notes.append(f"no splits: divided into {len(train)} train, {len(val)} val, {len(rest)} test")
+        last = f"{len(rest)} test" if len(rest) else "none for test"
+        notes.append(f"no splits: divided into {len(train)} train, {len(val)} val, {last}")
         return Splits(_set_name(data), train, val, rest if len(rest) else None, notes=tuple(notes))
     if "train" not in labelled:
         raise DataError(f"{data}: no train split; found only {', '.join(map(str, labelled))}")
@@ -72,8 +73,10 @@ def read_splits(data: str) -> Splits:
     if "val" in labelled:
         val = _align_to_train(labelled["val"], train, data, "val")
     else:
-        train, val, _ = _divide(train, len(train) // 10, 0)
-        notes.append(f"no val split: a stratified tenth of train ({len(val)} images) takes its place")
+        tenth = len(train) // 10
+        train, val, _ = _divide(train, tenth, 0)
+        more = ", but at least one image of each class" if len(val) > tenth else ""
+        notes.append(f"no val split: a stratified tenth of train{more} ({len(val)} images) takes its place")
     test = _align_to_train(labelled["test"], train, data, "test") if "test" in labelled else None
     notes += _absent_classes(val, data, "val") + ([] if test is None else _absent_classes(test, data, "test"))
     return Splits(_set_name(data), train, val, test, allows_flips=data != "digits", notes=tuple(notes))
@@ -218,7 +221,7 @@ def _read_found_split(split: str, paths: list[Path], found: dict[str, list[Path]
     if not paths[0].is_dir():
         return read_shards(paths)
     folder = innermost(paths[0])
-    if named := read_metadata(folder):
+    if named := read_metadata(paths[0]) or read_metadata(folder):
         return _of_split(named, split, folder)
     if is_unlabelled(folder):
         if (folder / ANNOTATIONS).is_file():
@@ -245,7 +248,7 @@ def _read_class_folders(folder: Path, found: dict[str, list[Path]]) -> ImageData
         return read_folder(folder)
     except DataError as error:
         others = folders_beside_splits(folder.parent, [paths[0] for paths in found.values()])
-        if others and has_images(folder):
+        if others and has_images(folder) and folder.name.lower() in SPLIT_BY_NAME:
             raise DataError(
                 f"{error}. Is it a class, as {printable(others[0])} is? By its name it is taken for a split: "
                 f"call it {folder.name}s, or any other name"
@@ -325,7 +328,7 @@ def _check_classes(images: ImageDataset, where: str, min_images: int) -> None:
     if len(images.classes) < 2:
         raise DataError(
             f"{where}: only one class, {images.classes[0]!r}; a classifier needs two or more. "
-            "Expected one folder for each class"
+            "Expected one folder for each class, or a table (CSV) with the columns path and label"
         )
     if few := [name for name, n in zip(images.classes, counts, strict=True) if n < min_images]:
         raise DataError(
