@@ -149,3 +149,19 @@ def test_a_table_called_as_the_folder_beside_it(
     test = read_splits(str(tmp_path)).test
     assert [test.classes[label] for label in test.labels] == LABELS[:4]
     assert test.open(3).size == (4, 4)
+
+
+@every_format
+def test_the_hub_names_images_of_all_splits_in_one_table(
+    write: Write, tmp_path: Path, make_folder: Any
+) -> None:
+    make_folder(tmp_path, {"train": 4, "validation": 2, "test/images": 3}, (4, 4))
+    names = [f"{place}/{i}.png" for place, n in (("train", 4), ("validation", 2)) for i in range(n)]
+    write(tmp_path / "metadata", {"file_name": names, "label": ["a", "b"] * 3})
+    splits = read_splits(str(tmp_path))
+    assert [(name, list(images.keys)) for name, images in splits.items()] == [
+        ("train", names[:4]),
+        ("val", names[4:]),
+    ]
+    assert splits.val.open(1).size == (4, 4)
+    assert "left out test, whose images have no labels" in splits.notes

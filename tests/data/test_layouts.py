@@ -64,6 +64,7 @@ READ: dict[str, tuple[dict[str, int], set[str], tuple[str, ...]]] = {
     "images around classes": (tree("train/images") | tree("val/images"), {"val"}, TWO),
     "dates below classes": (tree("cat/2019", 5, ("01", "02")) | tree("dog/2020", 5, ("01", "02")), BOTH, TWO),
     "letters with one folder each": ({"a/a1": 10, "b/b1": 10}, BOTH, ("a", "b")),
+    "photographs of masks": ({"mask/mask": 10, "no mask": 10}, BOTH, ("mask", "no mask")),
     "machine parts": (tree("", 10, ("part 1", "part 2")), BOTH, ("part 1", "part 2")),
     "places 365": (tree("train", 5, TWO) | tree("val", 5, TWO), {"val"}, TWO),
     "fastai": (tree("train") | tree("valid") | {"models": 0}, {"val"}, TWO),
@@ -109,6 +110,25 @@ REFUSED: dict[str, tuple[dict[str, int], str]] = {
     ),
     "archive twice": (tree("natural_images") | tree("data/natural_images"), "the same folders, 'cat', 'dog'"),
     "raw and processed": (tree("raw") | tree("processed/train"), "which are the classes"),
+    "office 31": (
+        tree("amazon/images") | tree("dslr/images") | tree("webcam/images"),
+        "'amazon', 'dslr', 'webcam' hold no images but the same folders, 'cat', 'dog'",
+    ),
+    "pascal voc": (
+        {"JPEGImages": 4, "SegmentationClass": 2, "Annotations": 0, "ImageSets/Main": 0},
+        "are parts of one set, not classes",
+    ),
+    "masks below classes": ({"cat": 5, "cat/masks": 5, "dog": 5}, "'cat/masks' are called like masks"),
+    "masks beside images": (
+        tree("cat", 5, ("images", "mask")) | {"dog": 5},
+        "'cat/mask' are called like masks",
+    ),
+    "labelled": (tree("labeled") | {"unlabeled": 5}, "Give .*/labeled"),
+    "half labelled": (tree("Labelled images") | {"unlabelled_images": 5}, "Give .*/Labelled images"),
+    "trainval": (
+        tree("trainval") | tree("test"),
+        "found only test. If trainval is to be trained on, call it train",
+    ),
     "fiftyone": ({"data": 6}, r"only one class, 'data'.*or a table \(CSV\)"),
     "dogs vs cats": ({"train": 6, "test1": 3}, "no class folders.*table"),
     "plant village": (tree("color") | tree("grayscale"), "the same folders, 'cat', 'dog'"),

@@ -38,31 +38,45 @@ def read_metadata(folder: Path) -> dict[str | None, ImageDataset]:
     Raises:
         DataError: If there are several such tables, or it cannot be read.
     """
-    path = _only([path for path in _files_called(folder, METADATA) if _has_file_names(path)])
-    if path is None:
-        return {}
-    table = _load_json_lines(path) if path.suffix.lower() == ".jsonl" else load_table(path)
-    name = find_column(table, (FILE_NAME,), path, "image")
-    others = [one for one in table.column_names if one.lower() in IMAGE_COLUMNS and one != name]
-    return images_by_split(table.drop_columns(others), path) if _has_any(table, LABEL_COLUMNS) else {}
+    found = _load_metadata(folder)
+    return images_by_split(*found) if found else {}
 
 
 def read_labels_beside(folder: Path) -> dict[str | None, ImageDataset]:
-    """The images in `folder` that a table beside it names, `Test.csv` beside `Test`, as `read_metadata` gives
-    them; empty if there is no such table, or it names no images and classes.
+    """The images in `folder` that a table beside it names: `Test.csv` beside `Test`, or else the hub's.
 
-    Paths are relative to the table, or else to the folder.
+    They are by name of the split, or all under None; empty if there is no such table, or it names no images
+    and classes. Paths are relative to the table; those of `Test.csv` may be to the folder.
 
     Raises:
         DataError: If there are several such tables, or it cannot be read.
     """
     path = _only(_files_called(folder.parent, [f"{folder.name}{end}".lower() for end in TABLE_SUFFIXES]))
     if path is None:
-        return {}
+        found = _load_metadata(folder.parent)
+        return _rows_under(folder, *found) if found else {}
     table = load_table(path)
     if not _has_any(table, IMAGE_COLUMNS) or not _has_any(table, LABEL_COLUMNS):
         return {}
     return images_by_split(_relative_to_table(table, path, folder), path)
+
+
+def _load_metadata(folder: Path) -> tuple[pa.Table, Path] | None:
+    """The hub's table in `folder`, with no other column of images, and its path. Raises `DataError`."""
+    path = _only([path for path in _files_called(folder, METADATA) if _has_file_names(path)])
+    if path is None:
+        return None
+    table = _load_json_lines(path) if path.suffix.lower() == ".jsonl" else load_table(path)
+    name = find_column(table, (FILE_NAME,), path, "image")
+    others = [one for one in table.column_names if one.lower() in IMAGE_COLUMNS and one != name]
+    return (table.drop_columns(others), path) if _has_any(table, LABEL_COLUMNS) else None
+
+
+def _rows_under(folder: Path, table: pa.Table, path: Path) -> dict[str | None, ImageDataset]:
+    """The images in `folder` that the hub's table beside it names."""
+    names = table[find_column(table, (FILE_NAME,), path, "image")].to_pylist()
+    rows = [row for row, name in enumerate(names) if str(name).startswith(f"{folder.name}/")]
+    return images_by_split(table.take(rows), path) if rows else {}
 
 
 def _files_called(folder: Path, names: Sequence[str]) -> list[Path]:

@@ -35,8 +35,11 @@ _FOLD = re.compile(r"(k?fold|cv|split)[ _-]?[0-9]+", re.IGNORECASE)
 #: Folders that sets have one of each: images here, what is known about them there.
 IMAGE_PARTS = frozenset("images image imgs img jpegimages".split())
 OTHER_PARTS = frozenset(
-    "annotations annotation labels masks mask trimaps ground_truth meta segmentations".split()
+    "annotations annotation labels masks mask trimaps ground_truth meta segmentations imagesets "
+    "segmentationclass segmentationobject".split()
 )
+#: Folders of images that are no photographs of a class, but say of each pixel what it shows.
+MASK_PARTS = frozenset("masks mask trimaps ground_truth segmentations segmentation".split())
 
 
 def is_system(name: str) -> bool:
@@ -250,7 +253,9 @@ def check_classes(root: Path, folders: Sequence[str], images: Sequence[str]) -> 
     """
     _check_no_splits(root, folders)
     _check_no_parts(root, folders)
+    _check_no_unlabelled(root, folders)
     _check_no_parent(root, folders, images)
+    _check_no_masks(root, images)
     inner = _inner_folders(images)
     _check_no_repeats(root, _repeating(inner) or _repeating_deeper(images, inner))
     _check_no_initials(root, inner)
@@ -289,6 +294,33 @@ def _check_no_parts(root: Path, folders: Sequence[str]) -> None:
         )
 
 
+def _check_no_unlabelled(root: Path, folders: Sequence[str]) -> None:
+    words = {w.lower().replace("labelled", "labeled"): name for name in folders for w in _WORD.findall(name)}
+    if words.keys() >= {"labeled", "unlabeled"}:
+        labelled, unlabelled = words["labeled"], words["unlabeled"]
+        raise DataError(
+            f"{root}: {_quoted([labelled, unlabelled])} are called like parts of one set, not like classes. "
+            f"Give {printable(str(root / labelled))}"
+        )
+
+
+def _check_no_masks(root: Path, images: Sequence[str]) -> None:
+    """Raises `DataError` if there are masks beside the images of a class."""
+    of_masks: dict[str, str] = {}
+    others = set()
+    for place in sorted({os.path.dirname(path) for path in images}):
+        folder, *below = place.split("/")
+        if MASK_PARTS & {name.lower() for name in below}:
+            of_masks[folder] = place
+        else:
+            others.add(folder)
+    if found := [place for folder, place in of_masks.items() if folder in others]:
+        raise DataError(
+            f"{root}: {_quoted(found)} are called like masks, and would be read as further images of their "
+            "classes. Move them out of the data, or call them otherwise"
+        )
+
+
 def _is_heap(folder: Path) -> bool:
     return has_images(folder) or all(split_meant(path.name) for path in folders_in(folder))
 
@@ -316,13 +348,16 @@ def _check_no_parent(root: Path, folders: Sequence[str], images: Sequence[str]) 
 
 
 def _inner_folders(images: Sequence[str]) -> dict[str, set[str]]:
-    """Names of the folders with images in each class folder; none where it holds images itself."""
+    """Names of the folders with images in each class folder, or in the folder `images` in it; none where it
+    holds images itself."""
     inner: dict[str, set[str]] = {}
     holds_images = set()
     for path in images:
-        folder, name, *deeper = path.split("/", 2)
-        inner.setdefault(folder, set()).add(name)
-        if not deeper:
+        folder, *below, _ = path.split("/")
+        if len(below) > 1 and below[0].lower() in IMAGE_PARTS:
+            below = below[1:]
+        inner.setdefault(folder, set()).update(below[:1])
+        if not below:
             holds_images.add(folder)
     return {folder: set() if folder in holds_images else names for folder, names in inner.items()}
 

@@ -67,7 +67,11 @@ def read_splits(data: str) -> Splits:
         notes.append(f"no splits: divided into {len(train)} train, {len(val)} val, {last}")
         return Splits(_set_name(data), train, val, rest if len(rest) else None, notes=tuple(notes))
     if "train" not in labelled:
-        raise DataError(f"{data}: no train split; found only {', '.join(map(str, labelled))}")
+        others = printable(", ".join(_left_out_folders(Path(data))[:5]))
+        raise DataError(
+            f"{data}: no train split; found only {', '.join(map(str, labelled))}"
+            + (f". If {others} is to be trained on, call it train" if others else "")
+        )
     train = labelled["train"]
     _check_classes(train, f"{data}: train", min_images=1 if "val" in labelled else 2)
     if "val" in labelled:
