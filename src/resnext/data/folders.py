@@ -23,7 +23,8 @@ from resnext.data.decode import (
     printable,
 )
 from resnext.data.images import ImageDataset
-from resnext.data.layouts import check_classes, is_folder, is_shown, is_system
+from resnext.data.layout_checks import check_classes
+from resnext.data.layouts import is_folder, is_shown, is_system
 from resnext.data.stored_images import ImageFiles
 from resnext.data.tables import TABLE_SUFFIXES, images_from_table
 from resnext.names import encodable
