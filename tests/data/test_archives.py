@@ -199,6 +199,22 @@ def test_folders_of_tars_are_splits_as_folders_of_images_are(
         read_splits(str(tmp_path))
 
 
+@pytest.mark.parametrize("prefix", ["", "stream:"])
+@pytest.mark.parametrize(
+    ("tars", "images"), [("train", "val/a"), ("test", "train/a"), ("Eval", "training_set")]
+)
+def test_splits_in_two_formats_are_refused(
+    tars: str, images: str, prefix: str, tmp_path: Path, make_folder: Any
+) -> None:
+    """Read alone, the tars would be the whole set."""
+    make_folder(tmp_path, {images: 3}, (4, 4))
+    (tmp_path / tars).mkdir()
+    write_tar(tmp_path / tars / "0.tar", [file for n in range(6) for file in sample(n, n % 2)])
+    other = images.split("/")[0]
+    with pytest.raises(DataError, match=rf"{tars} holds \.tar files, and {other} images; give all"):
+        read_splits(f"{prefix}{tmp_path}")
+
+
 def test_two_spellings_of_one_split_are_not_joined(tmp_path: Path) -> None:
     write_tars(tmp_path)
     for shard in (0, 1):

@@ -160,15 +160,22 @@ def _files_by_split(path: Path, suffixes: Sequence[str]) -> dict[str | None, lis
 
 def _files_in_places(path: Path, suffixes: Sequence[str]) -> list[tuple[Path, str | None]]:
     """Files in `path` and in its folders of splits, with the split of these, sorted."""
-    places: list[tuple[Path, str | None]] = [(path, None)]
-    places += [
-        (innermost(paths[0]), split) for split, paths in find_splits(path).items() if paths[0].is_dir()
+    of_splits = [
+        (innermost(paths[0]), name) for name, paths in find_splits(path).items() if paths[0].is_dir()
     ]
-    found = (
-        (file, split)
-        for folder, split in places
-        if not any(map(holds_images, folders_in(folder)))
-        for file in folder.iterdir()
-        if file.suffix in suffixes and is_shown(file.name)
-    )
+    places: list[tuple[Path, str | None]] = [(path, None), *of_splits]
+    found = [(file, split) for folder, split in places for file in _files_in(folder, suffixes)]
+    with_files = {file.parent for file, split in found if split}
+    others = [folder for folder, _ in of_splits if folder not in with_files]
+    if with_files and (with_images := [folder for folder in others if holds_images(folder)]):
+        raise DataError(
+            f"{path}: {min(with_files).name} holds {found[-1][0].suffix} files, and {with_images[0].name} "
+            "images; give all splits in one format"
+        )
     return sorted(found, key=lambda one: one[0])
+
+
+def _files_in(folder: Path, suffixes: Sequence[str]) -> list[Path]:
+    """The files in `folder` with one of `suffixes`; none beside class folders with images."""
+    files = [file for file in folder.iterdir() if file.suffix in suffixes and is_shown(file.name)]
+    return [] if files and any(map(holds_images, folders_in(folder))) else files
