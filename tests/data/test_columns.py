@@ -88,8 +88,8 @@ def test_json_lines_are_a_table(folder: Path) -> None:
     images = read(folder, "\n".join(map(json.dumps, rows)), "metadata.jsonl")
     assert images.classes == ("0", "1")
     assert images.open(3).size == (4, 4)
-    for text in ('{"file_name": "a.png", "label": 1}\n{"file_', "", "[1]"):
-        with pytest.raises(DataError, match="cannot be read as jsonl"):
+    for text in ('{"file_name": "a.png", "label": 1}\n{"file_', "[1]"):
+        with pytest.raises(DataError, match="cannot be read as JSON lines"):
             read(folder, text, "metadata.jsonl")
 
 

@@ -2,15 +2,126 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from resnext.data.decode import DataError
+from resnext.data.layouts import find_splits
 from resnext.data.sources import read_splits
 
 TWO = ("cat", "dog")
+
+
+def tree(where: str, count: int = 5, classes: tuple[str, ...] = TWO) -> dict[str, int]:
+    return {f"{where}/{name}" if where else name: count for name in classes}
+
+
+BOTH = {"val", "test"}
+#: Folders with their numbers of images, the splits beside train, and the classes.
+READ: dict[str, tuple[dict[str, int], set[str], tuple[str, ...]]] = {
+    "asl alphabet": (
+        tree("asl_alphabet_train/asl_alphabet_train", 5) | {"asl_alphabet_test/asl_alphabet_test": 3},
+        {"val"},
+        TWO,
+    ),
+    "one word more": (tree("pets-valid") | tree("pets-train") | tree("pets-test"), {"val", "test"}, TWO),
+    "german signs of 2013": (tree("Final_Training/Images") | {"Final_Test/Images": 4}, {"val"}, TWO),
+    "images around classes": (tree("train/images") | tree("val/images"), {"val"}, TWO),
+    "dates below classes": (tree("cat/2019", 5, ("01", "02")) | tree("dog/2020", 5, ("01", "02")), BOTH, TWO),
+    "letters with one folder each": ({"a/a1": 10, "b/b1": 10}, BOTH, ("a", "b")),
+    "photographs of masks": ({"mask/mask": 10, "no mask": 10}, BOTH, ("mask", "no mask")),
+    "machine parts": (tree("", 10, ("part 1", "part 2")), BOTH, ("part 1", "part 2")),
+    "places 365": (tree("train", 5, TWO) | tree("val", 5, TWO), {"val"}, TWO),
+    "fastai": (tree("train") | tree("valid") | {"models": 0}, {"val"}, TWO),
+    "plant seedlings": (tree("train") | {"test": 3}, {"val"}, TWO),
+    "chest x-ray twice": (
+        tree("train") | tree("val") | tree("test") | tree("chest_xray/train"),
+        {"val", "test"},
+        TWO,
+    ),
+}
+#: Folders with their numbers of images, and what the refusal says.
+REFUSED: dict[str, tuple[dict[str, int], str]] = {
+    "dtd": (tree("images") | {"labels": 0, "imdb": 0}, "Give .*/images"),
+    "places 365 by letters": (
+        tree("a", 3, ("abbey", "airport")) | tree("b", 3, ("bar", "bath")),
+        "'a', 'b' are the first letters of .*'abbey', 'airport'",
+    ),
+    "horses and zebras": (
+        {"trainA": 4, "trainB": 4, "testA": 4, "testB": 4},
+        "'testA', 'testB', 'trainA', 'trainB' would be a class, and is called like a split",
+    ),
+    "rock paper scissors": (
+        tree("rps/rps") | tree("rps-test-set/rps-test-set") | {"rps-validation": 3},
+        "'rps-test-set', 'rps-validation' would be a class, and is called like a split",
+    ),
+    "cars": ({"cars_train/cars_train": 5, "cars_test/cars_test": 5}, "cars_train: has 5 images but no class"),
+    "chest x-ray 14": ({"images_001/images": 4, "images_002/images": 4}, "called like parts of one set"),
+    "skin lesions": (
+        {"HAM10000_images_part_1": 5, "HAM10000_images_part_2": 5},
+        "'HAM10000_images_part_1', 'HAM10000_images_part_2' are called like parts of one set",
+    ),
+    "archive twice": (tree("natural_images") | tree("data/natural_images"), "the same folders, 'cat', 'dog'"),
+    "raw and processed": (tree("raw") | tree("processed/train"), "which are the classes"),
+    "office 31": (
+        tree("amazon/images") | tree("dslr/images") | tree("webcam/images"),
+        "'amazon', 'dslr', 'webcam' hold no images but the same folders, 'cat', 'dog'",
+    ),
+    "pascal voc": (
+        {"JPEGImages": 4, "SegmentationClass": 2, "Annotations": 0, "ImageSets/Main": 0},
+        "are parts of one set, not classes",
+    ),
+    "masks below classes": ({"cat": 5, "cat/masks": 5, "dog": 5}, "'cat/masks' are called like masks"),
+    "masks beside images": (
+        tree("cat", 5, ("images", "mask")) | {"dog": 5},
+        "'cat/mask' are called like masks",
+    ),
+    "labelled": (tree("labeled") | {"unlabeled": 5}, "Give .*/labeled"),
+    "half labelled": (tree("Labelled images") | {"unlabelled_images": 5}, "Give .*/Labelled images"),
+    "trainval": (
+        tree("trainval") | tree("test"),
+        "found only test. If trainval is to be trained on, call it train",
+    ),
+    "fiftyone": ({"data": 6}, r"only one class, 'data'.*or a table \(CSV\)"),
+}
+
+
+@pytest.mark.parametrize("name", READ)
+def test_a_layout_is_read_rightly(name: str, tmp_path: Path, make_folder: Any) -> None:
+    folders, splits, classes = READ[name]
+    found = read_splits(str(make_folder(tmp_path / "data", folders, (4, 4))))
+    assert found.classes == classes
+    assert {split for split, _ in found.items()} == {"train"} | splits
+    for _, images in found.items():
+        words = [classes[label] for label in images.labels]
+        assert all(word in key.split("/")[:-1] for key, word in zip(images.keys, words, strict=True))
+        assert not any("eaDir" in key or "MACOSX" in key or ".thumbs" in key for key in images.keys)
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_layout_is_refused_with_the_cure(name: str, tmp_path: Path, make_folder: Any) -> None:
+    folders, says = REFUSED[name]
+    with pytest.raises(DataError, match=says):
+        read_splits(str(make_folder(tmp_path / "data", folders, (4, 4))))
+
+
+def test_splits_are_found_in_one_listing(
+    tmp_path: Path, make_folder: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_folder(tmp_path, {"Train/cat": 1, "dev/cat": 1, "test": 1, "cat": 1}, (4, 4))
+    listed = []
+    for name in ("scandir", "listdir"):
+        look = getattr(os, name)
+        monkeypatch.setattr(os, name, lambda path, look=look: listed.append(path) or look(path))
+    assert {split: paths[0].name for split, paths in find_splits(tmp_path).items()} == {
+        "train": "Train",
+        "val": "dev",
+        "test": "test",
+    }
+    assert listed == [tmp_path]
 
 
 LISTED = "0.png\tn2\t0\t0\t3\t3\n1.png\tn1\t0\t0\t3\t3\n"
@@ -36,6 +147,25 @@ def test_a_list_of_which_two_things_could_be_meant(
     with pytest.raises(DataError, match=says) as error:
         read_splits(str(tmp_path))
     assert "val_annotations.txt" in str(error.value)
+
+
+@pytest.mark.parametrize("names", [("Train", "Test", "Meta"), ("train", "test", "meta")])
+def test_german_traffic_signs(names: tuple[str, ...], tmp_path: Path, make_folder: Any) -> None:
+    train, test, meta = names
+    signs = ("0", "1", "10")
+    make_folder(tmp_path, tree(train, 4, signs) | {test: 6, meta: 3}, (4, 4))
+    header = "Width,Height,Roi.X1,Roi.Y1,Roi.X2,Roi.Y2,ClassId,Path\n"
+    listed = {train: [f"{n}/{i}.png,{n}" for n in signs for i in range(4)]}
+    listed |= {test: [f"{i}.png,{signs[i % 3]}" for i in range(6)], meta: [f"{i}.png,{i}" for i in range(3)]}
+    for name, rows in listed.items():
+        lines = [f"9,9,1,1,8,8,{row.split(',')[1]},{name}/{row.split(',')[0]}\n" for row in rows]
+        (tmp_path / f"{name}.csv").write_text(header + "".join(lines))
+    found = read_splits(str(tmp_path))
+    assert found.classes == signs
+    assert [found.classes[i] for i in found.test.labels] == [signs[i % 3] for i in range(6)]
+    assert found.test.open(5).size == (4, 4)
+    assert len(found.train) + len(found.val) == 12
+    assert f"left out {meta}: folders with images whose names are not train, val or test" in found.notes
 
 
 def test_listed_images_may_lie_beside_their_list(tmp_path: Path, make_folder: Any) -> None:

@@ -235,8 +235,17 @@ FOLDERS = {
         "Images",
     ),
     "Kaggle GTSRB": Layout(
-        put("Train/{c}/{i}.png", "train", ("0", "1")) + heap("Test/{i}.png") + heap("Meta/{i}.png"),
-        {"Test.csv": "Width,Height,ClassId,Path\n", "Meta.csv": "Path,ClassId\n"},
+        put("Train/{c}/{i}.png", "train", ("0", "1"))
+        + put("Test/{i}.png", "test", ("0", "1"))
+        + heap("Meta/{i}.png"),
+        {
+            "Test.csv": lines(
+                "Width,Height,ClassId,Path",
+                put("Test/{i}.png", "test", ("0", "1")),
+                lambda p, c, _: f"27,26,{c},{p}",
+            ),
+            "Meta.csv": "Path,ClassId\n",
+        },
     ),
     "Kaggle plant seedlings": Layout(
         put("train/{c}/{i}.png", "train", ("Black-grass", "Maize")) + heap("test/{i}.png"),
@@ -502,7 +511,7 @@ REFUSED = {
     ),
     "COVID radiography": Layout(
         put("{c}/images/{i}.png") + heap("cat/masks/{i}.png") + heap("dog/masks/{i}.png"),
-        says="the same folders, 'images', 'masks'",
+        says="'cat/masks', 'dog/masks' are called like masks",
     ),
     "breast histology": Layout(
         put("10253/{c}/{i}.png", classes="01") + put("10254/{c}/{i}.png", classes="01"),

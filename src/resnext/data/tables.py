@@ -7,23 +7,22 @@ import math
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.json
 import pyarrow.parquet as pq
 
-from resnext.data.columns import IMAGE_COLUMNS as IMAGE_COLUMNS
-from resnext.data.columns import LABEL_COLUMNS as LABEL_COLUMNS
 from resnext.data.columns import (
+    LABEL_COLUMNS,
     SPLIT_COLUMN,
     check_names,
+    find_column,
     image_column,
     known_column,
     pixel_columns,
     with_label,
 )
-from resnext.data.columns import find_column as find_column
 from resnext.data.contents import UNKNOWN_STAMP, files_stamp
 from resnext.data.csv_files import read_csv
 from resnext.data.decode import DataError, printable
@@ -32,6 +31,7 @@ from resnext.data.images import ImageDataset, Labels
 from resnext.data.labels import describe_rows, label_column
 from resnext.data.shards import check_shards, lone_shard_note
 from resnext.data.stored_images import ColumnImages, ImageArrays, ImageFiles
+from resnext.parsing import MAX_LINES_BYTES, build, parse_json, read_text
 
 #: Names of each split in files, folders and columns, in any case.
 SPLIT_NAMES = {
@@ -70,7 +70,11 @@ def read_table(path: Path) -> dict[str | None, ImageDataset]:
     Raises:
         DataError: If the table cannot be read or lacks a column.
     """
-    table = _load(path)
+    return images_by_split(load_table(path), path)
+
+
+def images_by_split(table: pa.Table, path: Path) -> dict[str | None, ImageDataset]:
+    """The rows of a table, which is the file `path`, as images by name of the split; see `read_table`."""
     images = images_from_table(table, path, files_stamp([path]))
     notes = images.notes + _end_notes([path]) + lone_shard_note(path)
     column = known_column(table, (SPLIT_COLUMN,), path)
@@ -108,7 +112,7 @@ def read_shards(paths: list[Path]) -> ImageDataset:
         DataError: If a table cannot be read or is missing, or their columns differ.
     """
     notes = check_shards(paths) + _end_notes(paths)
-    tables = [_load(path) for path in paths]
+    tables = [load_table(path) for path in paths]
     try:
         images = images_from_table(pa.concat_tables(tables), paths[0], files_stamp(paths))
     except pa.ArrowException as error:
@@ -117,7 +121,8 @@ def read_shards(paths: list[Path]) -> ImageDataset:
     return images
 
 
-def _load(path: Path) -> pa.Table:
+def load_table(path: Path) -> pa.Table:
+    """The table in a Parquet or CSV file. Raises `DataError`."""
     suffix = path.suffix.lower()
     if suffix not in TABLE_SUFFIXES:
         raise DataError(f"{path}: a table must end in {' or '.join(TABLE_SUFFIXES)}")
@@ -126,7 +131,8 @@ def _load(path: Path) -> pa.Table:
     except PermissionError:
         raise DataError(f"{path}: no permission to read this file") from None
     except (pa.ArrowException, OSError, ValueError, csv.Error) as error:
-        raise DataError(f"{path}: cannot be read as {suffix[1:]} ({error})") from None
+        kind = "JSON lines" if suffix == ".jsonl" else suffix[1:]
+        raise DataError(f"{path}: cannot be read as {kind} ({error})") from None
 
 
 def _load_parquet(path: Path) -> pa.Table:
@@ -140,21 +146,23 @@ def _load_parquet(path: Path) -> pa.Table:
 
 
 def _load_json_lines(path: Path) -> pa.Table:
-    table = pa.json.read_json(path)
-    check_names(table.column_names, path)
-    if table.num_rows == 0:
+    lines = read_text(path, MAX_LINES_BYTES).split("\n")
+    rows = [_parse_row(line, number) for number, line in enumerate(lines, 1) if line.strip()]
+    if not rows:
         raise DataError(f"{path}: has no rows")
-    return table
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    check_names(names, path)
+    columns = {name: [row.get(name) for row in rows] for name in names}
+    # Lists and objects, such as boxes in an image, are neither images nor classes.
+    plain = {n: v for n, v in columns.items() if not any(isinstance(one, list | dict) for one in v)}
+    return pa.table(plain)
 
 
-def is_hub_metadata(path: Path) -> bool:
-    """Whether `path` is a table that the hub keeps beside images (`metadata.csv`), with their labels."""
-    if not path.is_file():
-        return False
-    table = _load(path)
-    return known_column(table, ("file_name",), path) is not None and (
-        known_column(table, LABEL_COLUMNS, path) is not None
-    )
+def _parse_row(line: str, number: int) -> dict[str, Any]:
+    try:
+        return build(dict[str, Any], parse_json(line), "the row")
+    except ValueError as error:
+        raise ValueError(f"line {number}: {error}") from None
 
 
 def load_arrow(path: Path) -> pa.Table:
