@@ -12,9 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from resnext.data import labels_beside
 from resnext.data.decode import DataError
 from resnext.data.sources import read_splits
 from resnext.data.splits import Splits
+from resnext.data.tables import load_table
 
 TWO = ("cat", "dog")
 #: The folders show other classes than the table says.
@@ -63,6 +65,22 @@ def test_the_hub_names_images_in_a_table(write: Write, more: Columns, folder: Pa
     splits = read_splits(str(folder))
     assert labels_of(splits) == dict(zip(NAMES, LABELS, strict=True))
     assert splits.train.open(0).size == (4, 4)
+
+
+@pytest.mark.parametrize("columns", [HUB, {"file_name": NAMES, "text": LABELS}])
+@pytest.mark.parametrize("split", ["train", ""])
+def test_it_is_read_once(
+    columns: Columns, split: str, tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = []
+    monkeypatch.setattr(labels_beside, "load_table", lambda path: read.append(path) or load_table(path))
+    data = folder
+    if split:
+        folder.rename(tmp_path / split)
+        data = tmp_path
+    write_csv(data / split / "metadata", columns)
+    read_splits(str(data))
+    assert read == [data / split / "metadata.csv"]
 
 
 @every_format

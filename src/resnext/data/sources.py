@@ -225,7 +225,7 @@ def _read_found_split(split: str, paths: list[Path], found: dict[str, list[Path]
     if not paths[0].is_dir():
         return read_shards(paths)
     folder = innermost(paths[0])
-    if named := read_metadata(paths[0]) or read_metadata(folder):
+    if named := next(filter(None, map(read_metadata, dict.fromkeys((paths[0], folder)))), None):
         return _of_split(named, split, folder)
     if is_unlabelled(folder):
         if (folder / ANNOTATIONS).is_file():
