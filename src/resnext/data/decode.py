@@ -19,8 +19,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from PIL.Image import Transpose
 
 from resnext.errors import ResnextError
-from resnext.names import encodable
-from resnext.names import printable as printable
+from resnext.names import encodable, printable
 
 #: Pillow's names of the formats that are read, and suffixes of their files, in lower case. Pillow knows more,
 #: and hands some of them to other programs (PostScript to Ghostscript); what is in a file decides, not its

@@ -12,12 +12,12 @@ import numpy as np
 import pyarrow as pa
 
 from resnext.data.class_names import check_lookalikes, join_forms
-from resnext.data.decode import IMAGE_SUFFIXES, UNSUPPORTED_SUFFIXES, DataError, is_image, printable
+from resnext.data.decode import IMAGE_SUFFIXES, UNSUPPORTED_SUFFIXES, DataError, is_image
 from resnext.data.images import ImageDataset
 from resnext.data.layouts import check_classes, is_system
 from resnext.data.stored_images import ImageFiles
 from resnext.data.tables import images_from_table
-from resnext.names import encodable
+from resnext.names import encodable, printable
 
 #: The list of Tiny ImageNet: name of an image and its class, then a box, with tabs between.
 ANNOTATIONS = "val_annotations.txt"

@@ -13,9 +13,10 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from resnext.data.decode import IMAGE_SUFFIXES, DataError, printable
+from resnext.data.decode import IMAGE_SUFFIXES, DataError
 from resnext.data.shards import Shard, shard_stem
 from resnext.data.tables import SPLIT_BY_NAME, SPLIT_NAMES, TABLE_SUFFIXES
+from resnext.names import printable
 
 #: Folders and files that systems and tools leave behind, in lower case.
 SYSTEM_NAMES = frozenset(

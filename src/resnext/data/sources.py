@@ -14,7 +14,7 @@ import numpy as np
 
 from resnext.data import archives, hf_datasets
 from resnext.data.class_names import one_form
-from resnext.data.decode import IMAGE_SUFFIXES, DataError, printable
+from resnext.data.decode import IMAGE_SUFFIXES, DataError
 from resnext.data.folders import ANNOTATIONS, read_annotations, read_folder, read_unlabelled
 from resnext.data.images import ImageDataset
 from resnext.data.index import is_index, read_index
@@ -23,7 +23,7 @@ from resnext.data.splits import Splits, align_labels, fingerprint, holdout_of_ea
 from resnext.data.stored_images import ImageArrays
 from resnext.data.streaming import STREAM, WINDOW
 from resnext.data.tables import is_hub_metadata, read_shards, read_table
-from resnext.names import encodable
+from resnext.names import encodable, printable
 
 #: Table in a folder of the hub that names its images and their labels.
 METADATA = "metadata.csv"

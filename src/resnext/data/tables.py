@@ -13,11 +13,12 @@ import pyarrow.parquet as pq
 
 from resnext.data.contents import UNKNOWN_STAMP, files_stamp
 from resnext.data.csv_files import read_csv
-from resnext.data.decode import IMAGE_SUFFIXES, DataError, printable
+from resnext.data.decode import IMAGE_SUFFIXES, DataError
 from resnext.data.images import ImageDataset, Labels
 from resnext.data.labels import describe_rows, find_twice, label_column
 from resnext.data.shards import check_shards, lone_shard_note
 from resnext.data.stored_images import ColumnImages, ImageFiles
+from resnext.names import printable
 
 #: Names of each split in files, folders and columns, in any case.
 SPLIT_NAMES = {

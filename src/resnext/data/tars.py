@@ -20,11 +20,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from resnext.data.contents import size_and_time
-from resnext.data.decode import IMAGE_SUFFIXES, DataError, printable
+from resnext.data.decode import IMAGE_SUFFIXES, DataError
 from resnext.data.images import Labels
 from resnext.data.labels import label_column
 from resnext.data.stored_images import EncodedImages
 from resnext.data.tables import IMAGE_COLUMNS, LABEL_COLUMNS
+from resnext.names import printable
 
 #: The end of a tar: two empty blocks. Programs that write in larger units fill up the last one, of a megabyte
 #: at most.
