@@ -91,6 +91,13 @@ def test_an_error_about_a_name_is_one_message(
 ) -> None:
     assert run("train", "no\x1b[2Jwhere") == 3
     assert r"no\u001b[2Jwhere: there is no such folder" in capfd.readouterr().err
+    for words in (
+        ("evaluate", "no\nresnext: done", "digits"),
+        ("train", "digits", "--runs", "/dev/null/no\nresnext: done"),
+        ("report", "no\nresnext: done"),
+    ):
+        assert run(*words) in (2, 3)
+        assert capfd.readouterr().err.count("\n") == 1
 
 
 def test_tables_show_text_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,7 @@ from resnext.cli.command import Command
 from resnext.cli.openmp import limit_spinning
 from resnext.cli.out_of_memory import is_out_of_memory
 from resnext.errors import ResnextError, UsageError
-from resnext.names import printable_lines
+from resnext.names import printable
 from resnext.training import launcher
 from resnext.version import __version__
 
@@ -136,10 +136,9 @@ def describe_os_error(error: OSError) -> str:
 
 def _fail(error: BaseException, code: int, message: str = "") -> int:
     """Print `message`, or that of `error`, and the notes that `error` carries."""
-    notes = getattr(error, "__notes__", [])
-    text = "\n".join([f"{_who()}: {message or error}", *notes])
+    notes = map(printable, getattr(error, "__notes__", []))
     with contextlib.suppress(OSError):  # the output may lie on the disk that is full
-        print(printable_lines(text), file=sys.stderr, flush=True)
+        print(f"{_who()}: {printable(message) or error}", *notes, sep="\n", file=sys.stderr, flush=True)
     try:
         sys.stdout.flush()
     except OSError:
