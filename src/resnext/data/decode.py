@@ -6,12 +6,11 @@ import contextlib
 import functools
 import importlib.util
 import io
-import os
 import re
-import stat
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +18,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from PIL.Image import Transpose
 
 from resnext.errors import ResnextError
+from resnext.files import ordinary
 from resnext.names import encodable, printable
 
 #: Pillow's names of the formats that are read, and suffixes of their files, in lower case. Pillow knows more,
@@ -93,7 +93,7 @@ class DataError(ResnextError):
 def is_image(path: Path) -> bool:
     """Whether the file begins as an image does, whatever its name."""
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb", opener=ordinary) as file:
             return _MARKS.match(file.read(16)) is not None
     except OSError:
         return False
@@ -138,9 +138,7 @@ def decode(source: bytes | str | Path | Image.Image, key: str) -> Image.Image:
     try:
         if isinstance(source, Image.Image):
             return to_rgb(source)
-        if not isinstance(source, bytes):
-            check_regular(source)
-        with open_image(source) as image:
+        with _open(source) as file, open_image(file) as image:
             _check_size(image, key)
             return to_rgb(image)
     except BadImage:
@@ -159,22 +157,19 @@ def decode(source: bytes | str | Path | Image.Image, key: str) -> Image.Image:
     except MemoryError:
         raise
     except Exception as error:  # decoders raise errors of any type for damaged files
-        raise BadImage(key, f"cannot be decoded ({error})") from None
+        reason = getattr(error, "strerror", None) or error
+        raise BadImage(key, f"cannot be decoded ({reason})") from None
 
 
-def check_regular(path: str | Path) -> None:
-    """Raise `OSError` unless `path` is a file or a folder: opening a pipe or a device may wait for ever."""
-    mode = os.stat(path).st_mode
-    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-        raise OSError("a pipe, socket or device, not a file")
+def _open(source: bytes | str | Path) -> BinaryIO:
+    return io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb", opener=ordinary)
 
 
-def open_image(source: bytes | str | Path) -> Image.Image:
-    """The image in a file or in encoded bytes, in one of `FORMATS`; its pixels are not decoded yet.
+def open_image(file: BinaryIO) -> Image.Image:
+    """The image in an open file, in one of `FORMATS`; its pixels are not decoded yet.
 
     Raises what Pillow raises.
     """
-    file = io.BytesIO(source) if isinstance(source, bytes) else source
     try:
         return Image.open(file, formats=_formats())
     except Image.DecompressionBombWarning:  # where programs turn all warnings into errors

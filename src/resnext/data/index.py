@@ -29,6 +29,7 @@ from resnext.data.images import ImageDataset, ImageSubset, NameView, Scan
 from resnext.data.index_checks import check_bounds, check_files, check_types, leads_out
 from resnext.data.splits import Splits, fingerprint
 from resnext.data.stored_images import ImageFiles
+from resnext.files import ordinary
 from resnext.parsing import build, read_json
 
 INDEX_SUFFIX, SCHEMA = ".index", 2
@@ -279,7 +280,7 @@ def _digest(folder: Path, facts: IndexFacts) -> str:
     """Digest of an index: of its facts, and of its arrays as they lie in `folder`."""
 
     def digest_file(name: str) -> str:
-        with open(folder / name, "rb") as file:
+        with open(folder / name, "rb", opener=ordinary) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
     names = [f"{split}.{array}.npy" for split in facts.splits for array in ARRAYS[facts.schema]]

@@ -18,6 +18,7 @@ from resnext.data.images import ImageDataset, Labels
 from resnext.data.labels import describe_rows, find_twice, label_column
 from resnext.data.shards import check_shards, lone_shard_note
 from resnext.data.stored_images import ColumnImages, ImageFiles
+from resnext.files import ordinary
 from resnext.names import printable
 
 #: Names of each split in files, folders and columns, in any case.
@@ -200,7 +201,7 @@ def _end_notes(paths: Iterable[Path]) -> tuple[str, ...]:
 
 def read_end(path: Path, count: int) -> bytes:
     """The last `count` bytes of a file, or all of them if it has fewer."""
-    with open(path, "rb") as file:
+    with open(path, "rb", opener=ordinary) as file:
         file.seek(-min(count, file.seek(0, os.SEEK_END)), os.SEEK_END)
         return file.read()
 
