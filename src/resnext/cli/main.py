@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from resnext.cli.command import Command
 from resnext.cli.openmp import limit_spinning
 from resnext.cli.out_of_memory import is_out_of_memory
+from resnext.cli.screen import say
 from resnext.errors import ResnextError, UsageError
-from resnext.names import printable
 from resnext.training import launcher
 from resnext.version import __version__
 
@@ -48,7 +48,7 @@ def _main(argv: list[str]) -> int:
     from resnext.cli.parser import parse
 
     if argv == ["--version"]:
-        print(f"resnext {__version__}")
+        say(f"resnext {__version__}")
         return DONE
     try:
         command = parse(argv or ["--help"])
@@ -136,9 +136,10 @@ def describe_os_error(error: OSError) -> str:
 
 def _fail(error: BaseException, code: int, message: str = "") -> int:
     """Print `message`, or that of `error`, and the notes that `error` carries."""
-    notes = map(printable, getattr(error, "__notes__", []))
+    first, *rest = [message] if message else str(error).split("\n")
+    notes = getattr(error, "__notes__", [])
     with contextlib.suppress(OSError):  # the output may lie on the disk that is full
-        print(f"{_who()}: {printable(message) or error}", *notes, sep="\n", file=sys.stderr, flush=True)
+        say(f"{_who()}: {first}", *rest, *notes, file=sys.stderr, flush=True)
     try:
         sys.stdout.flush()
     except OSError:

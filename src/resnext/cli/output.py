@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
+from resnext.cli.screen import say
 from resnext.data.decode import BadImage
 from resnext.display import plain_console
 
@@ -34,8 +35,6 @@ def print_bad_images(bad: Sequence[BadImage]) -> None:
     """Tell on stderr which images were left out."""
     if not bad:
         return
-    print(f"left out {len(bad)} images that cannot be read:", file=sys.stderr)
-    for error in bad[:LISTED_BAD]:
-        print(f"  {error}", file=sys.stderr)  # which is printable
-    if len(bad) > LISTED_BAD:
-        print(f"  and {len(bad) - LISTED_BAD} more", file=sys.stderr)
+    more = [f"  and {len(bad) - LISTED_BAD} more"] if len(bad) > LISTED_BAD else []
+    listed = (f"  {error}" for error in bad[:LISTED_BAD])
+    say(f"left out {len(bad)} images that cannot be read:", *listed, *more, file=sys.stderr)

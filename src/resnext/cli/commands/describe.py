@@ -14,6 +14,7 @@ from resnext.arch import Architecture
 from resnext.cli.command import Command
 from resnext.cli.costs import COST_COLUMNS, cost_cells
 from resnext.cli.option_checks import check_positive
+from resnext.cli.screen import say_text
 
 if TYPE_CHECKING:
     from resnext.design import Description
@@ -43,7 +44,7 @@ class DescribeCommand(Command):
         if self.figure is not None:
             self.figure.write_text(resnext.design.draw_block(arch), encoding="utf-8")
         if self.json:
-            print(json.dumps(description.to_json(), indent=2))
+            say_text(json.dumps(description.to_json(), indent=2))
         else:
             print_description(description)
 

@@ -18,6 +18,7 @@ from resnext.arch import Architecture
 from resnext.cli.command import Command
 from resnext.cli.costs import COST_COLUMNS, cost_cells
 from resnext.cli.option_checks import check_positive
+from resnext.cli.screen import say, say_text
 from resnext.errors import UsageError
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ class DesignCommand(Command):
         self._show(self._find(space, budget, meter))
         if meter.drift > NOTABLE_DRIFT:
             change = f"{100 * meter.drift:.0f} %"
-            print(
+            say(
                 f"the machine's speed changed by {change} meanwhile; times are as at the start",
                 file=sys.stderr,
             )
@@ -143,7 +144,7 @@ class DesignCommand(Command):
         if self.plot is not None:
             write_plot(found, self.plot)
         if self.json:
-            print(json.dumps([to_json(design) for design in found], indent=2))
+            say_text(json.dumps([to_json(design) for design in found], indent=2))
         else:
             print_designs(found, with_deviation=self.sample is None)
 

@@ -14,7 +14,8 @@ import resnext
 from resnext.cli.command import Command
 from resnext.cli.option_checks import check_folder, check_model, check_not_negative
 from resnext.cli.out_of_memory import device_hint
-from resnext.names import printable, printable_lines
+from resnext.cli.screen import say, say_text
+from resnext.names import printable
 from resnext.recipe import OnBad, Views
 from resnext.training.launcher import is_main_process
 
@@ -65,13 +66,13 @@ class EvaluateCommand(Command):
         evaluation = self._evaluate()
         text = json.dumps(evaluation.to_json(), indent=2, ensure_ascii=False)
         if str(self.json) == "-":
-            print(printable_lines(text))
+            say_text(text)
             return
         if self.json is not None and is_main_process():
             self.json.write_text(text + "\n", encoding="utf-8")
-        print(f"{evaluation.scores.count:,} images of {evaluation.split}")
+        say(f"{evaluation.scores.count:,} images of {evaluation.split}")
         if evaluation.split in NOTES:
-            print(NOTES[evaluation.split], file=sys.stderr)
+            say(NOTES[evaluation.split], file=sys.stderr)
         print_scores(evaluation.scores)
         print_bad_images(evaluation.bad)
 
@@ -97,10 +98,10 @@ def print_scores(scores: Scores) -> None:
 
     for k, error in ((1, scores.top1_error), (5, scores.top5_error)):
         if error is not None:
-            print(f"top-{k} {100 - error:.2f} %  (error {error:.2f} %)")
+            say(f"top-{k} {100 - error:.2f} %  (error {error:.2f} %)")
     if len({row.count for row in scores.classes if row.count}) > 1:
-        print(f"mean  {100 - scores.balanced_error:.2f} %  (of the classes' recalls: balanced accuracy)")
-    print(f"loss  {scores.loss:.4f}")
+        say(f"mean  {100 - scores.balanced_error:.2f} %  (of the classes' recalls: balanced accuracy)")
+    say(f"loss  {scores.loss:.4f}")
     table = number_table(["class"], ["images", "precision", "recall", "F1"])
     for row in scores.classes:
         values = [f"{100 * v:.1f} %" for v in (row.precision, row.recall, row.f1)]

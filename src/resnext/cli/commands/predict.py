@@ -16,6 +16,7 @@ import resnext
 from resnext.cli.command import Command
 from resnext.cli.option_checks import check_folder, check_model, check_not_negative, check_positive
 from resnext.cli.out_of_memory import device_hint
+from resnext.cli.screen import say
 from resnext.errors import UsageError
 from resnext.names import printable
 from resnext.recipe import OnBad, Views
@@ -70,7 +71,7 @@ class PredictCommand(Command):
                 else:
                     bad.append(outcome)
         if self.out is not None:
-            print(printable(f"{count:,} predictions in {self.out}"))
+            say(f"{count:,} predictions in {self.out}")
         print_bad_images(bad)
 
     def _find_images(self) -> list[str]:
@@ -89,7 +90,7 @@ class PredictCommand(Command):
         check_model(self.model)
         found = find_image_files(self.images)
         if found.skipped:
-            print(f"note: {found.note()}", file=sys.stderr)
+            say(f"note: {found.note()}", file=sys.stderr)
         return found.paths
 
     def _writer(self, classes: tuple[str, ...]) -> AbstractContextManager[PredictionWriter]:
@@ -112,7 +113,7 @@ class PredictionPrinter:
     def write(self, prediction: resnext.Prediction) -> None:
         likeliest = prediction.ranking[: self._top]
         shown = "  ".join(f"{self._names[name]:<{self._width}} {100 * p:5.1f} %" for name, p in likeliest)
-        print(f"{printable(prediction.key)}  {'none of these: ' if prediction.rejected else ''}{shown}")
+        say(f"{prediction.key}  {'none of these: ' if prediction.rejected else ''}{shown}")
 
     def close(self) -> None:
         pass

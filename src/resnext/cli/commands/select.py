@@ -10,6 +10,7 @@ from tyro.conf import Positional, arg
 
 import resnext
 from resnext.cli.command import Command
+from resnext.cli.screen import say
 from resnext.errors import UsageError
 
 
@@ -35,4 +36,4 @@ class SelectCommand(Command):
         if self.others < 0:
             raise UsageError(f"--others {self.others}: how many other classes; 0 or more")
         train, judged = resnext.select(self.data, self.out, self.like, self.others, self.judged)
-        print(f"{self.out}: {train:,} images to train on, {judged:,} as {self.judged}")
+        say(f"{self.out}: {train:,} images to train on, {judged:,} as {self.judged}")

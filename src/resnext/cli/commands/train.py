@@ -10,6 +10,7 @@ from typing import Annotated, ClassVar
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 from resnext.cli.command import Command
+from resnext.cli.screen import say
 from resnext.errors import UsageError
 from resnext.parsing import MAX_TOML_BYTES, read_text
 from resnext.recipe import RECIPES, Recipe, RecipeError, TrainOptions, named_recipe, small
@@ -57,8 +58,8 @@ def train_and_show(data: str, recipe: Recipe, options: TrainOptions) -> Path:
             display.show(event)
     run = stream.result
     if not display.finished:
-        print(f"{run.folder} had finished already; its result is in result.json")
-    print(f"report     {run.folder / 'report.html'}")
+        say(f"{run.folder} had finished already; its result is in result.json")
+    say(f"report     {run.folder / 'report.html'}")
     return run.folder
 
 
