@@ -30,7 +30,7 @@ from resnext.data.index_checks import check_bounds, check_files, check_types, le
 from resnext.data.splits import Splits, fingerprint
 from resnext.data.stored_images import ImageFiles
 from resnext.files import ordinary
-from resnext.parsing import build, read_json
+from resnext.parsing import build, read_json, show
 
 INDEX_SUFFIX, SCHEMA = ".index", 2
 #: File in the folder of an index that describes its splits.
@@ -267,8 +267,8 @@ def _open_splits(folder: Path, facts: IndexFacts) -> Splits:
 
 
 def _open_split(folder: Path, name: str, facts: SplitFacts, index: IndexFacts) -> IndexedFiles:
-    if not Path(facts.root).is_dir():
-        raise DataError(f"{folder}: its images were in {facts.root}, which is not there. Make it again")
+    if not os.path.isdir(facts.root):
+        raise DataError(f"{folder}: its images were in {show(facts.root)}, which is not there. Make it again")
     images = IndexedFiles(folder, name, facts, index.classes, index.schema)
     check_types(images.arrays, ARRAYS[index.schema], facts.count)
     assert images.known_scan is not None

@@ -247,10 +247,10 @@ def _with_slashes(keys: list[str], folder: Path) -> list[str]:
     """`keys` with the slashes of this system, where they were written on Windows: as given there are no such
     files, and with slashes there are."""
     written = next((key for key in keys if "\\" in key), None)
-    if written is None or (folder / written).exists():
+    if written is None or os.path.exists(folder / written):  # Path.exists raises where a text is no name
         return keys
     slashed = [key.replace("\\", "/") for key in keys]
-    return slashed if any((folder / key).exists() for key in slashed) else keys
+    return slashed if any(os.path.exists(folder / key) for key in slashed) else keys
 
 
 def _check_one_label_each(keys: list[str], labels: Labels, classes: tuple[str, ...], path: Path) -> None:
