@@ -10,6 +10,8 @@ from rich.table import Table
 from resnext.cli.screen import say
 from resnext.data.decode import BadImage
 from resnext.display import plain_console
+from resnext.machine import count_cores
+from resnext.training import launcher
 
 #: Columns of a table that is not printed to a terminal, and bad images that are listed one by one.
 WIDTH_IN_FILE, LISTED_BAD = 160, 20
@@ -29,6 +31,17 @@ def print_table(table: Table) -> None:
     """Print `table`, as wide as the terminal, or wide enough for its rows in a file."""
     console = plain_console()
     (console if console.is_terminal else plain_console(width=WIDTH_IN_FILE)).print(table)
+
+
+def note_workers(workers: int | None) -> None:
+    """Tell on stderr if there are more decoding processes, `workers` for each of ours here, than cores."""
+    cores, processes = count_cores(), (workers or 0) * launcher.local_size()
+    if processes > cores:
+        say(
+            f"note: --workers {workers}: {processes} processes would decode images on {cores} cores; "
+            f"more than {cores} are no faster",
+            file=sys.stderr,
+        )
 
 
 def print_bad_images(bad: Sequence[BadImage]) -> None:

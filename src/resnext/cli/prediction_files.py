@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from resnext.errors import UsageError
+from resnext.cli.option_checks import check_suffix
 from resnext.files import as_it_is
 from resnext.names import csv_cell, printable
 
@@ -249,12 +249,6 @@ WRITERS: dict[str, Callable[[BinaryIO, Columns], FileWriter]] = {
 READABLE_IN_PART = (".csv", ".jsonl")
 
 
-def check_suffix(path: Path) -> None:
-    """Raise `UsageError` unless the suffix of `path` is that of a file that can be written."""
-    if path.suffix not in WRITERS:
-        raise UsageError(f"--out {path}: must end in {', '.join(WRITERS)}")
-
-
 @contextmanager
 def open_prediction_writer(path: Path, columns: Columns) -> Iterator[PredictionWriter]:
     """The writer for `path` by its suffix.
@@ -271,7 +265,7 @@ def open_prediction_writer(path: Path, columns: Columns) -> Iterator[PredictionW
     Raises:
         UsageError: For another suffix.
     """
-    check_suffix(path)
+    check_suffix("--out", path, WRITERS)
     partial = path.with_name(f"{path.name}.partial")
     with _open_partial(partial) as file:
         writer = _begin(path, partial, file, columns)

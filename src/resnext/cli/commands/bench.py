@@ -63,6 +63,8 @@ class BenchCommand(Command):
         from resnext.records import append_record
 
         check_positive(self, "batch", "size_px", "rounds")
+        if self.out is not None and self.out.is_dir():  # it is appended to, and its folder is made
+            raise UsageError(f"--out {self.out}: is a folder; give the name of a file in it")
         time = {"step": self._time_steps, "infer": self._time_inference, "data": self._time_data}[self.what]
         with ProgressBar("timing") as bar:
             table = time(bar.update)

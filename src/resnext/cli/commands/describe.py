@@ -13,7 +13,7 @@ import resnext
 from resnext.arch import Architecture
 from resnext.cli.command import Command
 from resnext.cli.costs import COST_COLUMNS, cost_cells
-from resnext.cli.option_checks import check_positive
+from resnext.cli.option_checks import check_folder, check_positive, check_suffix
 from resnext.cli.screen import say_text
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ class DescribeCommand(Command):
 
     def run(self) -> None:
         check_positive(self, "classes", "size_px")
+        check_suffix("--figure", self.figure, [".svg"])
+        check_folder("--figure", self.figure)
         arch = Architecture.from_name(self.model, self.classes)
         description = resnext.design.describe(arch, self.size_px)
         if self.figure is not None:

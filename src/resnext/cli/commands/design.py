@@ -17,7 +17,7 @@ import resnext
 from resnext.arch import Architecture
 from resnext.cli.command import Command
 from resnext.cli.costs import COST_COLUMNS, cost_cells
-from resnext.cli.option_checks import check_positive
+from resnext.cli.option_checks import check_folder, check_not_negative, check_positive, check_suffix
 from resnext.cli.screen import say, say_text
 from resnext.errors import UsageError
 
@@ -99,12 +99,13 @@ class DesignCommand(Command):
 
     def _check(self) -> None:
         check_positive(self, "classes", "size_px", "batch", "limit", "sample")
+        check_not_negative(self, "seed", "tolerance")
+        check_suffix("--plot", self.plot, [".svg"])
+        check_folder("--plot", self.plot)
         targets = ("params", "macs", "activations", "latency_ms")
         given = [name for name in targets if getattr(self, name) is not None]
         if self.latency_ms is not None and not 0 < self.latency_ms < math.inf:
             raise UsageError(f"--latency-ms {self.latency_ms}: a time in milliseconds, above 0")
-        if self.seed < 0:
-            raise UsageError(f"--seed {self.seed}: a whole number, 0 or more")
         if self.like is not None and self.base is not None:
             raise UsageError("--like says what does not vary too; leave out --base")
         if not given and self.like is None:

@@ -61,8 +61,9 @@ class EvaluateCommand(Command):
         check_folder("--json", self.json)
         check_not_negative(self, "workers")
         check_model(self.model)
-        from resnext.cli.output import print_bad_images  # it imports torch
+        from resnext.cli.output import note_workers, print_bad_images  # they import torch
 
+        note_workers(self.workers)
         evaluation = self._evaluate()
         text = json.dumps(evaluation.to_json(), indent=2, ensure_ascii=False)
         if str(self.json) == "-":

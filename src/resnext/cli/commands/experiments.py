@@ -10,7 +10,7 @@ from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 import resnext
 from resnext.cli.command import Command
-from resnext.cli.option_checks import check_folder, check_positive
+from resnext.cli.option_checks import check_folder, check_not_negative, check_positive, check_suffix
 from resnext.cli.out_of_memory import device_hint
 from resnext.cli.screen import say
 from resnext.errors import UsageError
@@ -68,6 +68,7 @@ class ExperimentsCommand(Command):
 
     def run(self) -> None:
         check_positive(self, "seeds")
+        check_not_negative(self, "workers")
         if self.after and (self.what != "run" or not self.names):
             raise UsageError(
                 "--after is for experiments that are run: name them, as in run cardinality --after"
@@ -126,8 +127,7 @@ class ExperimentsCommand(Command):
     def _report(self) -> None:
         if self.names:
             raise UsageError("report writes about all experiments; leave out the names")
-        if self.out.suffix != ".md":
-            raise UsageError(f"--out {self.out}: must end in .md; its plots go to a folder of that name")
+        check_suffix("--out", self.out, [".md"])
         check_folder("--out", self.out, "; say another, as in --out my-results.md")
         say(str(resnext.experiments.write_results(self.results, self.out)))
 

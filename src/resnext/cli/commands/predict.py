@@ -14,7 +14,13 @@ from tyro.conf import Positional, arg
 
 import resnext
 from resnext.cli.command import Command
-from resnext.cli.option_checks import check_folder, check_model, check_not_negative, check_positive
+from resnext.cli.option_checks import (
+    check_folder,
+    check_model,
+    check_not_negative,
+    check_positive,
+    check_suffix,
+)
 from resnext.cli.out_of_memory import device_hint
 from resnext.cli.screen import say
 from resnext.errors import UsageError
@@ -56,9 +62,10 @@ class PredictCommand(Command):
 
     def run(self) -> None:
         paths = self._find_images()
-        from resnext.cli.output import print_bad_images  # these take torch, or as long
+        from resnext.cli.output import note_workers, print_bad_images  # these take torch, or as long
         from resnext.data.decode import BadImage
 
+        note_workers(self.workers)
         classifier = resnext.load(self.model, self.device)
         count, bad = 0, []
         with self._writer(classifier.contract.classes) as writer:
@@ -67,6 +74,7 @@ class PredictCommand(Command):
                     writer.write(outcome)
                     count += 1
                 elif self.on_bad == "fail":
+                    outcome.add_note("--on-bad skip lists images that cannot be read, and goes on")
                     raise outcome
                 else:
                     bad.append(outcome)
@@ -84,9 +92,9 @@ class PredictCommand(Command):
         check_not_negative(self, "workers")
         check_folder("--out", self.out)
         if self.out is not None:
-            from resnext.cli.prediction_files import check_suffix
+            from resnext.cli.prediction_files import WRITERS
 
-            check_suffix(self.out)
+            check_suffix("--out", self.out, WRITERS)
         check_model(self.model)
         found = find_image_files(self.images)
         if found.skipped:

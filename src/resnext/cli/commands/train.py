@@ -43,6 +43,9 @@ class TrainCommand(Command):
         return "try a smaller --batch, --data.size-px or --model"
 
     def run(self) -> None:
+        from resnext.cli.output import note_workers
+
+        note_workers(self.options.workers)
         train_and_show(self.data, self.settings, self.options)
 
 
