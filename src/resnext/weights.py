@@ -246,6 +246,9 @@ def _read_config(folder: Path) -> Any:
     return config.get("resnext")
 
 
+_MODEL_KINDS = "; give a run folder, a hub folder or a .safetensors file"
+
+
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], Any]:
     """The tensors by name of a safetensors file, and our metadata or None. Raises `WeightsError`."""
     try:
@@ -253,10 +256,10 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], Any]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             about = parse_json((file.metadata() or {}).get("resnext", "null"))
     except FileNotFoundError:
-        raise WeightsError(f"{path}: there is no such file") from None
+        raise WeightsError(f"{path}: there is no such file{_MODEL_KINDS}") from None
     except (OSError, SafetensorError, ValueError, AttributeError) as error:  # a type that torch has not
         pickled = ". Pickled weights: save their dict with safetensors.torch.save_file"
-        hint = pickled if path.suffix in (".pth", ".pt", ".bin", ".ckpt") else ""
+        hint = pickled if path.suffix in (".pth", ".pt", ".bin", ".ckpt") else _MODEL_KINDS
         raise WeightsError(f"{path}: not a complete safetensors file ({error}){hint}") from None
     return tensors, about
 

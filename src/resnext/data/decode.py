@@ -144,7 +144,8 @@ def decode(source: bytes | str | Path | Image.Image, key: str) -> Image.Image:
     except BadImage:
         raise
     except FileNotFoundError:
-        raise BadImage(key, "there is no such file") from None
+        hint = "; addresses are not read: download it first" if "://" in key else ""
+        raise BadImage(key, f"there is no such file{hint}") from None
     except IsADirectoryError:
         raise BadImage(key, "is a folder, not an image") from None
     except UnidentifiedImageError:

@@ -63,10 +63,7 @@ def find_image_files(sources: Iterable[str | Path]) -> FoundImages:
         found.skipped.update(skipped)
         if len(found.paths) == before:
             others = f" ({FoundImages(skipped=skipped).note()})" if skipped else ""
-            raise DataError(
-                f"{printable(source)}: there is no image here in a format that is read (JPEG, PNG, ...)"
-                + others
-            )
+            raise DataError(f"{source}: there is no image here{_why_none(source)}{others}")
     return found
 
 
@@ -76,6 +73,15 @@ def _images_of(source: str, skipped: Counter[str]) -> Sequence[str]:
     if os.path.exists(source):
         return [source]
     return sorted(path for path in glob.glob(source, recursive=True) if os.path.isfile(path))
+
+
+def _why_none(source: str) -> str:
+    """Why `source` names no image."""
+    if os.path.exists(source):
+        return " in a format that is read (JPEG, PNG, ...)"
+    if glob.has_magic(source):
+        return ": no file is called so; say another pattern"
+    return ": there is no such file or folder; look at the spelling"
 
 
 def _check_is_path(source: str) -> None:

@@ -170,7 +170,9 @@ def write_index(splits: Splits, scans: Mapping[str, Scan], folder: Path) -> None
         DataError: If the images are not files, or if `folder` exists or has another suffix.
     """
     if folder.suffix != INDEX_SUFFIX:
-        raise DataError(f"{folder}: the name of an index must end in {INDEX_SUFFIX}")
+        raise DataError(
+            f"{folder}: the name of an index must end in {INDEX_SUFFIX}, as in {folder.stem}{INDEX_SUFFIX}"
+        )
     if folder.exists():
         raise DataError(f"{folder}: exists already; remove it, or choose another name")
     files = {name: _root_and_names(images, splits.name) for name, images in splits.items()}

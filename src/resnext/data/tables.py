@@ -116,7 +116,9 @@ def read_shards(paths: list[Path]) -> ImageDataset:
 def _load(path: Path) -> pa.Table:
     suffix = path.suffix.lower()
     if suffix not in TABLE_SUFFIXES:
-        raise DataError(f"{path}: a table must end in {' or '.join(TABLE_SUFFIXES)}")
+        own = "; images lie in a folder for each class: give the folder of these folders"
+        hint = own if suffix in IMAGE_SUFFIXES else ""
+        raise DataError(f"{path}: a table must end in {' or '.join(TABLE_SUFFIXES)}{hint}")
     try:
         return _load_parquet(path) if suffix == ".parquet" else _load_csv(path)
     except PermissionError:

@@ -28,7 +28,7 @@ def find_run(options: TrainOptions) -> RunFolder | None:
     if (folder.path / "data.json").exists():
         return folder
     if options.resume == "must":
-        raise RunError(f"{folder.path}: there is no run to resume")
+        raise RunError(f"{folder.path}: there is no run to resume; --resume auto starts it")
     folder.remove_incomplete()
     return None
 

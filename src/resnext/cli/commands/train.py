@@ -84,8 +84,17 @@ def _read_config(path: str) -> Recipe:
         return Recipe.from_toml(read_text(Path(path), MAX_TOML_BYTES))
     except RecipeError as error:
         raise RecipeError(f"--config {path}: {error}") from None
+    except FileNotFoundError:
+        raise UsageError(
+            f"--config {path}: cannot be read: there is no such file; "
+            f"`resnext recipes small > {path}` writes one"
+        ) from None
     except (OSError, ValueError) as error:
-        raise UsageError(f"--config {path}: cannot be read ({error})") from None
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(
+            f"--config {path}: cannot be read ({reason}); give the config.toml of a run, such as "
+            "runs/NAME/config.toml"
+        ) from None
 
 
 def _value(argv: Sequence[str], option: str) -> str | None:
