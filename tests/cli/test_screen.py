@@ -37,11 +37,17 @@ def test_what_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(printable_lines(line) == line for line in text)
 
 
+@pytest.mark.usefixtures("no_reports")
 def test_folders_with_evil_names(
-    colours: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], run: Callable[..., int]
+    colours: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    run: Callable[..., int],
+    quick: list[str],
 ) -> None:
     out = tmp_path / EVIL
     out.mkdir()
+    assert run("train", colours, "--runs", out, "--name", "x", *quick) == 0
     assert run("index", colours, out / "set.index") == 0
     assert run("select", colours, out / "few", "--like", colours) == 0
     assert run("select", colours, out / "few", "--like", colours) == 3

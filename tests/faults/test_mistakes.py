@@ -138,6 +138,7 @@ MISTAKES: dict[str, tuple[TypingMistake, ...]] = {
         M("predict runs/pets '*.bmp'", 3, "no file is called so; say another pattern"),
         M("predict runs/pets empty", 3, "in a format that is read (JPEG, PNG, ...)"),
         M("predict runs/pets text.png", 3, "--on-bad skip"),
+        M("evaluate runs/pets damaged", 3, "--on-bad skip"),
         M("predict runs/pets -- -", 2, "write them to a file and give its path"),
         M("predict runs/pets https://example.org/a.png", 2, "download it first"),
         M("predict runs/pets a.png --out answers.txt", 2, "must end in .csv, .jsonl, .parquet"),
@@ -190,6 +191,8 @@ def place(tmp_path: Path, make_folder: Callable[..., Path], monkeypatch: pytest.
             make_folder(tmp_path / name / split, dict.fromkeys(classes, count), (16, 16))
     make_folder(tmp_path / "one", {"cat": 4})
     (tmp_path / "empty").mkdir()
+    make_folder(tmp_path / "damaged" / "val", {"cat": 2, "dog": 2})
+    (tmp_path / "damaged" / "val" / "cat" / "0.png").write_text("no image")
     shutil.copy(tmp_path / "one" / "cat" / "0.png", tmp_path / "a.png")
     for name, text in (
         ("a.csv", "path,label\na.png,cat\n"),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from rich.table import Table
 
@@ -42,6 +43,16 @@ def note_workers(workers: int | None) -> None:
             f"more than {cores} are no faster",
             file=sys.stderr,
         )
+
+
+@contextmanager
+def hint_at_skipping() -> Iterator[None]:
+    """Say in a note on the error of an image that such images can be left out."""
+    try:
+        yield
+    except BadImage as error:
+        error.add_note("--on-bad skip lists images that cannot be read, and goes on")
+        raise
 
 
 def print_bad_images(bad: Sequence[BadImage]) -> None:

@@ -61,10 +61,11 @@ class EvaluateCommand(Command):
         check_folder("--json", self.json)
         check_not_negative(self, "workers")
         check_model(self.model)
-        from resnext.cli.output import note_workers, print_bad_images  # they import torch
+        from resnext.cli.output import hint_at_skipping, note_workers, print_bad_images  # they import torch
 
         note_workers(self.workers)
-        evaluation = self._evaluate()
+        with hint_at_skipping():
+            evaluation = self._evaluate()
         text = json.dumps(evaluation.to_json(), indent=2, ensure_ascii=False)
         if str(self.json) == "-":
             say_text(text)

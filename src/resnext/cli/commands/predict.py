@@ -62,19 +62,22 @@ class PredictCommand(Command):
 
     def run(self) -> None:
         paths = self._find_images()
-        from resnext.cli.output import note_workers, print_bad_images  # these take torch, or as long
+        from resnext.cli.output import (  # these take torch, or as long
+            hint_at_skipping,
+            note_workers,
+            print_bad_images,
+        )
         from resnext.data.decode import BadImage
 
         note_workers(self.workers)
         classifier = resnext.load(self.model, self.device)
         count, bad = 0, []
-        with self._writer(classifier.contract.classes) as writer:
+        with hint_at_skipping(), self._writer(classifier.contract.classes) as writer:
             for outcome in resnext.predict_many(classifier, paths, workers=self.workers, views=self.views):
                 if not isinstance(outcome, BadImage):
                     writer.write(outcome)
                     count += 1
                 elif self.on_bad == "fail":
-                    outcome.add_note("--on-bad skip lists images that cannot be read, and goes on")
                     raise outcome
                 else:
                     bad.append(outcome)
