@@ -285,9 +285,8 @@ def _open_partial(partial: Path) -> Iterator[BinaryIO]:
     try:
         yield file
     finally:
-        with contextlib.suppress(
-            OSError
-        ):  # closing writes what waits, which a full disk does not take either
+        # Closing writes what waits, which a full disk does not take either.
+        with contextlib.suppress(OSError):
             file.close()
 
 
