@@ -127,6 +127,17 @@ def reliability() -> str:
     return as_table(rows)
 
 
+def mistakes() -> str:
+    """Mistakes in typing by group, and how they are answered."""
+    record = newest("faults.jsonl", "what")["mistakes"]
+    rows = [("mistakes in", "tried", "answered with the cure", "exit codes"), ("---",) * 4]
+    for group in record["groups"]:
+        codes = sorted(group["codes"].items(), key=lambda item: (item[0] == "-1", item[0]))
+        told = ", ".join(f"{'`TypeError`' if code == '-1' else code} ({count})" for code, count in codes)
+        rows.append((group["group"], str(group["mistakes"]), str(group["cured"]), told))
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
 def as_table(rows: list[tuple[str, str, str]]) -> str:
     cells = [("what was done", "what came of it", "again by"), ("---", "---", "---"), *rows]
     return "\n".join(f"| {' | '.join(row)} |" for row in cells)
@@ -298,6 +309,10 @@ def test_reliability() -> None:
     assert many_processes() in text
 
 
+def test_mistakes() -> None:
+    assert mistakes() in (ROOT / "docs" / "reliability.md").read_text()
+
+
 def commands() -> list[str]:
     """Every complete command of ours in the code blocks of README.md and docs/."""
     found = []
@@ -327,4 +342,4 @@ def test_the_table_of_the_design_rule(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 if __name__ == "__main__":
-    print(reliability(), many_processes(), speed(), sep="\n\n")
+    print(reliability(), mistakes(), many_processes(), speed(), sep="\n\n")

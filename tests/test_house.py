@@ -18,15 +18,16 @@ from resnext.errors import EXIT_CODES, ResnextWarning
 
 SOURCE = Path(__file__).parents[1] / "src" / "resnext"
 BY_FLOOR = {
-    8: "cli",
-    7: "api experiments",
-    6: "reporting design display",
-    5: "run bench",
-    4: "engine",
-    3: "recipe cost roofline weights",
-    2: "models data training timing metrics machine",
-    1: "arch contract records statistics",
-    0: "errors version progress parsing names files",
+    9: "cli",
+    8: "api experiments",
+    7: "reporting design display",
+    6: "run bench",
+    5: "engine",
+    4: "recipe cost roofline weights",
+    3: "models data training timing metrics machine",
+    2: "arch contract records statistics",
+    1: "errors parsing",
+    0: "version progress names files",
 }
 FLOORS = {room: floor for floor, rooms in BY_FLOOR.items() for room in rooms.split()}
 #: The package's own doors, and the rooms that each imports at once.

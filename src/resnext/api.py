@@ -21,10 +21,12 @@ from resnext.data.sources import read_split, read_splits, read_splits_by_name
 from resnext.data.stored_images import ImageSource, UnlabelledImages
 from resnext.display import TrainDisplay
 from resnext.engine import Classifier, ModelError, Prediction, open_model
+from resnext.errors import UsageError
 from resnext.machine import default_workers, find_machine, use_machine
 from resnext.progress import EventStream, ignore, run_to_end
 from resnext.recipe import OnBad, Recipe, TrainOptions, named_recipe, override
 from resnext.recipe.options import Views
+from resnext.recipe.other_names import meant_by
 from resnext.reporting import Comparison, compare, write_report
 from resnext.run import Evaluation, Event, Run, evaluate_images, scan_splits
 from resnext.run import train as run_training
@@ -134,6 +136,9 @@ def train(
     ['best_epoch', 'test', 'val']
     """
     names = {field.name for field in fields(TrainOptions)}
+    for key in changes:
+        if meant := meant_by(key, names):
+            raise UsageError(f"there is no option {key!r}. Nearest: {meant}")
     options = TrainOptions(name=name, **{key: changes.pop(key) for key in tuple(changes) if key in names})
     base = named_recipe(recipe) if isinstance(recipe, str) else recipe
     events = train_events(data, override(base, **changes), options)
@@ -196,11 +201,11 @@ def evaluate(
     with init_group() as group:
         train_counts: tuple[int, ...] = ()
         if not isinstance(model, Classifier):
-            machine, path = find_machine(device, group.local_rank), Path(model)
+            path, machine = model, find_machine(device, group.local_rank)
             if group.size > 1:
                 use_machine(machine)
             model = open_model(path, machine.device)
-            train_counts = read_train_counts(path, len(model.contract.classes))
+            train_counts = read_train_counts(Path(path), len(model.contract.classes))
         elif device is not None:
             raise TypeError(_HAS_A_DEVICE)
         contract = model.contract

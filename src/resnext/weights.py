@@ -53,8 +53,8 @@ class WeightsMatch:
         """Whether every tensor of either side has its partner."""
         return not (self.missing or self.unexpected or self.misshapen or self.mistyped)
 
-    def table(self) -> str:
-        """A row for each kind of match, with its number of tensors and the first names."""
+    def table(self) -> list[str]:
+        """A line for each kind of match, with its number of tensors and the first names."""
         rows = [
             ("loaded", self.loaded),
             ("replaced by a new head", self.replaced),
@@ -67,7 +67,7 @@ class WeightsMatch:
         for what, names in rows:
             shown = ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
             lines.append(f"  {what:<24}{len(names):>5}  {shown if what != 'loaded' else ''}".rstrip())
-        return "\n".join(lines)
+        return lines
 
 
 def load_tensors(
@@ -114,11 +114,11 @@ def match_tensors(
         mistyped=tuple(f"{name} {tensors[name].dtype}, here {own[name].dtype}" for name in mistyped),
     )
     if not match.is_complete:
-        hint = ""
+        hint = []
         rest = (*match.unexpected, *match.mistyped)
         if all(name in HEAD for name in (*misshapen, *match.missing)) and not rest:
-            hint = "\nOnly the head differs (another number of classes): --new-head replaces it"
-        raise WeightsError(f"{source}: the weights do not fit the network\n{match.table()}{hint}")
+            hint = ["Only the head differs (another number of classes): --new-head replaces it"]
+        raise WeightsError(f"{source}: the weights do not fit the network", *match.table(), *hint)
     return match
 
 
@@ -252,6 +252,9 @@ def _read_config(folder: Path) -> Any:
     return config.get("resnext")
 
 
+_MODEL_KINDS = "; give a run folder, a hub folder or a .safetensors file"
+
+
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], Any]:
     """The tensors by name of a safetensors file, and our metadata or None. Raises `WeightsError`."""
     try:
@@ -259,15 +262,11 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], Any]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             about = parse_json((file.metadata() or {}).get("resnext", "null"))
     except FileNotFoundError:
-        raise WeightsError(f"{path}: there is no such file") from None
-    except (
-        OSError,
-        SafetensorError,
-        ValueError,
-        AttributeError,
-    ) as error:  # AttributeError: a type that torch lacks
+        raise WeightsError(f"{path}: there is no such file{_MODEL_KINDS}") from None
+    except (OSError, SafetensorError, ValueError, AttributeError) as error:
+        # AttributeError: a type that torch lacks.
         pickled = ". Pickled weights: save their dict with safetensors.torch.save_file"
-        hint = pickled if path.suffix in (".pth", ".pt", ".bin", ".ckpt") else ""
+        hint = pickled if path.suffix in (".pth", ".pt", ".bin", ".ckpt") else _MODEL_KINDS
         raise WeightsError(f"{path}: not a complete safetensors file ({error}){hint}") from None
     return tensors, about
 

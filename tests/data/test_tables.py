@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from resnext.data.decode import DataError
+from resnext.data.decode import BadImage, DataError
 from resnext.data.tables import read_table
 
 
@@ -50,3 +52,14 @@ def test_a_table_is_the_same_in_parts(tmp_path: Path, monkeypatch: pytest.Monkey
     (tmp_path / "t.csv").write_text("\n".join(["image,label", *lines, ""]))
     with pytest.raises(DataError, match=r"more or fewer fields than the header line has: rows 1, 7 \(from 0"):
         read_table(tmp_path / "t.csv")
+
+
+@pytest.mark.parametrize("name", ["a" * 300, "a/" * 3000, "a\0b"])
+def test_a_text_that_is_no_name_of_a_file_is_a_missing_file(name: str, tmp_path: Path) -> None:
+    """Even to ask whether such a file exists is an error to some systems."""
+    for path in (name, name + "\\1.jpg"):
+        pq.write_table(pa.table({"path": [path, "1.jpg"], "label": ["cat", "dog"]}), tmp_path / "x.parquet")
+        [images] = read_table(tmp_path / "x.parquet").values()
+        assert images.stored_size(0) == -1
+        with pytest.raises(BadImage):
+            images.open(0)

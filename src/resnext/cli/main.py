@@ -13,8 +13,8 @@ from typing import Any
 from resnext.cli.command import Command
 from resnext.cli.openmp import limit_spinning
 from resnext.cli.out_of_memory import is_out_of_memory
+from resnext.cli.screen import say
 from resnext.errors import ResnextError, ResnextWarning, UsageError
-from resnext.names import printable_lines
 from resnext.training import launcher
 from resnext.version import __version__
 
@@ -50,7 +50,7 @@ def _main(argv: list[str]) -> int:
     from resnext.cli.parser import parse
 
     if argv == ["--version"]:
-        print(f"resnext {__version__}")
+        say(f"resnext {__version__}")
         return DONE
     try:
         command = parse(argv or ["--help"])
@@ -113,7 +113,7 @@ def _notes() -> Iterator[None]:
 
     def show_note(message: Warning | str, category: type[Warning], *place: Any) -> None:
         if issubclass(category, ResnextWarning):
-            print(f"note: {printable_lines(str(message))}", file=sys.stderr)
+            say(f"note: {message}", file=sys.stderr)
         else:
             show(message, category, *place)
 
@@ -156,10 +156,10 @@ def describe_os_error(error: OSError) -> str:
 
 def _fail(error: BaseException, code: int, message: str = "") -> int:
     """Print `message`, or that of `error`, and the notes that `error` carries."""
+    first, *rest = [message] if message else str(error).split("\n")
     notes = getattr(error, "__notes__", [])
-    text = "\n".join([f"{_who()}: {message or error}", *notes])
     with contextlib.suppress(OSError):  # the output may lie on the disk that is full
-        print(printable_lines(text), file=sys.stderr, flush=True)
+        say(f"{_who()}: {first}", *rest, *notes, file=sys.stderr, flush=True)
     try:
         sys.stdout.flush()
     except OSError:

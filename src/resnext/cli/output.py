@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from rich.table import Table
 
+from resnext.cli.screen import say
 from resnext.data.decode import BadImage
 from resnext.display import plain_console
+from resnext.machine import count_cores
 from resnext.names import MIN_SHORT
+from resnext.training import launcher
 
 #: Columns of a table that is not printed to a terminal, those that its readers are taken to have, and bad
 #: images that are listed one by one.
@@ -38,12 +42,31 @@ def print_table(table: Table) -> None:
     (console if console.is_terminal else plain_console(width=WIDTH_IN_FILE)).print(table)
 
 
+def note_workers(workers: int | None) -> None:
+    """Tell on stderr if there are more decoding processes, `workers` for each of ours here, than cores."""
+    cores, processes = count_cores(), (workers or 0) * launcher.local_size()
+    if processes > cores:
+        say(
+            f"note: --workers {workers}: {processes} processes would decode images on {cores} cores; "
+            f"more than {cores} are no faster",
+            file=sys.stderr,
+        )
+
+
+@contextmanager
+def hint_at_skipping() -> Iterator[None]:
+    """Say in a note on the error of an image that such images can be left out."""
+    try:
+        yield
+    except BadImage as error:
+        error.add_note("--on-bad skip lists images that cannot be read, and goes on")
+        raise
+
+
 def print_bad_images(bad: Sequence[BadImage]) -> None:
     """Tell on stderr which images were left out."""
     if not bad:
         return
-    print(f"left out {len(bad)} images that cannot be read:", file=sys.stderr)
-    for error in bad[:LISTED_BAD]:
-        print(f"  {error}", file=sys.stderr)  # which is printable
-    if len(bad) > LISTED_BAD:
-        print(f"  and {len(bad) - LISTED_BAD} more", file=sys.stderr)
+    more = [f"  and {len(bad) - LISTED_BAD} more"] if len(bad) > LISTED_BAD else []
+    listed = (f"  {error}" for error in bad[:LISTED_BAD])
+    say(f"left out {len(bad)} images that cannot be read:", *listed, *more, file=sys.stderr)

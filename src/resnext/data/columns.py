@@ -12,9 +12,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from resnext.data.decode import IMAGE_SUFFIXES, DataError, printable
+from resnext.data.decode import IMAGE_SUFFIXES, DataError
 from resnext.data.image_names import NamedFiles
 from resnext.data.labels import describe_rows, find_twice
+from resnext.names import printable
 
 #: Names of the image column. WebDataset names an image by its suffix.
 IMAGE_COLUMNS = (

@@ -5,11 +5,10 @@ from __future__ import annotations
 import functools
 import importlib.util
 import io
-import os
 import re
-import stat
 import warnings
 from pathlib import Path
+from typing import BinaryIO
 
 from PIL import Image, UnidentifiedImageError
 
@@ -17,8 +16,8 @@ from resnext.data.kinds import HEAD_BYTES, IMAGE_MARKS, check_not_raw, why_unkno
 from resnext.data.kinds import HEIF_HINT as HEIF_HINT
 from resnext.data.pixels import is_deep, to_rgb
 from resnext.errors import ResnextError
-from resnext.names import encodable
-from resnext.names import printable as printable
+from resnext.files import ordinary
+from resnext.names import encodable, printable
 
 #: Pillow's names of the formats that are read, and suffixes of their files, in lower case. Pillow knows more,
 #: and hands some of them to other programs (PostScript to Ghostscript); what is in a file decides, not its
@@ -79,7 +78,7 @@ def _head(source: bytes | str | Path) -> bytes:
     if isinstance(source, bytes):
         return source[:HEAD_BYTES]
     try:
-        with open(source, "rb") as file:
+        with open(source, "rb", opener=ordinary) as file:
             return file.read(HEAD_BYTES)
     except OSError:
         return b""
@@ -128,7 +127,8 @@ def decode(source: bytes | str | Path | Image.Image, key: str) -> Image.Image:
     except BadImage:
         raise
     except FileNotFoundError:
-        raise BadImage(key, "there is no such file") from None
+        hint = "; addresses are not read: download it first" if "://" in key else ""
+        raise BadImage(key, f"there is no such file{hint}") from None
     except IsADirectoryError:
         raise BadImage(key, "is a folder, not an image") from None
     except Image.DecompressionBombError as error:
@@ -137,35 +137,31 @@ def decode(source: bytes | str | Path | Image.Image, key: str) -> Image.Image:
     except MemoryError:
         raise
     except Exception as error:  # decoders raise errors of any type for damaged files
-        raise BadImage(key, f"cannot be decoded ({error})") from None
+        reason = getattr(error, "strerror", None) or error
+        raise BadImage(key, f"cannot be decoded ({reason})") from None
 
 
 def _decode_stored(source: bytes | str | Path, key: str) -> Image.Image:
-    if not isinstance(source, bytes):
-        check_regular(source)
-    try:
-        opened = open_image(source)
-    except UnidentifiedImageError:
-        raise BadImage(key, f"is not an image that can be read ({why_unknown(_head(source))})") from None
-    with opened as image:
-        _check_size(image, key)
-        check_not_raw(image)
-        return to_rgb(image)
+    with _open(source) as file:
+        try:
+            opened = open_image(file)
+        except UnidentifiedImageError:
+            raise BadImage(key, f"is not an image that can be read ({why_unknown(_head(source))})") from None
+        with opened as image:
+            _check_size(image, key)
+            check_not_raw(image)
+            return to_rgb(image)
 
 
-def check_regular(path: str | Path) -> None:
-    """Raise `OSError` unless `path` is a file or a folder: opening a pipe or a device may wait for ever."""
-    mode = os.stat(path).st_mode
-    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-        raise OSError("a pipe, socket or device, not a file")
+def _open(source: bytes | str | Path) -> BinaryIO:
+    return io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb", opener=ordinary)
 
 
-def open_image(source: bytes | str | Path) -> Image.Image:
-    """The image in a file or in encoded bytes, in one of `FORMATS`; its pixels are not decoded yet.
+def open_image(file: BinaryIO) -> Image.Image:
+    """The image in an open file, in one of `FORMATS`; its pixels are not decoded yet.
 
     Raises what Pillow raises.
     """
-    file = io.BytesIO(source) if isinstance(source, bytes) else source
     try:
         return Image.open(file, formats=_formats())
     except Image.DecompressionBombWarning:  # where programs turn all warnings into errors

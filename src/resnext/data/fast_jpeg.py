@@ -8,6 +8,7 @@ ordinary JPEG files go through the exact decoder.
 from __future__ import annotations
 
 import importlib.util
+import io
 import math
 import threading
 from collections.abc import Callable
@@ -197,7 +198,7 @@ def _orientation(encoded: bytes) -> int | None:
     if not _has_metadata(encoded):
         return 1
     try:
-        with open_image(encoded) as image:
+        with open_image(io.BytesIO(encoded)) as image:
             orientation = exif_orientation(image)
     except Exception:  # the exact decoder names the reason
         return None

@@ -20,14 +20,13 @@ from resnext.data.decode import (
     UNSUPPORTED_SUFFIXES,
     DataError,
     is_image,
-    printable,
 )
 from resnext.data.images import ImageDataset
 from resnext.data.layout_checks import check_classes
 from resnext.data.layouts import is_folder, is_shown, is_system
 from resnext.data.stored_images import ImageFiles
 from resnext.data.tables import TABLE_SUFFIXES, images_from_table
-from resnext.names import encodable
+from resnext.names import encodable, printable
 
 #: The list of Tiny ImageNet: name of an image and its class, then a box, with tabs between.
 ANNOTATIONS = "val_annotations.txt"

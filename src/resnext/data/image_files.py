@@ -61,11 +61,8 @@ def find_image_files(sources: Iterable[str | Path]) -> FoundImages:
         _check_is_path(source)
         here = _images_of(source)
         if not here.paths:
-            others = f" ({here.note()})" if here.skipped else ""
-            raise DataError(
-                f"{printable(source)}: there is no image here in a format that is read (JPEG, PNG, ...)"
-                + others
-            )
+            why = f" in a format that is read ({here.note()})" if here.skipped else _why_none(source)
+            raise DataError(f"{source}: there is no image here{why}")
         found.paths.extend(here.paths)
         found.skipped.update(here.skipped)
     return found
@@ -81,6 +78,15 @@ def _images_of(source: str) -> FoundImages:
     matching = [path for path in sorted(glob.glob(source, recursive=True)) if not os.path.isdir(path)]
     paths = [path for path in matching if os.path.isfile(path) or not os.path.exists(path)]
     return FoundImages(paths, +Counter({IRREGULAR: len(matching) - len(paths)}))
+
+
+def _why_none(source: str) -> str:
+    """Why `source` names no image."""
+    if os.path.exists(source):
+        return " in a format that is read (JPEG, PNG, ...)"
+    if glob.has_magic(source):
+        return ": no file is called so; say another pattern"
+    return ": there is no such file or folder; look at the spelling"
 
 
 def _check_is_path(source: str) -> None:

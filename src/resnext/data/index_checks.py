@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resnext.data.contents import size_and_time
-from resnext.data.decode import DataError, printable
+from resnext.data.decode import DataError
 from resnext.data.images import ImageDataset, Scan
 from resnext.data.scan import read_digests
+from resnext.names import printable
 from resnext.progress import run_to_end
 
 #: An index of up to this many files is compared with all of them whenever it is used: 3 s on a local disk. A

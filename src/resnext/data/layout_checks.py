@@ -11,8 +11,9 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from resnext.data.decode import DataError, printable
+from resnext.data.decode import DataError
 from resnext.data.layouts import IMAGE_PARTS, WORD, folders_in, has_images, split_meant, splits_side_by_side
+from resnext.names import printable
 
 _FOLD = re.compile(r"(k?fold|cv|split)[ _-]?[0-9]+", re.IGNORECASE)
 #: Folders that sets have one of each, for what is known about their images.

@@ -15,7 +15,7 @@ import numpy as np
 
 from resnext.data import archives, hf_datasets
 from resnext.data.class_names import one_form
-from resnext.data.decode import IMAGE_SUFFIXES, DataError, printable
+from resnext.data.decode import IMAGE_SUFFIXES, DataError
 from resnext.data.folders import ANNOTATIONS, describe_unread, read_annotations, read_folder
 from resnext.data.images import ImageDataset
 from resnext.data.index import is_index, read_index
@@ -25,7 +25,7 @@ from resnext.data.splits import Splits, align_labels, fingerprint, holdout_of_ea
 from resnext.data.stored_images import ImageArrays, ImageFiles
 from resnext.data.streaming import STREAM, WINDOW
 from resnext.data.tables import SPLIT_BY_NAME, read_shards, read_table
-from resnext.names import encodable
+from resnext.names import encodable, printable
 
 #: Seed of every split that is made here; it is fixed, so that runs with different seeds see the same images.
 SPLIT_SEED = 0
@@ -33,6 +33,11 @@ SPLIT_SEED = 0
 STREAM_NOTE = f"a stream: shuffled within windows of {WINDOW} images, read again on resume up to where it was"
 #: A split of which no image has a label. Only that is told: nothing asks for its images.
 NO_LABELS = ImageFiles(Path(), (), np.empty(0, np.int64), ())
+
+#: What can be given as DATA, in a few words.
+DATA_KINDS = (
+    "Give a folder of class folders, as in DATA/cat/1.jpg, a table (.parquet, .csv), an .index or `digits`"
+)
 
 SplitsByName = dict[str | None, ImageDataset]
 
@@ -205,19 +210,28 @@ def _find_splits(data: str) -> SplitsByName:
     if is_index(path):
         return dict(read_index(path).items())
     if not path.exists():
-        siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-        similar = difflib.get_close_matches(path.name, [*siblings, "digits"], n=1)
-        raise DataError(
-            f"{data}: there is no such folder or file" + (f". Is it {similar[0]!r}?" if similar else "")
-        )
+        raise _no_such_data(data)
     if path.is_file():
         return read_table(path)
+    if (path / "metrics.jsonl").exists() and (path / "config.toml").exists():
+        raise DataError(f"{path}: is the folder of a run; give the folder of its images")
     if encodable(data) != data:
         raise DataError(f"{printable(data)}: the name of this folder is not UTF-8; rename it")
     found = find_splits(path)
     if not found:
         return read_metadata(path) or {None: read_folder(path)}
     return {split: _read_found_split(split, paths, found) for split, paths in found.items()}
+
+
+def _no_such_data(data: str) -> DataError:
+    """The error for a path where there is nothing, with the likeliest mistake."""
+    if "://" in data:
+        return DataError(f"{data}: addresses are not read; download it first, and give the folder")
+    parent = Path(data).parent
+    siblings = [path.name for path in parent.iterdir()] if parent.is_dir() else []
+    similar = difflib.get_close_matches(Path(data).name, [*siblings, "digits"], n=1)
+    hint = f"Is it {similar[0]!r}?" if similar else f"{DATA_KINDS}, or the set on the hub as hf:owner/name"
+    return DataError(f"{data}: there is no such folder or file. {hint}")
 
 
 def _read_found_split(split: str, paths: list[Path], found: dict[str, list[Path]]) -> ImageDataset:

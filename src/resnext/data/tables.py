@@ -25,12 +25,14 @@ from resnext.data.columns import (
 )
 from resnext.data.contents import UNKNOWN_STAMP, files_stamp
 from resnext.data.csv_files import read_csv
-from resnext.data.decode import DataError, printable
+from resnext.data.decode import IMAGE_SUFFIXES, DataError
 from resnext.data.image_names import NamedFiles
 from resnext.data.images import ImageDataset, Labels
 from resnext.data.labels import describe_rows, label_column
 from resnext.data.shards import check_shards, lone_shard_note
 from resnext.data.stored_images import ColumnImages, ImageArrays, ImageFiles
+from resnext.files import ordinary
+from resnext.names import printable
 from resnext.parsing import MAX_LINES_BYTES, build, parse_json, read_text
 
 #: Names of each split in files, folders and columns, in any case.
@@ -125,7 +127,9 @@ def load_table(path: Path) -> pa.Table:
     """The table in a Parquet or CSV file. Raises `DataError`."""
     suffix = path.suffix.lower()
     if suffix not in TABLE_SUFFIXES:
-        raise DataError(f"{path}: a table must end in {' or '.join(TABLE_SUFFIXES)}")
+        own = "; images lie in a folder for each class: give the folder of these folders"
+        hint = own if suffix in IMAGE_SUFFIXES else ""
+        raise DataError(f"{path}: a table must end in {' or '.join(TABLE_SUFFIXES)}{hint}")
     try:
         return {".parquet": _load_parquet, ".csv": read_csv, ".jsonl": _load_json_lines}[suffix](path)
     except PermissionError:
@@ -208,7 +212,7 @@ def _end_notes(paths: Iterable[Path]) -> tuple[str, ...]:
 
 def read_end(path: Path, count: int) -> bytes:
     """The last `count` bytes of a file, or all of them if it has fewer."""
-    with open(path, "rb") as file:
+    with open(path, "rb", opener=ordinary) as file:
         file.seek(-min(count, file.seek(0, os.SEEK_END)), os.SEEK_END)
         return file.read()
 

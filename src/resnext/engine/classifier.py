@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -207,6 +208,11 @@ def open_model(model: str | Path, device: torch.device | str = "cpu") -> Classif
         ModelError: If there is no model at that path.
         WeightsError: If the weights do not fit the network.
     """
+    if not isinstance(model, str | os.PathLike):
+        raise TypeError(
+            f"a model is a Classifier, or the path of a run folder, hub folder or weights file, "
+            f"not {type(model).__name__}"
+        )
     path = Path(model)
     if not path.exists():
         raise ModelError(
@@ -217,6 +223,9 @@ def open_model(model: str | Path, device: torch.device | str = "cpu") -> Classif
     elif hint := explain_unfinished(path):
         raise ModelError(hint)
     elif path.is_dir() and not (path / "config.json").exists():
-        raise ModelError(f"{model}: neither a run folder nor a hub folder (no model/, no config.json)")
+        raise ModelError(
+            f"{model}: neither a run folder nor a hub folder (no model/, no config.json); give the folder "
+            "of a finished run, such as runs/NAME"
+        )
     network, contract = load_network(path)
     return Classifier(network, contract, device)

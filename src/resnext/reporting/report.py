@@ -23,7 +23,7 @@ from resnext.reporting.run_plots import (
     risk_coverage_plot,
     val_errors,
 )
-from resnext.reporting.run_summary import RunSummary
+from resnext.reporting.run_summary import RunSummary, read_runs
 from resnext.run.documents import RunWaits
 from resnext.statistics import MAX_WIDTH, Rate, paired_test
 
@@ -33,7 +33,7 @@ SURE_SHARES = (0.5, 0.8, 1.0)
 PAIRS, MAX_ROWS = 15, 1000
 
 
-def write_report(runs: Sequence[Path], out: Path | None = None) -> Path:
+def write_report(runs: Sequence[str | Path], out: str | Path | None = None) -> Path:
     """Write the report of one finished run, or of several side by side.
 
     Args:
@@ -45,6 +45,7 @@ def write_report(runs: Sequence[Path], out: Path | None = None) -> Path:
         Path of the report.
 
     Raises:
+        UsageError: `runs` is one path or empty.
         RunError: A folder has no finished run.
         OSError: The report cannot be written.
 
@@ -53,15 +54,15 @@ def write_report(runs: Sequence[Path], out: Path | None = None) -> Path:
     >>> write_report([run.folder]).name
     'report.html'
     """
-    summaries = [RunSummary.read(run) for run in runs]
+    summaries = read_runs(runs, 1)
     if len(summaries) == 1:
         out = out or summaries[0].folder / "report.html"
         page = _render("run.html.j2", _run(summaries[0]))
     else:
         out = out or summaries[0].folder.parent / "comparison.html"
         page = _render("comparison.html.j2", _comparison(summaries))
-    write_whole(out, page)
-    return out
+    write_whole(Path(out), page)
+    return Path(out)
 
 
 def _render(template: str, values: dict[str, Any]) -> str:

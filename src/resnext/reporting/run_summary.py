@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +19,7 @@ from resnext.data.decode import DataError
 from resnext.data.hf_datasets import SourceMissing
 from resnext.data.images import ImageDataset
 from resnext.data.sources import read_split
+from resnext.errors import UsageError
 from resnext.metrics import (
     Confusion,
     Outcomes,
@@ -82,7 +83,8 @@ class RunSummary:
         folder = RunFolder(path)
         if not folder.is_finished():
             resume = f"; `resnext train DATA --runs {path.parent} --name {path.name} --resume must` goes on"
-            hint = resume if (path / "config.toml").exists() else ""
+            other = "; give the folder of a finished run, such as runs/NAME"
+            hint = resume if (path / "config.toml").exists() else other
             raise RunError(f"{path}: is no finished run{hint}")
         contract = folder.contract()
         _check_model(folder, contract)
@@ -197,3 +199,16 @@ def _thumbnail(images: ImageDataset, index: int) -> str | None:
     file, kind = io.BytesIO(), "png" if max(image.size) <= 40 else "jpeg"
     image.save(file, kind.upper(), quality=85)
     return f"data:image/{kind};base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+def read_runs(runs: Sequence[str | Path], least: int) -> list[RunSummary]:
+    """The finished runs in the folders `runs`.
+
+    Raises:
+        UsageError: `runs` is one path, or there are fewer than `least`.
+        RunError: A run is not finished, or a file of it is damaged.
+    """
+    if isinstance(runs, str | Path) or len(runs) < least:
+        example = ", ".join(repr(f"runs/{name}") for name in ("NAME", "OTHER")[:least])
+        raise UsageError(f"runs must be a list of run folders, as in [{example}]")
+    return [RunSummary.read(Path(run)) for run in runs]

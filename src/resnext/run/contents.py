@@ -7,11 +7,11 @@ from collections.abc import Generator, Mapping
 import numpy as np
 
 from resnext.data.contents import UNKNOWN_STAMP, Contents, contents_digest, from_bytes, to_bytes
-from resnext.data.decode import printable
 from resnext.data.images import ImageDataset
 from resnext.data.scan import read_digests
 from resnext.data.splits import Splits
 from resnext.machine import count_cores
+from resnext.names import printable
 from resnext.progress import EventStream
 from resnext.run.events import ScanProgress
 from resnext.run.folder import RunFolder

@@ -9,6 +9,7 @@ from resnext.cost import Cost
 from resnext.data.decode import BadImage
 from resnext.data.sampling import SamplingPlan
 from resnext.metrics import Scores
+from resnext.names import printable
 from resnext.recipe import Recipe
 from resnext.run.autoconfig import Choice
 from resnext.run.evaluation import Evaluation
@@ -59,7 +60,7 @@ class RunStarted:
         ]
         if self.first_step:
             lines.append(f"resuming   at step {self.first_step} of {self.plan.steps}")
-        return "\n".join(lines)
+        return "\n".join(map(printable, lines))
 
 
 def show(value: object) -> str:
@@ -126,7 +127,7 @@ class RunFinished:
             lines.append(f"{evaluation.split:<5} {top1}{evaluation.role}")
         lines.append(f"model      {self.folder / 'model'}")
         lines.append(f"next       resnext predict {self.folder} IMAGES...")
-        return "\n".join(lines)
+        return "\n".join(map(printable, lines))
 
 
 Event = ScanProgress | RunStarted | DecodeProgress | StepEnd | EpochEnd | RunFinished

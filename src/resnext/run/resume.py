@@ -49,9 +49,9 @@ def check_same_run(
     differences += yield from _data_differences(folder, options, splits)
     if differences:
         raise RunError(
-            f"{folder.path}: cannot resume with other settings or data\n"
-            + "\n".join(f"  {difference}" for difference in differences)
-            + "\nGive the command that it was started with, or another --name"
+            f"{folder.path}: cannot resume with other settings or data",
+            *(f"  {difference}" for difference in differences),
+            "Give the command that it was started with, or another --name",
         )
     if is_longer:
         _check_patience(folder, own)
@@ -139,7 +139,9 @@ def _restore(state: TrainState, folder: RunFolder, steps_per_epoch: int) -> tupl
         return progress, meter
     if damaged:
         raise RunError(
-            "no checkpoint is complete:\n  " + "\n  ".join(damaged) + "\nStart again under another --name"
+            "no checkpoint is complete:",
+            *(f"  {problem}" for problem in damaged),
+            "Start again under another --name",
         )
     folder.truncate_metrics(0, 0)
     return RunProgress(), MeterState()

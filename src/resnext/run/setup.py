@@ -203,11 +203,12 @@ def _check_weights(
 def _raise_unreadable(unreadable: dict[str, dict[int, BadImage]]) -> None:
     errors = [error for split in unreadable.values() for error in split.values()]
     if errors:
-        shown = "\n".join(f"  {error}" for error in errors[:10])
-        more = f"\n  and {len(errors) - 10} more" if len(errors) > 10 else ""
+        more = [f"  and {len(errors) - 10} more"] if len(errors) > 10 else []
         raise DataError(
-            f"{len(errors)} image{'s' * (len(errors) > 1)} cannot be read\n{shown}{more}\n"
-            "Repair or remove them, or leave them out with --on-bad skip"
+            f"{len(errors)} image{'s' * (len(errors) > 1)} cannot be read",
+            *(f"  {error}" for error in errors[:10]),
+            *more,
+            "Repair or remove them, or leave them out with --on-bad skip",
         )
 
 

@@ -200,7 +200,7 @@ class DistributedGroup(ProcessGroup):
                 raise
             time.sleep(2 * heartbeat.BEAT_S)  # until heartbeats show which process is silent, or failed
             if failure := self._rendezvous.find_failure():
-                raise PeerFailed(failure) from error
+                raise PeerFailed(*failure.splitlines()) from error
             raise PeerLost(
                 f"rank {self.rank}: another process has died or cannot be reached "
                 f"({self._rendezvous.suspect or text.splitlines()[0]})"

@@ -100,7 +100,7 @@ class Rendezvous:
         collect = self._collect if self._has_joined else self._join
         heard = collect(own)
         if problem := self.broadcast_object(lambda: differences(heard)):
-            raise PeersDiffer(f"the processes were not started alike\n{problem}")
+            raise PeersDiffer("the processes were not started alike", *problem)
 
     def broadcast_object(self, make: Callable[[], T]) -> T:
         """The result of `make` on rank 0, for all processes; see `ProcessGroup.broadcast_object`."""
@@ -189,19 +189,19 @@ class Rendezvous:
             return str(self._store.get(key).decode())
 
 
-def differences(facts: list[dict[str, str]]) -> str:
-    """What differs from rank 0, a line each; empty if nothing does. The facts of every rank name its
+def differences(facts: list[dict[str, str]]) -> list[str]:
+    """What differs from rank 0, a line each. The facts of every rank name its
     `host`."""
     if not facts:
-        return ""
+        return []
     own = facts[0]
-    return "\n".join(
+    return [
         f"  {name}: {theirs.get(name)} on rank {rank} ({theirs['host']}), "
         f"{own.get(name)} on rank 0 ({own['host']})"
         for rank, theirs in enumerate(facts)
         for name in sorted(own.keys() | theirs.keys())
         if name != "host" and theirs.get(name) != own.get(name)
-    )
+    ]
 
 
 def _connect(rank: int, number: int) -> PrefixStore:

@@ -15,7 +15,8 @@ import resnext
 from resnext.cli.command import Command
 from resnext.cli.option_checks import check_folder, check_model, check_not_negative
 from resnext.cli.out_of_memory import device_hint
-from resnext.names import printable_lines, shorten
+from resnext.cli.screen import say, say_text
+from resnext.names import shorten
 from resnext.recipe import OnBad, Views
 from resnext.training.launcher import is_main_process
 
@@ -64,18 +65,20 @@ class EvaluateCommand(Command):
         check_folder("--json", self.json)
         check_not_negative(self, "workers")
         check_model(self.model)
-        from resnext.cli.output import print_bad_images  # it imports torch
+        from resnext.cli.output import hint_at_skipping, note_workers, print_bad_images  # they import torch
 
-        evaluation = self._evaluate()
+        note_workers(self.workers)
+        with hint_at_skipping():
+            evaluation = self._evaluate()
         text = json.dumps(evaluation.to_json(), indent=2, ensure_ascii=False)
         if str(self.json) == "-":
-            print(printable_lines(text))
+            say_text(text)
             return
         if self.json is not None and is_main_process():
             self.json.write_text(text + "\n", encoding="utf-8")
-        print(f"{evaluation.scores.count:,} images of {evaluation.split}")
+        say(f"{evaluation.scores.count:,} images of {evaluation.split}")
         if evaluation.split in NOTES:
-            print(NOTES[evaluation.split], file=sys.stderr)
+            say(NOTES[evaluation.split], file=sys.stderr)
         print_evaluation(evaluation)
         print_bad_images(evaluation.bad)
 
@@ -98,7 +101,7 @@ class EvaluateCommand(Command):
 def print_evaluation(evaluation: resnext.Evaluation) -> None:
     """Print the scores of all images, then a row for each class."""
     for name, value, about in _rows(evaluation):
-        print(f"{name:<{NAME_WIDTH}} {value}  ({about})" if about else f"{name:<{NAME_WIDTH}} {value}")
+        say(f"{name:<{NAME_WIDTH}} {value}  ({about})" if about else f"{name:<{NAME_WIDTH}} {value}")
     print_classes(evaluation.scores.classes)
 
 
@@ -129,9 +132,9 @@ def print_classes(classes: Sequence[ClassScores]) -> None:
     for row, cells in zip(classes, rows, strict=True):
         table.add_row(names[row.name], *cells)
     print_table(table)
-    print("ranges: 95 % intervals (Wilson's; of ECE, by bootstrap)")
+    say("ranges: 95 % intervals (Wilson's; of ECE, by bootstrap)")
     if any(row.count and not (row.precise.is_resolved and row.recalled.is_resolved) for row in classes):
-        print(f"too few: images to tell, as the interval is wider than {100 * MAX_WIDTH:.0f} points")
+        say(f"too few: images to tell, as the interval is wider than {100 * MAX_WIDTH:.0f} points")
 
 
 def _cells(row: ClassScores) -> list[str]:

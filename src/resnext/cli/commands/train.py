@@ -10,6 +10,7 @@ from typing import Annotated, ClassVar
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 from resnext.cli.command import Command
+from resnext.cli.screen import say
 from resnext.errors import UsageError
 from resnext.parsing import MAX_TOML_BYTES, read_text
 from resnext.recipe import RECIPES, Recipe, RecipeError, TrainOptions, named_recipe, small
@@ -42,6 +43,9 @@ class TrainCommand(Command):
         return "try a smaller --batch, --data.size-px or --model"
 
     def run(self) -> None:
+        from resnext.cli.output import note_workers
+
+        note_workers(self.options.workers)
         train_and_show(self.data, self.settings, self.options)
 
 
@@ -57,8 +61,8 @@ def train_and_show(data: str, recipe: Recipe, options: TrainOptions) -> Path:
             display.show(event)
     run = stream.result
     if not display.finished:
-        print(f"{run.folder} had finished already; its result is in result.json")
-    print(f"report     {run.folder / 'report.html'}")
+        say(f"{run.folder} had finished already; its result is in result.json")
+    say(f"report     {run.folder / 'report.html'}")
     return run.folder
 
 
@@ -80,8 +84,17 @@ def _read_config(path: str) -> Recipe:
         return Recipe.from_toml(read_text(Path(path), MAX_TOML_BYTES))
     except RecipeError as error:
         raise RecipeError(f"--config {path}: {error}") from None
+    except FileNotFoundError:
+        raise UsageError(
+            f"--config {path}: cannot be read: there is no such file; "
+            f"`resnext recipes small > {path}` writes one"
+        ) from None
     except (OSError, ValueError) as error:
-        raise UsageError(f"--config {path}: cannot be read ({error})") from None
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(
+            f"--config {path}: cannot be read ({reason}); give the config.toml of a run, such as "
+            "runs/NAME/config.toml"
+        ) from None
 
 
 def _value(argv: Sequence[str], option: str) -> str | None:
