@@ -8,6 +8,7 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -29,7 +30,7 @@ from resnext.run.builders import build_plan, class_weights
 from resnext.run.checkpointing import Checkpointer
 from resnext.run.epoch_loop import EpochLoop
 from resnext.run.evaluator import RunEvaluator
-from resnext.run.events import Event, RunFinished, RunStarted
+from resnext.run.events import ClassCount, Event, RunFinished, RunStarted
 from resnext.run.folder import NullRunWriter, Run, RunFolder, RunWriter
 from resnext.run.input_pipeline import InputPipeline, cache_if_small, example_batch
 from resnext.run.loggers import Loggers, choose_loggers
@@ -99,6 +100,18 @@ def train(
         elif folder is not None:
             folder.confirm_finished()
     return Run(spec.path, group.is_main_process)
+
+
+def _count_classes(splits: Splits) -> tuple[ClassCount, ...]:
+    """Images of each class, by split."""
+    counts = {
+        name: np.bincount(images.labels, minlength=len(splits.classes)).tolist()
+        for name, images in splits.items()
+    }
+    return tuple(
+        ClassCount(name, {split: counts[split][number] for split in counts})
+        for number, name in enumerate(splits.classes)
+    )
 
 
 def _find_machine(options: TrainOptions, group: ProcessGroup) -> Machine:
@@ -281,6 +294,7 @@ class _TrainingRun:
             device=self.evaluator.device(),
             plan=self.plan,
             first_step=state.step,
+            class_counts=_count_classes(self.splits),
         )
 
     def _open_loggers(self, first_step: int) -> Loggers:

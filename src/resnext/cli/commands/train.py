@@ -31,6 +31,8 @@ class TrainCommand(Command):
     """Recipe that the settings below start from."""
     config: Path | None = None
     """A config.toml of an earlier run; it replaces the recipe."""
+    dry_run: Annotated[bool, FlagCreatePairsOff] = False
+    """Only say what the data are, what is chosen and how long it takes; nothing is kept."""
     options: Annotated[TrainOptions, arg(name=""), FlagCreatePairsOff] = field(default_factory=TrainOptions)
     settings: Annotated[Recipe, arg(name="")] = field(default_factory=small)
 
@@ -46,7 +48,10 @@ class TrainCommand(Command):
         from resnext.cli.output import note_workers
 
         note_workers(self.options.workers)
-        train_and_show(self.data, self.settings, self.options)
+        if self.dry_run:
+            show_dry_run(self.data, self.settings, self.options)
+        else:
+            train_and_show(self.data, self.settings, self.options)
 
 
 def train_and_show(data: str, recipe: Recipe, options: TrainOptions) -> Path:
@@ -64,6 +69,23 @@ def train_and_show(data: str, recipe: Recipe, options: TrainOptions) -> Path:
         say(f"{run.folder} had finished already; its result is in result.json")
     say(f"report     {run.folder / 'report.html'}")
     return run.folder
+
+
+def show_dry_run(data: str, recipe: Recipe, options: TrainOptions) -> None:
+    """Show what training would, until it is known how long it takes."""
+    from contextlib import closing
+
+    from resnext.display import TrainDisplay
+    from resnext.run import dry_run
+
+    with TrainDisplay() as display, closing(dry_run(data, recipe, options)) as events:
+        for event in events:
+            display.show(event)
+            if display.has_estimate:
+                break
+        else:
+            say("time       seconds: it has just been trained to its end")
+    say("dry run    nothing is kept; the same command without --dry-run trains")
 
 
 def starting_recipe(argv: Sequence[str]) -> Recipe:
