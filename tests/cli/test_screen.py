@@ -1,57 +1,73 @@
-"""All that commands print goes through one function, which lets no name act on a terminal."""
+"""Any name can be shown on any screen."""
 
 from __future__ import annotations
 
-import ast
-import json
-from collections.abc import Callable
+import io
+import os
+import pty
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from resnext import cli
-from resnext.cli.screen import say, say_text
-from resnext.names import printable_lines
+from resnext.cli.screen import prepare_screen, say
 
-EVIL = "a\x1b[2J\nresnext: done\u202e"
+NAMES = ("猫咪", "[/x] cat", ":cat: [red]")
 
 
-def test_nothing_else_prints() -> None:
-    root = Path(cli.__file__).parent
-    printing = {
-        path.name
-        for path in root.rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.Name) and node.id == "print"
-    }
-    assert printing == {"screen.py"}
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "latin-1", "utf-8"])
+def test_characters_that_a_screen_lacks_are_escaped(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("stdout", "stderr"):
+        monkeypatch.setattr(sys, name, io.TextIOWrapper(io.BytesIO(), encoding=encoding))
+    prepare_screen()
+    for stream in (sys.stdout, sys.stderr):
+        say(*NAMES, file=stream)
+        stream.flush()
+        shown = stream.buffer.getvalue().decode(encoding).splitlines()
+        assert shown[1:] == list(NAMES[1:])
+        assert shown[0] in (NAMES[0], r"\u732b\u54aa")
 
 
-def test_what_is_said(capsys: pytest.CaptureFixture[str]) -> None:
-    say("first", EVIL)
-    say()
-    say_text(json.dumps({"name": EVIL}, indent=2, ensure_ascii=False))
-    first, second, empty, *text = capsys.readouterr().out.split("\n")
-    assert (first, second, empty) == ("first", r"a\u001b[2J\nresnext: done\u202e", "")
-    assert json.loads("\n".join(text)) == {"name": EVIL}
-    assert all(printable_lines(line) == line for line in text)
+def test_a_closed_screen_shows_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("stdout", "stderr"):
+        monkeypatch.setattr(sys, name, None)
+    prepare_screen()
+    say("x")
+    say("x", file=sys.stderr)
+    sys.stdout.flush()
+    sys.stdout.close()
+    sys.stderr.close()
 
 
-@pytest.mark.usefixtures("no_reports")
-def test_folders_with_evil_names(
-    colours: Path,
-    tmp_path: Path,
-    capfd: pytest.CaptureFixture[str],
-    run: Callable[..., int],
-    quick: list[str],
-) -> None:
-    out = tmp_path / EVIL
-    out.mkdir()
-    assert run("train", colours, "--runs", out, "--name", "x", *quick) == 0
-    assert run("index", colours, out / "set.index") == 0
-    assert run("select", colours, out / "few", "--like", colours) == 0
-    assert run("select", colours, out / "few", "--like", colours) == 3
-    shown = capfd.readouterr()
-    for text in (shown.out, shown.err):
-        assert printable_lines(text) == text
-        assert "\nresnext: done" not in text
+@pytest.mark.parametrize("closed", [1, 2])
+def test_a_command_whose_output_is_closed_has_its_exit_code(closed: int) -> None:
+    run = f"os.execv({sys.executable!r}, ['python', '-m', 'resnext', '--version'])"
+    code = f"import os; os.close({closed}); {run}"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60).returncode == 0
+
+
+def test_names_on_a_terminal_are_no_markup(tmp_path: Path, make_folder: Any) -> None:
+    """With a bar on the terminal, its console prints what else is said."""
+    make_folder(tmp_path / "a", dict.fromkeys((*NAMES[2:], "[x] cat", "dog"), 5), (8, 8))
+    ours, theirs = pty.openpty()
+    words = f"train {tmp_path / 'a'} --epochs 1 --batch 4 --data.size-px 8 --model resnet11+template=8"
+    environment = os.environ | {"TERM": "xterm", "COLUMNS": "120", "LINES": "40"}
+    command = [sys.executable, "-m", "resnext", *words.split(), "--runs", str(tmp_path / "runs"), "--dry-run"]
+    process = subprocess.Popen(command, stdout=theirs, stderr=theirs, stdin=theirs, env=environment)
+    os.close(theirs)
+    shown = b""
+    while True:
+        try:
+            part = os.read(ours, 65536)
+        except OSError:  # the terminal is closed
+            break
+        if not part:
+            break
+        shown += part
+    os.close(ours)
+    assert process.wait(60) == 0
+    text = shown.decode()
+    assert ":cat: [red]" in text
+    assert "[x] cat" in text

@@ -13,7 +13,7 @@ from typing import Any
 from resnext.cli.command import Command
 from resnext.cli.openmp import limit_spinning
 from resnext.cli.out_of_memory import is_out_of_memory
-from resnext.cli.screen import say
+from resnext.cli.screen import prepare_screen, say
 from resnext.errors import ResnextError, ResnextWarning, UsageError
 from resnext.training import launcher
 from resnext.version import __version__
@@ -37,6 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code, one of `resnext.errors.EXIT_CODES`. An error that is no `ResnextError` is raised.
     """
     limit_spinning()
+    prepare_screen()
     argv = sys.argv[1:] if argv is None else list(argv)
     try:
         return _main(argv)

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TextIO
 
 from resnext.names import printable
+
+
+def prepare_screen() -> None:
+    """Let stdout and stderr take any text: characters that the screen's encoding lacks are escaped, and where
+    the caller has closed one of them nothing is shown."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def say(*lines: str, file: TextIO | None = None, flush: bool = False) -> None:

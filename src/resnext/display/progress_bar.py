@@ -8,6 +8,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Column
 
+from resnext.display.console import plain_console
+
 #: Seconds between the lines that are printed where there is no terminal for a bar.
 LINE_EVERY_S = 15.0
 #: Narrower terminals get lines, too.
@@ -26,7 +28,7 @@ class ProgressBar:
     """
 
     def __init__(self, description: str, console: Console | None = None) -> None:
-        self.console = console or Console(stderr=True)
+        self.console = console or plain_console(stderr=True)
         self._bar = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}", table_column=Column(no_wrap=True)),
