@@ -15,14 +15,15 @@ from typing import Any
 from safetensors.torch import save
 from torch import Tensor
 
-from resnext.arch import STEMS, TIMM_NAMES, Architecture, ArchitectureError
+from resnext.arch import Architecture, ArchitectureError
 from resnext.contract import Contract, ContractError, first_difference
 from resnext.models import Network, create
 from resnext.parsing import read_json, show
 from resnext.weights.errors import WeightsError
 from resnext.weights.matching import blueprint, load_tensors, match_tensors
-from resnext.weights.places import CONFIG_FILE, WEIGHTS_FILE
-from resnext.weights.tensor_files import read_tensors
+from resnext.weights.places import CONFIG_FILE, WEIGHTS_FILE, file_in
+from resnext.weights.tensor_files import read_weights
+from resnext.weights.timm_config import is_timm_config, parse_timm_config, timm_config
 
 SCHEMA = 1
 
@@ -35,7 +36,7 @@ def write_hub_folder(folder: Path, network: Network, contract: Contract, card: s
     # Not `save_file`: only the owner may read its files.
     data = save(state, metadata={"format": "pt", "resnext": json.dumps(about)})
     (folder / WEIGHTS_FILE).write_bytes(data)
-    config = _timm_config(network.arch, contract) | {"resnext": about}
+    config = timm_config(network.arch, contract) | {"resnext": about}
     text = json.dumps(config, indent=2, ensure_ascii=False) + "\n"
     (folder / CONFIG_FILE).write_text(text, encoding="utf-8")
     (folder / "README.md").write_text(card, encoding="utf-8")
@@ -47,21 +48,22 @@ def load_network(path: Path) -> tuple[Network, Contract]:
     Raises:
         WeightsError: The file cannot be read, carries no contract, or does not fit its own network.
     """
-    tensors, described = read_model(path)
-    if described is None:
+    model = read_model(path)
+    if model.described is None or model.described.contract is None:
         raise WeightsError(f"{path}: carries no contract, so its classes and pre-processing are unknown")
-    match_tensors(blueprint(described.arch), tensors, str(path))  # before memory is taken for the network
-    network = create(described.arch)
+    arch, tensors = model.described.arch, model.tensors
+    match_tensors(blueprint(arch), tensors, str(path))  # before memory is taken for the network
+    network = create(arch)
     load_tensors(network, tensors, str(path))
-    return network.eval(), described.contract
+    return network.eval(), model.described.contract
 
 
 @dataclass(frozen=True)
 class Described:
-    """The network and the contract that a file describes."""
+    """The network that a file describes, and the contract, if it has one."""
 
     arch: Architecture
-    contract: Contract
+    contract: Contract | None
 
     @classmethod
     def parse(cls, about: Any, source: Path) -> Described | None:
@@ -81,14 +83,14 @@ class Described:
             )
         try:
             arch = Architecture.from_json(about.get("architecture"))
-            described = cls(arch, Contract.from_json(about["contract"]))
+            contract = Contract.from_json(about["contract"])
         except (ArchitectureError, ContractError) as error:
             raise WeightsError(f"{source}: its contract cannot be read ({error})") from None
-        described._check(source)
-        return described
+        cls._check(arch, contract, source)
+        return cls(arch, contract)
 
-    def _check(self, source: Path) -> None:
-        arch, contract = self.arch, self.contract
+    @staticmethod
+    def _check(arch: Architecture, contract: Contract, source: Path) -> None:
         for what, named, own in (
             ("classes", len(contract.classes), arch.classes),
             ("channels", contract.input.channels, arch.in_channels),
@@ -97,63 +99,49 @@ class Described:
                 raise WeightsError(f"{source}: the contract names {named} {what}, the network has {own}")
 
 
-def read_model(path: Path) -> tuple[dict[str, Tensor], Described | None]:
-    """The tensors in a hub folder or a safetensors file, and what is said about them there.
+@dataclass(frozen=True)
+class ModelFile:
+    """The tensors of a file or hub folder, by our names; what is said about them there; and how they were
+    found, as notes for people."""
+
+    tensors: dict[str, Tensor]
+    described: Described | None
+    notes: tuple[str, ...] = ()
+
+
+def read_model(path: Path) -> ModelFile:
+    """What is in a hub folder, ours or timm's, or in a file of weights.
 
     Raises `WeightsError`, also if the two files of a hub folder say different things.
     """
-    outside = Described.parse(_read_config(path), path) if path.is_dir() else None
-    file = path / WEIGHTS_FILE if path.is_dir() else path
-    tensors, about = read_tensors(file)
-    inside = Described.parse(about, file)
+    outside = _read_description(path) if path.is_dir() else None
+    file = file_in(path) if path.is_dir() else path
+    weights = read_weights(file)
+    inside = Described.parse(weights.about, file)
     if outside and inside and (field := first_difference(outside, inside)):
         raise WeightsError(
-            f"{path}: {CONFIG_FILE} and {WEIGHTS_FILE} have different values of {field}: one of them was "
+            f"{path}: {CONFIG_FILE} and {file.name} have different values of {field}: one of them was "
             "changed. Take both from where the model came from"
         )
-    return tensors, outside or inside
+    return ModelFile(weights.tensors, outside or inside, weights.notes)
 
 
 def read_contract(folder: Path) -> Contract | None:
-    """The contract in the config.json of a hub folder; None if that is of others. Raises `WeightsError`."""
-    described = Described.parse(_read_config(folder), folder)
+    """The contract in the config.json of a hub folder; None if it has none. Raises `WeightsError`."""
+    described = _read_description(folder)
     return None if described is None else described.contract
 
 
-def _read_config(folder: Path) -> Any:
-    """Our part of config.json; None if that is of others. Raises `WeightsError`."""
+def _read_description(folder: Path) -> Described | None:
+    """What config.json says, in our part of it or in timm's; None if it is of others. Raises
+    `WeightsError`."""
+    path = folder / CONFIG_FILE
     try:
-        config = read_json(folder / CONFIG_FILE)
+        config = read_json(path)
     except (OSError, ValueError) as error:
-        raise WeightsError(f"{folder / CONFIG_FILE}: cannot be read ({error})") from None
+        raise WeightsError(f"{path}: cannot be read ({error})") from None
     if not isinstance(config, dict):
-        raise WeightsError(f"{folder / CONFIG_FILE}: must be an object, not {show(config)}")
-    return config.get("resnext")
-
-
-def _timm_config(arch: Architecture, contract: Contract) -> dict[str, Any]:
-    """What timm and transformers look for (timm's `push_to_hf_hub` layout).
-
-    The architecture has timm's name where timm has the network; timm refuses our names of the others.
-    """
-    size, resize = contract.input, contract.resize
-    shape = (size.channels, size.height_px, size.width_px)
-    return {
-        "architecture": TIMM_NAMES.get(arch.name, arch.name),
-        "num_classes": arch.classes,
-        "num_features": arch.features,
-        "global_pool": "avg",
-        "label_names": list(contract.classes),
-        "pretrained_cfg": {
-            "input_size": shape,
-            "interpolation": resize.interpolation,
-            "crop_pct": resize.crop_px / resize.shorter_px,
-            "crop_mode": "center",
-            "mean": contract.mean,
-            "std": contract.std,
-            "num_classes": arch.classes,
-            "first_conv": "conv1.0" if len(STEMS[arch.stem].convolutions) > 1 else "conv1",
-            "classifier": "fc",
-            "license": contract.provenance.weights_licence,
-        },
-    }
+        raise WeightsError(f"{path}: must be an object, not {show(config)}")
+    if config.get("resnext") is None and is_timm_config(config):
+        return Described(*parse_timm_config(config, path))
+    return Described.parse(config.get("resnext"), folder)

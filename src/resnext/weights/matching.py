@@ -117,6 +117,27 @@ def _shape(tensor: Tensor) -> str:
     return "x".join(map(str, tensor.shape)) or "scalar"
 
 
+def adapt_channels(tensors: Mapping[str, Tensor], channels: int) -> dict[str, Tensor]:
+    """The tensors with a first convolution that takes images of so many channels.
+
+    The rule is timm's (`adapt_input_conv`): for one channel the filters of red, green and blue are summed;
+    for more they are repeated, and scaled so that equal channels give what grey images gave.
+
+    >>> adapt_channels({"conv1.weight": torch.ones(64, 3, 7, 7)}, 6)["conv1.weight"][0, :, 0, 0].tolist()
+    [0.5, 0.5, 0.5, 0.5, 0.5, 0.5]
+    """
+    name = "conv1.weight" if "conv1.weight" in tensors else "conv1.0.weight"
+    first = tensors.get(name)
+    if first is None or first.dim() != 4 or first.shape[1] != 3 or channels == 3:
+        return dict(tensors)
+    if channels == 1:
+        adapted = first.float().sum(1, keepdim=True)
+    else:
+        repeated = first.float().repeat(1, -(-channels // 3), 1, 1)[:, :channels]
+        adapted = repeated * (3 / channels)
+    return dict(tensors) | {name: adapted.to(first.dtype)}
+
+
 def blueprint(arch: Architecture) -> dict[str, Tensor]:
     """The tensors of a network, without their memory."""
     with torch.device("meta"):

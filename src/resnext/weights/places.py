@@ -8,6 +8,8 @@ from pathlib import Path
 from resnext.weights.errors import WeightsError
 
 WEIGHTS_FILE, CONFIG_FILE = "model.safetensors", "config.json"
+#: Names of the weights in a hub folder, the preferred one first.
+WEIGHTS_FILES = (WEIGHTS_FILE, "pytorch_model.bin", "pytorch_model.pth", "model.pth")
 
 
 def weights_digest(path: Path) -> str:
@@ -20,14 +22,20 @@ def weights_digest(path: Path) -> str:
 
 
 def weights_file(path: Path) -> Path:
-    """The safetensors file in a run folder or a hub folder, or `path` itself. Raises `WeightsError` for a run
+    """The file of weights in a run folder or a hub folder, or `path` itself. Raises `WeightsError` for a run
     that has not finished."""
     if hint := explain_unfinished(path):
         raise WeightsError(hint)
     for folder in (path / "model", path):
         if folder.is_dir():
-            return folder / WEIGHTS_FILE
+            return file_in(folder)
     return path
+
+
+def file_in(folder: Path) -> Path:
+    """The file of weights in a hub folder; the usual name if there is none."""
+    files = (folder / name for name in WEIGHTS_FILES)
+    return next((file for file in files if file.exists()), folder / WEIGHTS_FILE)
 
 
 def explain_unfinished(path: Path) -> str:

@@ -12,31 +12,50 @@ from resnext.contract import Contract
 from resnext.models import Network, create
 from resnext.weights.errors import WeightsError
 from resnext.weights.hub_folder import read_model
-from resnext.weights.matching import HEAD, blueprint, load_tensors, match_tensors
-from resnext.weights.places import CONFIG_FILE, WEIGHTS_FILE, weights_file
+from resnext.weights.matching import HEAD, adapt_channels, blueprint, load_tensors, match_tensors
+from resnext.weights.places import CONFIG_FILE, WEIGHTS_FILES, weights_file
+from resnext.weights.recognition import recognise
 
 
 @dataclass(frozen=True)
 class PretrainedWeights:
     """Weights to start training from: the tensors of a file, and what the file says about them.
 
-    `model` (the name of their network) and `contract` are None for a file that others wrote.
+    Args:
+        path: The file or folder.
+        tensors: The tensors by our names.
+        model: Name of their network.
+        contract: None if the file has none, as those that others write.
+        notes: How the tensors were found and the network was told, for people.
     """
 
     path: Path
     tensors: dict[str, Tensor]
-    model: str | None
+    model: str
     contract: Contract | None
+    notes: tuple[str, ...] = ()
 
     @classmethod
-    def read(cls, path: Path) -> PretrainedWeights:
-        """The weights in a run folder, a hub folder or a safetensors file. Raises `WeightsError`."""
+    def read(cls, path: Path, model: str | None = None) -> PretrainedWeights:
+        """The weights in a run folder, a hub folder, or a file of safetensors or torch.save.
+
+        Args:
+            path: The folder or file.
+            model: Name of the network, for a file that does not say it. If None, it is told from the shapes
+                of the tensors.
+
+        Raises:
+            WeightsError: The file cannot be read, or it says no network and none is recognised.
+        """
         file = weights_file(path)
-        is_described = file.name == WEIGHTS_FILE and (file.parent / CONFIG_FILE).is_file()
-        tensors, described = read_model(file.parent if is_described else file)
-        if described is None:
-            return cls(path, tensors, None, None)
-        return cls(path, tensors, described.arch.name, described.contract)
+        is_described = file.name in WEIGHTS_FILES and (file.parent / CONFIG_FILE).is_file()
+        found = read_model(file.parent if is_described else file)
+        if found.described is not None:
+            return cls(path, found.tensors, found.described.arch.name, found.described.contract, found.notes)
+        if model is not None:
+            return cls(path, found.tensors, model, None, found.notes)
+        model = recognise(found.tensors, str(path)).name
+        return cls(path, found.tensors, model, None, (*found.notes, f"its shapes are those of {model}"))
 
     def build_network(
         self, arch: Architecture, classes: tuple[str, ...], seed: int, new_head: bool
@@ -53,8 +72,10 @@ class PretrainedWeights:
         Raises:
             WeightsError: The tensors do not fit, or the head tells other classes apart.
         """
-        match_tensors(blueprint(arch), self.tensors, str(self.path), new_head)
-        tensors = self.tensors
+        tensors = adapt_channels(self.tensors, arch.in_channels)
+        if new_head:  # it may have any shape, or be missing
+            tensors = {name: tensor for name, tensor in tensors.items() if name not in HEAD}
+        match_tensors(blueprint(arch), tensors, str(self.path), new_head)
         if not new_head and self.contract is not None:
             order = self._order_of(classes)
             tensors = tensors | {name: tensors[name][order] for name in HEAD}
