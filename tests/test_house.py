@@ -24,7 +24,7 @@ BY_FLOOR = {
     5: "run bench",
     4: "engine",
     3: "recipe cost roofline weights",
-    2: "models data training timing metrics machine statistics",
+    2: "models data training timing metrics machine statistics catalogue",
     1: "arch contract records",
     0: "errors version progress parsing names files",
 }

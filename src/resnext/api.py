@@ -86,10 +86,11 @@ def create(name: str, classes: int = 1000, in_channels: int = 3, seed: int = 0) 
 
 
 def load(model: str | Path, device: str | None = None) -> Classifier:
-    """The classifier in a run folder, a hub folder or a weights file with its contract.
+    """The classifier in a run folder, a hub folder or a weights file with its contract, or of public weights.
 
     Args:
-        model: Path of the folder or file.
+        model: Path of the folder or file, or the name of public weights: one that `resnext weights` lists,
+            the name of a network, or hf-hub:owner/name. They are fetched once.
         device: `cpu`, `cuda`, `cuda:1`, `mps`; the best there is if None.
 
     Raises:

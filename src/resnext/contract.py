@@ -73,6 +73,18 @@ class Provenance:
     commit: str | None = None
 
     @property
+    def licence_warning(self) -> str:
+        """What to tell about the licence of the weights where it forbids commercial use; else empty.
+
+        >>> Provenance("resnet50", weights_licence="cc-by-nc-4.0").licence_warning[:48]
+        'the weights are under cc-by-nc-4.0, which forbid'
+        """
+        licence = self.weights_licence or ""
+        if "nc" not in licence.lower().split("-"):
+            return ""
+        return f"the weights are under {licence}, which forbids commercial use, of what is made from them too"
+
+    @property
     def data_name(self) -> str:
         """Name of the training data."""
         return (self.data or "").rpartition(" ")[0]

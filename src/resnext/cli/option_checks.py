@@ -26,11 +26,10 @@ def check_not_negative(options: object, *names: str) -> None:
 
 
 def check_model(model: str) -> None:
-    """Raise `UsageError` if there is nothing at the path `model`. It needs no torch."""
-    if not os.path.exists(model):
-        raise UsageError(
-            f"{model}: there is no such model; give a run folder, a hub folder or a weights file"
-        )
+    """Raise `UnknownWeights` if `model` is no path and no name of weights. It needs no torch."""
+    from resnext.catalogue import check_reference
+
+    check_reference(model)
 
 
 def check_runs(folders: Sequence[str]) -> None:

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from resnext.catalogue import locate
 from resnext.contract import Contract
 from resnext.data.decode import BadImage
 from resnext.data.images import ImageDataset
@@ -194,17 +195,18 @@ class Classifier:
 
 
 def open_model(model: str | Path, device: torch.device | str = "cpu") -> Classifier:
-    """The classifier in a run folder, a hub folder or a weights file with its contract.
+    """The classifier in a run folder, a hub folder or a weights file with its contract, or that of a name.
 
     Args:
-        model: Path of the folder or file.
+        model: Path of the folder or file, or a name of public weights (see `resnext.catalogue.locate`).
         device: Where the classifier computes.
 
     Raises:
         ModelError: If there is no model at that path.
         WeightsError: If the weights do not fit the network.
     """
-    path = Path(model)
+    located = locate(model)
+    path = located.path
     if not path.exists():
         raise ModelError(
             f"{model}: there is no such model; give a run folder, a hub folder or a weights file"
@@ -216,4 +218,4 @@ def open_model(model: str | Path, device: torch.device | str = "cpu") -> Classif
     elif path.is_dir() and not (path / "config.json").exists():
         raise ModelError(f"{model}: neither a run folder nor a hub folder (no model/, no config.json)")
     network, contract = load_network(path)
-    return Classifier(network, contract, device)
+    return Classifier(network, located.entry.contract if located.entry else contract, device)

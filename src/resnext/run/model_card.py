@@ -21,9 +21,10 @@ def model_card(recipe: Recipe, contract: Contract, evaluations: tuple[Evaluation
             f"| {evaluation.split}{evaluation.role} | {scores.count:,} | {100 - scores.top1_error:.2f} % "
             f"| {scores.loss:.4f} |"
         )
+    licence = contract.provenance.weights_licence
     return f"""---
 library_name: {"timm" if recipe.model in TIMM_NAMES else "resnext"}
-pipeline_tag: image-classification
+{f"license: {licence}" + chr(10) if licence else ""}pipeline_tag: image-classification
 tags:
 - image-classification
 - resnext

@@ -1,6 +1,6 @@
 """Weights: where they lie, how they are read, and how they match a network."""
 
-from resnext.weights.catalogue import CatalogueEntry, catalogue, find_entry
+from resnext.weights.adding import add_weights
 from resnext.weights.conversion import convert_network
 from resnext.weights.errors import WeightsError
 from resnext.weights.hub_folder import load_network, read_contract, write_hub_folder
@@ -12,14 +12,12 @@ from resnext.weights.tensor_files import read_tensors
 __all__ = [
     "CONFIG_FILE",
     "WEIGHTS_FILE",
-    "CatalogueEntry",
     "PretrainedWeights",
     "WeightsError",
     "WeightsMatch",
-    "catalogue",
+    "add_weights",
     "convert_network",
     "explain_unfinished",
-    "find_entry",
     "load_network",
     "load_tensors",
     "match_tensors",

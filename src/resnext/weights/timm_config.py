@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from resnext.arch import STEMS, TIMM_NAMES, Architecture
+from resnext.catalogue import OUR_NAMES, imagenet_classes
 from resnext.contract import LARGEST_PX, Contract, Input, Provenance, Resize
 from resnext.parsing import Extensible, Range, build, show
-from resnext.weights.catalogue import OUR_NAMES
 from resnext.weights.errors import WeightsError
-from resnext.weights.imagenet import CLASSES, imagenet_classes
 
 #: What timm takes where its config leaves a field out.
 DEFAULT_CROP = 0.875
 MAX_CLASSES, MAX_CHANNELS = 1_000_000, 1024
+#: Classes of ImageNet-1K, which nobody names.
+CLASSES = 1000
 
 
 def timm_config(arch: Architecture, contract: Contract) -> dict[str, Any]:

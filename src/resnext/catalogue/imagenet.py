@@ -5,8 +5,6 @@ from __future__ import annotations
 from functools import cache
 from importlib import resources
 
-CLASSES = 1000
-
 
 @cache
 def imagenet_classes() -> tuple[tuple[str, str], ...]:
@@ -15,6 +13,6 @@ def imagenet_classes() -> tuple[tuple[str, str], ...]:
     >>> imagenet_classes()[0]
     ('n01440764', 'tench, Tinca tinca')
     """
-    text = resources.files("resnext.weights").joinpath("imagenet_classes.tsv").read_text("utf-8")
+    text = resources.files("resnext.catalogue").joinpath("imagenet_classes.tsv").read_text("utf-8")
     pairs = [line.split("\t") for line in text.splitlines()]
     return tuple((synset, words) for synset, words in pairs)

@@ -13,10 +13,10 @@ from functools import cache
 from importlib import resources
 
 from resnext.arch import TIMM_NAMES
+from resnext.catalogue.errors import UnknownWeights
+from resnext.catalogue.imagenet import imagenet_classes
 from resnext.contract import Contract, Input, Provenance, Resize
 from resnext.parsing import build, parse_json
-from resnext.weights.errors import WeightsError
-from resnext.weights.imagenet import imagenet_classes
 
 #: Licences under which weights may be used for any purpose.
 PERMISSIVE = ("apache-2.0", "bsd-3-clause", "mit")
@@ -99,7 +99,7 @@ class CatalogueEntry:
 @cache
 def catalogue() -> tuple[CatalogueEntry, ...]:
     """All entries, in the order of their names."""
-    text = resources.files("resnext.weights").joinpath("catalogue.json").read_text("utf-8")
+    text = resources.files("resnext.catalogue").joinpath("catalogue.json").read_text("utf-8")
     rows = [build(CatalogueEntry, row, "catalogue.json") for row in parse_json(text)["weights"]]
     return tuple(sorted(rows, key=lambda row: row.name))
 
@@ -125,14 +125,14 @@ def find_entry(name: str) -> CatalogueEntry | None:
     return max(usable, key=lambda entry: entry.top1 or 0, default=None)
 
 
-def unknown_name(name: str) -> WeightsError:
+def unknown_name(name: str) -> UnknownWeights:
     """The error for a name that means no weights; it has the three nearest names."""
     names = [entry.name for entry in catalogue()] + sorted({entry.architecture for entry in catalogue()})
     network = name.partition(".")[0]
     if network in {entry.architecture for entry in catalogue()} and network != name:
         names = [entry.name for entry in catalogue() if entry.architecture == network]
     nearest = difflib.get_close_matches(name, names, n=3, cutoff=0)
-    return WeightsError(
+    return UnknownWeights(
         f"{name}: no file, no folder, and no weights that are known by this name. Nearest: "
         f"{', '.join(nearest)}; `resnext weights` lists all"
     )
