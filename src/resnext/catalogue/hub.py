@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import re
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -90,6 +91,8 @@ class Repository:
 
     def _download(self) -> Path:
         client = _client()
+        if not client.constants.HF_HUB_OFFLINE and not _is_reachable(client):
+            raise FetchError(self._explain(client, OSError()))
         try:
             client.hf_hub_download(self.name, CONFIG_FILE, revision=self.revision, etag_timeout=ANSWER_S)
             return self._download_weights(client)
@@ -132,11 +135,26 @@ class Repository:
         return f"hf-hub:{self.name}" + (f"@{self.revision}" if self.revision != "main" else "")
 
 
+def _is_reachable(client: ModuleType) -> bool:
+    """Whether the hub answers at all, whatever it says. The client itself would try for half a minute."""
+    answers: list[object] = []
+
+    def ask() -> None:
+        with contextlib.suppress(Exception):  # of whichever library the client asks with
+            answers.append(client.utils.get_session().head(client.constants.ENDPOINT, timeout=ANSWER_S))
+
+    thread = threading.Thread(target=ask, daemon=True)  # looking up a name has no time limit
+    thread.start()
+    thread.join(ANSWER_S)
+    return bool(answers)
+
+
 def _client() -> ModuleType:
     try:
         import huggingface_hub
         import huggingface_hub.constants
         import huggingface_hub.errors
+        import huggingface_hub.utils
     except ImportError:
         raise FetchError(
             "weights of the hub need the package huggingface_hub; pip install 'resnext[hub]'"

@@ -17,7 +17,7 @@ _DIGEST = re.compile("[0-9a-f]{64}")
 
 
 def cache_folder() -> Path:
-    """Where records and added weights are kept: RESNEXT_CACHE, or `resnext` in the user's folder of caches."""
+    """Where records and added weights are kept: RESNEXT_CACHE, or `resnext` among the user's caches."""
     if given := os.environ.get("RESNEXT_CACHE"):
         return Path(given)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "resnext"

@@ -62,8 +62,8 @@ def _check_digest(file: Path, entry: CatalogueEntry) -> None:
     start = entry.digest_start
     if file.name == entry.file and start is not None and not digest.startswith(start):
         raise WeightsError(
-            f"{file}: is damaged or another file: its SHA-256 begins with {digest[:8]}, that of the published "
-            f"file with {start}; get it again"
+            f"{file}: is damaged or another file: its SHA-256 begins with {digest[:8]}, that of the "
+            f"published file with {start}; get it again"
         )
 
 
