@@ -94,7 +94,7 @@ class Repository:
         if not client.constants.HF_HUB_OFFLINE and not _is_reachable(client):
             raise FetchError(self._explain(client, OSError()))
         try:
-            client.hf_hub_download(self.name, CONFIG_FILE, revision=self.revision, etag_timeout=ANSWER_S)
+            self._download_file(client, CONFIG_FILE)
             return self._download_weights(client)
         except client.errors.RevisionNotFoundError:
             raise UnknownWeights(f"{self}: the repository has no such revision; try @main") from None
@@ -110,9 +110,12 @@ class Repository:
     def _download_weights(self, client: ModuleType) -> Path:
         for name in WEIGHTS_FILES:
             with contextlib.suppress(client.errors.RemoteEntryNotFoundError):
-                found = client.hf_hub_download(self.name, name, revision=self.revision, etag_timeout=ANSWER_S)
-                return Path(found).parent
+                return self._download_file(client, name).parent
         raise UnknownWeights(f"{self}: has neither {' nor '.join(WEIGHTS_FILES)}")
+
+    def _download_file(self, client: ModuleType, name: str) -> Path:
+        found = client.hf_hub_download(self.name, name, revision=self.revision, etag_timeout=ANSWER_S)
+        return Path(found)
 
     def _explain(self, client: ModuleType, error: OSError) -> str:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
