@@ -127,10 +127,13 @@ def find_entry(name: str) -> CatalogueEntry | None:
 
 def unknown_name(name: str) -> UnknownWeights:
     """The error for a name that means no weights; it has the three nearest names."""
-    names = [entry.name for entry in catalogue()] + sorted({entry.architecture for entry in catalogue()})
-    network = name.partition(".")[0]
-    if network in {entry.architecture for entry in catalogue()} and network != name:
-        names = [entry.name for entry in catalogue() if entry.architecture == network]
+    of_network = [e.name for e in catalogue() if name.partition(".")[0] in (e.architecture, e.network)]
+    if "." not in name and of_network:
+        return UnknownWeights(
+            f"{name}: all its weights forbid commercial use, so none is taken unasked; name those you want: "
+            f"{', '.join(of_network)}"
+        )
+    names = of_network or [e.name for e in catalogue()] + sorted({e.architecture for e in catalogue()})
     nearest = difflib.get_close_matches(name, names, n=3, cutoff=0)
     return UnknownWeights(
         f"{name}: no file, no folder, and no weights that are known by this name. Nearest: "

@@ -190,7 +190,7 @@ LIBRARIES = (
     ),
     Library(
         "Torch7",
-        re.compile(r"4\.0\.0\.0\.0\.weight"),
+        re.compile(r"4\.0\.0\.0\.0\.0\.weight"),
         (
             (re.compile(r"0\.(\w+)"), lambda m: f"conv1.{m[1]}"),
             (re.compile(r"1\.(\w+)"), lambda m: f"bn1.{m[1]}"),
