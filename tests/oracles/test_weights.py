@@ -22,15 +22,7 @@ from resnext.catalogue import catalogue
 from resnext.weights import PretrainedWeights
 
 Tensors = dict[str, Tensor]
-SHORT = (
-    "resnet18",
-    "resnet50",
-    "resnet26t",
-    "seresnext26d_32x4d",
-    "resnet50s",
-    "resnext50_32x4d",
-    "res2next50",
-)
+SHORT = ("resnet18", "resnet26", "seresnext26d_32x4d")
 NAMES = sorted({entry.architecture for entry in catalogue()})
 IS_FULL = os.environ.get("RESNEXT_ORACLES") == "full"
 CLASSES = 1000
