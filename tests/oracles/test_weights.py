@@ -20,6 +20,7 @@ from torch import Tensor
 from resnext.arch import TIMM_NAMES, Architecture
 from resnext.catalogue import catalogue
 from resnext.weights import PretrainedWeights
+from resnext.weights.matching import adapt_channels
 
 Tensors = dict[str, Tensor]
 SHORT = ("resnet18", "resnet26", "seresnext26d_32x4d")
@@ -148,3 +149,14 @@ def test_weights_in_every_format_give_the_logits_of_timm(name: str, timm: Any, t
         assert ((network(images) - expected).abs().max() / expected.std()).item() < 1e-5, style
     save_file(tensors, path)
     assert TIMM_NAMES[PretrainedWeights.read(path).model] == name
+
+
+@pytest.mark.parametrize("channels", [1, 2, 4, 5, 6, 7])
+@pytest.mark.parametrize("name", ["conv1.weight", "conv1.0.weight"])
+def test_a_first_convolution_for_other_channels_is_timms(name: str, channels: int, timm: Any) -> None:
+    weight = torch.randn(8, 3, 7, 7, generator=torch.Generator().manual_seed(0))
+    from timm.models._manipulate import adapt_input_conv
+
+    assert torch.equal(
+        adapt_channels({name: weight}, channels)[name], adapt_input_conv(channels, weight.clone())
+    )

@@ -121,7 +121,7 @@ def adapt_channels(tensors: Mapping[str, Tensor], channels: int) -> dict[str, Te
     """The tensors with a first convolution that takes images of so many channels.
 
     The rule is timm's (`adapt_input_conv`): for one channel the filters of red, green and blue are summed;
-    for more they are repeated, and scaled so that equal channels give what grey images gave.
+    for other numbers they are repeated in turn, and scaled by 3 / channels.
 
     >>> adapt_channels({"conv1.weight": torch.ones(64, 3, 7, 7)}, 6)["conv1.weight"][0, :, 0, 0].tolist()
     [0.5, 0.5, 0.5, 0.5, 0.5, 0.5]

@@ -76,7 +76,8 @@ def read_pickle(path: Path) -> Mapping[str, Any]:
         WeightsError: The file is cut or damaged, holds other objects, or is not a dict.
     """
     try:
-        value = torch.load(path, map_location="cpu", weights_only=True)
+        with open(path, "rb") as file:  # given a path, torch goes by its suffix
+            value = torch.load(file, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise WeightsError(f"{path}: there is no such file") from None
     except pickle.UnpicklingError as error:

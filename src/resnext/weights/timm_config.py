@@ -76,8 +76,6 @@ class _Config(Extensible):
     architecture: str
     num_classes: Annotated[int, Range(0, MAX_CLASSES)] = CLASSES
     in_chans: Annotated[int, Range(1, MAX_CHANNELS)] | None = None
-    label_names: list[str] | dict[str, str] | None = None
-    label_descriptions: dict[str, str] | list[str] | None = None
     pretrained_cfg: _PretrainedConfig = _PretrainedConfig()
 
 
@@ -100,7 +98,7 @@ def parse_timm_config(config: dict[str, Any], source: Path) -> tuple[Architectur
     try:
         given = build(_Config, config, "config.json")
         arch = _architecture(given)
-        names = _class_names(given)
+        names = _class_names(given, config)
         return arch, None if names is None else _contract(given, arch, *names)
     except ValueError as error:
         raise WeightsError(f"{source}: {error}") from None
@@ -112,22 +110,29 @@ def _architecture(given: _Config) -> Architecture:
     return Architecture.from_name(name, given.num_classes or CLASSES, channels)
 
 
-def _class_names(given: _Config) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
+def _class_names(given: _Config, config: dict[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
     """Names and descriptions of the classes; None if nobody says them."""
-    if given.label_names is None:
+    listed = _texts(config, "label_names")
+    if listed is None:
         if given.num_classes != CLASSES:
             return None
         synsets, words = zip(*imagenet_classes(), strict=True)
         return synsets, words
-    listed = given.label_names
     names = tuple(listed) if isinstance(listed, list) else tuple(listed[k] for k in sorted(listed, key=int))
     if len(names) != given.num_classes:
         raise ValueError(f"label_names: {len(names)} names for {given.num_classes} classes")
-    return names, _descriptions(given, names)
+    return names, _descriptions(_texts(config, "label_descriptions"), names)
 
 
-def _descriptions(given: _Config, names: tuple[str, ...]) -> tuple[str, ...]:
-    texts = given.label_descriptions
+def _texts(config: dict[str, Any], field: str) -> list[str] | dict[str, str] | None:
+    """A field that timm writes as a list, or as an object where numbers have gaps. Raises `ValueError`."""
+    value = config.get(field)
+    if value is None:
+        return None
+    return build(dict[str, str], value, field) if isinstance(value, dict) else build(list[str], value, field)
+
+
+def _descriptions(texts: list[str] | dict[str, str] | None, names: tuple[str, ...]) -> tuple[str, ...]:
     if isinstance(texts, dict):
         return tuple(texts.get(name, "") for name in names) if set(texts) & set(names) else ()
     return tuple(texts) if texts and len(texts) == len(names) else ()
