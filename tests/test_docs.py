@@ -33,7 +33,8 @@ def reliability() -> str:
         faults[what] for what in ("disk full in a save", "cut short and one bit flipped", "random mutations")
     )
     parts, traces = faults["data cut or changed"], faults["traces of local data"]
-    edits, images = faults["meaningful edits"], faults["mutated images"]
+    edits, images, odd = faults["meaningful edits"], faults["mutated images"], faults["odd images"]
+    layouts = faults["public layouts"]
     ways = faults["ways out of a run"]
     cost = newest("bench.jsonl", "experiment")["checkpoint_cost"]
     whole, stall = ({t["what"]: t["ratio"] for t in cost["timings"]}[w] for w in ("checkpoint", "stall"))
@@ -98,6 +99,20 @@ def reliability() -> str:
             command + "test_mutated_images.py`",
         ),
         (
+            f"{odd['tried']} odd image files, as cameras, scanners, microscopes and browsers make them, in 3 "
+            "sizes: bits, alpha, tiles, inks, orientations, raw files, documents, ...",
+            f"{odd['shown']} shown as a person would see them, {odd['refused']} refused with the cure, "
+            f"{odd['wrong']} wrong",
+            command + "test_odd_images.py`",
+        ),
+        (
+            f"{layouts['tried']} layouts of public sets as distributed (folders, tables, shards, exports of "
+            "tools), in small, with the truth in the pixels",
+            f"{layouts['read']} read rightly: classes, splits, and the label of each image; "
+            f"{layouts['refused']} refused with the cure, {layouts['wrong']} wrong",
+            command + "test_public_layouts.py`",
+        ),
+        (
             f"training, evaluating and predicting on {len(traces['kinds'])} kinds of local data, with strace",
             f"{traces['connections']} calls to the network; {traces['files_elsewhere']} files written but "
             "those of the run, of the folder for temporary files, and matplotlib's list of fonts",
@@ -110,6 +125,17 @@ def reliability() -> str:
         ),
     ]
     return as_table(rows)
+
+
+def mistakes() -> str:
+    """Mistakes in typing by group, and how they are answered."""
+    record = newest("faults.jsonl", "what")["mistakes"]
+    rows = [("mistakes in", "tried", "answered with the cure", "exit codes"), ("---",) * 4]
+    for group in record["groups"]:
+        codes = sorted(group["codes"].items(), key=lambda item: (item[0] == "-1", item[0]))
+        told = ", ".join(f"{'`TypeError`' if code == '-1' else code} ({count})" for code, count in codes)
+        rows.append((group["group"], str(group["mistakes"]), str(group["cured"]), told))
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def as_table(rows: list[tuple[str, str, str]]) -> str:
@@ -283,6 +309,10 @@ def test_reliability() -> None:
     assert many_processes() in text
 
 
+def test_mistakes() -> None:
+    assert mistakes() in (ROOT / "docs" / "reliability.md").read_text()
+
+
 def commands() -> list[str]:
     """Every complete command of ours in the code blocks of README.md and docs/."""
     found = []
@@ -312,4 +342,4 @@ def test_the_table_of_the_design_rule(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 if __name__ == "__main__":
-    print(reliability(), many_processes(), speed(), sep="\n\n")
+    print(reliability(), mistakes(), many_processes(), speed(), sep="\n\n")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 from pathlib import Path
 
 import pytest
 
-from resnext.files import as_it_is, find_link, write_whole
+from resnext.files import as_it_is, find_link, ordinary, write_whole
 
 
 @pytest.fixture
@@ -36,6 +37,34 @@ def test_ordinary_files_are_opened_as_ever(tmp_path: Path) -> None:
     assert (tmp_path / "x").read_text() == "ab"
     (tmp_path / "plain").touch()
     assert (tmp_path / "x").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_only_ordinary_files_are_read_and_nobody_waits(secret: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(secret)
+    with open(tmp_path / "link", opener=ordinary) as file:
+        assert file.read() == "keep"
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "to-pipe").symlink_to(tmp_path / "pipe")
+    (tmp_path / "round").symlink_to(tmp_path / "round")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "socket"))
+        for place in ("pipe", "to-pipe", "socket", "round", "/dev/zero"):
+            with pytest.raises(OSError, match="a pipe, socket or device, not a file"):
+                open(tmp_path / place, "rb", opener=ordinary).close()
+    with pytest.raises(IsADirectoryError):
+        open(tmp_path, "rb", opener=ordinary).close()
+    with pytest.raises(FileNotFoundError):
+        open(tmp_path / "none", "rb", opener=ordinary).close()
+
+
+def test_no_handle_is_left_open(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    before = len(os.listdir("/proc/self/fd"))
+    for opener, mode in ((ordinary, "rb"), (as_it_is, "ab")):
+        for place in (tmp_path / "pipe", Path("/dev/null")):
+            with pytest.raises(OSError, match="file"):
+                open(place, mode, opener=opener).close()
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 def test_a_link_in_the_place_of_a_file_or_its_part_is_replaced(secret: Path, tmp_path: Path) -> None:

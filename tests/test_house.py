@@ -14,19 +14,20 @@ from pathlib import Path
 import pytest
 
 import resnext
-from resnext.errors import EXIT_CODES
+from resnext.errors import EXIT_CODES, ResnextWarning
 
 SOURCE = Path(__file__).parents[1] / "src" / "resnext"
 BY_FLOOR = {
-    8: "cli",
-    7: "api experiments",
-    6: "reporting design display",
-    5: "run bench",
-    4: "engine",
-    3: "recipe cost roofline weights",
-    2: "models data training timing metrics machine statistics catalogue",
-    1: "arch contract records",
-    0: "errors version progress parsing names files",
+    9: "cli",
+    8: "api experiments",
+    7: "reporting design display",
+    6: "run bench",
+    5: "engine",
+    4: "recipe cost roofline weights",
+    3: "models data training timing metrics machine catalogue",
+    2: "arch contract records statistics",
+    1: "errors parsing",
+    0: "version progress names files",
 }
 FLOORS = {room: floor for floor, rooms in BY_FLOOR.items() for room in rooms.split()}
 #: The package's own doors, and the rooms that each imports at once.
@@ -35,6 +36,7 @@ DOORS = {"__init__": ("version",), "__main__": ("cli",)}
 #: `recipe` holds the settings of two lower rooms, whose own `__init__` therefore imports nothing.
 LIGHT = (
     *("contract.py", "errors.py", "progress.py", "version.py", "parsing.py", "names.py", "files.py"),
+    "records.py",
     *("data/settings.py", "training/settings.py"),
     *(
         path.relative_to(SOURCE).as_posix()
@@ -167,6 +169,19 @@ def test_light_modules_need_nothing_but_the_standard_library() -> None:
     assert heavy("recipe/fields.py", reading) == ["resnext.data.sources"]
 
 
+def test_the_docs_list_the_light_modules() -> None:
+    text = (SOURCE.parents[1] / "docs" / "architecture.md").read_text()
+    listed = text.partition("**Light modules.**")[2].partition(" So ")[2].partition(" import ")[0]
+    assert set(re.findall(r"`([\w/]+)`", listed)) == {*map(_room_or_settings, LIGHT)}
+
+
+def _room_or_settings(path: str) -> str:
+    """The room of a light module, but for the settings of a room that is not light."""
+    return (
+        path.removesuffix(".py") if path.endswith("/settings.py") else path.split("/")[0].removesuffix(".py")
+    )
+
+
 def modules_after(code: str) -> set[str]:
     """The modules that a fresh interpreter has loaded after `code`, which prints nothing."""
     code = f"import contextlib, os, sys\n{code}\nprint(*sys.modules)"
@@ -237,11 +252,14 @@ def test_no_class_name_stands_twice() -> None:
 
 
 def test_every_error_is_a_resnext_error_with_a_documented_exit_code() -> None:
-    errors = {
+    raised = {
         name: kind
         for name, module in classes()
         if issubclass(kind := getattr(importlib.import_module(module), name), BaseException)
     }
+    warnings = {name: kind for name, kind in raised.items() if issubclass(kind, Warning)}
+    assert all(issubclass(kind, ResnextWarning) for kind in warnings.values())
+    errors = {name: kind for name, kind in raised.items() if name not in warnings}
     assert len(errors) > 25
     for name, kind in errors.items():
         assert issubclass(kind, resnext.ResnextError), name

@@ -7,10 +7,11 @@ import io
 import json
 import unicodedata
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resnext.names import csv_cell, encodable, markdown, printable, printable_lines
+from resnext.names import columns, csv_cell, encodable, markdown, printable, printable_lines, shorten
 
 any_text = st.text(st.characters(), max_size=30)
 
@@ -57,3 +58,38 @@ def test_markdown_is_text() -> None:
     for name in ("![x](y)", "[x](y)", "<img src=x>", "`x`", "*x*", "a|b", "http://x", "&lt;"):
         shown = markdown(name)
         assert not any(f"{mark}" in shown.replace(f"\\{mark}", "") for mark in "[]`*|<>!:")
+
+
+#: Names with much in common, so that most of them would be cut to the same.
+alike = st.builds("{}{}{}".format, st.sampled_from(["", "a" * 30, "猫" * 15]), any_text, st.just("z" * 30))
+
+
+@given(st.lists(any_text | alike, unique=True), st.integers(12, 40))
+def test_shortened_names_fit_and_are_told_apart(names: list[str], width: int) -> None:
+    short = shorten(names, width)
+    assert list(short) == names
+    assert all(columns(one) <= width for one in short.values())
+    seen = {"".join(c for c in one if unicodedata.category(c) != "Cf").strip() for one in short.values()}
+    assert len(seen) == len(names)
+    for name, one in short.items():
+        assert printable(one) == one
+        assert one == printable(name) or "…" in one
+
+
+def test_names_are_shortened_as_little_as_it_takes() -> None:
+    cats = ["n02123045 tabby, tabby cat", "n02123394 tabby, tabby cat", "cat"]
+    assert list(shorten(cats).values()) == ["n02123045 …bby cat", "n02123394 …bby cat", "cat"]
+    middles = [f"the same beginning {middle} and the same end" for middle in "xy"]
+    assert list(shorten(middles).values()) == ["the same…1…ame end", "the same…2…ame end"]
+    ends = [f"the very same beginning of {c}23456789" for c in "01"]
+    assert list(shorten(ends).values()) == ["the very…023456789", "the very…123456789"]
+    assert shorten(["猫" * 10, "cafe\u0301", "café"])["猫" * 10] == "猫猫猫猫猫…猫猫猫"
+    assert len(set(shorten(["a", "a ", "a\u200b", "a\n", r"a\n"]).values())) == 5
+    assert shorten([]) == {}
+    with pytest.raises(ValueError, match="at least 12"):
+        shorten(["x"], 11)
+
+
+def test_thousands_of_names_that_are_alike_are_numbered_at_once() -> None:
+    names = [f"{'a' * 30}{i}{'z' * 30}" for i in range(2000)]
+    assert len(set(shorten(names, 12).values())) == 2000

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from resnext.statistics import (
+    MAX_WIDTH,
     MIN_RUNS_TO_RESAMPLE,
+    Rate,
     bootstrap_difference,
     interval,
     paired_test,
@@ -113,3 +115,13 @@ def test_rates_as_published() -> None:
     for (successes, n), ends in published.items():
         assert wilson(successes, n) == pytest.approx(ends, abs=5e-5)
     assert wilson(0, 0) == (0, 1)
+
+
+@given(st.integers(0, 60).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_a_rate_is_told_where_its_interval_is_narrow(counts: tuple[int, int]) -> None:
+    rate = Rate(*counts)
+    low, high = rate.interval
+    assert (low, high) == wilson(*counts)
+    assert rate.n == 0 or low <= rate.share <= high
+    assert rate.is_resolved == (high - low <= MAX_WIDTH)
+    assert rate.is_resolved or rate.n < 12  # from 12 images on, every rate is told

@@ -14,7 +14,7 @@
 # Two minutes before the time is up the step is finished and the state saved (SIGTERM).
 #SBATCH --signal=TERM@120
 set -uo pipefail
-DATA=${1:?the pictures, where all nodes see them}
+DATA=${1:?the folder of images, at a path that all nodes see}
 shift
 NAME=${NAME:-imagenet}
 RUNS=${RUNS:-$PWD/runs}

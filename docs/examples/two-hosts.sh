@@ -8,7 +8,7 @@
 set -euo pipefail
 HOST=${1:?number of this host, 0 or 1}
 FIRST=${2:?name or address of host 0, which the other can reach}
-DATA=${3:?the pictures, at this path on both hosts}
+DATA=${3:?the folder of images, at this path on both hosts}
 shift 3
 
 exec torchrun --nnodes 2 --node-rank "$HOST" --nproc-per-node "${PROCESSES:-4}" \

@@ -21,13 +21,16 @@ from resnext.data.sources import read_split, read_splits, read_splits_by_name
 from resnext.data.stored_images import ImageSource, UnlabelledImages
 from resnext.display import TrainDisplay
 from resnext.engine import Classifier, ModelError, Prediction, open_model
+from resnext.errors import UsageError
 from resnext.machine import default_workers, find_machine, use_machine
 from resnext.progress import EventStream, ignore, run_to_end
 from resnext.recipe import OnBad, Recipe, TrainOptions, named_recipe, override
 from resnext.recipe.options import Views
+from resnext.recipe.other_names import meant_by
 from resnext.reporting import Comparison, compare, write_report
 from resnext.run import Evaluation, Event, Run, evaluate_images, scan_splits
 from resnext.run import train as run_training
+from resnext.run.evaluation import read_train_counts
 from resnext.run.folder import RunFolder
 from resnext.run.stop_signals import StopRequest
 from resnext.training.distributed import init_group
@@ -69,7 +72,7 @@ def create(name: str, classes: int = 1000, in_channels: int = 3, seed: int = 0) 
         name: Name of the network; `list_models` lists some.
         classes: Number of classes.
         in_channels: Channels of the images.
-        seed: Decides the weights.
+        seed: Seed of the weights.
 
     Returns:
         A `torch.nn.Module` with torchvision's tensor names: (B, in_channels, H, W) -> logits (B, classes).
@@ -120,7 +123,7 @@ def train(
         recipe: A recipe or the name of one.
         name: Name of the run; chosen from data and network if None.
         on_event: Called with each event of the run (see `resnext.run.events`). If None, progress is shown
-            where there is a terminal or a notebook to show it in.
+            on a terminal (of 60 columns or more) or in a notebook, and nothing is printed elsewhere.
         **changes: Fields of the recipe by their dotted names, with `__` for the dot (`epochs=3,
             training__lr=0.1`), and fields of `TrainOptions` (`device="cuda"`, `on_bad="skip"`).
 
@@ -134,6 +137,9 @@ def train(
     ['best_epoch', 'test', 'val']
     """
     names = {field.name for field in fields(TrainOptions)}
+    for key in changes:
+        if meant := meant_by(key, names):
+            raise UsageError(f"there is no option {key!r}. Nearest: {meant}")
     options = TrainOptions(name=name, **{key: changes.pop(key) for key in tuple(changes) if key in names})
     base = named_recipe(recipe) if isinstance(recipe, str) else recipe
     events = train_events(data, override(base, **changes), options)
@@ -141,7 +147,7 @@ def train(
 
 
 def _show(events: Generator[Event, None, Run]) -> Run:
-    """The result of `events`, which are shown if somebody may be looking."""
+    """The result of `events`, which are shown on a terminal or in a notebook."""
     with TrainDisplay() as display:
         return run_to_end(events, display.show if display.is_live else ignore)
 
@@ -194,18 +200,21 @@ def evaluate(
     True
     """
     with init_group() as group:
+        train_counts: tuple[int, ...] = ()
         if not isinstance(model, Classifier):
-            machine = find_machine(device, group.local_rank)
+            path, machine = model, find_machine(device, group.local_rank)
             if group.size > 1:
                 use_machine(machine)
-            model = open_model(model, machine.device)
+            model = open_model(path, machine.device)
+            train_counts = read_train_counts(Path(path), len(model.contract.classes))
         elif device is not None:
             raise TypeError(_HAS_A_DEVICE)
         contract = model.contract
         split, images = read_split(str(data), contract.classes, split, contract.provenance.fingerprint)
         group.check_equal({"contract": contract.dumps(), "images": f"{len(images)} of {split}"})
         workers = _choose_workers(workers, model, len(images), group.local_size)
-        return evaluate_images(model, images, split, on_bad, workers, views, progress, group)
+        evaluation = evaluate_images(model, images, split, on_bad, workers, views, progress, group)
+        return replace(evaluation, train_counts=train_counts)
 
 
 def predict(model: str | Path | Classifier, images: Sequence[ImageSource]) -> list[Prediction]:
@@ -393,7 +402,7 @@ def select(
         out: The folder to write.
         like: A set whose classes are kept; its test images, else those of val, are the ones to evaluate on.
         others: Number of other classes, those with most images, that are kept for training.
-        judged: The split that the images to evaluate on become.
+        judged: Name of the split that the images to evaluate on are written as.
 
     Returns:
         The numbers of images to train on and to evaluate on.

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from resnext.names import printable
+
 #: What `resnext` returns to the shell, and what each code means.
 EXIT_CODES = {
     0: "done",
@@ -24,6 +26,10 @@ EXIT_CODES = {
 class ResnextError(Exception):
     """An error that this package raises on purpose. The message says what is wrong and what to do.
 
+    Args:
+        *lines: The lines of the message. A name in it may hold anything: what could act on a terminal or
+            start another line is escaped.
+
     `exit_code` is what the command line returns for it, one of `EXIT_CODES`.
 
     >>> import resnext
@@ -35,6 +41,16 @@ class ResnextError(Exception):
     """
 
     exit_code: ClassVar[int] = 1
+
+    def __init__(self, *lines: object) -> None:
+        super().__init__(*lines)
+
+    def __str__(self) -> str:
+        return "\n".join(printable(str(line)) for line in self.args)
+
+
+class ResnextWarning(UserWarning):
+    """Something that the user can mend, beside a result that stands. The command line shows it as a note."""
 
 
 class UsageError(ResnextError):

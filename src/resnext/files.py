@@ -1,7 +1,8 @@
-"""Files in folders that others may have made: written as such, never through a link.
+"""Files in folders that others may have made: nobody waits for a pipe, and nothing is written through a link.
 
 A run folder of somebody else may hold links in the place of the files that are written there. Whoever follows
-them writes to another place. Standard library only.
+them writes to another place. Whether something is an ordinary file is asked of what was opened: what lies at
+a path may change between a look at it and its opening. Standard library only.
 """
 
 from __future__ import annotations
@@ -12,8 +13,29 @@ import os
 import stat
 from pathlib import Path
 
-#: The file is no link, and opening it does not wait for another process (0 on systems without these).
-_AS_IT_IS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+#: Opening does not wait for another process, and follows no link (0 on systems without these).
+_AT_ONCE = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_CLOEXEC", 0)
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+
+
+def ordinary(path: str, flags: int) -> int:
+    """An `opener` for `open` that opens ordinary files only, also through links, to read them.
+
+    Raises:
+        IsADirectoryError: There is a folder at `path`.
+        OSError: (EINVAL) There is a pipe, socket or device.
+
+    >>> open("/dev/null", "rb", opener=ordinary)
+    Traceback (most recent call last):
+    ...
+    OSError: [Errno 22] a pipe, socket or device, not a file: '/dev/null'
+    """
+    handle = _open_ordinary(path, flags)
+    if handle is not None:
+        return handle
+    if os.path.isdir(path):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    raise OSError(errno.EINVAL, "a pipe, socket or device, not a file", path)
 
 
 def as_it_is(path: str, flags: int) -> int:
@@ -30,15 +52,10 @@ def as_it_is(path: str, flags: int) -> int:
     ...
     FileExistsError: [Errno 17] Is a link or no ordinary file, so nothing is written to it; remove it: '...'
     """
-    try:
-        handle = os.open(path, flags | _AS_IT_IS, 0o666)
-    except OSError as error:
-        if error.errno in (errno.ELOOP, errno.ENXIO):  # a link; a pipe that nobody reads
-            raise _not_ordinary(path) from None
-        raise
-    if os.path.islink(path) or not stat.S_ISREG(os.fstat(handle).st_mode):
-        os.close(handle)
-        raise _not_ordinary(path)
+    handle = None if os.path.islink(path) else _open_ordinary(path, flags | _NO_LINK)
+    if handle is None:
+        why = "Is a link or no ordinary file, so nothing is written to it; remove it"
+        raise FileExistsError(errno.EEXIST, why, path)
     return handle
 
 
@@ -77,6 +94,15 @@ def find_link(folder: Path, skipped: str) -> Path | None:
     return None
 
 
-def _not_ordinary(path: str) -> FileExistsError:
-    why = "Is a link or no ordinary file, so nothing is written to it; remove it"
-    return FileExistsError(errno.EEXIST, why, path)
+def _open_ordinary(path: str, flags: int) -> int | None:
+    """The ordinary file at `path`, opened at once; None if something else is there."""
+    try:
+        handle = os.open(path, flags | _AT_ONCE, 0o666)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO):  # a link; a socket, or a pipe that nobody reads
+            return None
+        raise
+    if stat.S_ISREG(os.fstat(handle).st_mode):
+        return handle
+    os.close(handle)
+    return None

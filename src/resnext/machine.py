@@ -73,12 +73,18 @@ def find_machine(device: str | None = None, gpu_index: int = 0) -> Machine:
         gpu_index = 0
     try:
         chosen = torch.device(f"cuda:{gpu_index}" if device == "cuda" else device)
+    except RuntimeError:
+        raise DeviceError(
+            f"--device {device}: is no device; say cpu, cuda, cuda:1 or mps, or leave it out for the best "
+            "there is"
+        ) from None
+    try:
         if chosen.type == "meta":
             raise RuntimeError("it holds no values")
         torch.empty(1, device=chosen)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
-        raise DeviceError(f"--device {device}: cannot be used here ({reason})") from None
+        raise DeviceError(f"--device {device}: cannot be used here ({reason}); try --device cpu") from None
     if chosen.type == "cuda":
         bfloat16 = torch.cuda.get_device_capability(chosen) >= (8, 0)
         return Machine(chosen, torch.cuda.get_device_name(chosen), bfloat16)

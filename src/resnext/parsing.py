@@ -7,20 +7,23 @@ file; each caller raises its own error from them. Standard library only.
 
 from __future__ import annotations
 
+import errno
 import functools
 import json
 import math
 import os
 import re
 import reprlib
-import stat
 import tomllib
 import types
 import typing
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
+
+from resnext.files import ordinary
 
 Kind = TypeVar("Kind")
 
@@ -58,8 +61,7 @@ def read_text(path: Path, max_bytes: int = MAX_JSON_BYTES) -> str:
         OSError: The file cannot be opened.
         ValueError: It is no ordinary file, larger than `max_bytes`, or not UTF-8.
     """
-    _check_file(path, max_bytes)
-    with open(path, "rb") as file:
+    with _open(path, max_bytes) as file:
         content = file.read(max_bytes + 1)
     return _decode(content, max_bytes)
 
@@ -79,8 +81,7 @@ def read_json_lines(path: Path) -> Iterator[dict[str, Any]]:
         OSError: The file cannot be opened.
         ValueError: It is no ordinary file or too large, or a line is no JSON object; names the line.
     """
-    _check_file(path, MAX_LINES_BYTES)
-    with open(path, "rb") as file:
+    with _open(path, MAX_LINES_BYTES) as file:
         for number in range(1, MAX_LINES_BYTES):
             line = file.readline(MAX_LINE_BYTES + 1)
             if not line:
@@ -165,12 +166,19 @@ def show(value: object) -> str:
     return _SHOWN.repr(value)
 
 
-def _check_file(path: Path, max_bytes: int) -> None:
-    about = os.stat(path)
-    if not stat.S_ISREG(about.st_mode):
-        raise ValueError("is no ordinary file")
-    if about.st_size > max_bytes:
-        raise ValueError(f"larger than {max_bytes:,} bytes")
+@contextmanager
+def _open(path: Path, max_bytes: int) -> Iterator[BinaryIO]:
+    """The ordinary file at `path`, which has at most `max_bytes`."""
+    try:
+        file = open(path, "rb", opener=ordinary)  # noqa: SIM115
+    except OSError as error:
+        if error.errno in (errno.EISDIR, errno.EINVAL):
+            raise ValueError("is a folder, or no ordinary file") from None
+        raise
+    with file:
+        if os.fstat(file.fileno()).st_size > max_bytes:
+            raise ValueError(f"larger than {max_bytes:,} bytes")
+        yield file
 
 
 def _decode(content: bytes, max_bytes: int) -> str:

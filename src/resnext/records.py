@@ -149,7 +149,7 @@ def _is_json(text: bytes) -> bool:
 
 def _command() -> str:
     program = Path(sys.argv[0])
-    name = program.parent.name if program.name == "__main__.py" else program.name  # of `python -m`
+    name = program.parent.name if program.name == "__main__.py" else program.name  # started by `python -m`
     return " ".join([name, *sys.argv[1:]])
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 #: `runs_to_resolve` gives up above this number of runs.
 MAX_RUNS = 10_000
+#: A rate whose interval is wider than this says too little: there are too few images to tell.
+MAX_WIDTH = 0.5
 #: Fewer runs than this, resampled from themselves, understate how much runs vary.
 MIN_RUNS_TO_RESAMPLE = 10
 
@@ -65,6 +68,42 @@ def wilson(successes: int, n: int, confidence: float = 0.95) -> tuple[float, flo
     reach = math.sqrt(z2 * (share * (1 - share) + z2 / (4 * n)) / n)
     low, high = ((middle + sign * reach) / (1 + z2 / n) for sign in (-1, 1))
     return max(0.0, low) if successes else 0.0, min(1.0, high) if successes < n else 1.0
+
+
+@dataclass(frozen=True)
+class Rate:
+    """How often something came out right: `successes` of `n`, both counted.
+
+    >>> rate = Rate(9, 10)
+    >>> rate.share, rate.is_resolved, Rate(1, 2).is_resolved
+    (0.9, True, False)
+    """
+
+    successes: int
+    n: int
+
+    @property
+    def share(self) -> float:
+        """From 0 to 1; 0 of nothing."""
+        return self.successes / self.n if self.n else 0.0
+
+    @cached_property
+    def interval(self) -> tuple[float, float]:
+        """Its 95 % interval by Wilson."""
+        return wilson(self.successes, self.n)
+
+    @property
+    def is_resolved(self) -> bool:
+        """Whether the interval is at most `MAX_WIDTH` wide; otherwise there are too few images to tell."""
+        low, high = self.interval
+        return high - low <= MAX_WIDTH
+
+    @property
+    def interval_text(self) -> str:
+        """The interval for people, in percent."""
+        low, high = self.interval
+        told = "" if self.is_resolved else "too few images to tell: "
+        return f"{told}{100 * low:.1f} to {100 * high:.1f} %"
 
 
 def runs_to_resolve(

@@ -26,6 +26,10 @@ MISTAKES = {
     "predict folder a.png --out none/a.csv": (2, "there is no folder none"),
     "predict folder a.png --workers -1": (2, "--workers -1: must be at least 0"),
     "predict folder a.png --top 0": (2, "--top 0: must be at least 1"),
+    "predict a.png folder": (2, "the model comes first, as in runs/NAME a.png"),
+    "describe resnet50 --figure none/x.svg": (2, "--figure none/x.svg: there is no folder none"),
+    "describe resnet50 --figure x.png": (2, "--figure x.png: must end in .svg, as in x.svg"),
+    "describe resnet50 --figure folder": (2, "--figure folder: must end in .svg"),
 }
 PROGRAM = """
 import contextlib, io, json, sys

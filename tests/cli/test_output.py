@@ -5,11 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from resnext.cli import output
 from resnext.cli.output import number_table, print_table
 from resnext.names import csv_cell, printable
 
@@ -91,6 +94,32 @@ def test_an_error_about_a_name_is_one_message(
 ) -> None:
     assert run("train", "no\x1b[2Jwhere") == 3
     assert r"no\u001b[2Jwhere: there is no such folder" in capfd.readouterr().err
+    for words in (
+        ("evaluate", "no\nresnext: done", "digits"),
+        ("train", "digits", "--runs", "/dev/null/no\nresnext: done"),
+        ("report", "no\nresnext: done"),
+    ):
+        assert run(*words) in (2, 3)
+        assert capfd.readouterr().err.count("\n") == 1
+
+
+def test_more_workers_than_cores_are_told_once(
+    evil: Path, run: Callable[..., int], capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """torch would warn for each loader, in its own words, and suggest nothing that can be typed."""
+    workers = len(os.sched_getaffinity(0)) + 1
+    monkeypatch.setattr(output, "count_cores", lambda: workers - 1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert run("evaluate", evil / "x", evil / "set.csv", "--workers", workers) == 0
+    note = f"note: --workers {workers}: {workers} processes would decode images on {workers - 1} cores;"
+    assert capfd.readouterr().err.count(note) == 1
+    output.note_workers(workers - 1)
+    output.note_workers(None)
+    assert capfd.readouterr().err == ""
+    monkeypatch.setattr(output.launcher, "local_size", lambda: 2)
+    output.note_workers(workers - 1)
+    assert f"{2 * workers - 2} processes" in capfd.readouterr().err
 
 
 def test_tables_show_text_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:

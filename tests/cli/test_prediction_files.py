@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import csv
+import errno
+import gc
 import json
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,10 +52,112 @@ def test_an_error_leaves_the_old_file_and_the_rows_so_far_beside_it(tmp_path: Pa
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_an_error_before_the_first_row_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(KeyError), open_prediction_writer(tmp_path / "out.csv", ALL):
-        raise KeyError
+@pytest.mark.parametrize("suffix", prediction_files.WRITERS)
+@pytest.mark.parametrize("error", [KeyError, KeyboardInterrupt])
+def test_an_error_before_the_first_row_leaves_nothing(
+    error: type[BaseException], suffix: str, tmp_path: Path
+) -> None:
+    with pytest.raises(error) as caught, open_prediction_writer(tmp_path / f"out{suffix}", ALL):
+        raise error
+    assert not hasattr(caught.value, "__notes__")
     assert list(tmp_path.iterdir()) == []
+
+
+@contextmanager
+def full_disk(size: int) -> Iterator[None]:
+    """No file of this process grows beyond `size` bytes meanwhile, as on a disk that is full then."""
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limit[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+
+
+def check_what_is_told(path: Path, partial: Path, error: BaseException, written: int) -> None:
+    """The old file is as it was, and `partial` holds what the note on `error` says, or does not exist."""
+    assert path.read_text() == "old"
+    notes = getattr(error, "__notes__", [])
+    assert partial.exists() == bool(notes)
+    if not notes:
+        assert written == 0 or path.suffix == ".parquet"
+        return
+    keys = [str(i) for i in range(written)]
+    if notes == [f"{partial} holds the {written:,} rows so far"]:
+        assert [row["picture"] for row in read_rows(partial)] == keys
+    else:
+        [note] = notes
+        assert note.startswith(f"{partial} may hold a part of the {written:,} rows so far; its last line")
+        whole = partial.read_text().splitlines()[:-1]
+        partial.write_text("\n".join(whole))
+        found = [row["picture"] for row in read_rows(partial)]
+        assert found == keys[: len(found)]
+
+
+@pytest.mark.parametrize("size", [0, 3, 1000, 8192, 20_000, 60_000])
+@pytest.mark.parametrize("suffix", prediction_files.WRITERS)
+def test_a_full_disk(
+    suffix: str, size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(prediction_files, "ROW_GROUP_ROWS", 64)
+    path, partial = tmp_path / f"out{suffix}", tmp_path / f"out{suffix}.partial"
+    path.write_text("old")
+    written = 0
+    with (  # noqa: PT012
+        full_disk(size),
+        pytest.raises(OSError, match="File too large") as caught,
+        open_prediction_writer(path, ALL) as writer,
+    ):
+        for i in range(4000):
+            writer.write(replace(ANSWER, key=str(i)))
+            written += 1
+    assert caught.value.errno == errno.EFBIG
+    check_what_is_told(path, partial, caught.value, written)
+    del writer, caught
+    gc.collect()
+    assert capfd.readouterr().err == ""  # nobody tries to write the end once more
+
+
+@pytest.mark.parametrize("suffix", prediction_files.WRITERS)
+@pytest.mark.parametrize("place", ["between", "inside"])
+def test_an_interrupt(
+    suffix: str,
+    place: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """Between two rows all are kept; inside a row nobody knows how much of it was written."""
+    path, partial = tmp_path / f"out{suffix}", tmp_path / f"out{suffix}.partial"
+    path.write_text("old")
+
+    def interrupt(_: Prediction) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as caught, open_prediction_writer(path, ALL) as writer:  # noqa: PT012
+        for i in range(3):
+            writer.write(replace(ANSWER, key=str(i)))
+        if place == "inside":
+            monkeypatch.setattr(prediction_files, "_common", interrupt)
+            writer.write(ANSWER)
+        raise KeyboardInterrupt
+    monkeypatch.undo()
+    check_what_is_told(path, partial, caught.value, 3)
+    assert partial.exists() == (place == "between" or suffix != ".parquet")
+    if place == "between":
+        assert len(read_rows(partial)) == 3
+    del writer, caught
+    gc.collect()
+    assert capfd.readouterr().err == ""
+
+
+def test_a_path_that_became_a_folder_meanwhile_costs_no_row(tmp_path: Path) -> None:
+    path, partial = tmp_path / "out.csv", tmp_path / "out.csv.partial"
+    with pytest.raises(IsADirectoryError) as caught, open_prediction_writer(path, ALL) as writer:  # noqa: PT012
+        writer.write(ANSWER)
+        path.mkdir()
+    assert caught.value.__notes__ == [f"{partial} holds the 1 rows so far"]
+    assert [row["picture"] for row in read_rows(partial)] == ["1.png"]
 
 
 def test_what_rows_hold(tmp_path: Path) -> None:

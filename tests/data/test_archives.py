@@ -166,6 +166,69 @@ def test_archives_beside_their_extracted_images_are_not_read(tmp_path: Path, mak
     assert read_splits(str(tmp_path / "whole")).classes == ("a", "b")
 
 
+@pytest.mark.parametrize("system", ["__MACOSX/pets", "@eaDir", ".cache/a", "__MACOSX"])
+def test_what_a_system_left_beside_tars_does_not_hide_them(
+    system: str, tmp_path: Path, make_folder: Any
+) -> None:
+    write_tars(tmp_path)
+    make_folder(tmp_path, {system: 2}, (4, 4))
+    (tmp_path / "._pets-train-0000.tar").write_bytes(b"of a Mac")
+    check(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("train", "val", "test"),
+    [
+        ("Train", "Val", "TEST"),
+        ("training_set", "dev", "test_images"),
+        ("seg_train/seg_train", "seg_val/seg_val", "testing"),
+    ],
+)
+def test_folders_of_tars_are_splits_as_folders_of_images_are(
+    train: str, val: str, test: str, tmp_path: Path
+) -> None:
+    for folder, images in zip((train, val, test), rows().values(), strict=True):
+        (tmp_path / folder).mkdir(parents=True)
+        write_tar(
+            tmp_path / folder / "0.tar", [file for number, label in images for file in sample(number, label)]
+        )
+    check(str(tmp_path))
+    check(f"stream:{tmp_path}")
+    (tmp_path / train / "0.tar").rename(tmp_path / train / "test-0.tar")
+    with pytest.raises(DataError, match=r"test-0\.tar: is it train or test\? Rename it"):
+        read_splits(str(tmp_path))
+
+
+@pytest.mark.parametrize("prefix", ["", "stream:"])
+@pytest.mark.parametrize(
+    ("tars", "images"), [("train", "val/a"), ("test", "train/a"), ("Eval", "training_set")]
+)
+def test_splits_in_two_formats_are_refused(
+    tars: str, images: str, prefix: str, tmp_path: Path, make_folder: Any
+) -> None:
+    """Read alone, the tars would be the whole set."""
+    make_folder(tmp_path, {images: 3}, (4, 4))
+    (tmp_path / tars).mkdir()
+    write_tar(tmp_path / tars / "0.tar", [file for n in range(6) for file in sample(n, n % 2)])
+    other = images.split("/")[0]
+    with pytest.raises(DataError, match=rf"{tars} holds \.tar files, and {other} images; give all"):
+        read_splits(f"{prefix}{tmp_path}")
+
+
+def test_two_spellings_of_one_split_are_not_joined(tmp_path: Path) -> None:
+    write_tars(tmp_path)
+    for shard in (0, 1):
+        file = tmp_path / f"pets-validation-{shard:04d}.tar"
+        (tmp_path / f"pets-val-{shard:04d}.tar").write_bytes(file.read_bytes())
+    with pytest.raises(DataError, match="files called val and files called validation are all val; keep one"):
+        read_splits(str(tmp_path))
+    write_tars(tmp_path / "folders")
+    for name in ("Train", "training"):
+        (tmp_path / "folders" / name).mkdir()
+    with pytest.raises(DataError, match="Train and training are all train; keep one"):
+        read_splits(str(tmp_path / "folders"))
+
+
 def test_files_whose_split_is_not_clear(tmp_path: Path) -> None:
     write_tars(tmp_path)
     (tmp_path / "more.tar").write_bytes((tmp_path / "pets-test-0000.tar").read_bytes())
@@ -198,3 +261,38 @@ def test_a_stream_of_local_files_knows_when_they_change(write: Any, tmp_path: Pa
     file = min(tmp_path.glob("*train*"))
     file.write_bytes(file.read_bytes())
     assert read_splits(f"stream:{tmp_path}").train.stamp(0) != before
+
+
+BYTES = {
+    "bytes": pa.binary(),
+    "many bytes": pa.large_binary(),
+    "image": pa.struct({"bytes": pa.binary(), "path": pa.string()}),
+    "large image": pa.struct({"path": pa.large_string(), "bytes": pa.large_binary()}),
+}
+
+
+@pytest.mark.parametrize("kind", BYTES.values(), ids=BYTES)
+def test_every_type_that_holds_bytes_is_streamed(kind: pa.DataType, tmp_path: Path) -> None:
+    for split, images in rows().items():
+        encoded = [png(number) for number, _ in images]
+        values = [{"bytes": one} for one in encoded] if pa.types.is_struct(kind) else encoded
+        table = pa.table({"image": pa.array(values, kind), "label": [label for _, label in images]})
+        with pa.ipc.new_stream(tmp_path / f"{split}.arrow", table.schema) as file:
+            file.write_table(table)
+        pq.write_table(table, tmp_path / f"{split}.parquet")
+    for suffix in (".arrow", ".parquet"):
+        (tmp_path / suffix[1:]).mkdir()
+        for path in tmp_path.glob(f"*{suffix}"):
+            path.rename(tmp_path / suffix[1:] / path.name)
+        check(f"stream:{tmp_path / suffix[1:]}")
+        check(str(tmp_path / suffix[1:]))
+
+
+@pytest.mark.parametrize(
+    "kind", [pa.string(), pa.struct({"path": pa.string()}), pa.struct({"bytes": pa.string()})]
+)
+def test_a_stream_without_bytes_is_refused(kind: pa.DataType, tmp_path: Path) -> None:
+    values = [None] * 4
+    pq.write_table(pa.table({"image": pa.array(values, kind), "label": [0, 1] * 2}), tmp_path / "t.parquet")
+    with pytest.raises(DataError, match=r"column image holds .*a stream needs the images' bytes"):
+        read_splits(f"stream:{tmp_path}")

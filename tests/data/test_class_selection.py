@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from resnext import api
 from resnext.data.class_selection import Selection, select_classes
 from resnext.data.decode import DataError
 from resnext.data.sources import read_splits
+from resnext.errors import UsageError
 
 COUNTS = {"ant": 7, "bee": 9, "cat": 5, "dog": 9, "eel": 6}
 
@@ -42,6 +44,30 @@ def test_the_classes_of_one_and_the_largest_others(large: Path, small: Path, tmp
     assert not list(out.rglob("*.png"))  # files are named, not copied
     image = splits.train.open(0)
     assert image.size == (20, 16)
+
+
+def test_names_are_compared_in_one_unicode_form(tmp_path: Path, make_folder: Any) -> None:
+    """Systems write an accent with its letter or after it; the new set has that of the large one."""
+    apart, joined = (unicodedata.normalize(form, "caf\u00e9") for form in ("NFD", "NFC"))
+    for large, small in ((apart, joined), (joined, apart)):
+        root = tmp_path / f"{len(large)}"
+        make_folder(root / "large", {large: 7, "bee": 9, "cat": 8})
+        make_folder(root / "small" / "test", {small: 2, "bee": 3})
+        assert api.select(root / "large", root / "out", root / "small", others=1) == (24, 5)
+        splits = read_splits(str(root / "out"))
+        assert splits.test is not None
+        assert [set(part.classes) for part in (splits, splits.test)] == [{large, "bee", "cat"}] * 2
+        assert np.bincount(splits.test.labels).tolist() == [3, 2]
+
+
+def test_numbers_and_splits_that_cannot_be(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--others -1: must be at least 0"):
+        api.select("digits", tmp_path / "out", like="digits", others=-1)
+    with pytest.raises(UsageError, match="--judged valid: must be val or test"):
+        api.select("digits", tmp_path / "out", like="digits", judged="valid")  # type: ignore[arg-type]
+    with pytest.raises(DataError, match="besides those to keep, not 3; say --others 0"):
+        api.select("digits", tmp_path / "out", like="digits", others=3)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_images_without_files_are_copied_exactly(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from PIL import Image
 from resnext.data import hf_datasets
 from resnext.data.decode import DataError
 from resnext.data.images import ImageDataset
-from resnext.data.sources import read_splits
+from resnext.data.sources import read_splits, read_splits_by_name
 
 datasets = pytest.importorskip("datasets")
 CLASSES = ("cat", "dog", "eel")
@@ -89,6 +89,31 @@ def test_a_set_saved_to_disk(tmp_path: Path) -> None:
     assert sorted(n for _, images in splits.items() for n in numbers(images)) == list(range(24))
     with pytest.raises(DataError, match="leave out stream:"):
         read_splits(f"stream:{tmp_path / 'saved'}")
+
+
+@pytest.mark.parametrize("names", [("train", "valid", "validation"), ("Train", "test", "testing")])
+def test_two_spellings_of_one_split_are_not_joined(names: tuple[str, ...], tmp_path: Path) -> None:
+    made = as_dataset_dict().values()
+    datasets.DatasetDict(dict(zip(names, made, strict=True))).save_to_disk(tmp_path / "saved")
+    with pytest.raises(DataError, match=f"saved: {names[1]} and {names[2]} are all .*; keep one"):
+        read_splits(str(tmp_path / "saved"))
+    whole = dict(zip((*names[:2], "unsupervised"), made, strict=True))
+    datasets.DatasetDict(whole).save_to_disk(tmp_path / "one")
+    found = read_splits_by_name(str(tmp_path / "one"))
+    assert [len(images) for images in found.values()] == [24, 6]
+
+
+@pytest.mark.parametrize("kind", ["large_binary", "binary"])
+def test_a_hub_stream_of_either_type_of_bytes(
+    kind: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for split, images in rows().items():
+        features = datasets.Features(image=datasets.Value(kind), label=datasets.Value("string"))
+        columns = {"image": [png(n) for n, _ in images], "label": [CLASSES[label] for _, label in images]}
+        datasets.Dataset.from_dict(columns, features).to_parquet(tmp_path / f"{split}.parquet")
+    load = datasets.load_dataset
+    monkeypatch.setattr(datasets, "load_dataset", lambda name, _, **options: load(str(tmp_path), **options))
+    check("stream:hf:owner/pets")
 
 
 @pytest.mark.parametrize("prefix", ["", "stream:"])

@@ -1,13 +1,15 @@
-"""Layouts of public sets as distributed: each is read rightly, or refused with the cure; none wrongly."""
+"""What is certain about a layout is read, the rest refused; public sets: `test_public_layouts.py`."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from resnext.data.decode import DataError
+from resnext.data.layouts import find_splits
 from resnext.data.sources import read_splits
 
 TWO = ("cat", "dog")
@@ -20,65 +22,70 @@ def tree(where: str, count: int = 5, classes: tuple[str, ...] = TWO) -> dict[str
 BOTH = {"val", "test"}
 #: Folders with their numbers of images, the splits beside train, and the classes.
 READ: dict[str, tuple[dict[str, int], set[str], tuple[str, ...]]] = {
-    "flat": (tree("", 20), BOTH, TWO),
-    "imagefolder": (tree("train") | tree("val") | tree("test"), {"val", "test"}, TWO),
-    "yolo classify": (tree("train") | tree("val"), {"val"}, TWO),
-    "roboflow": (tree("train") | tree("valid") | tree("test"), {"val", "test"}, TWO),
-    "kaggle cats and dogs": (tree("training_set") | tree("test_set"), {"val", "test"}, TWO),
-    "kaggle doubled": (tree("training_set/training_set") | tree("test_set/test_set"), {"val", "test"}, TWO),
-    "single prediction": (
-        tree("dataset_train") | tree("dataset_test") | {"single_prediction": 2},
+    "asl alphabet": (
+        tree("asl_alphabet_train/asl_alphabet_train", 5) | {"asl_alphabet_test/asl_alphabet_test": 3},
+        {"val"},
+        TWO,
+    ),
+    "one word more": (tree("pets-valid") | tree("pets-train") | tree("pets-test"), {"val", "test"}, TWO),
+    "german signs of 2013": (tree("Final_Training/Images") | {"Final_Test/Images": 4}, {"val"}, TWO),
+    "images around classes": (tree("train/images") | tree("val/images"), {"val"}, TWO),
+    "dates below classes": (tree("cat/2019", 5, ("01", "02")) | tree("dog/2020", 5, ("01", "02")), BOTH, TWO),
+    "letters with one folder each": ({"a/a1": 10, "b/b1": 10}, BOTH, ("a", "b")),
+    "photographs of masks": ({"mask/mask": 10, "no mask": 10}, BOTH, ("mask", "no mask")),
+    "machine parts": (tree("", 10, ("part 1", "part 2")), BOTH, ("part 1", "part 2")),
+    "places 365": (tree("train", 5, TWO) | tree("val", 5, TWO), {"val"}, TWO),
+    "fastai": (tree("train") | tree("valid") | {"models": 0}, {"val"}, TWO),
+    "plant seedlings": (tree("train") | {"test": 3}, {"val"}, TWO),
+    "chest x-ray twice": (
+        tree("train") | tree("val") | tree("test") | tree("chest_xray/train"),
         {"val", "test"},
         TWO,
     ),
-    "intel scenes": (
-        tree("seg_train/seg_train") | tree("seg_test/seg_test") | {"seg_pred/seg_pred": 3},
-        {"val", "test"},
-        TWO,
-    ),
-    "eval": (tree("Train") | tree("Eval"), {"val"}, TWO),
-    "brain tumours": (tree("Training") | tree("Testing"), {"val", "test"}, TWO),
-    "flat test": (tree("train") | {"test": 3}, {"val"}, TWO),
-    "unlabelled test1": (tree("train") | {"test1": 3}, {"val"}, TWO),
-    "pet images": (tree("", 10, ("Cat", "Dog")), BOTH, ("Cat", "Dog")),
-    "teachable machine": (tree("", 10, ("Class 1", "Class 2")), BOTH, ("Class 1", "Class 2")),
-    "caltech 101": (
-        tree("", 10, ("BACKGROUND_Google", "ant", "crab")),
-        BOTH,
-        ("BACKGROUND_Google", "ant", "crab"),
-    ),
-    "mac archive": (tree("", 10) | {"__MACOSX/cat": 2}, BOTH, TWO),
-    "synology": (tree("", 10) | {"cat/@eaDir/0.png": 2, "dog/.thumbs": 2}, BOTH, TWO),
-    "notebooks": (tree("", 10) | {".ipynb_checkpoints": 2}, BOTH, TWO),
-    "letters": (tree("", 10, ("A", "a")), BOTH, ("A", "a")),
-    "breeds below classes": ({"cat/tabby": 8, "cat/manx": 8, "dog/pug": 8}, BOTH, TWO),
-    "images below classes": ({"train/cat/images": 5, "train/dog/images": 5}, {"val"}, TWO),
 }
 #: Folders with their numbers of images, and what the refusal says.
 REFUSED: dict[str, tuple[dict[str, int], str]] = {
-    "parent": (tree("pets/train") | tree("pets/val"), r"pets, which looks like a data set"),
-    "imagenet": (
-        tree("Data/CLS-LOC/train") | {"Data/CLS-LOC/val": 3, "Annotations": 0},
-        "Give .*Data/CLS-LOC",
+    "dtd": (tree("images") | {"labels": 0, "imdb": 0}, "Give .*/images"),
+    "places 365 by letters": (
+        tree("a", 3, ("abbey", "airport")) | tree("b", 3, ("bar", "bath")),
+        "'a', 'b' are the first letters of .*'abbey', 'airport'",
     ),
-    "imagenet inside": (tree("train") | {"val": 3}, "val: has 3 images but no class folders"),
-    "food 101": (tree("images") | {"meta": 0}, "Give .*/images"),
-    "cub": (tree("images") | {"attributes": 0, "parts": 0}, "Give .*/images.*lists beside it"),
-    "caltech parent": (tree("101_ObjectCategories") | {"Annotations": 0}, "Give .*/101_ObjectCategories"),
-    "oxford pets": ({"images": 6, "annotations/trimaps": 6}, "are parts of one set, not classes"),
-    "segmentation": ({"images": 6, "masks": 6}, "Write a table"),
-    "dogs vs cats": ({"train": 6, "test1": 3}, "no class folders.*table"),
-    "plant village": (tree("color") | tree("grayscale"), "the same folders, 'cat', 'dog'"),
-    "years": (tree("2019") | tree("2020"), "which are the classes"),
-    "class first": (
-        tree("cat", 5, ("train", "test")) | tree("dog", 5, ("train", "test")),
-        "the same folders, 'test', 'train'",
+    "horses and zebras": (
+        {"trainA": 4, "trainB": 4, "testA": 4, "testB": 4},
+        "'testA', 'testB', 'trainA', 'trainB' would be a class, and is called like a split",
     ),
-    "folds": (tree("fold1") | tree("fold2"), "called like folds"),
-    "only test": (tree("test_set") | {"cat": 5}, "called like a split"),
-    "two trainings": (tree("train2014") | tree("train2017"), "are all train; keep one"),
-    "case": (tree("", 5, ("Cat", "cat", "dog")), "'Cat' and 'cat' differ by case only"),
-    "blanks": (tree("", 5, ("cat", "cat ", "dog")), "'cat' and 'cat ' differ by blanks only"),
+    "rock paper scissors": (
+        tree("rps/rps") | tree("rps-test-set/rps-test-set") | {"rps-validation": 3},
+        "'rps-test-set', 'rps-validation' would be a class, and is called like a split",
+    ),
+    "cars": ({"cars_train/cars_train": 5, "cars_test/cars_test": 5}, "cars_train: has 5 images but no class"),
+    "chest x-ray 14": ({"images_001/images": 4, "images_002/images": 4}, "called like parts of one set"),
+    "skin lesions": (
+        {"HAM10000_images_part_1": 5, "HAM10000_images_part_2": 5},
+        "'HAM10000_images_part_1', 'HAM10000_images_part_2' are called like parts of one set",
+    ),
+    "archive twice": (tree("natural_images") | tree("data/natural_images"), "the same folders, 'cat', 'dog'"),
+    "raw and processed": (tree("raw") | tree("processed/train"), "which are the classes"),
+    "office 31": (
+        tree("amazon/images") | tree("dslr/images") | tree("webcam/images"),
+        "'amazon', 'dslr', 'webcam' hold no images but the same folders, 'cat', 'dog'",
+    ),
+    "pascal voc": (
+        {"JPEGImages": 4, "SegmentationClass": 2, "Annotations": 0, "ImageSets/Main": 0},
+        "are parts of one set, not classes",
+    ),
+    "masks below classes": ({"cat": 5, "cat/masks": 5, "dog": 5}, "'cat/masks' are called like masks"),
+    "masks beside images": (
+        tree("cat", 5, ("images", "mask")) | {"dog": 5},
+        "'cat/mask' are called like masks",
+    ),
+    "labelled": (tree("labeled") | {"unlabeled": 5}, "Give .*/labeled"),
+    "half labelled": (tree("Labelled images") | {"unlabelled_images": 5}, "Give .*/Labelled images"),
+    "trainval": (
+        tree("trainval") | tree("test"),
+        "found only test. If trainval is to be trained on, call it train",
+    ),
+    "fiftyone": ({"data": 6}, r"only one class, 'data'.*or a table \(CSV\)"),
 }
 
 
@@ -101,14 +108,20 @@ def test_a_layout_is_refused_with_the_cure(name: str, tmp_path: Path, make_folde
         read_splits(str(make_folder(tmp_path / "data", folders, (4, 4))))
 
 
-def test_tiny_imagenet(tmp_path: Path, make_folder: Any) -> None:
-    folders = {"train/n1/images": 3, "train/n2/images": 3, "val/images": 2, "test/images": 2}
-    make_folder(tmp_path, folders, (4, 4))
-    (tmp_path / "val" / "val_annotations.txt").write_text("0.png\tn2\t0\t0\t3\t3\n1.png\tn1\t0\t0\t3\t3\n")
-    found = read_splits(str(tmp_path))
-    assert found.val.labels.tolist() == [1, 0]
-    assert found.test is None
-    assert "left out test, whose images have no labels" in found.notes
+def test_splits_are_found_in_one_listing(
+    tmp_path: Path, make_folder: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_folder(tmp_path, {"Train/cat": 1, "dev/cat": 1, "test": 1, "cat": 1}, (4, 4))
+    listed = []
+    for name in ("scandir", "listdir"):
+        look = getattr(os, name)
+        monkeypatch.setattr(os, name, lambda path, look=look: listed.append(path) or look(path))
+    assert {split: paths[0].name for split, paths in find_splits(tmp_path).items()} == {
+        "train": "Train",
+        "val": "dev",
+        "test": "test",
+    }
+    assert listed == [tmp_path]
 
 
 LISTED = "0.png\tn2\t0\t0\t3\t3\n1.png\tn1\t0\t0\t3\t3\n"
@@ -134,6 +147,25 @@ def test_a_list_of_which_two_things_could_be_meant(
     with pytest.raises(DataError, match=says) as error:
         read_splits(str(tmp_path))
     assert "val_annotations.txt" in str(error.value)
+
+
+@pytest.mark.parametrize("names", [("Train", "Test", "Meta"), ("train", "test", "meta")])
+def test_german_traffic_signs(names: tuple[str, ...], tmp_path: Path, make_folder: Any) -> None:
+    train, test, meta = names
+    signs = ("0", "1", "10")
+    make_folder(tmp_path, tree(train, 4, signs) | {test: 6, meta: 3}, (4, 4))
+    header = "Width,Height,Roi.X1,Roi.Y1,Roi.X2,Roi.Y2,ClassId,Path\n"
+    listed = {train: [f"{n}/{i}.png,{n}" for n in signs for i in range(4)]}
+    listed |= {test: [f"{i}.png,{signs[i % 3]}" for i in range(6)], meta: [f"{i}.png,{i}" for i in range(3)]}
+    for name, rows in listed.items():
+        lines = [f"9,9,1,1,8,8,{row.split(',')[1]},{name}/{row.split(',')[0]}\n" for row in rows]
+        (tmp_path / f"{name}.csv").write_text(header + "".join(lines))
+    found = read_splits(str(tmp_path))
+    assert found.classes == signs
+    assert [found.classes[i] for i in found.test.labels] == [signs[i % 3] for i in range(6)]
+    assert found.test.open(5).size == (4, 4)
+    assert len(found.train) + len(found.val) == 12
+    assert f"left out {meta}: folders with images whose names are not train, val or test" in found.notes
 
 
 def test_listed_images_may_lie_beside_their_list(tmp_path: Path, make_folder: Any) -> None:
@@ -190,22 +222,10 @@ def test_tables_of_many_programs(stored: bytes, name: str, tmp_path: Path, make_
     assert found.train.open(0).size == (4, 4)
 
 
-def test_windows_letters_and_a_table_without_header(tmp_path: Path) -> None:
+def test_windows_letters(tmp_path: Path) -> None:
     rows = "".join(f"{n}{i}.png,{n}\n" for n in ("caf\u00e9", "dog") for i in range(10))
     (tmp_path / "t.csv").write_bytes(f"image,label\n{rows}".encode("cp1252"))
     assert read_splits(str(tmp_path / "t.csv")).classes == ("caf\u00e9", "dog")
-    (tmp_path / "automl.csv").write_text("TRAIN,gs://bucket/1.jpg,cat\nTEST,gs://bucket/2.jpg,dog\n")
-    with pytest.raises(DataError, match="split,path,label"):
-        read_splits(str(tmp_path / "automl.csv"))
-
-
-def test_the_hub_names_images_in_a_table(tmp_path: Path, make_folder: Any) -> None:
-    make_folder(tmp_path / "train", {"all": 10}, (4, 4))
-    rows = "".join(f"all/{i}.png,{TWO[i % 2]}\n" for i in range(10))
-    (tmp_path / "train" / "metadata.csv").write_text(f"file_name,label\n{rows}")
-    found = read_splits(str(tmp_path))
-    assert found.classes == TWO
-    assert len(found.train) + len(found.val) == 10
 
 
 def test_a_column_that_looks_like_splits_is_said(tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ import json
 import os
 import shutil
 import socket
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from resnext.data.decode import DataError
+from resnext.data.decode import UNSUPPORTED_SUFFIXES, DataError
 from resnext.data.folders import images_under
 from resnext.data.images import ImageDataset
 from resnext.data.sources import SPLIT_SEED, read_split, read_splits
@@ -53,6 +55,27 @@ def test_train_without_val_gives_a_tenth_to_val(tmp_path: Path, make_folder: Any
     make_folder(tmp_path / "train", {"a": 30, "b": 30})
     splits = read_splits(str(tmp_path))
     assert (len(splits.train), len(splits.val), splits.test) == (54, 6, None)
+
+
+TENTH = "no val split: a stratified tenth of train"
+
+
+@pytest.mark.parametrize(
+    ("counts", "parts", "note"),
+    [
+        ({"a": 3, "b": 3}, [4, 2], "no splits: divided into 4 train, 2 val, none for test"),
+        ({"a": 5, "b": 5}, [6, 2, 2], "no splits: divided into 6 train, 2 val, 2 test"),
+        ({"train/a": 2, "train/b": 2}, [2, 2], f"{TENTH}, but at least one image of each class (2 images)"),
+        ({"train/a": 9, "train/b": 11}, [18, 2], f"{TENTH} (2 images)"),
+        ({"train/a": 4, "val/a": 1, "train/b": 4, "test": 1}, [8, 1], "left out test, whose images"),
+    ],
+)
+def test_what_is_said_of_few_images(
+    counts: dict[str, int], parts: list[int], note: str, tmp_path: Path, make_folder: Any
+) -> None:
+    splits = read_splits(str(make_folder(tmp_path, counts, (4, 4))))
+    assert [len(images) for _, images in splits.items()] == parts
+    assert any(said.startswith(note) for said in splits.notes)
 
 
 def test_digits_have_one_split() -> None:
@@ -227,6 +250,53 @@ def test_a_folder_that_cannot_be_read_is_named_wherever_it_lies(
             look()
 
 
+@pytest.fixture
+def as_nobody() -> Iterator[Callable[[str], DataError]]:
+    """Gives a folder of the current folder to read as a user who may not read all, as the superuser may."""
+    user = os.geteuid()
+
+    def read(data: str) -> DataError:
+        if user == 0:
+            os.seteuid(65534)
+        try:
+            with pytest.raises(DataError) as error:
+                read_splits(data)
+        finally:
+            os.seteuid(user)
+        return error.value
+
+    with tempfile.TemporaryDirectory() as place, pytest.MonkeyPatch.context() as patch:
+        Path(place).chmod(0o755)
+        patch.chdir(place)
+        yield read
+        for path in Path().rglob("*"):
+            path.chmod(0o755)
+
+
+@pytest.mark.parametrize("mode", [0o000, 0o444])
+@pytest.mark.parametrize("prefix", ["", "stream:"])
+def test_a_data_folder_that_may_not_be_read(
+    mode: int, prefix: str, as_nobody: Callable[[str], DataError], make_folder: Any
+) -> None:
+    data = make_folder(Path("data"), {"a": 4, "b": 4}, (4, 4))
+    data.chmod(mode)
+    assert str(as_nobody(f"{prefix}data")) == "data: cannot be read (Permission denied)"
+    data.chmod(0o755)
+    (data / "inner").mkdir()
+    data.chmod(mode)
+    assert str(as_nobody(f"{prefix}data/inner")) == "data/inner: cannot be read (Permission denied)"
+
+
+@pytest.mark.parametrize("folder", ["data/train", "data/val", "data/train/a", "data/test"])
+def test_a_folder_in_it_that_may_not_be_read(
+    folder: str, as_nobody: Callable[[str], DataError], make_folder: Any
+) -> None:
+    make_folder(Path("data"), {"train/a": 4, "train/b": 4, "val/a": 4, "test/a": 1}, (4, 4))
+    Path(folder).chmod(0)
+    assert f"{folder}: " in str(as_nobody("data"))
+    assert "cannot be read (Permission denied)" in str(as_nobody("data"))
+
+
 def test_hidden_and_other_files_are_no_images(tmp_path: Path, make_folder: Any) -> None:
     make_folder(tmp_path, {"a": 15, "b": 15})
     before = fingerprint(read_splits(str(tmp_path)))
@@ -252,6 +322,50 @@ def test_images_in_unsupported_formats_are_reported(tmp_path: Path, make_folder:
         image.unlink()
     with pytest.raises(DataError, match=r"class 'b' has no images.*3 images in formats that are not read"):
         read_splits(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("names", "says"),
+    [
+        (["1.dng", "2.PSD"], r"has 2 images in formats that are not read \(\.dng, \.psd\), the first 1\.dng"),
+        (["1.svg", "notes.txt"], r"has 1 images in formats that are not read \(\.svg\).*columns path"),
+        (["notes.txt", "LICENSE", "t.csv"], r"has 3 files, no images and no folders.*There is t\.csv"),
+        ([".hidden.png", "Thumbs.db"], "is empty"),
+    ],
+)
+@pytest.mark.parametrize("split", ["", "val"])
+def test_a_folder_without_folders_says_what_is_there(
+    names: list[str], says: str, split: str, tmp_path: Path, make_folder: Any
+) -> None:
+    if split:
+        make_folder(tmp_path / "train", {"a": 3, "b": 3}, (4, 4))
+        (tmp_path / split).mkdir()
+    for name in names:
+        (tmp_path / split / name).write_bytes(b"text")
+    with pytest.raises(DataError, match=f"{tmp_path / split}: {says}"):
+        read_splits(str(tmp_path))
+
+
+@pytest.mark.skipif(".heic" not in UNSUPPORTED_SUFFIXES, reason="HEIC is read here")
+def test_a_folder_of_photos_of_a_telephone(tmp_path: Path) -> None:
+    for name in ("cat/1.HEIC", "dog/2.heic"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch()
+    for folder, says in ((tmp_path, "no images.*2 images"), (tmp_path / "cat", "has 1 images")):
+        with pytest.raises(DataError, match=rf"{says} in formats .*or pip install 'resnext\[heif\]'"):
+            read_splits(str(folder))
+
+
+def test_images_without_a_suffix_are_images_wherever_they_lie(tmp_path: Path, make_folder: Any) -> None:
+    make_folder(tmp_path, {"train/a": 10, "train/b": 10, "test": 3, "heap": 3}, (4, 4))
+    for path in sorted(tmp_path.rglob("*.png")):
+        path.rename(path.with_suffix(""))
+    (tmp_path / "test" / "LICENSE").write_text("free")
+    with pytest.raises(DataError, match="has 3 images but no class folders"):
+        read_splits(str(tmp_path / "heap"))
+    notes = read_splits(str(tmp_path)).notes
+    assert "left out test, whose images have no labels" in notes
+    assert "left out heap: folders with images whose names are not train, val or test" in notes
 
 
 def test_splits_that_training_made_are_made_again(tmp_path: Path, make_folder: Any) -> None:
@@ -342,6 +456,19 @@ def test_a_division_leaves_every_class_something_to_train_on(counts: tuple[int, 
     assert np.abs(shown - np.array(counts) * tenth / len(words)).max() <= 1
 
 
+def test_a_set_has_the_name_of_its_folder_or_file(
+    tmp_path: Path, make_folder: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = pa.table({"image": [b"x"] * 20, "label": ["a", "b"] * 10})
+    (tmp_path / "v1.5").mkdir()
+    pq.write_table(table, tmp_path / "v1.5" / "pets.parquet")
+    monkeypatch.chdir(tmp_path / "v1.5")
+    for data in (".", "./", f"{tmp_path}/v1.5/", f"{tmp_path}/v1.5"):
+        assert read_splits(f"stream:{data}").name == "v1.5"
+    assert read_splits("stream:pets.parquet").name == read_splits("pets.parquet").name == "pets"
+    assert read_splits(str(make_folder(tmp_path / "v2.0", {"a": 5, "b": 5}, (4, 4)))).name == "v2.0"
+
+
 def test_tables_that_are_none(tmp_path: Path) -> None:
     (tmp_path / "t.parquet").write_bytes(b"PAR1 cut off")
     with pytest.raises(DataError, match="cannot be read as parquet"):
@@ -382,6 +509,11 @@ def test_shards_of_a_split_are_all_there(suffix: str, tmp_path: Path) -> None:
     other = {".parquet": ".csv", ".csv": ".parquet"}[suffix]
     write_images(tmp_path / f"val{other}", ["a", "b"])
     with pytest.raises(DataError, match="are all val; keep one"):
+        read_splits(str(tmp_path))
+    for path in tmp_path.glob("val-*"):
+        path.unlink()
+    write_images(tmp_path / f"val{suffix}", ["a", "b"])
+    with pytest.raises(DataError, match=r"val\.csv and val\.parquet are all val; keep one"):
         read_splits(str(tmp_path))
 
 
@@ -453,9 +585,10 @@ def test_two_class_folders_that_are_one(tmp_path: Path, make_folder: Any) -> Non
 
 def test_images_beside_class_folders_are_reported(tmp_path: Path, make_folder: Any) -> None:
     make_folder(tmp_path, {"a": 15, "b": 15})
-    for name in ("y.png", "x.jpg", ".z.png", "notes.txt"):
+    for name in ("y.png", "x.jpg", ".z.png", "notes.txt", "v.dng"):
         (tmp_path / name).touch()
-    assert "left out 2 images beside the class folders, the first x.jpg" in read_splits(str(tmp_path)).notes
+    (tmp_path / "a" / "0.png").rename(tmp_path / "w")
+    assert "left out 4 images beside the class folders, the first v.dng" in read_splits(str(tmp_path)).notes
 
 
 def test_a_split_without_labels_is_left_out_and_reported(tmp_path: Path) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from resnext.data.decode import DataError
+from resnext.data.decode import BadImage, DataError
 from resnext.data.tables import read_table
 
 
@@ -19,3 +21,45 @@ def test_a_table_of_a_million_columns_is_refused_at_once(tmp_path: Path) -> None
     with pytest.raises(DataError, match=r"no image column; it has c0, c1, .* and 8,980 more") as error:
         read_table(tmp_path / "y.csv")
     assert len(str(error.value)) < 1000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\nimage,label\na.png,x\nb.png,y\n",
+        "\r\n  \r\nimage;label\r\na.png;x\r\n\r\nb.png;y\r\n",
+        " image , label \na.png,x\nb.png,y\n",
+        '"image",\tlabel\na.png,x\nb.png,y\n\n  \n',
+    ],
+)
+def test_blank_lines_and_blanks_around_names_of_columns_mean_nothing(text: str, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_bytes(text.encode())
+    images = read_table(tmp_path / "t.csv")[None]
+    assert list(images.keys) == ["a.png", "b.png"]
+    assert [images.classes[label] for label in images.labels] == ["x", "y"]
+
+
+def test_a_table_is_the_same_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many rows as fit, one more, and odd ones in different parts."""
+    monkeypatch.setattr("resnext.data.csv_files.ROWS", 4)
+    lines = [f"{i}.png,{'xy'[i % 2]}" for i in range(9)]
+    for count in (4, 8, 9):
+        (tmp_path / "t.csv").write_text("\n".join(["image,label", *lines[:count], ""]))
+        images = read_table(tmp_path / "t.csv")[None]
+        assert list(images.keys) == [f"{i}.png" for i in range(count)]
+        assert images.labels.tolist() == [i % 2 for i in range(count)]
+    lines[1], lines[7] = "1.png", "7.png,x,y"
+    (tmp_path / "t.csv").write_text("\n".join(["image,label", *lines, ""]))
+    with pytest.raises(DataError, match=r"more or fewer fields than the header line has: rows 1, 7 \(from 0"):
+        read_table(tmp_path / "t.csv")
+
+
+@pytest.mark.parametrize("name", ["a" * 300, "a/" * 3000, "a\0b"])
+def test_a_text_that_is_no_name_of_a_file_is_a_missing_file(name: str, tmp_path: Path) -> None:
+    """Even to ask whether such a file exists is an error to some systems."""
+    for path in (name, name + "\\1.jpg"):
+        pq.write_table(pa.table({"path": [path, "1.jpg"], "label": ["cat", "dog"]}), tmp_path / "x.parquet")
+        [images] = read_table(tmp_path / "x.parquet").values()
+        assert images.stored_size(0) == -1
+        with pytest.raises(BadImage):
+            images.open(0)

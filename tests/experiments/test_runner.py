@@ -157,5 +157,8 @@ def test_a_look_at_another_recipe_counts_and_fewer_runs_do_not(workspace: Worksp
     for _ in range(2):  # the second time it is there
         looked = replan(None, "3 pairs with another rate")
         assert (looked.planned, looked.looks, looked.confidence) == (2, 2, 0.975)
-        assert looked.note == "Planned anew after 3 pairs with another rate: that does not count here."
+        assert looked.note == (
+            "The runs were planned again after a look at earlier ones, which do not count here: "
+            "3 pairs with another rate."
+        )
     assert (replan(4).planned, replan(4).looks) == (4, 3)

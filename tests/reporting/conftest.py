@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -53,6 +54,8 @@ def many_classes(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
     classes = tuple(f"class {i}" for i in range(8000))
     (folder / "contract.json").write_text(replace(run.contract, classes=classes).dumps())
     (folder / "environment.json").write_text("{}")
+    data = json.loads((folder / "data.json").read_text())
+    (folder / "data.json").write_text(json.dumps(data | {"train_counts": [7] * 8000}))
     random = np.random.default_rng(0)
     labels = random.integers(0, 8000, 500)
     rows = random.random((500, 8000), dtype=np.float32)

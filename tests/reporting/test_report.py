@@ -18,7 +18,7 @@ from resnext.recipe import Recipe
 from resnext.reporting import write_report
 from resnext.reporting.run_summary import MISTAKES, RunSummary
 from resnext.run import Run, RunError
-from resnext.statistics import wilson
+from resnext.statistics import Rate, wilson
 
 
 class Page(HTMLParser):
@@ -73,7 +73,11 @@ def test_its_figures_are_those_of_evaluation(run: Run, data: Path) -> None:
     assert f"{100 - evaluation.scores.top1_error:.2f} % top-1 accuracy, test" in page
     assert "optimistic" not in page
     for row in evaluation.scores.classes:
-        assert f"{row.name} {100 * row.precision:.1f} % {100 * row.recall:.1f} % {100 * row.f1:.1f} %" in page
+        rates = " ".join(map(shown, (row.recalled, row.precise)))
+        assert f"{row.name} 8 {rates} {100 * row.f1:.1f} % 6" in page  # 8 images to train on, 6 of test
+    assert "33.33 % top-1 accuracy of always answering the most frequent training class" in page
+    assert evaluation.majority is not None
+    assert evaluation.majority.share == 6 / 18
     summary = RunSummary.read(run.folder)
     mistakes = list(summary.mistakes())
     assert len(mistakes) == min(MISTAKES, round(18 * evaluation.scores.top1_error / 100))
@@ -82,6 +86,39 @@ def test_its_figures_are_those_of_evaluation(run: Run, data: Path) -> None:
     assert all(m.image for m in mistakes)
     assert summary.confusion.matrix().sum(axis=1).tolist() == [6, 6, 6]
     assert np.trace(summary.confusion.matrix()) == summary.correct.sum()
+
+
+def shown(rate: Rate) -> str:
+    """A rate of a class, and its interval, as the page has them."""
+    return f"{100 * rate.share:.1f} % {rate.interval_text if rate.is_resolved else 'too few images'}"
+
+
+def test_the_surest_images_are_told_as_they_are(run: Run) -> None:
+    """By brute force: the nine surest of eighteen, and so on."""
+    page = Page((run.folder / "report.html").read_text()).text
+    outcomes = RunSummary.read(run.folder).outcomes
+    order = np.argsort(-outcomes.confidence)
+    for count, name in (
+        (9, "The surest 50 % of images"),
+        (14, "The surest 78 % of images"),
+        (18, "All images"),
+    ):
+        least = (
+            f" (confidence from {100 * outcomes.confidence[order[count - 1]]:.0f} %)" if count < 18 else ""
+        )
+        rate = Rate(int(outcomes.correct[order[:count]].sum()), count)
+        assert f"{name}{least}: {100 * rate.share:.1f} % right, {rate.interval_text}." in page
+
+
+def test_the_shares_of_the_time_make_up_the_whole(run: Run) -> None:
+    page = Page((run.folder / "report.html").read_text()).text
+    waits = run.result["waits"]
+    assert waits["rest_s"] > 0
+    times = page.split("Where the time went ")[1].split(" Training ")[0]
+    shares = [float(share) for share in re.findall(r"([\d.]+) %", times)]
+    assert shares[-1] == 100
+    assert sum(shares[:-1]) == pytest.approx(100, abs=0.3)
+    assert shares[4] == pytest.approx(100 * waits["rest_s"] / sum(waits.values()), abs=0.06)
 
 
 def test_without_a_test_split_figures_are_called_optimistic(
@@ -144,6 +181,7 @@ def damage(path: Path, change: Any) -> None:
         ("result.json", lambda v: v.update(waits=[1]), "result.waits: must be an object"),
         ("result.json", lambda v: v.update(versions={"torch": 2}), "result.versions.torch: must be str"),
         ("data.json", lambda v: v.update(counts={"train": -1}), "data.counts.train: must be from 0"),
+        ("data.json", lambda v: v.update(train_counts=[1]), "data.train_counts: 1 values for the 3 classes"),
         ("data.json", lambda v: v.pop("fingerprint") and None, "'fingerprint' is missing"),
         ("environment.json", lambda v: v.update(data=["x"]), "environment.data: must be str"),
         ("contract.json", lambda v: v.update(classes=v["classes"][:2]), "values of classes"),
@@ -180,11 +218,19 @@ def test_a_run_of_an_earlier_version_is_reported(run: Run, tmp_path: Path) -> No
     damage(
         tmp_path / "x" / "result.json", lambda v: [v.pop(n) for n in ("waits", "commit", "dirty")] and None
     )
-    damage(tmp_path / "x" / "data.json", lambda v: [v.pop(n) for n in ("counts", "skipped")] and None)
+    new = ("counts", "train_counts", "skipped")
+    damage(tmp_path / "x" / "data.json", lambda v: [v.pop(n) for n in new] and None)
     damage(tmp_path / "x" / "environment.json", "{}")
     page = Page(write_report([tmp_path / "x"]).read_text()).text
     assert "top-1 accuracy, test" in page
     assert "Where the time went" not in page
+    assert "trained on" not in page
+    assert "always answering" not in page
+    shutil.copy(run.folder / "result.json", tmp_path / "x")
+    damage(tmp_path / "x" / "result.json", lambda v: v["waits"].pop("rest_s") and None)
+    page = Page(write_report([tmp_path / "x"]).read_text()).text
+    assert "Where the time went" in page
+    assert "the rest" not in page
 
 
 def test_what_no_image_shows_is_not_judged(many_classes: Path, tmp_path: Path, run: Run) -> None:

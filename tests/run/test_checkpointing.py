@@ -50,11 +50,24 @@ def test_a_save_that_fails_is_noticed_at_the_next_step(tmp_path: Path) -> None:
 
 
 def test_checkpoints_of_earlier_versions_are_read() -> None:
-    """As version 0.1.0 wrote them; what is written now has the same keys."""
+    """As version 0.1.0 wrote them; what is written now has the same keys, and the time in all."""
     progress = {"best_epoch": 2, "best_error": 12.5, "best_loss": 0.5, "seconds": 9.0, "pictures": 640}
     progress |= {"since_best": 1, "data_s": 1.0, "transfer_s": 0.5, "evaluation_s": 2.0}
     sums = {"loss": 3.0, "correct": 7, "pictures": 64, "seconds": 1.5, "data_s": 0.2, "transfer_s": 0.1}
-    assert RunProgress.from_json(progress).to_json() == progress
+    assert RunProgress.from_json(progress).to_json() == progress | {"wall_s": 11.0}
+    assert RunProgress.from_json(progress).rest_s == 0
+    assert RunProgress.from_json(progress | {"wall_s": 15.0}).rest_s == 4
     assert MeterState.from_json(sums).to_json() == sums
     assert RunProgress.from_json(progress).waits == WaitTimes(1.0, 0.5)
     assert MeterState.from_json(sums).images == 64
+
+
+def test_the_time_in_all_goes_on_where_the_checkpoint_left_it() -> None:
+    progress = RunProgress(seconds=2.0, evaluation_s=1.0, wall_s=5.0)
+    progress.since -= 3.0  # three seconds ago
+    progress.tick()
+    assert progress.rest_s == pytest.approx(5.0, abs=1.0)
+    again = RunProgress.from_json(progress.to_json())
+    assert again.wall_s == progress.wall_s
+    again.tick()
+    assert again.rest_s == pytest.approx(5.0, abs=1.0)  # not the time since the run began

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from numbers import Integral
 from typing import Annotated, Any
 
 from resnext.arch.attentions import ATTENTIONS
@@ -83,6 +84,8 @@ class Architecture:
         for field, known in CHOICES.items():
             check_known(field, getattr(self, field), known)
         for field in ("cardinality", "base_width", "template_width", "in_channels", "classes"):
+            if not isinstance(getattr(self, field), Integral):
+                raise ArchitectureError(f"{field} must be a whole number, not {getattr(self, field)!r}")
             if getattr(self, field) < 1:
                 raise ArchitectureError(f"{field} must be at least 1, not {getattr(self, field)}")
         if not self.blocks or min(self.blocks) < 1:
@@ -177,6 +180,8 @@ class Architecture:
         >>> Architecture.from_name("resnext29_8x4d+template=16", classes=10).stem
         'cifar'
         """
+        if not isinstance(name, str):
+            raise ArchitectureError(f"a network is called by its name, such as resnext50_32x4d, not {name!r}")
         if len(name) > LONGEST_NAME:
             raise ArchitectureError(f"the name of a network has at most {LONGEST_NAME} characters")
         try:

@@ -207,7 +207,7 @@ def _prepare(
         try:
             call = workload.call(one.make(), images, mode)
             call()
-        except Exception as error:  # compilers and backends raise whatever they like
+        except Exception as error:  # compilers and backends raise errors of any class
             failed[what] = first_line(error)
         else:
             calls[what] = call

@@ -6,13 +6,15 @@ import contextlib
 import errno
 import os
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from resnext.cli.command import Command
 from resnext.cli.openmp import limit_spinning
 from resnext.cli.out_of_memory import is_out_of_memory
-from resnext.errors import ResnextError, UsageError
-from resnext.names import printable_lines
+from resnext.cli.screen import say
+from resnext.errors import ResnextError, ResnextWarning, UsageError
 from resnext.training import launcher
 from resnext.version import __version__
 
@@ -48,7 +50,7 @@ def _main(argv: list[str]) -> int:
     from resnext.cli.parser import parse
 
     if argv == ["--version"]:
-        print(f"resnext {__version__}")
+        say(f"resnext {__version__}")
         return DONE
     try:
         command = parse(argv or ["--help"])
@@ -62,9 +64,9 @@ def _main(argv: list[str]) -> int:
 def _run(command: Command) -> int:
     try:
         check_launch(command)
-        with contextlib.nullcontext() if launcher.is_main_process() else _silence():
+        with _notes(), contextlib.nullcontext() if launcher.is_main_process() else _silence():
             command.run()
-        sys.stdout.flush()  # at the end of the process nobody hears that nobody reads
+        sys.stdout.flush()  # here, since an error at the end of the process could not be caught
         return DONE
     except (BrokenPipeError, SystemExit):  # rich turns the first into the second
         return _stop_printing(RESUMABLE if command.is_resumable else DONE)
@@ -105,6 +107,24 @@ def check_launch(command: Command) -> None:
 
 
 @contextlib.contextmanager
+def _notes() -> Iterator[None]:
+    """Show our own warnings as notes meanwhile, without the line of code that they come from."""
+    show = warnings.showwarning
+
+    def show_note(message: Warning | str, category: type[Warning], *place: Any) -> None:
+        if issubclass(category, ResnextWarning):
+            say(f"note: {message}", file=sys.stderr)
+        else:
+            show(message, category, *place)
+
+    warnings.showwarning = show_note  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        warnings.showwarning = show
+
+
+@contextlib.contextmanager
 def _silence() -> Iterator[None]:
     """Print nothing meanwhile: of processes started together, all but the first print errors only."""
     with (
@@ -136,10 +156,10 @@ def describe_os_error(error: OSError) -> str:
 
 def _fail(error: BaseException, code: int, message: str = "") -> int:
     """Print `message`, or that of `error`, and the notes that `error` carries."""
+    first, *rest = [message] if message else str(error).split("\n")
     notes = getattr(error, "__notes__", [])
-    text = "\n".join([f"{_who()}: {message or error}", *notes])
     with contextlib.suppress(OSError):  # the output may lie on the disk that is full
-        print(printable_lines(text), file=sys.stderr, flush=True)
+        say(f"{_who()}: {first}", *rest, *notes, file=sys.stderr, flush=True)
     try:
         sys.stdout.flush()
     except OSError:

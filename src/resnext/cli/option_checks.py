@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from resnext.errors import UsageError
@@ -25,10 +25,21 @@ def check_not_negative(options: object, *names: str) -> None:
             raise UsageError(f"--{name.replace('_', '-')} {value}: must be at least 0")
 
 
-def check_model(model: str) -> None:
-    """Raise `UnknownWeights` if `model` is no path and no name of weights. It needs no torch."""
-    from resnext.catalogue import check_reference
+def check_suffix(option: str, path: Path | None, suffixes: Iterable[str]) -> None:
+    """Raise `UsageError` if `path` is given and does not end in one of `suffixes`."""
+    known = tuple(suffixes)
+    if path is not None and path.suffix not in known:
+        raise UsageError(f"{option} {path}: must end in {', '.join(known)}, as in {path.stem}{known[0]}")
 
+
+def check_model(model: str) -> None:
+    """Raise `UsageError` if `model` is an image, and `UnknownWeights` if it is neither a path nor a name of
+    weights. It needs no torch."""
+    from resnext.catalogue import check_reference
+    from resnext.data.decode import IMAGE_SUFFIXES
+
+    if os.path.splitext(model)[1].lower() in IMAGE_SUFFIXES and not os.path.isdir(model):
+        raise UsageError(f"{model}: is an image; the model comes first, as in runs/NAME {model}")
     check_reference(model)
 
 
@@ -40,14 +51,14 @@ def check_runs(folders: Sequence[str]) -> None:
             raise UsageError(f"{folder}: {reason}; give the folder of a finished run, such as runs/NAME")
 
 
-def check_folder(option: str, path: Path | None, example: str = "") -> None:
+def check_folder(option: str, path: Path | None, example: str = "; make it first, or say another") -> None:
     """Raise `UsageError` if the file `path` is given and cannot be written, since its folder is not there or
     it is a folder itself.
 
     Args:
         option: As typed, such as `--out`.
         path: File to write, if any.
-        example: What to add to the message.
+        example: What to do about a missing folder.
     """
     if path is not None and not path.parent.is_dir():
         raise UsageError(f"{option} {path}: there is no folder {path.parent}{example}")

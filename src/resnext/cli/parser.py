@@ -14,12 +14,27 @@ from tyro.conf import subcommand
 from resnext.cli.command import Command
 from resnext.cli.commands import COMMANDS
 from resnext.cli.commands.train import TrainCommand, starting_recipe
+from resnext.cli.option_names import check_options
 from resnext.errors import UsageError
 
 DESCRIPTION = (
     "Aggregated residual networks: train, evaluate and use an image classifier. "
     "`resnext --version` prints the version."
 )
+#: What was meant by commands that other programs have.
+MEANT = {
+    **dict.fromkeys(("fit", "run", "finetune", "fine-tune"), "train"),
+    **dict.fromkeys(("eval", "test", "val", "validate", "score"), "evaluate"),
+    **dict.fromkeys(("infer", "inference", "classify", "label"), "predict"),
+    **dict.fromkeys(("list", "list-models", "networks"), "models"),
+    **dict.fromkeys(("summary", "info", "show"), "describe"),
+    **dict.fromkeys(("export", "transform"), "convert"),
+    **dict.fromkeys(("diff",), "compare"),
+    **dict.fromkeys(("search", "nas"), "design"),
+    **dict.fromkeys(("time", "speed", "profile"), "bench"),
+    **dict.fromkeys(("help", "-help", "h"), "--help"),
+    **dict.fromkeys(("version",), "--version"),
+}
 
 
 def parse(argv: Sequence[str]) -> Command:
@@ -28,13 +43,16 @@ def parse(argv: Sequence[str]) -> Command:
     Prints the help and raises `SystemExit` where it is asked for, and where a word fits no option.
 
     Raises:
-        UsageError: If there is no such command, or options cannot be used together.
+        UsageError: If there is no such command or option, or options cannot be used together.
         RecipeError: If the settings of `train` give no recipe.
 
     >>> parse(["models", "resnext29", "--json"])
     ModelsCommand(like='resnext29', json=True)
     """
     check_name(argv)
+    for kind in COMMANDS:
+        if argv[:1] == [kind.name]:
+            check_options(kind, argv[1:])
     kinds: Any = functools.reduce(operator.or_, [_subcommand(kind, argv) for kind in COMMANDS])
     command: Command = tyro.cli(kinds, prog="resnext", description=DESCRIPTION, args=argv)
     return command
@@ -45,7 +63,7 @@ def check_name(argv: Sequence[str]) -> None:
     names = [kind.name for kind in COMMANDS]
     if not argv or argv[0].startswith("-") or argv[0] in names:
         return
-    near = difflib.get_close_matches(argv[0], names, n=1)
+    near = [MEANT[argv[0]]] if argv[0] in MEANT else difflib.get_close_matches(argv[0], names, n=1)
     hint = f"Is it {near[0]!r}?" if near else f"Commands: {', '.join(names)}"
     raise UsageError(f"there is no command {argv[0]!r}. {hint}")
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from resnext.errors import UsageError
+from resnext.cli.option_checks import check_suffix
 from resnext.files import as_it_is
 from resnext.names import csv_cell, printable
 
@@ -114,15 +114,35 @@ class PredictionWriter(Protocol):
     def close(self) -> None: ...
 
 
-class CsvPredictionWriter:
+class FileWriter(PredictionWriter, Protocol):
+    """Writes them to a file."""
+
+    def abandon(self) -> None:
+        """Write nothing more, not even when this object is removed."""
+
+
+class TextWriter:
+    """Lines of text."""
+
+    def __init__(self, file: BinaryIO, columns: Columns) -> None:
+        self._text, self._columns = io.TextIOWrapper(file, encoding="utf-8", newline=""), columns
+
+    def close(self) -> None:
+        self._text.detach()
+
+    def abandon(self) -> None:
+        pass  # what waits here is dropped once the file is closed
+
+
+class CsvPredictionWriter(TextWriter):
     """A line of cells for each image.
 
     Names are printable, and none is a formula to a spreadsheet: see `csv_cell`.
     """
 
     def __init__(self, file: BinaryIO, columns: Columns) -> None:
-        self._text = io.TextIOWrapper(file, encoding="utf-8", newline="")
-        self._rows, self._columns = csv.writer(self._text), columns
+        super().__init__(file, columns)
+        self._rows = csv.writer(self._text)
         common = [name for name, _ in COMMON_COLUMNS]
         self._rows.writerow([*common, *map(printable, columns.names)])
 
@@ -130,22 +150,13 @@ class CsvPredictionWriter:
         row = _common(prediction) | self._columns.cells(prediction)
         self._rows.writerow(map(_cell, row.values()))
 
-    def close(self) -> None:
-        self._text.detach()
 
-
-class JsonLinesPredictionWriter:
+class JsonLinesPredictionWriter(TextWriter):
     """An object for each image, on a line of its own."""
-
-    def __init__(self, file: BinaryIO, columns: Columns) -> None:
-        self._text, self._columns = io.TextIOWrapper(file, encoding="utf-8", newline="\n"), columns
 
     def write(self, prediction: Prediction) -> None:
         row = _common(prediction) | self._columns.objects(prediction)
         self._text.write(json.dumps(row, ensure_ascii=False) + "\n")
-
-    def close(self) -> None:
-        self._text.detach()
 
 
 class ParquetPredictionWriter:
@@ -167,6 +178,9 @@ class ParquetPredictionWriter:
         self._flush()
         self._file.close()
 
+    def abandon(self) -> None:
+        self._file.is_open = False  # pyarrow would write the end of the file
+
     def _flush(self) -> None:
         self._file.write_table(pa.Table.from_pylist(self._waiting, self._schema))
         self._waiting.clear()
@@ -179,7 +193,7 @@ class CountingWriter:
     and go on as if nothing had happened.
     """
 
-    def __init__(self, writer: PredictionWriter, file: BinaryIO) -> None:
+    def __init__(self, writer: FileWriter, file: BinaryIO) -> None:
         self._writer, self._file, self.count = writer, file, 0
         self._state: Literal["open", "broken", "saved"] = "open"
 
@@ -205,6 +219,8 @@ class CountingWriter:
         with contextlib.suppress(Exception):  # as of a full disk
             if self._state != "broken":
                 self.close()
+        if self._state != "saved":
+            self._writer.abandon()
         return self._state == "saved"
 
 
@@ -224,19 +240,13 @@ def _cell(value: str | float | bool) -> str:
     return str(value).lower() if isinstance(value, bool) else f"{value:.6g}"
 
 
-WRITERS: dict[str, Callable[[BinaryIO, Columns], PredictionWriter]] = {
+WRITERS: dict[str, Callable[[BinaryIO, Columns], FileWriter]] = {
     ".csv": CsvPredictionWriter,
     ".jsonl": JsonLinesPredictionWriter,
     ".parquet": ParquetPredictionWriter,
 }
 #: Those of them whose first rows can be read without the end of the file.
 READABLE_IN_PART = (".csv", ".jsonl")
-
-
-def check_suffix(path: Path) -> None:
-    """Raise `UsageError` unless the suffix of `path` is that of a file that can be written."""
-    if path.suffix not in WRITERS:
-        raise UsageError(f"--out {path}: must end in {', '.join(WRITERS)}")
 
 
 @contextmanager
@@ -255,7 +265,7 @@ def open_prediction_writer(path: Path, columns: Columns) -> Iterator[PredictionW
     Raises:
         UsageError: For another suffix.
     """
-    check_suffix(path)
+    check_suffix("--out", path, WRITERS)
     partial = path.with_name(f"{path.name}.partial")
     with _open_partial(partial) as file:
         writer = _begin(path, partial, file, columns)
@@ -270,16 +280,14 @@ def open_prediction_writer(path: Path, columns: Columns) -> Iterator[PredictionW
 
 @contextmanager
 def _open_partial(partial: Path) -> Iterator[BinaryIO]:
-    """The file `partial`, to be written. It is closed without another error after an error."""
+    """The file `partial`, to be written and closed. After an error it is closed without another one."""
     file = open(partial, "wb", opener=as_it_is)  # noqa: SIM115
     try:
         yield file
-    except BaseException:
+    finally:
         # Closing writes what waits, which a full disk does not take either.
         with contextlib.suppress(OSError):
             file.close()
-        raise
-    file.close()
 
 
 def _begin(path: Path, partial: Path, file: BinaryIO, columns: Columns) -> CountingWriter:
@@ -287,7 +295,8 @@ def _begin(path: Path, partial: Path, file: BinaryIO, columns: Columns) -> Count
     try:
         return CountingWriter(WRITERS[path.suffix](file, columns), file)
     except BaseException:
-        partial.unlink()
+        with contextlib.suppress(OSError):
+            partial.unlink()
         raise
 
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable
 from types import TracebackType
 
+from resnext.cli.screen import say
 from resnext.display.progress_bar import LINE_EVERY_S, ProgressBar
 from resnext.experiments import TaskEnded, TaskProgress, TaskStarted
 
@@ -41,17 +42,17 @@ class TaskDisplay:
         match event:
             case TaskStarted(task, number, total, warning):
                 self.bar.close()
-                print(f"{number}/{total} {task.text}" + (warning and f"; {warning}"), flush=True)
+                say(f"{number}/{total} {task.text}" + (warning and f"; {warning}"), flush=True)
                 self.bar = ProgressBar("running")
             case TaskProgress(done, total):
                 self._show_progress(done, total)
             case TaskEnded():
                 self.bar.close()
-                print(f"    {event.text()}", flush=True)
+                say(f"    {event.text()}", flush=True)
 
     def _show_progress(self, done: int, total: int) -> None:
         self.bar.update(done, total)
         now = time.monotonic()
         if not self.bar.is_shown and now - self._line_at >= LINE_EVERY_S:
-            print(f"    {done}/{total}", flush=True)
+            say(f"    {done}/{total}", flush=True)
             self._line_at = now

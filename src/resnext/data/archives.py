@@ -6,8 +6,8 @@ nothing is written.
 
 from __future__ import annotations
 
-import os
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,29 +16,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from resnext.data.contents import files_stamp
-from resnext.data.decode import IMAGE_SUFFIXES, DataError
+from resnext.data.decode import DataError
 from resnext.data.images import ImageDataset
-from resnext.data.labels import label_column
+from resnext.data.layouts import check_one_each, find_splits, folders_in, holds_images, innermost, is_shown
 from resnext.data.shards import check_shards
-from resnext.data.streaming import STREAM, ImageStream
-from resnext.data.tables import (
-    IMAGE_COLUMNS,
-    LABEL_COLUMNS,
-    SPLIT_NAMES,
-    find_column,
-    images_from_table,
-    load_arrow,
-    row_keys,
-)
+from resnext.data.streaming import ROWS, STREAM, ImageStream, stream_of_rows
+from resnext.data.tables import SPLIT_BY_NAME, SPLIT_NAMES, images_from_table, load_arrow
 from resnext.data.tars import TarImages, read_tars
 
 #: Suffixes of the files that are read, and of those that can be read as a stream.
 SUFFIXES = (".tar", ".arrow")
 STREAM_SUFFIXES = (*SUFFIXES, ".parquet")
-#: Column of tables that were made of tars: the name of each image.
-KEY_COLUMN = "__key__"
-#: Rows that a stream reads from a table at once.
-ROWS = 64
 
 
 def is_supported(data: str) -> bool:
@@ -88,18 +76,7 @@ def _read_stream(paths: list[Path], data: Path) -> ImageStream:
     if paths[0].suffix == ".tar":
         images, keys = read_tars(paths, data)
         return ImageStream(TarReader(images), keys, images.labels, images.classes, files_stamp=stamp)
-    schema = _read_schema(paths[0])
-    image_name = find_column(schema.empty_table(), IMAGE_COLUMNS, data, "image")
-    label_name = find_column(schema.empty_table(), LABEL_COLUMNS, data, "label")
-    image_type = schema.field(image_name).type
-    if not pa.types.is_struct(image_type) and not pa.types.is_binary(image_type):
-        raise DataError(f"{data}: column {image_name} holds {image_type}; a stream needs the images' bytes")
-    key_names = [name for name in (KEY_COLUMN,) if name in schema.names]
-    columns = [_read_columns(path, [label_name, *key_names]) for path in paths]
-    table = pa.concat_tables(columns, promote_options="permissive")
-    labels, classes = label_column(table.replace_schema_metadata(schema.metadata), label_name, data)
-    keys = row_keys(table[KEY_COLUMN].to_pylist() if key_names else [None] * len(labels), data)
-    return ImageStream(ColumnReader(tuple(paths), image_name), keys, labels, classes, files_stamp=stamp)
+    return stream_of_rows(FileRows(tuple(paths), _read_schema(paths[0])), data, stamp)
 
 
 @dataclass(frozen=True)
@@ -113,24 +90,21 @@ class TarReader:
 
 
 @dataclass(frozen=True)
-class ColumnReader:
-    """Reads the encoded images in a column of several tables from the first to the last."""
+class FileRows:
+    """The rows of several tables, one after the other; `schema` is that of the first."""
 
     paths: tuple[Path, ...]
-    column: str
+    schema: pa.Schema
 
-    def __call__(self) -> Iterator[bytes | None]:
+    def read(self, columns: Sequence[str]) -> pa.Table:
+        """Some columns of all rows."""
+        tables = [_read_columns(path, columns) for path in self.paths]
+        return pa.concat_tables(tables, promote_options="permissive")
+
+    def batches(self, column: str) -> Iterator[pa.RecordBatch]:
+        """One column, `ROWS` rows at once."""
         for path in self.paths:
-            for batch in _batches(path, self.column):
-                yield from _bytes_of(batch.column(self.column)).to_pylist()
-
-
-def _bytes_of(column: pa.Array) -> pa.Array:
-    """The encoded images in a column: the column itself, or its field `bytes`."""
-    if not pa.types.is_struct(column.type):
-        return column
-    place = column.type.get_field_index("bytes")
-    return column.flatten()[place] if place >= 0 else pa.nulls(len(column))
+            yield from _batches(path, column)
 
 
 def _batches(path: Path, column: str) -> Iterator[pa.RecordBatch]:
@@ -149,32 +123,34 @@ def _read_schema(path: Path) -> pa.Schema:
     return load_arrow(path).schema if path.suffix == ".arrow" else pq.read_schema(path)
 
 
-def _read_columns(path: Path, names: list[str]) -> pa.Table:
+def _read_columns(path: Path, names: Sequence[str]) -> pa.Table:
     if path.suffix == ".arrow":
-        return load_arrow(path).select(names)
+        return load_arrow(path).select(list(names))
     with pq.ParquetFile(path) as file:
-        table = file.read(columns=names)
+        table = file.read(columns=list(names))
     table.validate(full=True)
     return table
 
 
 def _files_by_split(path: Path, suffixes: Sequence[str]) -> dict[str | None, list[Path]]:
-    """Files under `path`, by the split that a word in the name of the file or its folder says.
+    """Files under `path`, by the split that its folder or a word in its name says.
 
     Files beside class folders with images are ignored: they are the archives that the images came in.
     """
-    if path.is_file():
-        return {None: [path]} if path.suffix in suffixes else {}
-    folders = [path, *(path / name for names in SPLIT_NAMES.values() for name in names)]
-    folders = [folder for folder in folders if folder.is_dir() and not _has_class_folders(folder)]
+    if not path.is_dir():
+        return {None: [path]} if path.is_file() and path.suffix in suffixes else {}
     by_split: dict[str | None, list[Path]] = {}
-    for suffix in suffixes:
-        for file in sorted(f for folder in folders for f in folder.glob(f"*{suffix}")):
-            words = re.split(r"[^a-z]+", str(file.relative_to(path)).lower())
-            splits = [split for split, names in SPLIT_NAMES.items() if set(names) & set(words)]
-            if len(splits) > 1:
-                raise DataError(f"{file}: is it {' or '.join(splits)}? Rename it")
-            by_split.setdefault(splits[0] if splits else None, []).append(file)
+    words: dict[str, set[str]] = defaultdict(set)
+    for file, of_folder in _files_in_places(path, suffixes):
+        said = [word for word in re.split(r"[^a-z]+", file.name.lower()) if word in SPLIT_BY_NAME]
+        splits = {SPLIT_BY_NAME[word] for word in said} | ({of_folder} - {None})
+        if len(splits) > 1:
+            raise DataError(f"{file}: is it {' or '.join(s for s in SPLIT_NAMES if s in splits)}? Rename it")
+        split = next(iter(splits), None)
+        by_split.setdefault(split, []).append(file)
+        if split and not of_folder:
+            words[split].add(said[0])
+    check_one_each(path, {split: [f"files called {word}" for word in said] for split, said in words.items()})
     if len({file.suffix for files in by_split.values() for file in files}) > 1:
         raise DataError(f"{path}: has files of several formats ({', '.join(suffixes)}); keep one")
     if None in by_split and len(by_split) > 1:
@@ -182,10 +158,24 @@ def _files_by_split(path: Path, suffixes: Sequence[str]) -> dict[str | None, lis
     return by_split
 
 
-def _has_class_folders(path: Path) -> bool:
-    """Whether a folder in `path` holds an image at any depth; False if `path` may not be read."""
-    if not os.access(path, os.R_OK | os.X_OK):
-        return False
-    folders = [entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith(".")]
-    files = (file for folder in folders for _, _, files in os.walk(folder) for file in files)
-    return any(Path(file).suffix.lower() in IMAGE_SUFFIXES for file in files)
+def _files_in_places(path: Path, suffixes: Sequence[str]) -> list[tuple[Path, str | None]]:
+    """Files in `path` and in its folders of splits, with the split of these, sorted."""
+    of_splits = [
+        (innermost(paths[0]), name) for name, paths in find_splits(path).items() if paths[0].is_dir()
+    ]
+    places: list[tuple[Path, str | None]] = [(path, None), *of_splits]
+    found = [(file, split) for folder, split in places for file in _files_in(folder, suffixes)]
+    with_files = {file.parent for file, split in found if split}
+    others = [folder for folder, _ in of_splits if folder not in with_files]
+    if with_files and (with_images := [folder for folder in others if holds_images(folder)]):
+        raise DataError(
+            f"{path}: {min(with_files).name} holds {found[-1][0].suffix} files, and {with_images[0].name} "
+            "images; give all splits in one format"
+        )
+    return sorted(found, key=lambda one: one[0])
+
+
+def _files_in(folder: Path, suffixes: Sequence[str]) -> list[Path]:
+    """The files in `folder` with one of `suffixes`; none beside class folders with images."""
+    files = [file for file in folder.iterdir() if file.suffix in suffixes and is_shown(file.name)]
+    return [] if files and any(map(holds_images, folders_in(folder))) else files

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 Digests = NDArray[np.uint64]
 Stamps = NDArray[np.int64]
 
-#: Stamp of an image of which only reading it could tell whether it has changed.
+#: Stamp of an image that must be read to find out whether it has changed.
 UNKNOWN_STAMP = -(2**63)
 #: Digest of an image of which nothing can be read.
 NO_DIGEST = 0
@@ -105,7 +105,7 @@ def from_bytes(npz: bytes) -> dict[str, Contents]:
     [3, 4]
     """
     try:
-        with zipfile.ZipFile(io.BytesIO(npz)) as archive:  # what is packed could unpack to any size
+        with zipfile.ZipFile(io.BytesIO(npz)) as archive:  # compressed arrays could unpack to any size
             if any(one.compress_type != zipfile.ZIP_STORED for one in archive.infolist()):
                 raise ValueError("no contents of images: packed")
         with np.load(io.BytesIO(npz), allow_pickle=False) as file:

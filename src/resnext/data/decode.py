@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import importlib.util
 import io
-import os
 import re
-import stat
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import ExifTags, Image, UnidentifiedImageError
-from PIL.Image import Transpose
+from PIL import Image, UnidentifiedImageError
 
+from resnext.data.kinds import HEAD_BYTES, IMAGE_MARKS, check_not_raw, why_unknown
+from resnext.data.kinds import HEIF_HINT as HEIF_HINT
+from resnext.data.pixels import is_deep, to_rgb
 from resnext.errors import ResnextError
-from resnext.names import encodable
-from resnext.names import printable as printable
+from resnext.files import ordinary
+from resnext.names import encodable, printable
 
 #: Pillow's names of the formats that are read, and suffixes of their files, in lower case. Pillow knows more,
 #: and hands some of them to other programs (PostScript to Ghostscript); what is in a file decides, not its
@@ -40,7 +37,6 @@ FORMATS = {
 }
 #: Suffixes of HEIF, which is read where the package pillow-heif is installed.
 HEIF_SUFFIXES = frozenset((".heic", ".heif"))
-HEIF_HINT = "pip install 'resnext[heif]' to read HEIC"
 
 
 def _has_heif() -> bool:
@@ -55,34 +51,15 @@ IMAGE_SUFFIXES = frozenset(suffix for suffixes in FORMATS.values() for suffix in
 UNSUPPORTED_SUFFIXES = (
     frozenset(".heic .heif .jxl .dng .raw .cr2 .cr3 .nef .arw .psd .svg".split()) - IMAGE_SUFFIXES
 )
-#: How files of these formats begin, but for those of TGA, which have no mark.
-_MARKS = re.compile(
-    rb"\xff\xd8\xff|\x89PNG\r\n|GIF8[79]a|RIFF....WEBP|BM....\0\0\0\0|II\*\0|MM\0\*|P[1-6]\s|....ftypavi[fs]"
-    rb"|\0\0\0\x0cjP  ",
-    re.DOTALL,
-)
 #: Most pixels of an image, those of a camera of 102 megapixels: up to 1 GB while it is decoded. A small file
 #: can claim any number of pixels. Programs that need more assign another number.
 MAX_PIXELS = 102_000_000
 #: The same where a pixel takes more memory: more than 8 bits, or a format that is decoded as a whole.
 MAX_DEEP_PIXELS = 40_000_000
 DEEP_FORMATS = ("AVIF", "HEIF", "JPEG2000", "WEBP")
-#: Rows of an image that are converted at a time, so that conversions take little memory.
-STRIP_PX = 256
 
-# What is too large is decided here. The error of Pillow's own limit stays, which is higher.
+# This module decides what is too large, so Pillow's warning is off; its error, at a higher limit, stays.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
-
-#: The operation that makes an image upright, for each EXIF orientation that needs one.
-EXIF_TRANSPOSE = {
-    2: Transpose.FLIP_LEFT_RIGHT,
-    3: Transpose.ROTATE_180,
-    4: Transpose.FLIP_TOP_BOTTOM,
-    5: Transpose.TRANSPOSE,
-    6: Transpose.ROTATE_270,
-    7: Transpose.TRANSVERSE,
-    8: Transpose.ROTATE_90,
-}
 
 
 class DataError(ResnextError):
@@ -93,11 +70,18 @@ class DataError(ResnextError):
 
 def is_image(path: Path) -> bool:
     """Whether the file begins as an image does, whatever its name."""
+    return IMAGE_MARKS.match(_head(path)) is not None
+
+
+def _head(source: bytes | str | Path) -> bytes:
+    """The first bytes of a file, or of what one holds; empty if it cannot be read."""
+    if isinstance(source, bytes):
+        return source[:HEAD_BYTES]
     try:
-        with open(path, "rb") as file:
-            return _MARKS.match(file.read(16)) is not None
+        with open(source, "rb", opener=ordinary) as file:
+            return file.read(HEAD_BYTES)
     except OSError:
-        return False
+        return b""
 
 
 class BadImage(DataError):
@@ -112,7 +96,7 @@ class BadImage(DataError):
     """
 
     def __init__(self, key: str, reason: str) -> None:
-        # Exception pickles its arguments: both survive the way between processes, and any file can hold them.
+        # Exception pickles these two, on the way between processes; files need text that can be encoded.
         self.key, self.reason = encodable(key), encodable(reason)
         super().__init__(self.key, self.reason)
 
@@ -139,43 +123,45 @@ def decode(source: bytes | str | Path | Image.Image, key: str) -> Image.Image:
     try:
         if isinstance(source, Image.Image):
             return to_rgb(source)
-        if not isinstance(source, bytes):
-            check_regular(source)
-        with open_image(source) as image:
-            _check_size(image, key)
-            return to_rgb(image)
+        return _decode_stored(source, key)
     except BadImage:
         raise
     except FileNotFoundError:
-        raise BadImage(key, "there is no such file") from None
+        hint = "; addresses are not read: download it first" if "://" in key else ""
+        raise BadImage(key, f"there is no such file{hint}") from None
     except IsADirectoryError:
         raise BadImage(key, "is a folder, not an image") from None
-    except UnidentifiedImageError:
-        needs_heif = Path(key).suffix.lower() in HEIF_SUFFIXES & UNSUPPORTED_SUFFIXES
-        hint = f"; {HEIF_HINT}" if needs_heif else ""
-        raise BadImage(key, f"is not an image that can be read (damaged, or of another type){hint}") from None
     except Image.DecompressionBombError as error:
         pixels = int((re.search(r"[0-9]+", str(error)) or "0")[0])
         raise BadImage(key, _too_large(pixels, "MAX_PIXELS", MAX_PIXELS)) from None
     except MemoryError:
         raise
     except Exception as error:  # decoders raise errors of any type for damaged files
-        raise BadImage(key, f"cannot be decoded ({error})") from None
+        reason = getattr(error, "strerror", None) or error
+        raise BadImage(key, f"cannot be decoded ({reason})") from None
 
 
-def check_regular(path: str | Path) -> None:
-    """Raise `OSError` unless `path` is a file or a folder: opening a pipe or a device may wait for ever."""
-    mode = os.stat(path).st_mode
-    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-        raise OSError("a pipe, socket or device, not a file")
+def _decode_stored(source: bytes | str | Path, key: str) -> Image.Image:
+    with _open(source) as file:
+        try:
+            opened = open_image(file)
+        except UnidentifiedImageError:
+            raise BadImage(key, f"is not an image that can be read ({why_unknown(_head(source))})") from None
+        with opened as image:
+            _check_size(image, key)
+            check_not_raw(image)
+            return to_rgb(image)
 
 
-def open_image(source: bytes | str | Path) -> Image.Image:
-    """The image in a file or in encoded bytes, in one of `FORMATS`; its pixels are not decoded yet.
+def _open(source: bytes | str | Path) -> BinaryIO:
+    return io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb", opener=ordinary)
+
+
+def open_image(file: BinaryIO) -> Image.Image:
+    """The image in an open file, in one of `FORMATS`; its pixels are not decoded yet.
 
     Raises what Pillow raises.
     """
-    file = io.BytesIO(source) if isinstance(source, bytes) else source
     try:
         return Image.open(file, formats=_formats())
     except Image.DecompressionBombWarning:  # where programs turn all warnings into errors
@@ -205,7 +191,7 @@ def _check_size(image: Image.Image, key: str) -> None:
     pixels = image.width * image.height
     if is_too_large(*image.size):
         raise BadImage(key, _too_large(pixels, "MAX_PIXELS", MAX_PIXELS))
-    if pixels > MAX_DEEP_PIXELS and (image.format in DEEP_FORMATS or _is_deep(image)):
+    if pixels > MAX_DEEP_PIXELS and (image.format in DEEP_FORMATS or is_deep(image)):
         raise BadImage(key, _too_large(pixels, "MAX_DEEP_PIXELS", MAX_DEEP_PIXELS))
 
 
@@ -214,62 +200,3 @@ def _too_large(pixels: int, name: str, most: int) -> str:
         f"is too large: its header claims {pixels:,} pixels, and at most {most:,} are decoded "
         f"(resnext.data.decode.{name})"
     )
-
-
-def _is_deep(image: Image.Image) -> bool:
-    return image.mode.startswith("I") or image.mode == "F"
-
-
-def to_rgb(image: Image.Image) -> Image.Image:
-    """`image` upright and in mode RGB."""
-    image.load()  # some decoders turn the image themselves and then clear the orientation
-    upright = image
-    if (transpose := EXIF_TRANSPOSE.get(exif_orientation(image))) is not None:
-        upright = image.transpose(transpose)
-    if _is_deep(upright):
-        upright = _wide_grey_to_8_bit(upright)
-    if "transparency" in upright.info or upright.mode in ("RGBA", "LA", "PA", "RGBa", "La"):
-        return _on_white(upright)
-    is_done = upright is not image and upright.mode == "RGB"
-    return upright if is_done else upright.convert("RGB")
-
-
-def _on_white(image: Image.Image) -> Image.Image:
-    """A partly transparent image on a white ground, in mode RGB."""
-    opaque = Image.new("RGB", image.size)
-    for top in range(0, image.height, STRIP_PX):
-        strip = image.crop((0, top, image.width, min(image.height, top + STRIP_PX)))
-        strip = strip.convert("RGBA")
-        white = Image.new("RGBA", strip.size, "white")
-        opaque.paste(Image.alpha_composite(white, strip).convert("RGB"), (0, top))
-    return opaque
-
-
-def exif_orientation(image: Image.Image) -> int:
-    """EXIF orientation of `image`, from 1 to 8; 1 (upright) if it is missing or cannot be parsed."""
-    with contextlib.suppress(Exception):  # damaged metadata do not make the pixels unreadable
-        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
-    return 1
-
-
-def _wide_grey_to_8_bit(image: Image.Image) -> Image.Image:
-    """A grey image of more than 8 bits as 8-bit grey; transparent pixels stay transparent."""
-    stored = np.asarray(image)
-    largest = max(values.max(initial=0) for values in _strips(stored))
-    if image.mode == "F":
-        scale = 255.0 if largest <= 1 else 1.0
-    else:  # mode "I" has 32 bits, but image files use 16 of them, or 8 if an older program wrote the file
-        scale = 1.0 if image.mode == "I" and largest <= 255 else 255 / 65535
-    levels = [np.clip(np.rint(values * scale), 0, 255).astype(np.uint8) for values in _strips(stored)]
-    grey = Image.fromarray(np.concatenate(levels))
-    if "transparency" in image.info:  # the one grey value that is transparent
-        clear = image.info["transparency"]
-        opaque = [(values != clear).astype(np.uint8) * 255 for values in _strips(stored)]
-        grey.putalpha(Image.fromarray(np.concatenate(opaque)))
-    return grey
-
-
-def _strips(stored: NDArray[np.generic]) -> Iterator[NDArray[np.float64]]:
-    """The rows of an image as finite numbers, some at a time."""
-    for top in range(0, len(stored), STRIP_PX):
-        yield np.nan_to_num(stored[top : top + STRIP_PX].astype(np.float64))

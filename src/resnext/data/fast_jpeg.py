@@ -8,6 +8,7 @@ ordinary JPEG files go through the exact decoder.
 from __future__ import annotations
 
 import importlib.util
+import io
 import math
 import threading
 from collections.abc import Callable
@@ -23,8 +24,9 @@ from PIL import Image
 from torch import Tensor
 
 from resnext.data.augment import Augmentation, Flip, ResizedCrop
-from resnext.data.decode import decode, exif_orientation, is_too_large, open_image
+from resnext.data.decode import is_too_large, open_image
 from resnext.data.images import ImageDataset
+from resnext.data.pixels import exif_orientation
 from resnext.data.preprocess import to_tensor
 from resnext.errors import ResnextError
 
@@ -76,14 +78,14 @@ class FastAugmentation(Augmentation):
             return super().sample(images, index, random)
         jpeg = Jpeg.open(encoded)
         if jpeg is None:
-            return to_tensor(self(decode(encoded, images.keys[index]), random))
+            return to_tensor(self(images.decode_stored(encoded, index), random))
         crop, flip, *rest = self.steps
         assert isinstance(crop, ResizedCrop)
         assert isinstance(flip, Flip)
         box = crop.box(jpeg.width, jpeg.height, random)
         pixels = jpeg.decode(box, crop.size_px)
         if pixels is None:  # damaged: Pillow names the reason
-            return to_tensor(self(decode(encoded, images.keys[index]), random))
+            return to_tensor(self(images.decode_stored(encoded, index), random))
         square = resize(pixels, crop.size_px, crop.interpolation)
         if flip.draw(random):
             square = square.flip(-1)
@@ -196,7 +198,7 @@ def _orientation(encoded: bytes) -> int | None:
     if not _has_metadata(encoded):
         return 1
     try:
-        with open_image(encoded) as image:
+        with open_image(io.BytesIO(encoded)) as image:
             orientation = exif_orientation(image)
     except Exception:  # the exact decoder names the reason
         return None

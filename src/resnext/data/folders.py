@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,15 +13,25 @@ import numpy as np
 import pyarrow as pa
 
 from resnext.data.class_names import check_lookalikes, join_forms
-from resnext.data.decode import IMAGE_SUFFIXES, UNSUPPORTED_SUFFIXES, DataError, is_image, printable
+from resnext.data.decode import (
+    HEIF_HINT,
+    HEIF_SUFFIXES,
+    IMAGE_SUFFIXES,
+    UNSUPPORTED_SUFFIXES,
+    DataError,
+    is_image,
+)
 from resnext.data.images import ImageDataset
-from resnext.data.layouts import check_classes, is_system
+from resnext.data.layout_checks import check_classes
+from resnext.data.layouts import is_folder, is_shown, is_system
 from resnext.data.stored_images import ImageFiles
-from resnext.data.tables import images_from_table
-from resnext.names import encodable
+from resnext.data.tables import TABLE_SUFFIXES, images_from_table
+from resnext.names import encodable, printable
 
 #: The list of Tiny ImageNet: name of an image and its class, then a box, with tabs between.
 ANNOTATIONS = "val_annotations.txt"
+#: What has a name as a file has, and could keep its reader waiting for ever.
+IRREGULAR = "pipes, sockets or devices"
 
 
 def read_folder(root: Path) -> ImageDataset:
@@ -29,17 +40,14 @@ def read_folder(root: Path) -> ImageDataset:
     Classes are in plain string order.
 
     Raises:
-        DataError: If `root` has no class folders, they are not classes, or it cannot be read.
+        DataError: If `root` has no class folders, they are not classes, or a folder cannot be read.
     """
-    found = _Contents()
-    try:
-        folders, loose = _class_folders(root, found)
-    except PermissionError:
-        raise DataError(f"{root}: no permission to read this folder") from None
+    found, loose = _Contents(), _Contents()
+    folders = _class_folders(root, found, loose)
     if not folders:
         raise _no_classes(root, loose)
     for name in folders:
-        found.add(root, name)
+        found.add_folder(root, name)
     check_classes(root, folders, found.images)
     class_of = join_forms(folders)
     classes = tuple(sorted(set(class_of.values())))
@@ -48,14 +56,9 @@ def read_folder(root: Path) -> ImageDataset:
     labels = [position[class_of[path.partition("/")[0]]] for path in found.images]
     dataset = ImageFiles(root, found.images, np.array(labels, dtype=np.int64), classes)
     dataset.unread_files = found.unread
-    dataset.notes = found.notes() + _left_out(loose, "images beside the class folders")
+    beside = sorted(loose.images + loose.unread)
+    dataset.notes = found.notes() + _left_out(beside, "images beside the class folders")
     return dataset
-
-
-def read_unlabelled(root: Path) -> ImageDataset:
-    """The images in `root`, none of which has a label: there are no classes, and each label is -1."""
-    keys = images_under(root)
-    return ImageFiles(root, keys, np.full(len(keys), -1, dtype=np.int64), ())
 
 
 def read_annotations(root: Path) -> ImageDataset:
@@ -88,25 +91,32 @@ def _is_file_name(name: str) -> bool:
 
 @dataclass
 class _Contents:
-    """Files of class folders by what becomes of them, as paths relative to the folder of these folders."""
+    """Files by what becomes of them, as paths relative to the data set's folder."""
 
     images: list[str] = field(default_factory=list)
     unread: list[str] = field(default_factory=list)
     irregular: list[str] = field(default_factory=list)
     unnamed: list[str] = field(default_factory=list)
     system: list[str] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)
 
-    def add(self, root: Path, name: str) -> None:
+    def add_folder(self, root: Path, name: str) -> None:
         """Add the files in the folder `name` of `root`, at any depth."""
         for inner, is_regular in _files_under(root / name, self.system):
-            path, suffix = f"{name}/{inner}", _suffix(inner)
-            if suffix in UNSUPPORTED_SUFFIXES:
-                self.unread.append(path)
-            elif suffix in IMAGE_SUFFIXES:
-                (self.images if is_regular else self.irregular).append(path)
-            elif not suffix and is_regular and is_image(root / path):
-                self.images.append(path)
-                self.unnamed.append(path)
+            self.add_file(root, f"{name}/{inner}", is_regular)
+
+    def add_file(self, root: Path, path: str, is_regular: bool) -> None:
+        """Add the file `path` of `root`."""
+        suffix = _suffix(path)
+        if suffix in UNSUPPORTED_SUFFIXES:
+            self.unread.append(path)
+        elif suffix in IMAGE_SUFFIXES:
+            (self.images if is_regular else self.irregular).append(path)
+        elif not suffix and is_regular and is_image(root / path):
+            self.images.append(path)
+            self.unnamed.append(path)
+        else:
+            self.others.append(path)
 
     def notes(self) -> tuple[str, ...]:
         system = sorted(set(self.system))
@@ -115,33 +125,59 @@ class _Contents:
             f"{printable(self.unnamed[0])}",
         ) if self.unnamed else ()  # fmt: skip
         return (
-            *_left_out(self.irregular, "pipes, sockets or devices, not files"),
+            *_left_out(self.irregular, f"{IRREGULAR}, not files"),
             *_left_out(system, "files and folders of systems and tools"),
             *unnamed,
         )
 
 
-def _class_folders(root: Path, found: _Contents) -> tuple[list[str], list[str]]:
-    """Names of the folders in `root` that are classes, and of the images beside them."""
-    entries = sorted(os.scandir(root), key=lambda entry: entry.name)
+def _class_folders(root: Path, found: _Contents, loose: _Contents) -> list[str]:
+    """Names of the folders in `root` that are classes. What systems left there is added to `found`, other
+    files to `loose`."""
+    entries = _entries(root)
     found.system += [entry.name for entry in entries if is_system(entry.name)]
-    entries = [e for e in entries if not e.name.startswith(".") and not is_system(e.name)]
-    folders = [entry.name for entry in entries if _is_folder(entry)]
+    entries = [entry for entry in entries if is_shown(entry.name)]
+    folders = [entry.name for entry in entries if is_folder(entry)]
     if unreadable := [name for name in folders if encodable(name) != name]:
         raise DataError(f"{printable(str(root))}: the folder name {unreadable[0]!r} is not UTF-8; rename it")
     _check_distinct(root, folders)
-    return folders, [e.name for e in entries if _suffix(e.name) in IMAGE_SUFFIXES and e.name not in folders]
+    for entry in entries:
+        if not is_folder(entry):
+            loose.add_file(root, entry.name, _is_regular(entry))
+    return folders
 
 
-def _no_classes(root: Path, loose: list[str]) -> DataError:
-    tables = sorted(p.name for p in root.iterdir() if p.suffix.lower() in (".csv", ".parquet"))
+def _no_classes(root: Path, loose: _Contents) -> DataError:
+    tables = [name for name in loose.others if _suffix(name) in TABLE_SUFFIXES]
     return DataError(
-        f"{printable(str(root))}: "
-        + (f"has {len(loose)} images but no class folders; " if loose else "is empty; ")
-        + "expected one folder for each class with its images, as in "
+        f"{printable(str(root))}: {_describe_loose(loose)}; "
+        "expected one folder for each class with its images, as in "
         f"{root.name}/cat/1.jpg, or {root.name}/train/cat/1.jpg"
-        + ("; or a table (CSV) with the columns path and label" if loose else "")
+        + ("; or a table (CSV) with the columns path and label" if loose.images or loose.unread else "")
         + (f". There is {printable(tables[0])}: give it, if it names the images" if tables else "")
+    )
+
+
+def _describe_loose(loose: _Contents) -> str:
+    """What is in a folder that has no folders."""
+    has = [f"has {len(loose.images)} images but no class folders"] if loose.images else []
+    has += [f"has {describe_unread(loose.unread)}"] if loose.unread else []
+    if others := loose.irregular + loose.others:
+        has += [] if has else [f"has {len(others)} files, no images and no folders"]
+    return "; ".join(has) or "is empty"
+
+
+def describe_unread(paths: Sequence[str]) -> str:
+    """How many files are in unsupported formats, which formats, and what to do about them.
+
+    >>> describe_unread(["cat/1.psd"])
+    '1 images in formats that are not read (.psd), the first cat/1.psd: convert them to JPEG or PNG'
+    """
+    suffixes = {_suffix(path) for path in paths}
+    return (
+        f"{len(paths)} images in formats that are not read ({', '.join(sorted(suffixes))}), the first "
+        f"{printable(paths[0])}: convert them to JPEG or PNG"
+        + (f", or {HEIF_HINT}" if HEIF_SUFFIXES & suffixes else "")
     )
 
 
@@ -163,14 +199,16 @@ def _check_distinct(root: Path, names: list[str]) -> None:
 
 
 def images_under(folder: Path, skipped: Counter[str] | None = None) -> list[str]:
-    """Paths of the images in `folder`, searched to any depth, relative to it and in plain string order.
+    """Paths of the images in `folder`, searched to any depth, relative to it.
 
-    Hidden files and folders are skipped; a folder that links make reachable twice counts once.
+    The images of a folder come before those of the folders in it, both in plain string order. Hidden files
+    and folders are skipped; a folder that links make reachable twice counts once.
 
     Args:
         folder: Where to search.
-        skipped: Counts what is skipped by kind: a suffix, `hidden`, `without a suffix`, or `of systems and
-            tools`.
+        skipped: Counts what is skipped by kind: the suffix of a file that is no image by it; `without a
+            suffix` if its first bytes are not those of an image either; `hidden` and `of systems and tools`,
+            files and folders; or `IRREGULAR`.
 
     Raises:
         DataError: If a folder cannot be read.
@@ -180,7 +218,9 @@ def images_under(folder: Path, skipped: Counter[str] | None = None) -> list[str]
     images = []
     for path, is_regular in _files_under(folder, system, skipped):
         suffix = _suffix(path)
-        if suffix in IMAGE_SUFFIXES or (not suffix and is_regular and is_image(folder / path)):
+        if not is_regular:
+            skipped[IRREGULAR] += 1
+        elif suffix in IMAGE_SUFFIXES or (not suffix and is_image(folder / path)):
             images.append(path)
         else:
             skipped[suffix or "without a suffix"] += 1
@@ -209,32 +249,25 @@ def _files_under(
         if real_path in visited:
             continue
         visited.add(real_path)
-        all_entries = _entries(os.path.join(folder, place.rstrip("/")))
+        all_entries = _entries(folder / place)
         system += [f"{folder.name}/{place}{e.name}" for e in all_entries if is_system(e.name)]
         others = [e for e in all_entries if not is_system(e.name)]
-        entries = [e for e in others if not e.name.startswith(".")]
+        entries = [e for e in others if is_shown(e.name)]
         if skipped is not None and len(others) > len(entries):
             skipped["hidden"] += len(others) - len(entries)
-        folders = [entry.name for entry in entries if _is_folder(entry)]
-        is_folder = set(folders)
-        found += [(place + e.name, _is_regular(e)) for e in entries if e.name not in is_folder]
+        folders = [entry.name for entry in entries if is_folder(entry)]
+        are_folders = set(folders)
+        found += [(place + e.name, _is_regular(e)) for e in entries if e.name not in are_folders]
         waiting += [f"{place}{name}/" for name in reversed(folders)]
     return found
 
 
-def _entries(folder: str) -> list[os.DirEntry[str]]:
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
     try:
         entries = list(os.scandir(folder))
     except OSError as error:
-        raise DataError(f"{printable(folder)}: this folder cannot be read ({error.strerror})") from None
+        raise DataError(f"{printable(str(folder))}: this folder cannot be read ({error.strerror})") from None
     return sorted(entries, key=lambda entry: entry.name)
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:
-        return False  # a link to itself
 
 
 def _is_regular(entry: os.DirEntry[str]) -> bool:

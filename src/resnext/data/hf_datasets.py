@@ -3,36 +3,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from resnext.data.contents import files_stamp
 from resnext.data.decode import DataError
 from resnext.data.images import ImageDataset
-from resnext.data.labels import label_column
-from resnext.data.streaming import STREAM, ImageStream
-from resnext.data.tables import (
-    IMAGE_COLUMNS,
-    LABEL_COLUMNS,
-    SPLIT_BY_NAME,
-    check_arrow_end,
-    find_column,
-    images_from_table,
-)
+from resnext.data.layouts import check_one_each
+from resnext.data.streaming import ROWS, STREAM, ImageStream, stream_of_rows
+from resnext.data.tables import SPLIT_BY_NAME, check_arrow_end, images_from_table
 from resnext.errors import ResnextError
 
 #: Prefix of DATA that is a repository of the hub.
 HUB = "hf:"
 #: Files written by `Dataset.save_to_disk` and `DatasetDict.save_to_disk`.
 SAVED_FILES = ("state.json", "dataset_dict.json")
-#: Rows that a stream reads from its files at once.
-ROWS = 64
-#: What a stream from elsewhere cannot promise.
+#: What is not checked of a stream from the hub.
 REMOTE_NOTE = "of a stream from the hub, files that were cut short or changed since would not be noticed"
 
 
@@ -92,12 +82,11 @@ def _is_saved(path: Path) -> bool:
 
 def _known_splits(found: dict[str, Any], data: str) -> dict[str | None, Any]:
     """The train, val and test splits; others, such as `unsupervised`, are ignored."""
-    splits: dict[str | None, Any] = {
-        SPLIT_BY_NAME[name]: dataset for name, dataset in found.items() if name in SPLIT_BY_NAME
-    }
-    if not splits:
+    known = {name: SPLIT_BY_NAME[name.lower()] for name in found if name.lower() in SPLIT_BY_NAME}
+    if not known:
         raise DataError(f"{data}: has the splits {', '.join(found)}; known are {', '.join(SPLIT_BY_NAME)}")
-    return splits
+    check_one_each(data, {split: [n for n in known if known[n] == split] for split in known.values()})
+    return {split: found[name] for name, split in known.items()}
 
 
 def _as_images(dataset: Any, path: Path) -> ImageDataset:
@@ -111,43 +100,32 @@ def _as_images(dataset: Any, path: Path) -> ImageDataset:
 
 
 def _as_stream(dataset: Any, path: Path) -> ImageStream:
-    """A `datasets.IterableDataset` as images: its labels are read now, its images when they are opened."""
+    """A `datasets.IterableDataset` as images."""
     dataset = dataset.with_format("arrow")
     first = next(iter(dataset.iter(1)), None)
     if first is None:
         raise DataError(f"{path}: has no rows")
-    image_name = find_column(first, IMAGE_COLUMNS, path, "image")
-    label_name = find_column(first, LABEL_COLUMNS, path, "label")
-    image_type = first[image_name].type
-    if not pa.types.is_struct(image_type) and not pa.types.is_binary(image_type):
-        raise DataError(f"{path}: column {image_name} holds {image_type}; a stream needs the images' bytes")
-    key_names = [name for name in ("__key__",) if name in first.column_names]
-    table = pa.concat_tables(list(dataset.select_columns([label_name, *key_names]).iter(ROWS)))
-    if dataset.features is not None:
-        table = table.replace_schema_metadata(dataset.features.arrow_schema.metadata)
-    labels, classes = label_column(table, label_name, path)
-    keys = (
-        table[key_names[0]].to_pylist() if key_names else [f"{path.name}#{row}" for row in range(len(labels))]
-    )
-    reader = _ColumnReader(dataset.select_columns([image_name]), image_name)
-    images = ImageStream(reader, keys, np.asarray(labels), classes)
+    about = None if dataset.features is None else dataset.features.arrow_schema.metadata
+    images = stream_of_rows(HubRows(dataset, first.schema.with_metadata(about)), path)
     images.notes = (REMOTE_NOTE,)
     return images
 
 
 @dataclass(frozen=True)
-class _ColumnReader:
-    """Reads the encoded images of a `datasets.IterableDataset` from its start, in its order."""
+class HubRows:
+    """The rows of a `datasets.IterableDataset` whose format is Arrow, from its start, in its order."""
 
     dataset: Any
-    column: str
+    schema: pa.Schema
 
-    def __call__(self) -> Iterator[bytes | None]:
+    def read(self, columns: Sequence[str]) -> pa.Table:
+        """Some columns of all rows."""
+        return pa.concat_tables(self.batches(*columns))
+
+    def batches(self, *columns: str) -> Iterator[pa.Table]:
+        """Some columns, `ROWS` rows at once."""
         # `iter(dataset)` would read only a share of the files in a worker of a DataLoader.
-        for table in self.dataset.iter(ROWS):
-            for value in table[self.column]:
-                encoded = value.as_py()
-                yield encoded.get("bytes") if isinstance(encoded, dict) else encoded
+        yield from self.dataset.select_columns(list(columns)).iter(ROWS)
 
 
 def _root_cause(error: BaseException) -> str:

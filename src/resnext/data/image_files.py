@@ -5,12 +5,12 @@ from __future__ import annotations
 import glob
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from resnext.data.decode import HEIF_HINT, HEIF_SUFFIXES, UNSUPPORTED_SUFFIXES, DataError
-from resnext.data.folders import images_under
+from resnext.data.folders import IRREGULAR, images_under
 from resnext.errors import UsageError
 from resnext.names import printable
 
@@ -20,11 +20,11 @@ LISTED_KINDS = 5
 
 @dataclass(frozen=True)
 class FoundImages:
-    """Image files, and how many other files lie in the folders among them.
+    """Image files, and how many other files lie in the folders, or have the names, that were given.
 
     Attributes:
         paths: Paths of the images.
-        skipped: Numbers of skipped files by kind: a suffix, `hidden` or `without a suffix`.
+        skipped: Numbers of the other files by kind; `folders.images_under` names the kinds.
     """
 
     paths: list[str] = field(default_factory=list)
@@ -34,7 +34,7 @@ class FoundImages:
         """What was skipped, as one line; empty if nothing was.
 
         >>> FoundImages(skipped=Counter({".txt": 1200, "hidden": 1})).note()
-        'skipped 1,201 files that are no images by their names: 1,200 .txt, 1 hidden'
+        'skipped 1,201 files that are not read as images: 1,200 .txt, 1 hidden'
         """
         if not self.skipped:
             return ""
@@ -42,45 +42,63 @@ class FoundImages:
         if others := self.skipped.total() - sum(n for _, n in self.skipped.most_common(LISTED_KINDS)):
             kinds.append(f"{others:,} others")
         needs_heif = HEIF_SUFFIXES & UNSUPPORTED_SUFFIXES & self.skipped.keys()
-        return (
-            f"skipped {self.skipped.total():,} files that are no images by their names: {', '.join(kinds)}"
-            + (f"; {HEIF_HINT}" if needs_heif else "")
+        return f"skipped {self.skipped.total():,} files that are not read as images: {', '.join(kinds)}" + (
+            f"; {HEIF_HINT}" if needs_heif else ""
         )
 
 
 def find_image_files(sources: Iterable[str | Path]) -> FoundImages:
     """The images that files, folders (searched to any depth) and globs name.
 
+    A file counts as an image whatever its name if it is named itself.
+
     Raises:
-        DataError: A source names no image.
+        DataError: A source names no image, or cannot be read.
         UsageError: A source is an address or standard input.
     """
     found = FoundImages()
     for source in map(str, sources):
         _check_is_path(source)
-        before, skipped = len(found.paths), Counter[str]()
-        found.paths.extend(_images_of(source, skipped))
-        found.skipped.update(skipped)
-        if len(found.paths) == before:
-            others = f" ({FoundImages(skipped=skipped).note()})" if skipped else ""
-            raise DataError(
-                f"{printable(source)}: there is no image here in a format that is read (JPEG, PNG, ...)"
-                + others
-            )
+        here = _images_of(source)
+        if not here.paths:
+            why = f" in a format that is read ({here.note()})" if here.skipped else _why_none(source)
+            raise DataError(f"{source}: there is no image here{why}")
+        found.paths.extend(here.paths)
+        found.skipped.update(here.skipped)
     return found
 
 
-def _images_of(source: str, skipped: Counter[str]) -> Sequence[str]:
+def _images_of(source: str) -> FoundImages:
     if os.path.isdir(source):
-        return [os.path.join(source, path) for path in images_under(Path(source), skipped)]
+        found = FoundImages()
+        found.paths.extend(os.path.join(source, path) for path in images_under(Path(source), found.skipped))
+        return found
     if os.path.exists(source):
-        return [source]
-    return sorted(path for path in glob.glob(source, recursive=True) if os.path.isfile(path))
+        return FoundImages([source])
+    matching = [path for path in sorted(glob.glob(source, recursive=True)) if not os.path.isdir(path)]
+    paths = [path for path in matching if os.path.isfile(path) or not os.path.exists(path)]
+    return FoundImages(paths, +Counter({IRREGULAR: len(matching) - len(paths)}))
+
+
+def _why_none(source: str) -> str:
+    """Why `source` names no image."""
+    if os.path.exists(source):
+        return " in a format that is read (JPEG, PNG, ...)"
+    if glob.has_magic(source):
+        return ": no file is called so; say another pattern"
+    return ": there is no such file or folder; look at the spelling"
 
 
 def _check_is_path(source: str) -> None:
-    if os.path.exists(source):
-        return
+    try:
+        os.stat(source)
+    except PermissionError as error:
+        raise DataError(f"{printable(source)}: cannot be read ({error.strerror})") from None
+    except (OSError, ValueError):
+        _check_is_no_address(source)
+
+
+def _check_is_no_address(source: str) -> None:
     if source == "-":
         raise UsageError("-: images are not read from standard input; write them to a file and give its path")
     if "://" in source:

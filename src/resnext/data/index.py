@@ -29,7 +29,8 @@ from resnext.data.images import ImageDataset, ImageSubset, NameView, Scan
 from resnext.data.index_checks import check_bounds, check_files, check_types, leads_out
 from resnext.data.splits import Splits, fingerprint
 from resnext.data.stored_images import ImageFiles
-from resnext.parsing import build, read_json
+from resnext.files import ordinary
+from resnext.parsing import build, read_json, show
 
 INDEX_SUFFIX, SCHEMA = ".index", 2
 #: File in the folder of an index that describes its splits.
@@ -169,7 +170,9 @@ def write_index(splits: Splits, scans: Mapping[str, Scan], folder: Path) -> None
         DataError: If the images are not files, or if `folder` exists or has another suffix.
     """
     if folder.suffix != INDEX_SUFFIX:
-        raise DataError(f"{folder}: the name of an index must end in {INDEX_SUFFIX}")
+        raise DataError(
+            f"{folder}: the name of an index must end in {INDEX_SUFFIX}, as in {folder.stem}{INDEX_SUFFIX}"
+        )
     if folder.exists():
         raise DataError(f"{folder}: exists already; remove it, or choose another name")
     files = {name: _root_and_names(images, splits.name) for name, images in splits.items()}
@@ -250,7 +253,7 @@ def open_index(folder: Path) -> Splits:
 def _open_splits(folder: Path, facts: IndexFacts) -> Splits:
     if len(set(facts.classes)) < len(facts.classes):
         raise ValueError("two of its classes have one name")
-    int(facts.fingerprint, 16)  # raises as well if it is none
+    int(facts.fingerprint, 16)  # raises `ValueError` if it is no number
     splits = {name: _open_split(folder, name, split, facts) for name, split in facts.splits.items()}
     found = Splits(
         facts.name,
@@ -260,14 +263,14 @@ def _open_splits(folder: Path, facts: IndexFacts) -> Splits:
         allows_flips=facts.mirrors,
         notes=facts.notes + ((OLD_NOTE,) if facts.schema == 1 else ()),
     )
-    if facts.schema == 1 and facts.fingerprint != fingerprint(found):  # all that it has in place of a digest
+    if facts.schema == 1 and facts.fingerprint != fingerprint(found):  # it has no digest
         raise ValueError("its fingerprint is that of other names, labels or sizes")
     return replace(found, known_fingerprint=facts.fingerprint)
 
 
 def _open_split(folder: Path, name: str, facts: SplitFacts, index: IndexFacts) -> IndexedFiles:
-    if not Path(facts.root).is_dir():
-        raise DataError(f"{folder}: its images were in {facts.root}, which is not there. Make it again")
+    if not os.path.isdir(facts.root):
+        raise DataError(f"{folder}: its images were in {show(facts.root)}, which is not there. Make it again")
     images = IndexedFiles(folder, name, facts, index.classes, index.schema)
     check_types(images.arrays, ARRAYS[index.schema], facts.count)
     assert images.known_scan is not None
@@ -279,7 +282,7 @@ def _digest(folder: Path, facts: IndexFacts) -> str:
     """Digest of an index: of its facts, and of its arrays as they lie in `folder`."""
 
     def digest_file(name: str) -> str:
-        with open(folder / name, "rb") as file:
+        with open(folder / name, "rb", opener=ordinary) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
     names = [f"{split}.{array}.npy" for split in facts.splits for array in ARRAYS[facts.schema]]

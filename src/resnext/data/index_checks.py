@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resnext.data.contents import size_and_time
-from resnext.data.decode import DataError, printable
+from resnext.data.decode import DataError
 from resnext.data.images import ImageDataset, Scan
 from resnext.data.scan import read_digests
+from resnext.names import printable
 from resnext.progress import run_to_end
 
 #: An index of up to this many files is compared with all of them whenever it is used: 3 s on a local disk. A
@@ -93,7 +94,7 @@ def _any_leads_out(text: NDArray[np.uint8], ends: NDArray[np.int64]) -> bool:
 
 
 def _double_points(text: NDArray[np.uint8]) -> Iterator[NDArray[np.int64]]:
-    """Where two points stand side by side."""
+    """Places of two dots side by side."""
     for start in range(0, len(text), SEARCHED_BYTES):
         part = text[start : start + SEARCHED_BYTES + 1] == POINT
         yield start + np.flatnonzero(part[:-1] & part[1:])

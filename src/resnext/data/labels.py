@@ -19,7 +19,7 @@ from resnext.parsing import parse_json
 
 #: A label by which the hub and others say that there is none.
 UNLABELLED = -1
-#: Whole numbers with a point, as programs write them that had a gap in the column.
+#: Whole numbers with a decimal point, as programs write them where the column has missing values.
 _WHOLE_NUMBER = re.compile(r"[+-]?[0-9]+(\.0*)?")
 
 
@@ -67,7 +67,7 @@ def label_column(table: pa.Table, name: str, path: Path) -> tuple[Labels, tuple[
 
 
 def _plain_values(values: list[Any]) -> list[Any]:
-    """`values` with bytes as text, and whole numbers as integers where a gap gave the column a point."""
+    """`values` with bytes as text, and whole numbers as integers where missing values made them floats."""
     if all(isinstance(value, bytes) for value in values):
         values = [value.decode("utf-8", "replace") for value in values]
     present = [value for value in values if not _is_missing(value)]

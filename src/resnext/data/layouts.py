@@ -1,20 +1,16 @@
-"""What folders mean by their names and places: splits, classes, parts of a set, or leftovers of a system.
-
-Splits are never read as classes: a layout whose meaning is not certain is a `DataError` that says what was
-seen.
-"""
+"""What folders mean by their names: splits, images, or leftovers of a system."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import re
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from resnext.data.decode import IMAGE_SUFFIXES, DataError, printable
-from resnext.data.shards import Shard, shard_stem
+from resnext.data.decode import IMAGE_SUFFIXES, UNSUPPORTED_SUFFIXES, DataError, is_image
+from resnext.data.shards import shard_stem
 from resnext.data.tables import SPLIT_BY_NAME, SPLIT_NAMES, TABLE_SUFFIXES
 
 #: Folders and files that systems and tools leave behind, in lower case.
@@ -27,12 +23,12 @@ OTHER_SPLIT_NAMES = {"eval": "val", "evaluation": "val", "dev": "val"}
 #: Words in the name of a split's folder that do not say which split it is.
 _FILLERS = frozenset("set sets data dataset image images img imgs split seg folder dir ilsvrc".split())
 _ENDINGS = ("set", "data", "images", "imgs")
-_FOLD = re.compile(r"(k?fold|cv|split)[ _-]?[0-9]+", re.IGNORECASE)
-#: Folders that sets have one of each: images here, what is known about them there.
+#: Words in a name, also where capitals begin them.
+WORD = re.compile("[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+#: Suffixes of images, also of formats that are not read.
+_ALL_SUFFIXES = IMAGE_SUFFIXES | UNSUPPORTED_SUFFIXES
+#: Folders that sets have one of, for their images.
 IMAGE_PARTS = frozenset("images image imgs img jpegimages".split())
-OTHER_PARTS = frozenset(
-    "annotations annotation labels masks mask trimaps ground_truth meta segmentations".split()
-)
 
 
 def is_system(name: str) -> bool:
@@ -59,9 +55,29 @@ def split_meant(name: str) -> str | None:
     >>> split_meant("training_set"), split_meant("seg_test"), split_meant("Eval"), split_meant("trainer")
     ('train', 'test', 'val', None)
     """
-    words = re.findall("[a-z]+", name.lower())
-    kept = [_without_ending(word) for word in words if word not in _FILLERS]
+    kept = _words(name)
     return _split_of_word(kept[0]) if len(kept) == 1 else None
+
+
+def splits_side_by_side(names: Iterable[str]) -> list[dict[str, str]]:
+    """Names that differ only in the split they say, with their splits: a list of one entry for each set.
+
+    >>> splits_side_by_side(["pets_train", "pets_test", "cars_train", "train"])
+    [{'pets_train': 'train', 'pets_test': 'test'}]
+    """
+    by_rest: dict[tuple[str, ...], dict[str, str]] = defaultdict(dict)
+    for name in names:
+        words = _words(name)
+        said = [word for word in words if word in SPLIT_BY_NAME]
+        if len(said) == 1 and len(words) > 1:
+            by_rest[tuple(word for word in words if word not in said)][name] = SPLIT_BY_NAME[said[0]]
+    return [found for found in by_rest.values() if len(set(found.values())) > 1]
+
+
+def _words(name: str) -> list[str]:
+    """The words of a folder's name in lower case, but those that could be in that of any split."""
+    words = [word.lower() for word in WORD.findall(name)]
+    return [_without_ending(word) for word in words if word not in _FILLERS]
 
 
 def _split_of_word(word: str) -> str | None:
@@ -76,58 +92,80 @@ def _without_ending(word: str) -> str:
 def find_splits(folder: Path) -> dict[str, list[Path]]:
     """The folder or tables of each split in `folder`; empty if it has no splits.
 
-    Plain names (`train`, `valid`) come first; other names (`training_set`, `Eval`) count where there is a
-    training split.
+    Plain names (`train`, `valid`) come first; other names (`training_set`, `Eval`, or `pets_train` beside
+    `pets_test`) count where there is a training split.
 
     Raises:
         DataError: If several are one split.
+        OSError: If `folder` cannot be read.
     """
+    named, others = _by_name(shown_entries(folder))
     found = {
         split: paths for split, names in SPLIT_NAMES.items()
-        if (paths := [path for name in names for path in _named_split(folder, name)])
+        if (paths := [path for name in names for path in named.get(name, ())])
     }  # fmt: skip
-    for split, paths in _other_splits(folder).items():
-        found.setdefault(split, paths)
-    if "train" not in found:
-        found = {split: paths for split, paths in found.items() if _has_plain_name(paths[0])}
-    for split, paths in found.items():
-        if len({p.name if p.is_dir() else shard_stem(p) + p.suffix for p in paths}) > 1:
-            raise DataError(f"{folder}: {' and '.join(p.name for p in paths)} are all {split}; keep one")
+    if others.keys() | found.keys() >= {"train"}:
+        found = others | found
+    check_one_each(folder, {split: map(_common_name, paths) for split, paths in found.items()})
     return {split: found[split] for split in SPLIT_NAMES if split in found}
 
 
-def _has_plain_name(path: Path) -> bool:
-    return shard_stem(path).lower() in SPLIT_BY_NAME or path.name.lower() in SPLIT_BY_NAME
+def _by_name(entries: Iterable[os.DirEntry[str]]) -> tuple[dict[str, list[Path]], dict[str, list[Path]]]:
+    """Folders, or where there are none tables, by plain name of a split; and other folders by their split."""
+    folders, tables = defaultdict(list), defaultdict(list)
+    unnamed = []
+    for path, is_a_folder in ((Path(entry), is_folder(entry)) for entry in entries):
+        if not is_a_folder and path.suffix.lower() in TABLE_SUFFIXES:
+            tables[shard_stem(path).lower()].append(path)
+        elif is_a_folder and path.name.lower() in SPLIT_BY_NAME:
+            folders[path.name.lower()].append(path)
+        elif is_a_folder:
+            unnamed.append(path)
+    return {**tables, **folders}, _other_splits(unnamed, alone=not folders)
 
 
-def _named_split(folder: Path, name: str) -> list[Path]:
-    """The folder or tables in `folder` that hold the split called `name`."""
-    entries = list(folder.iterdir())
-    if named := [path for path in entries if path.name.lower() == name and path.is_dir()]:
-        return named
-    shards = [path for path in entries if Shard.from_path(path) and shard_stem(path).lower() == name]
-    shards = sorted(path for path in shards if path.suffix.lower() in TABLE_SUFFIXES)
-    for suffix in TABLE_SUFFIXES:
-        if named := [p for p in entries if p.name.lower() == f"{name}{suffix}" and not p.is_dir()]:
-            return named + shards
-    return shards
+def _other_splits(folders: Sequence[Path], alone: bool) -> dict[str, list[Path]]:
+    """Folders by the split that their names mean; if they are `alone`, also if only side by side."""
+    meant = {path.name: split for path in folders if (split := split_meant(path.name))}
+    sets = splits_side_by_side(path.name for path in folders)
+    if alone and not meant and len(sets) == 1:
+        meant = sets[0]
+    found: dict[str, list[Path]] = defaultdict(list)
+    for path in folders:
+        if path.name in meant:
+            found[meant[path.name]].append(path)
+    return dict(found)
 
 
-def _other_splits(folder: Path) -> dict[str, list[Path]]:
-    """Folders in `folder` that stand for a split by another name."""
-    found: dict[str, list[Path]] = {}
-    for path in folders_in(folder):
-        if path.name.lower() not in SPLIT_BY_NAME and (split := split_meant(path.name)):
-            found.setdefault(split, []).append(path)
-    return found
+def _common_name(path: Path) -> str:
+    """The name of a folder, or the one that all shards of a table share."""
+    return path.name if path.is_dir() else shard_stem(path) + path.suffix
+
+
+def check_one_each(where: object, names: Mapping[str, Iterable[str]]) -> None:
+    """Raises `DataError` if a split has several names: joined, they could hold the same images twice.
+
+    Args:
+        where: The data set, for the error.
+        names: What was found of each split; one name may be there more than once.
+
+    >>> check_one_each("pets", {"train": ["train"], "val": ["val", "val"]})
+    """
+    for split, found in names.items():
+        if len(distinct := sorted(set(found))) > 1:
+            raise DataError(f"{where}: {' and '.join(distinct)} are all {split}; keep one")
 
 
 def innermost(folder: Path) -> Path:
-    """`folder`, or the only folder in it if that means the same split (`seg_train/seg_train`)."""
+    """`folder`, or the only folder in it if that is no class: it means the same split, or has its name
+    (`seg_train/seg_train`), or is called `images` and holds folders."""
     inner = folders_in(folder)
-    if len(inner) != 1 or has_images(folder) or split_meant(inner[0].name) != split_meant(folder.name):
+    if len(inner) != 1 or has_images(folder):
         return folder
-    return innermost(inner[0])
+    name, split = inner[0].name, split_meant(inner[0].name)
+    is_same = name == folder.name or (split is not None and split == split_meant(folder.name))
+    holds_classes = name.lower() in IMAGE_PARTS and folders_in(inner[0]) and not has_images(inner[0])
+    return innermost(inner[0]) if is_same or holds_classes else folder
 
 
 def is_unlabelled(folder: Path) -> bool:
@@ -146,116 +184,49 @@ def folders_beside_splits(folder: Path, splits: Iterable[Path]) -> list[str]:
     others = [path for path in folders if path.name not in are_splits]
     if len(others) == len(folders):
         return []
-    return [path.name for path in others if has_images(path) or any(map(has_images, folders_in(path)))]
+    return [path.name for path in others if holds_images(path)]
 
 
 def has_images(folder: Path) -> bool:
-    """Whether there are images in `folder` itself; False if it cannot be read."""
+    """Whether there are images in `folder` itself, in any format; False if it cannot be read."""
     with contextlib.suppress(OSError):
-        names = (path.name for path in folder.iterdir() if not path.name.startswith("."))
-        return any(os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES for name in names)
+        return any(is_shown(path.name) and looks_like_image(path) for path in folder.iterdir())
+    return False
+
+
+def looks_like_image(path: Path) -> bool:
+    """Whether a file is an image by its suffix, also in a format that is not read, or without a suffix by its
+    first bytes."""
+    if suffix := path.suffix.lower():
+        return suffix in _ALL_SUFFIXES and not path.is_dir()
+    return path.is_file() and is_image(path)
+
+
+def holds_images(folder: Path) -> bool:
+    """Whether there are images in `folder` at any depth; links in it are not followed."""
+    for place, folders, files in os.walk(folder):
+        folders[:] = filter(is_shown, folders)
+        if any(is_shown(name) and looks_like_image(Path(place, name)) for name in files):
+            return True
     return False
 
 
 def folders_in(folder: Path) -> list[Path]:
     """The folders in `folder` but hidden ones and those of systems; none if it cannot be read."""
     with contextlib.suppress(OSError):
-        return sorted(path for path in folder.iterdir() if is_shown(path.name) and path.is_dir())
+        return [Path(entry) for entry in shown_entries(folder) if is_folder(entry)]
     return []
 
 
-def check_classes(root: Path, folders: Sequence[str], images: Sequence[str]) -> None:
-    """Raises `DataError` if the folders in `root` are something else than classes.
-
-    Args:
-        root: Folder that is read as one folder for each class.
-        folders: Names of the folders in it.
-        images: Paths of all images in them, relative to `root`.
-    """
-    _check_no_splits(root, folders)
-    _check_no_parts(root, folders)
-    _check_no_parent(root, folders, images)
-    _check_no_repeats(root, _inner_folders(images))
+def shown_entries(folder: Path) -> list[os.DirEntry[str]]:
+    """What is in `folder` by name, but for what is hidden or left behind by a system. Raises `OSError`."""
+    entries = (entry for entry in os.scandir(folder) if is_shown(entry.name))
+    return sorted(entries, key=lambda entry: entry.name)
 
 
-def _check_no_splits(root: Path, folders: Sequence[str]) -> None:
-    if splits := [name for name in folders if split_meant(name)]:
-        raise DataError(
-            f"{root}: {_quoted(splits)} would be a class, and is called like a split; found the "
-            f"folders {_quoted(folders)}. Call splits train, val and test; call a class {splits[0]}s, "
-            "or any other name"
-        )
-    if folds := [name for name in folders if _FOLD.fullmatch(name)]:
-        raise DataError(
-            f"{root}: {_quoted(folds)} would be classes, and are called like folds of one set. Put the folds "
-            "to train on together in train/, one folder for each class, and another fold in val/; or write a "
-            "table with the columns path, label and split"
-        )
-
-
-def _check_no_parts(root: Path, folders: Sequence[str]) -> None:
-    images = [name for name in folders if name.lower() in IMAGE_PARTS]
-    others = [name for name in folders if name.lower() in OTHER_PARTS]
-    if images and others and len(images) + len(others) == len(folders) and _is_heap(root / images[0]):
-        raise DataError(
-            f"{root}: {_quoted([*images, *others])} are parts of one set, not classes: images, and what is "
-            "known about them. Write a table (CSV) with the columns path and label, or give one folder "
-            "for each class"
-        )
-
-
-def _is_heap(folder: Path) -> bool:
-    return has_images(folder) or all(split_meant(path.name) for path in folders_in(folder))
-
-
-def _check_no_parent(root: Path, folders: Sequence[str], images: Sequence[str]) -> None:
-    """Raises `DataError` if all images lie deeper, in a folder that looks like a data set of its own."""
-    places = {os.path.dirname(path) for path in images}
-    common = os.path.commonpath(places) if places else ""
-    if not common or common in places:
-        return
-    if split_meant(os.path.basename(common)):
-        common = os.path.dirname(common)
-    where = root / common
-    if where == root:
-        return
-    inner = [path.name for path in folders_in(where)]
-    top = common.split("/")[0]
-    others = [name for name in folders if name != top]
-    raise DataError(
-        f"{root}: all images are in {printable(str(where))}, which looks like a data set (it has the folders "
-        f"{_quoted(inner)})" + (f"; {_quoted(others)} would be a class without images" if others else "")
-        + f". Give {printable(str(where))}. If lists beside it say which image is of which split, write a "
-        "table with the columns path, label and split"
-    )  # fmt: skip
-
-
-def _inner_folders(images: Sequence[str]) -> dict[str, set[str]]:
-    """Names of the folders with images in each class folder; none where it holds images itself."""
-    inner: dict[str, set[str]] = {}
-    holds_images = set()
-    for path in images:
-        folder, name, *deeper = path.split("/", 2)
-        inner.setdefault(folder, set()).add(name)
-        if not deeper:
-            holds_images.add(folder)
-    return {folder: set() if folder in holds_images else names for folder, names in inner.items()}
-
-
-def _check_no_repeats(root: Path, inner: dict[str, set[str]]) -> None:
-    """Raises `DataError` if a class folder holds only folders, and those are in other class folders too."""
-    counts = Counter(name for names in inner.values() for name in names)
-    shared = {name for name, count in counts.items() if count > 1}
-    repeating = [folder for folder, names in inner.items() if len(names) > 1 and names <= shared]
-    if repeating:
-        names = sorted(inner[repeating[0]])
-        raise DataError(
-            f"{root}: {_quoted(repeating)} hold no images but the same folders, {_quoted(names)}; which are "
-            f"the classes? If it is {_quoted(names)}, join them to one folder each, as in "
-            f"{printable(f'{root.name}/{names[0]}/{repeating[0]}.jpg')}, or give {repeating[0]!r} alone; "
-            f"if it is {_quoted(repeating)}, put the images in these folders themselves"
-        )
-
-
-def _quoted(names: Sequence[str], limit: int = 4) -> str:
-    return ", ".join(repr(name) for name in names[:limit]) + ", ..." * (len(names) > limit)
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether `entry` is a folder or a link to one; a link to itself is none."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False

@@ -191,6 +191,14 @@ def evaluation_batches(
     return _load(_CroppedImages(images, resize, crops), sampler, images, workers, batch_bytes)
 
 
+class _Loader(DataLoader[Any]):
+    """A loader that does not warn, as each of torch's would, about more workers than cores: the command line
+    says so once."""
+
+    def check_worker_number_rationality(self) -> None:
+        pass
+
+
 def _load(
     dataset: Dataset[tuple[int, Tensor | BadImage]],
     sampler: Any,
@@ -206,7 +214,7 @@ def _load(
     """
     check_shared_memory(workers, batch_bytes)
     with Lifeline() as lifeline, worker_errors():
-        loader = DataLoader(
+        loader = _Loader(
             dataset,
             batch_sampler=sampler,
             collate_fn=_Collate(images),

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from resnext.data.decode import DataError, printable
+from resnext.data.decode import DataError
+from resnext.names import printable
 
 #: Stems such as `train-00002-of-00008`; the hub has put a digest after the numbers.
 _SHARD = re.compile(r"(.*?)[-_.]?([0-9]+)[-_]of[-_]([0-9]+)([-_.][0-9a-f]+)?", re.IGNORECASE)

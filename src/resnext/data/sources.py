@@ -7,30 +7,37 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from resnext.data import archives, hf_datasets
 from resnext.data.class_names import one_form
-from resnext.data.decode import IMAGE_SUFFIXES, DataError, printable
-from resnext.data.folders import ANNOTATIONS, read_annotations, read_folder, read_unlabelled
+from resnext.data.decode import IMAGE_SUFFIXES, DataError
+from resnext.data.folders import ANNOTATIONS, describe_unread, read_annotations, read_folder
 from resnext.data.images import ImageDataset
 from resnext.data.index import is_index, read_index
+from resnext.data.labels_beside import read_labels_beside, read_metadata
 from resnext.data.layouts import find_splits, folders_beside_splits, has_images, innermost, is_unlabelled
 from resnext.data.splits import Splits, align_labels, fingerprint, holdout_of_each_class
-from resnext.data.stored_images import ImageArrays
+from resnext.data.stored_images import ImageArrays, ImageFiles
 from resnext.data.streaming import STREAM, WINDOW
-from resnext.data.tables import is_hub_metadata, read_shards, read_table
-from resnext.names import encodable
+from resnext.data.tables import SPLIT_BY_NAME, read_shards, read_table
+from resnext.names import encodable, printable
 
-#: Table in a folder of the hub that names its images and their labels.
-METADATA = "metadata.csv"
 #: Seed of every split that is made here; it is fixed, so that runs with different seeds see the same images.
 SPLIT_SEED = 0
 #: What training on a stream is like.
 STREAM_NOTE = f"a stream: shuffled within windows of {WINDOW} images, read again on resume up to where it was"
+#: A split of which no image has a label. Only that is told: nothing asks for its images.
+NO_LABELS = ImageFiles(Path(), (), np.empty(0, np.int64), ())
+
+#: What can be given as DATA, in a few words.
+DATA_KINDS = (
+    "Give a folder of class folders, as in DATA/cat/1.jpg, a table (.parquet, .csv), an .index or `digits`"
+)
 
 SplitsByName = dict[str | None, ImageDataset]
 
@@ -51,26 +58,34 @@ def read_splits(data: str) -> Splits:
     >>> {name: len(images) for name, images in read_splits("digits").items()}
     {'train': 1077, 'val': 180, 'test': 540}
     """
-    if is_index(Path(data)):
-        return read_index(Path(data))
-    found = _find_splits(data)
+    with _readable(data):
+        if is_index(Path(data)):
+            return read_index(Path(data))
+        found = _find_splits(data)
     labelled = _labelled(found, data)
     notes = _reading_notes(found, labelled, data)
     if None in labelled:
         images = labelled[None]
         _check_classes(images, data, min_images=3)
         train, val, rest = _divide(images, len(images) // 10, len(images) // 10)
-        notes.append(f"no splits: divided into {len(train)} train, {len(val)} val, {len(rest)} test")
+        last = f"{len(rest)} test" if len(rest) else "none for test"
+        notes.append(f"no splits: divided into {len(train)} train, {len(val)} val, {last}")
         return Splits(_set_name(data), train, val, rest if len(rest) else None, notes=tuple(notes))
     if "train" not in labelled:
-        raise DataError(f"{data}: no train split; found only {', '.join(map(str, labelled))}")
+        others = printable(", ".join(_left_out_folders(Path(data))[:5]))
+        raise DataError(
+            f"{data}: no train split; found only {', '.join(map(str, labelled))}"
+            + (f". If {others} is to be trained on, call it train" if others else ". Add train/")
+        )
     train = labelled["train"]
     _check_classes(train, f"{data}: train", min_images=1 if "val" in labelled else 2)
     if "val" in labelled:
         val = _align_to_train(labelled["val"], train, data, "val")
     else:
-        train, val, _ = _divide(train, len(train) // 10, 0)
-        notes.append(f"no val split: a stratified tenth of train ({len(val)} images) takes its place")
+        tenth = len(train) // 10
+        train, val, _ = _divide(train, tenth, 0)
+        more = ", but at least one image of each class" if len(val) > tenth else ""
+        notes.append(f"no val split: a stratified tenth of train{more} ({len(val)} images) takes its place")
     test = _align_to_train(labelled["test"], train, data, "test") if "test" in labelled else None
     notes += _absent_classes(val, data, "val") + ([] if test is None else _absent_classes(test, data, "test"))
     return Splits(_set_name(data), train, val, test, allows_flips=data != "digits", notes=tuple(notes))
@@ -81,7 +96,7 @@ def _reading_notes(found: SplitsByName, labelled: SplitsByName, data: str) -> li
     notes = [STREAM_NOTE] if any(images.window for images in labelled.values()) else []
     notes += [f"left out {name}, whose images have no labels" for name in found if name not in labelled]
     if unread := [path for images in labelled.values() for path in images.unread_files]:
-        notes.append(f"left out {_describe_unread(unread)}")
+        notes.append(f"left out {describe_unread(unread)}")
     if None not in labelled and (others := _left_out_folders(Path(data))):
         names = printable(f"{', '.join(others[:5])}{'...' * (len(others) > 5)}")
         notes.append(f"left out {names}: folders with images whose names are not train, val or test")
@@ -144,7 +159,7 @@ def read_split(
     if split is None or images is None:
         raise DataError(f"{data}: no {split} split; found {', '.join(str(name) for name in splits if name)}")
     if len(images) == 0:
-        raise DataError(f"{data}: {split} has no images")
+        raise DataError(f"{data}: {split} has no images; name another split with --split")
     return split, align_labels(images, classes, f"{data}: {split}")
 
 
@@ -160,7 +175,22 @@ def read_splits_by_name(data: str) -> SplitsByName:
     >>> list(read_splits_by_name("digits"))
     ['train', 'val', 'test']
     """
-    return _labelled(_find_splits(data), data)
+    with _readable(data):
+        return _labelled(_find_splits(data), data)
+
+
+@contextlib.contextmanager
+def _readable(data: str) -> Iterator[None]:
+    """What the system says of a file or folder that cannot be read becomes a `DataError` that names it."""
+    try:
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            path = data.removeprefix(STREAM)
+            os.stat(os.path.join(path, os.curdir))  # it may be entered,
+            os.scandir(path).close()  # and listed
+        yield
+    except OSError as error:
+        where = printable(str(Path(error.filename or data)))
+        raise DataError(f"{where}: cannot be read ({error.strerror or error})") from None
 
 
 def _labelled(splits: SplitsByName, data: str) -> SplitsByName:
@@ -180,19 +210,28 @@ def _find_splits(data: str) -> SplitsByName:
     if is_index(path):
         return dict(read_index(path).items())
     if not path.exists():
-        siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-        similar = difflib.get_close_matches(path.name, [*siblings, "digits"], n=1)
-        raise DataError(
-            f"{data}: there is no such folder or file" + (f". Is it {similar[0]!r}?" if similar else "")
-        )
+        raise _no_such_data(data)
     if path.is_file():
         return read_table(path)
+    if (path / "metrics.jsonl").exists() and (path / "config.toml").exists():
+        raise DataError(f"{path}: is the folder of a run; give the folder of its images")
     if encodable(data) != data:
         raise DataError(f"{printable(data)}: the name of this folder is not UTF-8; rename it")
     found = find_splits(path)
     if not found:
-        return read_table(path / METADATA) if is_hub_metadata(path / METADATA) else {None: read_folder(path)}
+        return read_metadata(path) or {None: read_folder(path)}
     return {split: _read_found_split(split, paths, found) for split, paths in found.items()}
+
+
+def _no_such_data(data: str) -> DataError:
+    """The error for a path where there is nothing, with the likeliest mistake."""
+    if "://" in data:
+        return DataError(f"{data}: addresses are not read; download it first, and give the folder")
+    parent = Path(data).parent
+    siblings = [path.name for path in parent.iterdir()] if parent.is_dir() else []
+    similar = difflib.get_close_matches(Path(data).name, [*siblings, "digits"], n=1)
+    hint = f"Is it {similar[0]!r}?" if similar else f"{DATA_KINDS}, or the set on the hub as hf:owner/name"
+    return DataError(f"{data}: there is no such folder or file. {hint}")
 
 
 def _read_found_split(split: str, paths: list[Path], found: dict[str, list[Path]]) -> ImageDataset:
@@ -200,14 +239,26 @@ def _read_found_split(split: str, paths: list[Path], found: dict[str, list[Path]
     if not paths[0].is_dir():
         return read_shards(paths)
     folder = innermost(paths[0])
-    if is_hub_metadata(folder / METADATA):
-        return read_shards([folder / METADATA])
+    if named := next(filter(None, map(read_metadata, dict.fromkeys((paths[0], folder)))), None):
+        return _of_split(named, split, folder)
     if is_unlabelled(folder):
         if (folder / ANNOTATIONS).is_file():
             return read_annotations(folder)
+        if named := read_labels_beside(paths[0]):
+            return _of_split(named, split, paths[0])
         if split == "test" and "train" in found:
-            return read_unlabelled(folder)
+            return NO_LABELS
     return _read_class_folders(folder, found)
+
+
+def _of_split(named: SplitsByName, split: str, folder: Path) -> ImageDataset:
+    """The images of `split` in its folder, which a table names. Raises `DataError` if it names others."""
+    if others := [str(name) for name in named if name not in (None, split)]:
+        raise DataError(
+            f"{folder}: is {split} by its name, but {others[0]} by the column split of the table that names "
+            "its images; remove the column, or give the table alone"
+        )
+    return next(iter(named.values()))
 
 
 def _read_class_folders(folder: Path, found: dict[str, list[Path]]) -> ImageDataset:
@@ -215,7 +266,7 @@ def _read_class_folders(folder: Path, found: dict[str, list[Path]]) -> ImageData
         return read_folder(folder)
     except DataError as error:
         others = folders_beside_splits(folder.parent, [paths[0] for paths in found.values()])
-        if others and has_images(folder):
+        if others and has_images(folder) and folder.name.lower() in SPLIT_BY_NAME:
             raise DataError(
                 f"{error}. Is it a class, as {printable(others[0])} is? By its name it is taken for a split: "
                 f"call it {folder.name}s, or any other name"
@@ -231,11 +282,18 @@ def _left_out_folders(folder: Path) -> list[str]:
 
 
 def _set_name(data: str) -> str:
-    """Name of the data set: `name` of `hf:owner/name:config`, or the last part of a path without suffix."""
-    if data.startswith((hf_datasets.HUB, STREAM)):
-        data = data.removeprefix(STREAM)
-        return data.removeprefix(hf_datasets.HUB).split(":")[0].rsplit("/", 1)[-1]
-    return data if data == "digits" else Path(data).resolve().stem
+    """Name of the data set, by which a run folder is called.
+
+    >>> _set_name("stream:hf:owner/pets:small"), _set_name("stream:/mnt/pets.tar"), _set_name("digits")
+    ('pets', 'pets', 'digits')
+    """
+    where = data.removeprefix(STREAM)
+    if where.startswith(hf_datasets.HUB):
+        return where.removeprefix(hf_datasets.HUB).split(":")[0].rstrip("/").rsplit("/", 1)[-1]
+    if where == "digits":
+        return where
+    path = Path(where).resolve()
+    return (path.name if path.is_dir() else path.stem) or "data"
 
 
 def _read_digits() -> SplitsByName:
@@ -276,15 +334,6 @@ def _align_to_train(images: ImageDataset, train: ImageDataset, data: str, split:
         ) from None
 
 
-def _describe_unread(paths: Sequence[str]) -> str:
-    """How many files are in unsupported formats, which formats, and what to do about them."""
-    suffixes = ", ".join(sorted({Path(path).suffix.lower() for path in paths}))
-    return (
-        f"{len(paths)} images in formats that are not read ({suffixes}), the first {printable(paths[0])}: "
-        "convert them to JPEG or PNG"
-    )
-
-
 def _check_classes(images: ImageDataset, where: str, min_images: int) -> None:
     """Raise unless there are two classes or more, each with `min_images`, so that each split gets one."""
     counts = np.bincount(images.labels, minlength=len(images.classes))
@@ -292,12 +341,12 @@ def _check_classes(images: ImageDataset, where: str, min_images: int) -> None:
         raise DataError(
             f"{where}: class {', '.join(map(repr, empty[:5]))} has no images. Add some, or remove "
             f"the folder (files that count end in {' '.join(sorted(IMAGE_SUFFIXES)[:6])} ...)"
-            + (f". There are {_describe_unread(images.unread_files)}" if images.unread_files else "")
+            + (f". There are {describe_unread(images.unread_files)}" if images.unread_files else "")
         )
     if len(images.classes) < 2:
         raise DataError(
             f"{where}: only one class, {images.classes[0]!r}; a classifier needs two or more. "
-            "Expected one folder for each class"
+            "Expected one folder for each class, or a table (CSV) with the columns path and label"
         )
     if few := [name for name, n in zip(images.classes, counts, strict=True) if n < min_images]:
         raise DataError(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
 from abc import abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
@@ -19,6 +18,7 @@ from PIL import Image
 from resnext.data.contents import UNKNOWN_STAMP, content_digest, size_and_time
 from resnext.data.decode import BadImage, decode
 from resnext.data.images import ImageDataset, Labels
+from resnext.files import ordinary
 
 #: One image to predict; see `UnlabelledImages`.
 ImageSource = str | Path | bytes | BinaryIO | Image.Image | NDArray[np.uint8]
@@ -139,7 +139,7 @@ class ImageArrays(ImageDataset):
         return pixels
 
     def stamp(self, index: int) -> int:
-        return content_digest(self.stored(index)) >> 1  # they are in memory: nothing is saved by not looking
+        return content_digest(self.stored(index)) >> 1  # in memory, so that looking is cheap
 
     def stored_size(self, index: int) -> int:
         return int(self.values[index].nbytes)
@@ -208,11 +208,7 @@ def read_regular_file(path: Path) -> bytes:
         OSError: If it cannot be read, is larger than `MAX_FILE_BYTES`, or is a pipe, socket or device, which
             could keep a reader waiting.
     """
-    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-    with open(handle, "rb") as file:
-        about = os.fstat(handle)
-        if not stat.S_ISREG(about.st_mode):
-            raise OSError(errno.EINVAL, "not a regular file", str(path))
-        if about.st_size > MAX_FILE_BYTES:
+    with open(path, "rb", opener=ordinary) as file:
+        if os.fstat(file.fileno()).st_size > MAX_FILE_BYTES:
             raise OSError(errno.EFBIG, "too large to be an image", str(path))
         return file.read()

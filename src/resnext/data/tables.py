@@ -3,21 +3,37 @@
 from __future__ import annotations
 
 import csv
+import math
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from resnext.data.columns import (
+    LABEL_COLUMNS,
+    SPLIT_COLUMN,
+    check_names,
+    find_column,
+    image_column,
+    known_column,
+    pixel_columns,
+    with_label,
+)
 from resnext.data.contents import UNKNOWN_STAMP, files_stamp
 from resnext.data.csv_files import read_csv
-from resnext.data.decode import IMAGE_SUFFIXES, DataError, printable
+from resnext.data.decode import IMAGE_SUFFIXES, DataError
+from resnext.data.image_names import NamedFiles
 from resnext.data.images import ImageDataset, Labels
-from resnext.data.labels import describe_rows, find_twice, label_column
+from resnext.data.labels import describe_rows, label_column
 from resnext.data.shards import check_shards, lone_shard_note
-from resnext.data.stored_images import ColumnImages, ImageFiles
+from resnext.data.stored_images import ColumnImages, ImageArrays, ImageFiles
+from resnext.files import ordinary
+from resnext.names import printable
+from resnext.parsing import MAX_LINES_BYTES, build, parse_json, read_text
 
 #: Names of each split in files, folders and columns, in any case.
 SPLIT_NAMES = {
@@ -27,16 +43,8 @@ SPLIT_NAMES = {
 }
 #: Split of each of these names.
 SPLIT_BY_NAME = {name: split for split, names in SPLIT_NAMES.items() for name in names}
-#: Names of the image column. WebDataset names an image by its suffix.
-IMAGE_COLUMNS = (
-    *("image", "img", "picture", "bytes", "path", "file", "filename", "file_name", "filepath"),
-    *sorted(suffix[1:] for suffix in IMAGE_SUFFIXES),
-)
-#: Names of the label column.
-LABEL_COLUMNS = ("label", "labels", "class", "class_name", "category", "target", "fine_label", "cls")
-TABLE_SUFFIXES = (".parquet", ".csv")
-#: Most columns of a table.
-MAX_COLUMNS = 10_000
+#: Suffixes of tables.
+TABLE_SUFFIXES = (".parquet", ".csv", ".jsonl")
 #: Ends of a line in UTF-16.
 UTF16_ENDS = (b"\n\0", b"\r\0")
 #: Columns that may say which split an image is of, in a way that is not read.
@@ -64,10 +72,14 @@ def read_table(path: Path) -> dict[str | None, ImageDataset]:
     Raises:
         DataError: If the table cannot be read or lacks a column.
     """
-    table = _load(path)
+    return images_by_split(load_table(path), path)
+
+
+def images_by_split(table: pa.Table, path: Path) -> dict[str | None, ImageDataset]:
+    """The rows of a table, which is the file `path`, as images by name of the split; see `read_table`."""
     images = images_from_table(table, path, files_stamp([path]))
-    notes = _end_notes([path]) + lone_shard_note(path)
-    column = _find_column(table, ("split",), path)
+    notes = images.notes + _end_notes([path]) + lone_shard_note(path)
+    column = known_column(table, (SPLIT_COLUMN,), path)
     if column is None:
         images.notes = notes + _unused_split_notes(table, path)
         return {None: images}
@@ -102,30 +114,34 @@ def read_shards(paths: list[Path]) -> ImageDataset:
         DataError: If a table cannot be read or is missing, or their columns differ.
     """
     notes = check_shards(paths) + _end_notes(paths)
-    tables = [_load(path) for path in paths]
+    tables = [load_table(path) for path in paths]
     try:
         images = images_from_table(pa.concat_tables(tables), paths[0], files_stamp(paths))
     except pa.ArrowException as error:
         raise DataError(f"{paths[0]}: its shards do not fit together ({error})") from None
-    images.notes = notes
+    images.notes += notes
     return images
 
 
-def _load(path: Path) -> pa.Table:
+def load_table(path: Path) -> pa.Table:
+    """The table in a Parquet or CSV file. Raises `DataError`."""
     suffix = path.suffix.lower()
     if suffix not in TABLE_SUFFIXES:
-        raise DataError(f"{path}: a table must end in {' or '.join(TABLE_SUFFIXES)}")
+        own = "; images lie in a folder for each class: give the folder of these folders"
+        hint = own if suffix in IMAGE_SUFFIXES else ""
+        raise DataError(f"{path}: a table must end in {' or '.join(TABLE_SUFFIXES)}{hint}")
     try:
-        return _load_parquet(path) if suffix == ".parquet" else _load_csv(path)
+        return {".parquet": _load_parquet, ".csv": read_csv, ".jsonl": _load_json_lines}[suffix](path)
     except PermissionError:
         raise DataError(f"{path}: no permission to read this file") from None
     except (pa.ArrowException, OSError, ValueError, csv.Error) as error:
-        raise DataError(f"{path}: cannot be read as {suffix[1:]} ({error})") from None
+        kind = "JSON lines" if suffix == ".jsonl" else suffix[1:]
+        raise DataError(f"{path}: cannot be read as {kind} ({error})") from None
 
 
 def _load_parquet(path: Path) -> pa.Table:
     with pq.ParquetFile(path) as file:
-        _check_names(file.schema_arrow.names, path)
+        check_names(file.schema_arrow.names, path)
         if file.metadata.num_rows == 0:
             raise DataError(f"{path}: has no rows")
         table = file.read()
@@ -133,20 +149,24 @@ def _load_parquet(path: Path) -> pa.Table:
     return table
 
 
-def _load_csv(path: Path) -> pa.Table:
-    table = read_csv(path, {*IMAGE_COLUMNS, *LABEL_COLUMNS})
-    _check_names(table.column_names, path)
-    return table
+def _load_json_lines(path: Path) -> pa.Table:
+    lines = read_text(path, MAX_LINES_BYTES).split("\n")
+    rows = [_parse_row(line, number) for number, line in enumerate(lines, 1) if line.strip()]
+    if not rows:
+        raise DataError(f"{path}: has no rows")
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    check_names(names, path)
+    columns = {name: [row.get(name) for row in rows] for name in names}
+    # Lists and objects, such as boxes in an image, are neither images nor classes.
+    plain = {n: v for n, v in columns.items() if not any(isinstance(one, list | dict) for one in v)}
+    return pa.table(plain)
 
 
-def is_hub_metadata(path: Path) -> bool:
-    """Whether `path` is a table that the hub keeps beside images (`metadata.csv`), with their labels."""
-    if not path.is_file():
-        return False
-    table = _load(path)
-    return _find_column(table, ("file_name",), path) is not None and (
-        _find_column(table, LABEL_COLUMNS, path) is not None
-    )
+def _parse_row(line: str, number: int) -> dict[str, Any]:
+    try:
+        return build(dict[str, Any], parse_json(line), "the row")
+    except ValueError as error:
+        raise ValueError(f"line {number}: {error}") from None
 
 
 def load_arrow(path: Path) -> pa.Table:
@@ -163,7 +183,7 @@ def load_arrow(path: Path) -> pa.Table:
         except (OSError, pa.ArrowException):
             table = pa.ipc.open_file(source).read_all()
         table.validate(full=True)
-        _check_names(table.column_names, path)
+        check_names(table.column_names, path)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise DataError(f"{path}: cannot be read as Arrow ({error})") from None
     return table
@@ -180,13 +200,6 @@ def check_arrow_end(path: Path) -> None:
         raise DataError(f"{path}: is cut short: its end is missing. Fetch or write it again")
 
 
-def _check_names(names: Sequence[str], path: Path) -> None:
-    if len(names) > MAX_COLUMNS:
-        raise DataError(f"{path}: has {len(names):,} columns, and at most {MAX_COLUMNS:,} are read")
-    if twice := find_twice(names):
-        raise DataError(f"{path}: has several columns called {twice!r}; rename or remove all but one")
-
-
 def _end_notes(paths: Iterable[Path]) -> tuple[str, ...]:
     """A note on each CSV file whose last line has no end: it may be cut short."""
     tables = [path for path in paths if path.suffix.lower() == ".csv"]
@@ -199,7 +212,7 @@ def _end_notes(paths: Iterable[Path]) -> tuple[str, ...]:
 
 def read_end(path: Path, count: int) -> bytes:
     """The last `count` bytes of a file, or all of them if it has fewer."""
-    with open(path, "rb") as file:
+    with open(path, "rb", opener=ordinary) as file:
         file.seek(-min(count, file.seek(0, os.SEEK_END)), os.SEEK_END)
         return file.read()
 
@@ -208,15 +221,27 @@ def images_from_table(table: pa.Table, path: Path, stamp: int = UNKNOWN_STAMP) -
     """The rows of a table as images: encoded bytes, or paths relative to the folder of the table.
 
     Args:
-        table: Table with an image column (`IMAGE_COLUMNS`) and a label column (`LABEL_COLUMNS`).
+        table: Table with an image column (`IMAGE_COLUMNS`) and a label column (`LABEL_COLUMNS`), or of which
+            only one thing can be meant: see `columns`.
         path: File that the table was read from; named in keys and errors.
         stamp: `files_stamp` of the files that the table was read from.
 
     Raises:
         DataError: If a column is missing or holds something else, or one file has two labels.
     """
-    image_name = find_column(table, IMAGE_COLUMNS, path, "image")
-    label_name = find_column(table, LABEL_COLUMNS, path, "label")
+    if pixels := pixel_columns(table, path):
+        return _images_of_pixels(table, pixels, path)
+    files = NamedFiles(path.parent)
+    image_name = image_column(table, path, files)
+    table, label_name, notes = with_label(table, image_name, path)
+    images = _images_of_columns(table, image_name, label_name, path, files, stamp)
+    images.notes += notes
+    return images
+
+
+def _images_of_columns(
+    table: pa.Table, image_name: str, label_name: str, path: Path, files: NamedFiles, stamp: int
+) -> ImageDataset:
     labels, classes = label_column(table, label_name, path)
     column = table[image_name]
     if pa.types.is_struct(column.type):  # the Image feature of Hugging Face
@@ -232,23 +257,34 @@ def images_from_table(table: pa.Table, path: Path, stamp: int = UNKNOWN_STAMP) -
     if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
         return ColumnImages(column, row_keys([None] * len(table), path), labels, classes, stamp)
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-        keys = column.to_pylist()
-        if unnamed := [row for row, key in enumerate(keys) if not key]:
+        names = column.to_pylist()
+        if unnamed := [row for row, name in enumerate(names) if not name]:
             raise DataError(f"{path}: column {image_name} names no image in {describe_rows(unnamed)}")
-        keys = _with_slashes(keys, path.parent)
-        _check_one_label_each(keys, labels, classes, path)
-        return ImageFiles(path.parent, keys, labels, classes)
+        return _image_files(names, labels, classes, path, files)
     raise DataError(f"{path}: column {image_name} holds {column.type}, not bytes or paths")
 
 
-def _with_slashes(keys: list[str], folder: Path) -> list[str]:
-    """`keys` with the slashes of this system, where they were written on Windows: as given there are no such
-    files, and with slashes there are."""
-    written = next((key for key in keys if "\\" in key), None)
-    if written is None or (folder / written).exists():
-        return keys
-    slashed = [key.replace("\\", "/") for key in keys]
-    return slashed if any((folder / key).exists() for key in slashed) else keys
+def _image_files(
+    names: list[str], labels: Labels, classes: tuple[str, ...], path: Path, files: NamedFiles
+) -> ImageFiles:
+    keys = files.meant(names) or names
+    _check_one_label_each(keys, labels, classes, path)
+    images = ImageFiles(path.parent, keys, labels, classes)
+    if keys[0] not in (names[0], names[0].replace("\\", "/")):
+        name, key = printable(names[0]), printable(keys[0])
+        images.notes = (f"{name} in {printable(path.name)} is {key}, and so on",)
+    return images
+
+
+def _images_of_pixels(table: pa.Table, pixels: list[str], path: Path) -> ImageArrays:
+    label_name = find_column(table, LABEL_COLUMNS, path, "label")
+    labels, classes = label_column(table, label_name, path)
+    try:
+        values = np.stack([table[name].cast(pa.uint8()).to_numpy() for name in pixels], axis=1)
+    except pa.ArrowException as error:
+        raise DataError(f"{path}: a pixel is not a whole number from 0 to 255 ({error})") from None
+    side = math.isqrt(len(pixels))
+    return ImageArrays(values.reshape(-1, side, side), labels, classes)
 
 
 def _check_one_label_each(keys: list[str], labels: Labels, classes: tuple[str, ...], path: Path) -> None:
@@ -261,44 +297,6 @@ def _check_one_label_each(keys: list[str], labels: Labels, classes: tuple[str, .
                 f"{path}: {printable(key)} is {classes[labels[other]]!r} in row {other} and "
                 f"{classes[labels[row]]!r} in {describe_rows([row])}; an image has one label"
             )
-
-
-def find_column(table: pa.Table, known: tuple[str, ...], path: Path, what: str) -> str:
-    """Name of the first column of `table` that is one of `known`, in any case.
-
-    Args:
-        table: The table.
-        known: Accepted names in lower case, the preferred ones first.
-        path: File of the table, for the error.
-        what: Content of the column, for the error.
-
-    Raises:
-        DataError: If no column has such a name, or two have the same but for their case.
-
-    >>> find_column(pa.table({"Label": [0]}), LABEL_COLUMNS, Path("pets.csv"), "label")
-    'Label'
-    """
-    if (found := _find_column(table, known, path)) is not None:
-        return found
-    raise DataError(
-        f"{path}: no {what} column; it has {_some(table.column_names)}, and one of "
-        f"{', '.join(known)} is needed"
-    )
-
-
-def _find_column(table: pa.Table, known: tuple[str, ...], path: Path) -> str | None:
-    for name in known:
-        found = [str(column) for column in table.column_names if column.lower() == name]
-        if len(found) > 1:
-            raise DataError(f"{path}: has the columns {' and '.join(found)}; rename or remove all but one")
-        if found:
-            return found[0]
-    return None
-
-
-def _some(names: Sequence[str], limit: int = 20) -> str:
-    more = f" and {len(names) - limit:,} more" if len(names) > limit else ""
-    return printable(", ".join(names[:limit])) + more
 
 
 def row_keys(names: Sequence[str | None], path: Path) -> list[str]:

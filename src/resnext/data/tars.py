@@ -19,12 +19,14 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from resnext.data.columns import IMAGE_COLUMNS, LABEL_COLUMNS
 from resnext.data.contents import size_and_time
-from resnext.data.decode import IMAGE_SUFFIXES, DataError, printable
+from resnext.data.decode import IMAGE_SUFFIXES, DataError
 from resnext.data.images import Labels
 from resnext.data.labels import label_column
 from resnext.data.stored_images import EncodedImages
-from resnext.data.tables import IMAGE_COLUMNS, LABEL_COLUMNS
+from resnext.files import ordinary
+from resnext.names import printable
 
 #: The end of a tar: two empty blocks. Programs that write in larger units fill up the last one, of a megabyte
 #: at most.
@@ -33,7 +35,7 @@ END, MAX_PADDING = bytes(1024), 2**20
 MAX_LABEL_BYTES = 1000
 #: Fields whose images the library `datasets`, which earlier versions read tars with, names by their file.
 NAMED_FIELDS = {suffix[1:] for suffix in IMAGE_SUFFIXES} - {"avif"}
-#: A name as key and field: folders and the name up to its first point, and what follows.
+#: A name as key and field: folders and the name up to its first dot, and what follows.
 _SAMPLE_NAME = re.compile(r"((?:.*/|)[^.]+)[.]([^/]*)")
 
 
@@ -66,7 +68,7 @@ def read_members(path: Path) -> list[Member]:
         DataError: If the tar is damaged or cut short, or more follows its end.
     """
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb", opener=ordinary) as file:
             with tarfile.open(fileobj=file, mode="r:") as tar:
                 members = list(_regular_files(tar))
                 end = tar.offset

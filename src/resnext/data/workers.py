@@ -1,4 +1,4 @@
-"""The worker processes of a `DataLoader`: when they may start, what they hear, and that they end.
+"""The worker processes of a `DataLoader`: when they may start, which signals they obey, and how they end.
 
 A worker leaves requests to stop to the main process, which finishes its step with the batches of its workers.
 It ends when the main process says so, or is gone.
@@ -95,7 +95,7 @@ class Lifeline:
 
 
 def _close_all() -> None:
-    """Close this process's ends of all lifelines; in a worker they are copies that it was born with."""
+    """Close this process's ends of all lifelines; in a worker these are copies that it inherited."""
     for lifeline in tuple(_OPEN):
         lifeline._writer.close()
 
@@ -105,7 +105,7 @@ atexit.register(_close_all)
 
 
 def _set_up_worker(lifeline: Connection, worker: int) -> None:
-    """In a worker that has just started: see the module."""
+    """Prepare a worker that has just started, as the docstring of this module says."""
     for number in STOP_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     _close_all()
@@ -126,7 +126,7 @@ def _die(error: Exception, batch: object) -> None:
 
 @contextmanager
 def hold_stop_signals() -> Iterator[None]:
-    """Inside, requests to stop wait: a worker that is just starting would obey them."""
+    """A context that delays requests to stop, which a worker that is just starting would obey."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
@@ -187,7 +187,7 @@ def explain_worker_error(text: str) -> str | None:
     if not any(part in text for part in ("DataLoader worker", "with the workers", "Pin memory thread")):
         return None
     *_, last = text.strip().splitlines()
-    if "shared memory" in text or "</torch_" in text:  # the second is a name of the first
+    if "shared memory" in text or "</torch_" in text:  # files there are called torch_...
         return f"processes that decode images find no room in {SHARED_MEMORY}: {MORE_ROOM} ({last})"
     if "Too many open files" in text:
         return (

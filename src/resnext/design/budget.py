@@ -55,7 +55,7 @@ class Design:
 
 def no_design(nearest: Sequence[Design]) -> DesignError:
     """The error that names the `nearest` networks and what they cost."""
-    return DesignError("nothing meets the budget; nearest:\n" + "\n".join(map(_line, nearest)))
+    return DesignError("nothing meets the budget; nearest:", *map(_line, nearest))
 
 
 def _line(design: Design) -> str:

@@ -55,7 +55,7 @@ class LatencyMeter:
         return found
 
     def adopt(self, yardstick: Architecture, ms: float) -> None:
-        """Measure by this network from now on, for which `measure` has given `ms`."""
+        """Make this network the yardstick from now on; `measure` has given `ms` for it."""
         self.yardstick, self._reference_ms = yardstick, ms
         self.__dict__.pop("_yardstick", None)
 

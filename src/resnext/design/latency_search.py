@@ -55,7 +55,8 @@ class LatencySearch:
     def _explore(self) -> None:
         """Measure networks of ever more multiply-adds, up to the first that takes longer than the target.
 
-        The largest of a space may fit into no memory.
+        So the search never tries the largest networks of a space, which may not fit into memory, unless
+        smaller ones are too fast.
         """
         macs = self.costs[:, MEASURES.index("macs")]
         by_macs = np.argsort(macs, kind="stable")
@@ -71,7 +72,10 @@ class LatencySearch:
         self.measured |= self.meter.measure({number: self._arch(number) for number in numbers})
 
     def _measured_twice(self, numbers: list[int]) -> list[Design]:
-        """Once more, side by side, and the mean of both: what was near by chance falls out."""
+        """The members `numbers` with the mean of their first time and of a second one, measured side by side.
+
+        A member whose first time was near the target by chance drops out in this way.
+        """
         again = self.meter.measure({number: self._arch(number) for number in numbers})
         return [self._design(number, (self.measured[number] + ms) / 2) for number, ms in again.items()]
 
@@ -87,8 +91,10 @@ class LatencySearch:
         return [n for n in self._by_deviation() if abs(self.measured[n] / self.target - 1) <= self.tolerance]
 
     def _promising(self, limit: int) -> list[int]:
-        """The first `limit` by predicted time that are not measured, but of one cardinality no more than
-        its share."""
+        """Up to `limit` members that have not been measured, with the predicted times nearest to the target.
+
+        Each cardinality gets at most an equal share of them.
+        """
         order = np.argsort(np.abs(self._predict() / self.target - 1))
         near = [int(number) for number in order if int(number) not in self.measured]
         cardinality = self._cardinalities(near)
@@ -109,7 +115,10 @@ class LatencySearch:
         return cardinalities
 
     def _predict(self) -> NDArray[np.float64]:
-        """Milliseconds of every member, as the share of each measure that fits best; no share is negative."""
+        """Predicted milliseconds of every member: a weighted sum of its measures and a constant.
+
+        The weights are not negative and fit the measured times best.
+        """
         from scipy.optimize import nnls
 
         known = list(self.measured)

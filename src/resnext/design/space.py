@@ -16,7 +16,7 @@ from resnext.cost import Cost, count_parts
 Dimension = Literal["cardinality", "width", "depth"]
 #: What cardinality and width range over where they may vary.
 CARDINALITIES, WIDTHS = range(1, 65), range(1, 129)
-#: What width ranges over where the task is to equal all paths of another network.
+#: The same for width where one path may have to be as wide as all paths of another network together.
 WIDE = range(1, 2049)
 #: The measures of `Cost` that members are counted in, in this order.
 MEASURES = ("params", "macs", "activations", "bytes")
@@ -103,7 +103,8 @@ class DesignSpace:
 
     @cached_property
     def _coefficients(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-        """Of opening blocks and of the others (stages, measures, 5), and the cost of stem and head."""
+        """Coefficients of the first block of each stage, and of its other blocks, both (stages, measures, 5);
+        and the cost of stem and head (measures,)."""
         stages = max(len(blocks) for blocks in self.depths)
         points = [(c, d) for c, d in COUNTED if self._allows(c)]
         counted = [self._count(stages, c, d) for c, d in points]

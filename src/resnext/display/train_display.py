@@ -34,6 +34,7 @@ class TrainDisplay:
         self._waits = self._waits_at_shown = WaitTimes()
         """Times that training has waited: until now, and until `_shown_at`."""
         self._estimate: _Estimate | None = None
+        self._has_started = False
 
     def __enter__(self) -> TrainDisplay:
         return self
@@ -48,6 +49,11 @@ class TrainDisplay:
         """Whether there is a terminal or a notebook for a bar."""
         return self.bar.is_shown
 
+    @property
+    def has_estimate(self) -> bool:
+        """Whether it was said how long training takes."""
+        return self._has_started and self._estimate is None
+
     def show(self, event: Event) -> None:
         """Show one event."""
         match event:
@@ -59,6 +65,7 @@ class TrainDisplay:
                 self.bar = ProgressBar("training")
                 self._shown_at = time.monotonic()
                 self._estimate = _Estimate(event)
+                self._has_started = True
             case DecodeProgress():
                 self._show_decoding(event)
             case StepEnd():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -156,7 +157,10 @@ class Classifier:
         by_view = torch.stack(outputs).view(len(inputs), count, -1, classes)
         probabilities: NDArray[np.float32] = by_view.mean((0, 2)).cpu().numpy()
         if not np.isfinite(probabilities).all():
-            raise Diverged(f"{self.network.arch.name}: its outputs are not finite: its weights have diverged")
+            raise Diverged(
+                f"{self.network.arch.name}: its outputs are not finite: its weights have diverged. Train "
+                "again with a third of --training.lr"
+            )
         return probabilities
 
     def predict(self, images: Sequence[ImageSource]) -> list[Prediction]:
@@ -205,6 +209,11 @@ def open_model(model: str | Path, device: torch.device | str = "cpu") -> Classif
         ModelError: If there is no model at that path.
         WeightsError: If the weights do not fit the network.
     """
+    if not isinstance(model, str | os.PathLike):
+        raise TypeError(
+            f"a model is a Classifier, or the path of a run folder, hub folder or weights file, "
+            f"not {type(model).__name__}"
+        )
     located = locate(model)
     path = located.path
     if not path.exists():
@@ -216,6 +225,9 @@ def open_model(model: str | Path, device: torch.device | str = "cpu") -> Classif
     elif hint := explain_unfinished(path):
         raise ModelError(hint)
     elif path.is_dir() and not (path / "config.json").exists():
-        raise ModelError(f"{model}: neither a run folder nor a hub folder (no model/, no config.json)")
+        raise ModelError(
+            f"{model}: neither a run folder nor a hub folder (no model/, no config.json); give the folder "
+            "of a finished run, such as runs/NAME"
+        )
     network, contract = load_network(path)
     return Classifier(network, located.entry.contract if located.entry else contract, device)

@@ -242,7 +242,10 @@ def _make_shared_dataset(name: str, workspace: Workspace, group: ProcessGroup) -
             with contextlib.suppress(BlockingIOError), lock_file(derived / f"{name}.lock"):
                 return make_dataset(name, workspace.data, derived)
         if time.monotonic() - start > MAX_WAIT_S:
-            raise RunError(f"{data}: another process has not made it for {MAX_WAIT_S:.0f} s")
+            raise RunError(
+                f"{data}: another process has not made it for {MAX_WAIT_S:.0f} s; end that process, or give "
+                "another --runs"
+            )
         time.sleep(CHECK_EVERY_S)
     return data
 

@@ -63,7 +63,7 @@ def judge(experiment: Experiment, scale: Scale, ledger: Ledger) -> list[Findings
 
 
 def _planned_anew(look: str) -> str:
-    return f"Planned anew after {look}: that does not count here."
+    return f"The runs were planned again after a look at earlier ones, which do not count here: {look}."
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from resnext.data.settings import DataSettings
 from resnext.parsing import parse_toml, show
+from resnext.recipe.other_names import meant_by
 from resnext.recipe.rules import RecipeError, check_recipe
 from resnext.training.settings import TrainingSettings
 
@@ -50,6 +51,7 @@ class Recipe:
     training: TrainingSettings = field(default_factory=TrainingSettings)
 
     def __post_init__(self) -> None:
+        _check_kinds(self, "")
         check_recipe(self)
 
     def to_toml(self) -> str:
@@ -100,7 +102,7 @@ def override(recipe: Recipe, **changes: Any) -> Recipe:
 def dotted_names(kind: Any = Recipe, prefix: str = "") -> tuple[str, ...]:
     """The dotted names of all fields, such as `training.lr`."""
     names: list[str] = []
-    for name, hint in typing.get_type_hints(kind).items():
+    for name, hint in _hints(kind).items():
         nested = is_dataclass(hint)
         names += dotted_names(hint, f"{prefix}{name}.") if nested else (prefix + name,)
     return tuple(names)
@@ -108,7 +110,8 @@ def dotted_names(kind: Any = Recipe, prefix: str = "") -> tuple[str, ...]:
 
 def _replace(target: Any, values: dict[str, Any], prefix: str) -> Any:
     """The dataclass `target` with the nested `values`; `prefix` is its own dotted name, with a dot."""
-    hints = typing.get_type_hints(type(target))
+    kind: Any = type(target)
+    hints = _hints(kind)
     fitting = {}
     for name, value in values.items():
         if name not in hints or isinstance(value, dict) != is_dataclass(hints[name]):
@@ -120,13 +123,32 @@ def _replace(target: Any, values: dict[str, Any], prefix: str) -> Any:
     return replace(target, **fitting)
 
 
+def _check_kinds(target: Any, prefix: str) -> None:
+    """Raise `RecipeError` for a value of another type than its field in the dataclass `target`."""
+    kind: Any = type(target)
+    for name, hint in _hints(kind).items():
+        value = getattr(target, name)
+        if not is_dataclass(hint):
+            _fit(hint, value, prefix + name)
+        elif type(value) is hint:
+            _check_kinds(value, f"{prefix}{name}.")
+        else:
+            raise RecipeError(f"{prefix}{name}: must be {getattr(hint, '__name__', hint)}, not {show(value)}")
+
+
+@functools.cache
+def _hints(kind: Any) -> dict[str, Any]:
+    return typing.get_type_hints(kind)
+
+
 def _no_such_field(name: str, value: Any) -> RecipeError:
-    """The error for a field that there is not: `name`, or the first one inside it if `value` is a table."""
+    """The error for an unknown field: `name`, or the first one inside it if `value` is a table."""
     if isinstance(value, dict):
         name = ".".join((name, *list(value)[:1]))
     name = name[:LONGEST_SHOWN]
     inside = [dotted for dotted in dotted_names() if dotted.endswith(f".{name}")]
-    near = inside or difflib.get_close_matches(name, dotted_names(), n=3, cutoff=0.4)
+    meant = meant_by(name.rpartition(".")[2], dotted_names())
+    near = [meant] if meant else inside or difflib.get_close_matches(name, dotted_names(), n=3, cutoff=0.4)
     return RecipeError(f"there is no field {name!r}" + (f". Nearest: {_spelt(near)}" if near else ""))
 
 
@@ -153,7 +175,16 @@ def _fit(hint: Any, value: Any, name: str) -> Any:
         return float(value)
     elif isinstance(hint, type) and type(value) is hint:
         return value
-    raise RecipeError(f"{name}: {show(value)} does not fit {getattr(hint, '__name__', hint)}")
+    raise RecipeError(f"{name}: must be {_in_words(hint)}, not {show(value)}")
+
+
+def _in_words(hint: Any) -> str:
+    """What a value of the type `hint` is called."""
+    words = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+    if typing.get_origin(hint) is tuple:
+        kinds = typing.get_args(hint)
+        return f"a list of {'numbers' if kinds[0] in (int, float) else 'words'}"
+    return words.get(hint, str(hint))
 
 
 def _fit_union(arguments: tuple[Any, ...], value: Any, name: str) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import typing
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 from typing import Any, Literal
 
@@ -77,9 +78,10 @@ class TrainOptions:
     """What to do about images that cannot be read: stop before training, or list them and go on."""
 
     def __post_init__(self) -> None:
-        for name in ("runs", "weights"):  # strings are welcome
+        for name in ("runs", "weights"):  # they may be given as strings
             value = getattr(self, name)
             object.__setattr__(self, name, None if value is None else Path(value))
+        self._check_kinds()
         if self.name is not None and (Path(self.name).name != self.name or len(self.name) > LONGEST_NAME):
             raise UsageError(
                 f"--name {self.name}: must be the short name of one folder; --runs says where it lies"
@@ -95,6 +97,17 @@ class TrainOptions:
             raise UsageError("--new-head needs --weights")
         if self.workers is not None and self.workers < 0:
             raise UsageError(f"--workers {self.workers}: must be at least 0")
+
+    def _check_kinds(self) -> None:
+        """Raise `UsageError` for a value of another type than its field."""
+        kinds = {"name": str, "checkpoint_every": str, "device": str, "workers": Integral, "new_head": bool}
+        words = {str: "text, in quotes", Integral: "a whole number", bool: "True or False"}
+        for name, kind in kinds.items():
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, kind):
+                raise UsageError(f"--{name.replace('_', '-')} {value!r}: must be {words[kind]}")
+        if isinstance(self.log, str):
+            raise UsageError(f"--log {self.log}: must be a list, as in log=[{self.log!r}]")
 
     @property
     def checkpoint_interval(self) -> CheckpointInterval:

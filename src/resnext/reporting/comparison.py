@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from resnext.recipe import Recipe, dotted_names, get_field
-from resnext.reporting.run_summary import RunSummary
+from resnext.reporting.run_summary import RunSummary, read_runs
 from resnext.run import RunError
 from resnext.statistics import (
     MIN_RUNS_TO_RESAMPLE,
@@ -92,7 +92,7 @@ def _verdict(low: float, high: float) -> str:
     return "the second is better" if low > 0 else "the first is better" if high < 0 else "not resolved"
 
 
-def compare(runs: Sequence[Path]) -> Comparison:
+def compare(runs: Sequence[str | Path]) -> Comparison:
     """Compare two runs, or two recipes by several runs each.
 
     Args:
@@ -100,6 +100,7 @@ def compare(runs: Sequence[Path]) -> Comparison:
             the seed, and are paired by their seeds.
 
     Raises:
+        UsageError: `runs` is no list of two runs or more.
         RunError: They do not fall into pairs, or predicted different images.
 
     >>> import resnext, tempfile
@@ -109,7 +110,7 @@ def compare(runs: Sequence[Path]) -> Comparison:
     >>> comparison.seeds, comparison.split
     (((0, 1),), 'test')
     """
-    summaries = [RunSummary.read(run) for run in runs]
+    summaries = read_runs(runs, 2)
     first = summaries[0]
     pairs = [(first, summaries[1])] if len(summaries) == 2 else _pairs(summaries)
     for run in summaries:

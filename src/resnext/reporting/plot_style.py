@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from resnext.reporting.plot_fonts import fonts_for
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -101,6 +103,7 @@ def _svg(figure: Figure, ink: str, **options: Any) -> str:
     """The figure as SVG without metadata, which has the date, and with `ink` for `INK`."""
     figure.set_layout_engine("constrained")
     file = io.StringIO()
-    figure.savefig(file, format="svg", metadata={"Date": None}, **options)
+    with fonts_for(figure):
+        figure.savefig(file, format="svg", metadata={"Date": None}, **options)
     text = file.getvalue().replace(INK, ink)
     return re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)

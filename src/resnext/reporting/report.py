@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from resnext.files import write_whole
-from resnext.names import printable_lines
+from resnext.names import printable_lines, shorten
 from resnext.recipe import dotted_names, get_field
 from resnext.reporting.run_plots import (
     MAX_DRAWN_CLASSES,
@@ -20,17 +20,20 @@ from resnext.reporting.run_plots import (
     confusion_plot,
     curve,
     reliability_plot,
-    shorten,
+    risk_coverage_plot,
     val_errors,
 )
-from resnext.reporting.run_summary import RunSummary
-from resnext.statistics import paired_test, wilson
+from resnext.reporting.run_summary import RunSummary, read_runs
+from resnext.run.documents import RunWaits
+from resnext.statistics import MAX_WIDTH, Rate, paired_test
 
+#: Shares of the images, the surest ones, whose accuracy is told; the last stands for all.
+SURE_SHARES = (0.5, 0.8, 1.0)
 #: Number of pairs of classes that are listed as most often confused, and most classes with a row.
 PAIRS, MAX_ROWS = 15, 1000
 
 
-def write_report(runs: Sequence[Path], out: Path | None = None) -> Path:
+def write_report(runs: Sequence[str | Path], out: str | Path | None = None) -> Path:
     """Write the report of one finished run, or of several side by side.
 
     Args:
@@ -42,6 +45,7 @@ def write_report(runs: Sequence[Path], out: Path | None = None) -> Path:
         Path of the report.
 
     Raises:
+        UsageError: `runs` is one path or empty.
         RunError: A folder has no finished run.
         OSError: The report cannot be written.
 
@@ -50,15 +54,15 @@ def write_report(runs: Sequence[Path], out: Path | None = None) -> Path:
     >>> write_report([run.folder]).name
     'report.html'
     """
-    summaries = [RunSummary.read(run) for run in runs]
+    summaries = read_runs(runs, 1)
     if len(summaries) == 1:
         out = out or summaries[0].folder / "report.html"
         page = _render("run.html.j2", _run(summaries[0]))
     else:
         out = out or summaries[0].folder.parent / "comparison.html"
         page = _render("comparison.html.j2", _comparison(summaries))
-    write_whole(out, page)
-    return out
+    write_whole(Path(out), page)
+    return Path(out)
 
 
 def _render(template: str, values: dict[str, Any]) -> str:
@@ -70,7 +74,7 @@ def _render(template: str, values: dict[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": _percent, "duration": _duration, "shorten": shorten}
+    environment.filters |= {"percent": _percent, "duration": _duration}
     return environment.get_template(template).render(values)
 
 
@@ -86,14 +90,37 @@ def _run(run: RunSummary) -> dict[str, Any]:
             for what, label in (("loss", "loss"), ("top1_error", "top-1 error, %"))
         ],
         "reliability_plot": Markup(reliability_plot(run.reliability)),
+        "risk_coverage_plot": Markup(risk_coverage_plot(run.risk_coverage, SURE_SHARES)),
+        "sure": _surest(run),
         "confusion_plot": Markup(confusion_plot(run.confusion.matrix(), classes)) if is_drawn else "",
         "named": len(classes) <= MAX_NAMED_CLASSES,
         "pairs": _confused_pairs(run),
         "mistakes": list(run.mistakes()),
         "rows": rows[:MAX_ROWS],
-        "top1_interval": wilson(int(run.correct.sum()), len(run.correct)),
-        "waits": run.result.waits,  # runs of earlier versions have none
+        "trained": dict(zip(classes, run.data.train_counts, strict=False)),  # earlier versions counted none
+        "max_width": 100 * MAX_WIDTH,
+        "times": _times(run.result.waits),
     }
+
+
+def _surest(run: RunSummary) -> list[tuple[float, float, Rate]]:
+    """Share of the images, least confidence and accuracy of the surest ones; all images come last."""
+    points = {point for share in SURE_SHARES if (point := run.risk_coverage.at(share))}
+    return sorted((rate.n / len(run.keys), threshold, rate) for rate, threshold in points)
+
+
+def _times(waits: RunWaits | None) -> list[tuple[str, float]]:
+    """What a run did, and for how many seconds: all of its time, as far as it was measured."""
+    if waits is None:  # as in runs of earlier versions
+        return []
+    rest = [("the rest: start, reading all images once, saving, the final evaluation", waits.rest_s)]
+    return [
+        ("waiting for images", waits.data_s),
+        ("training steps", waits.compute_s),
+        ("evaluation on val", waits.evaluation_s),
+        ("images to the device", waits.transfer_s),
+        *(rest if waits.rest_s else []),
+    ]
 
 
 def _confused_pairs(run: RunSummary) -> list[tuple[str, str, int, int]]:
@@ -122,6 +149,7 @@ def _comparison(runs: list[RunSummary]) -> dict[str, Any]:
     return {
         "runs": list(zip(names, runs, strict=True)),
         "val_errors": Markup(val_errors(dict(zip(names, (run.epochs for run in runs), strict=True)))),
+        "short": list(shorten(names).values()),
         "differing": differing,
         "tests": tests,
         "same_data": len({run.data.fingerprint for run in runs}) == 1,

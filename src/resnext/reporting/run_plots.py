@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from resnext.metrics import Reliability
-from resnext.names import printable
+from resnext.metrics import Reliability, RiskCoverage
+from resnext.names import shorten
 from resnext.reporting.plot_style import COLOURS, INK, new_figure, plot_style, svg_inline
 from resnext.run.documents import EpochLine
 
@@ -17,8 +17,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 #: Confusion matrices have counts in their cells up to this many classes, names up to this many, and are drawn
-#: at all up to this many: a picture has no room for more, and memory grows with their square.
+#: at all up to this many: a drawing has no room for more, and memory grows with their square.
 MAX_COUNTED_CLASSES, MAX_NAMED_CLASSES, MAX_DRAWN_CLASSES = 20, 60, 1000
+
+#: Columns of a run's name in a legend, and most points of a curve over images.
+MAX_RUN_NAME, MAX_CURVE_POINTS = 40, 300
 
 
 def curve(epochs: Sequence[EpochLine], best: int, what: str, label: str) -> str:
@@ -49,6 +52,7 @@ def val_errors(runs: dict[str, Sequence[EpochLine]]) -> str:
     with plot_style():
         figure = new_figure(9, 3.4)
         ax = figure.subplots()
+        names = shorten(runs, MAX_RUN_NAME)
         for number, (name, epochs) in enumerate(runs.items()):
             errors = [line.val_top1_error for line in epochs]
             ax.plot(
@@ -56,7 +60,7 @@ def val_errors(runs: dict[str, Sequence[EpochLine]]) -> str:
                 errors,
                 color=COLOURS[number % len(COLOURS)],
                 linestyle=("-", "--", ":")[number // len(COLOURS) % 3],
-                label=printable(name),
+                label=names[name],
                 marker="." if len(errors) < 15 else "",
             )
         _finish(ax, "epoch", "top-1 error on val, %")
@@ -82,6 +86,25 @@ def reliability_plot(reliability: Reliability) -> str:
         return svg_inline(figure, "Share of correct predictions against confidence")
 
 
+def risk_coverage_plot(curve: RiskCoverage, marked: Sequence[float]) -> str:
+    """Accuracy where only the surest images are answered, against their share.
+
+    Args:
+        curve: The curve.
+        marked: Shares whose points get a dot.
+    """
+    shown = np.unique(np.linspace(0, len(curve.answered) - 1, MAX_CURVE_POINTS).round().astype(int))
+    with plot_style():
+        figure = new_figure(4.8, 3.1)
+        ax = figure.subplots()
+        ax.plot(100 * curve.coverage[shown], 100 * curve.accuracy[shown], color=COLOURS[0])
+        for rate in (point[0] for share in marked if (point := curve.at(share))):
+            ax.plot([100 * rate.n / curve.answered[-1]], [100 * rate.share], "o", color=COLOURS[1])
+        ax.set_xlim(0, 102)
+        _finish(ax, "share answered, surest first, %", "share that is right, %")
+        return svg_inline(figure, "Share that is right against share that is answered")
+
+
 def confusion_plot(counts: NDArray[np.int64], classes: Sequence[str]) -> str:
     """Shares of each true class (rows) that are predicted as each class (columns).
 
@@ -104,24 +127,18 @@ def confusion_plot(counts: NDArray[np.int64], classes: Sequence[str]) -> str:
                 ax.text(column, row, f"{counts[row, column]}", ha="center", va="center", fontsize=9)
         if size <= MAX_NAMED_CLASSES:
             small = 10 if size <= MAX_COUNTED_CLASSES else 6
-            ax.set_xticks(range(size), [shorten(c) for c in classes], rotation=60, ha="right", fontsize=small)
-            ax.set_yticks(range(size), [shorten(c) for c in classes], fontsize=small)
+            short = list(shorten(classes).values())
+            ax.set_xticks(range(size), short, fontsize=small)
+            ax.tick_params(axis="x", labelrotation=60)
+            for label in ax.get_xticklabels():
+                label.set(ha="right", rotation_mode="anchor")
+            ax.set_yticks(range(size), short, fontsize=small)
         else:
             ax.set_xticks([])
             ax.set_yticks([])
         ax.set_xlabel("prediction")
         ax.set_ylabel("truth")
         return svg_inline(figure, "Confusion matrix: truth in rows, predictions in columns")
-
-
-def shorten(name: str, length: int = 18) -> str:
-    """`name` on one line, without its middle where it is longer than `length`.
-
-    >>> shorten("n02123045 tabby, tabby cat")
-    'n02123045 …bby cat'
-    """
-    name = printable(name)
-    return name if len(name) <= length else f"{name[: length - 8]}…{name[-7:]}"
 
 
 def _finish(ax: Axes, x: str, y: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,12 +19,24 @@ from resnext.data.decode import DataError
 from resnext.data.hf_datasets import SourceMissing
 from resnext.data.images import ImageDataset
 from resnext.data.sources import read_split
-from resnext.metrics import Confusion, Outcomes, Reliability, Scores, reliability, score_outcomes
+from resnext.errors import UsageError
+from resnext.metrics import (
+    Confusion,
+    Outcomes,
+    Reliability,
+    RiskCoverage,
+    Scores,
+    majority_rate,
+    reliability,
+    score_outcomes,
+)
 from resnext.names import encodable
 from resnext.recipe import Recipe
 from resnext.reporting.prediction_table import read_predictions
 from resnext.run import RunError, RunFolder
 from resnext.run.documents import DataDocument, EnvironmentDocument, EpochLine, ResultDocument
+from resnext.run.evaluation import read_data_document
+from resnext.statistics import Rate
 from resnext.weights import CONFIG_FILE, read_contract
 
 #: Number of mistakes that are shown, and the side of their images.
@@ -71,7 +83,8 @@ class RunSummary:
         folder = RunFolder(path)
         if not folder.is_finished():
             resume = f"; `resnext train DATA --runs {path.parent} --name {path.name} --resume must` goes on"
-            hint = resume if (path / "config.toml").exists() else ""
+            other = "; give the folder of a finished run, such as runs/NAME"
+            hint = resume if (path / "config.toml").exists() else other
             raise RunError(f"{path}: is no finished run{hint}")
         contract = folder.contract()
         _check_model(folder, contract)
@@ -86,7 +99,7 @@ class RunSummary:
             recipe=folder.recipe(),
             contract=contract,
             result=folder.read_document("result.json", ResultDocument),
-            data=folder.read_document("data.json", DataDocument),
+            data=read_data_document(folder, len(contract.classes)),
             environment=folder.read_document("environment.json", EnvironmentDocument),
             epochs=folder.epochs(),
             split=split,
@@ -110,6 +123,15 @@ class RunSummary:
     @cached_property
     def reliability(self) -> Reliability:
         return reliability(self.outcomes)
+
+    @cached_property
+    def risk_coverage(self) -> RiskCoverage:
+        return RiskCoverage.of(self.outcomes)
+
+    @property
+    def majority(self) -> Rate | None:
+        """How often the most frequent class of training is the right answer; None if it is not known."""
+        return majority_rate(self.outcomes.labels, self.data.train_counts)
 
     @cached_property
     def confusion(self) -> Confusion:
@@ -177,3 +199,16 @@ def _thumbnail(images: ImageDataset, index: int) -> str | None:
     file, kind = io.BytesIO(), "png" if max(image.size) <= 40 else "jpeg"
     image.save(file, kind.upper(), quality=85)
     return f"data:image/{kind};base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+def read_runs(runs: Sequence[str | Path], least: int) -> list[RunSummary]:
+    """The finished runs in the folders `runs`.
+
+    Raises:
+        UsageError: `runs` is one path, or there are fewer than `least`.
+        RunError: A run is not finished, or a file of it is damaged.
+    """
+    if isinstance(runs, str | Path) or len(runs) < least:
+        example = ", ".join(repr(f"runs/{name}") for name in ("NAME", "OTHER")[:least])
+        raise UsageError(f"runs must be a list of run folders, as in [{example}]")
+    return [RunSummary.read(Path(run)) for run in runs]

@@ -1,5 +1,6 @@
-"""Recipe to run folder: the only room where network, data and training loop meet."""
+"""From a recipe to a run folder: the only package in which network, data and training loop meet."""
 
+from resnext.run.dry_run import dry_run
 from resnext.run.evaluation import Evaluation, evaluate_images
 from resnext.run.events import (
     DecodeProgress,
@@ -31,6 +32,7 @@ __all__ = [
     "ScanProgress",
     "StepEnd",
     "Stopped",
+    "dry_run",
     "evaluate_images",
     "scan_splits",
     "train",

@@ -37,9 +37,9 @@ GPU_NETWORKS = {40: "resnext29_32x4d", 10_000: "resnext50_32x4d"}
 #: Largest batch without a trial, and with one, on a CPU (False) or a GPU (True).
 LARGEST_BATCH = {False: 128, True: 256}
 LARGEST_TRIED_BATCH = {False: 512, True: 4096}
-#: A network from scratch needs about so many steps, within so many epochs.
+#: Steps that a network needs from scratch; the epochs are chosen to give them, within these bounds.
 MIN_STEPS, MIN_EPOCHS, MAX_EPOCHS = 1500, 18, 150
-#: A batch should leave about so many steps in an epoch.
+#: Steps of an epoch that the choice of the batch aims at.
 STEPS_PER_EPOCH = 30
 
 
@@ -178,7 +178,7 @@ def _decoder(recipe: Recipe, size_px: int, median_px: int) -> tuple[str, str]:
 
 
 def _batch_size(count: int, largest: int) -> int:
-    """The power of two that leaves about `STEPS_PER_EPOCH`, between 16 and `largest`."""
+    """The power of two from 16 to `largest` that gives about `STEPS_PER_EPOCH`; at most `count`."""
     batch = 16
     while batch * 2 <= min(largest, count / STEPS_PER_EPOCH):
         batch *= 2
@@ -188,8 +188,8 @@ def _batch_size(count: int, largest: int) -> int:
 def _batch_size_by_trial(
     recipe: Recipe, classes: int, count: int, machine: Machine, processes: int
 ) -> tuple[int, str]:
-    """The best of the powers of two that leave about `STEPS_PER_EPOCH` or more; `processes` share the
-    batch."""
+    """The best batch among powers of two that give about `STEPS_PER_EPOCH` or more, by a trial, and why;
+    `processes` share the batch."""
     batches = [16]
     while batches[-1] * 2 * processes <= min(LARGEST_TRIED_BATCH[machine.is_gpu], count / STEPS_PER_EPOCH):
         batches.append(batches[-1] * 2)

@@ -1,8 +1,8 @@
 """`--batch auto`: the batch that suits a machine, found by trial in a process of its own.
 
-What a trial breaks (the memory of a GPU, or of the machine) dies with its process. On a GPU the best batch is
-the largest one that leaves a margin of memory. On a CPU larger batches gain nothing from some size on, so the
-best is the smallest one that is nearly as fast as the fastest.
+A trial that runs out of memory, on a GPU or the machine, ends only its own process. On a GPU the best batch
+is the largest one that leaves a margin of memory. On a CPU larger batches gain nothing from some size on, so
+the best is the smallest one that is nearly as fast as the fastest.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ THROUGHPUT_SHARE = 0.95
 STEPS = 3
 #: Seconds after which a trial is ended.
 TIMEOUT_S = 180.0
-#: Where this package lies, which need not be a place that Python searches by itself.
+#: The folder that holds this package; it need not be on Python's search path.
 PACKAGE_FOLDER = Path(__file__).parents[2]
 #: What the process of a trial executes; its first argument is `PACKAGE_FOLDER`.
 TRIAL_CODE = (
@@ -109,7 +109,7 @@ def _try_batches(trial: Trial) -> None:
     optimiser = build_optimiser([network], TrainingSettings(lr=1e-4))
     precision = torch_precision(trial.precision)
     for batch in trial.batches:
-        if device.type == "cuda":  # what smaller batches left would be counted too
+        if device.type == "cuda":  # memory that smaller batches left would count too
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats(device)
         images = torch.randn(batch, 3, trial.size_px, trial.size_px, device=device)
@@ -137,7 +137,7 @@ def _try_batches(trial: Trial) -> None:
 
 
 def _end_with_parent(parent: int) -> None:
-    """End this process once its parent is gone; Windows does not tell."""
+    """End this process once its parent is gone (on Windows this goes unnoticed)."""
     while os.getppid() == parent:
         time.sleep(1)
     os._exit(1)

@@ -56,7 +56,7 @@ def build_contract(
 def build_augmentation(recipe: Recipe, contract: Contract) -> Augmentation:
     """The augmentation of training images."""
     settings = recipe.data
-    red, green, blue = (min(255, max(0, round(255 * m))) for m in contract.mean)  # a mean may be no colour
+    red, green, blue = (min(255, max(0, round(255 * m))) for m in contract.mean)  # it may be out of range
     fill = (red, green, blue)
     size = settings.train_px or contract.input.height_px
     steps: list[AugmentStep] = []

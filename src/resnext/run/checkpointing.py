@@ -38,7 +38,21 @@ class RunProgress:
     """Epochs since the best one."""
     waits: WaitTimes = field(default_factory=WaitTimes)
     evaluation_s: float = 0.0
-    """Seconds of evaluation on `val`, besides."""
+    """Seconds of evaluation on `val`, not part of `seconds`."""
+    wall_s: float = 0.0
+    """Seconds of the run in all up to the last `tick`, without the time that it lay stopped."""
+    since: float = field(default_factory=time.perf_counter)
+    """When `wall_s` was true."""
+
+    @property
+    def rest_s(self) -> float:
+        """Seconds neither of training nor of evaluation on `val`."""
+        return max(0.0, self.wall_s - self.seconds - self.evaluation_s)
+
+    def tick(self) -> None:
+        """Bring `wall_s` up to date."""
+        now = time.perf_counter()
+        self.wall_s, self.since = self.wall_s + now - self.since, now
 
     def add(self, epoch: EpochSummary, error: float, loss: float) -> bool:
         """Add an epoch with its `error` and `loss` on val, and return whether it is the best so far.
@@ -56,7 +70,7 @@ class RunProgress:
 
     def to_json(self) -> dict[str, Any]:
         """As stored in checkpoints; `from_json` is the inverse."""
-        value = {k: v for k, v in vars(self).items() if k not in ("images", "waits")}
+        value = {k: v for k, v in vars(self).items() if k not in ("images", "waits", "since")}
         waits = {"data_s": self.waits.data_s, "transfer_s": self.waits.transfer_s}
         return value | {"pictures": self.images} | waits
 
@@ -65,6 +79,8 @@ class RunProgress:
         """Inverse of `to_json`. Raises `ValueError`."""
         stored = vars(build(StoredProgress, value, "progress")).copy()
         waits = WaitTimes(stored.pop("data_s"), stored.pop("transfer_s"))
+        if stored["wall_s"] is None:  # an earlier version did not measure the rest
+            stored["wall_s"] = stored["seconds"] + stored["evaluation_s"]
         return cls(images=stored.pop("pictures"), waits=waits, **stored)
 
 
@@ -112,6 +128,7 @@ class Checkpointer:
             return
         meter.writer.sync_metrics()  # no checkpoint may be newer than the metrics
         if (folder := self.folder) is not None:
+            progress.tick()
             extra = {"progress": progress.to_json(), "sums": sums.to_json()}
             snapshot = checkpoints.take_snapshot(self.state, extra)
             self._writer.submit(lambda: folder.save_checkpoint(snapshot, is_best))

@@ -7,11 +7,11 @@ from collections.abc import Generator, Mapping
 import numpy as np
 
 from resnext.data.contents import UNKNOWN_STAMP, Contents, contents_digest, from_bytes, to_bytes
-from resnext.data.decode import printable
 from resnext.data.images import ImageDataset
 from resnext.data.scan import read_digests
 from resnext.data.splits import Splits
 from resnext.machine import count_cores
+from resnext.names import printable
 from resnext.progress import EventStream
 from resnext.run.events import ScanProgress
 from resnext.run.folder import RunFolder
@@ -62,7 +62,7 @@ def _read(folder: RunFolder, expected: str) -> Mapping[str, Contents]:
 
 
 def _look(images: ImageDataset, then: Contents | None) -> Generator[ScanProgress, None, Contents]:
-    """What `images` hold now; those that may have changed since `then` are read, but no remote stream."""
+    """What `images` hold now. Those that may have changed since `then` are read; remote streams are not."""
     count = len(images)
     stamps = np.fromiter((images.stamp(index) for index in range(count)), np.int64, count)
     if images.known_scan is not None and images.known_scan.contents is not None:

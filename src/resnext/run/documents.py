@@ -29,14 +29,17 @@ class WeightsOrigin(Extensible):
 class DataDocument(Extensible):
     """data.json: the data of a run, and what it starts from.
 
-    `counts` are images by split; `skipped` are name and error of the images that are left out, by split and
-    by index. `contents` is the digest of what all images held; empty if an earlier version did not read it.
+    `counts` are images by split; `train_counts` those of train by class, in the order of contract.json, empty
+    if an earlier version did not count them. `skipped` are name and error of the images that are left out, by
+    split and by index. `contents` is the digest of what all images held; empty if an earlier version did not
+    read it.
     """
 
     name: str
     fingerprint: str
     contents: str = ""
     counts: dict[str, Count] = field(default_factory=dict)
+    train_counts: tuple[Count, ...] = ()
     skipped: dict[str, dict[str, tuple[str, str]]] = field(default_factory=dict)
     weights: WeightsOrigin | None = None
 
@@ -79,12 +82,13 @@ class RunCost(Extensible):
 
 @dataclass(frozen=True)
 class RunWaits(Extensible):
-    """Where the time went, in seconds."""
+    """Where the time went, in seconds; `rest_s` is 0 if an earlier version did not measure it."""
 
     data_s: Seconds
     compute_s: Seconds
     evaluation_s: Seconds
     transfer_s: Seconds = 0.0
+    rest_s: Seconds = 0.0
 
 
 @dataclass(frozen=True)
@@ -117,6 +121,7 @@ class StoredProgress(Extensible):
     transfer_s: Seconds
     since_best: Count = 0
     evaluation_s: Seconds = 0.0
+    wall_s: Seconds | None = None
 
 
 @dataclass(frozen=True)

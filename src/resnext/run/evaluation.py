@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,9 +15,12 @@ from numpy.typing import NDArray
 from resnext.data.decode import BadImage, DataError
 from resnext.data.images import ImageDataset
 from resnext.engine import BatchPrediction, Classifier
-from resnext.metrics import Scores, score
+from resnext.metrics import Outcomes, Reliability, Scores, majority_rate, reliability, score
 from resnext.names import encodable
 from resnext.recipe.options import OnBad, Views, check_choice
+from resnext.run.documents import DataDocument
+from resnext.run.folder import RunError, RunFolder
+from resnext.statistics import Rate
 from resnext.training.distributed import ProcessGroup
 from resnext.training.loop import Diverged
 
@@ -25,7 +30,7 @@ class Evaluation:
     """Scores over the readable images of a split, and the predictions they are computed from.
 
     `probabilities` (N, classes) and `labels` (N,) belong to `keys` (N); `bad` are the images that were left
-    out.
+    out. `train_counts` are the training images of each class, empty if unknown.
     """
 
     split: str
@@ -34,6 +39,17 @@ class Evaluation:
     labels: NDArray[np.int64]
     probabilities: NDArray[np.float32]
     bad: tuple[BadImage, ...] = ()
+    train_counts: tuple[int, ...] = ()
+
+    @cached_property
+    def reliability(self) -> Reliability:
+        """How well confidence matches accuracy."""
+        return reliability(Outcomes.of(self.probabilities, self.labels))
+
+    @property
+    def majority(self) -> Rate | None:
+        """How often the most frequent class of training is the right answer; None if it is not known."""
+        return majority_rate(self.labels, self.train_counts)
 
     @property
     def role(self) -> str:
@@ -41,9 +57,32 @@ class Evaluation:
         return "" if self.split == "test" else " (chose the epoch, so optimistic)"
 
     def to_json(self) -> dict[str, Any]:
-        """Split, scores and the images that were left out."""
+        """Split, scores and the images that were left out. Errors are in percent, other rates from 0 to 1."""
         bad = [{"key": error.key, "reason": error.reason} for error in self.bad]
-        return {"split": self.split, "bad": bad} | self.scores.to_json()
+        calibration = {"ece": self.reliability.ece, "ece_interval": self.reliability.interval}
+        majority = {"majority_error": None if self.majority is None else 100 * (1 - self.majority.share)}
+        return {"split": self.split, "bad": bad} | self.scores.to_json() | calibration | majority
+
+
+def read_train_counts(model: Path, classes: int) -> tuple[int, ...]:
+    """Training images of each of so many classes, from the run folder `model`.
+
+    Empty if it is another kind of model, or a run of an earlier version. Raises `RunError`.
+    """
+    if not ((model / "model").is_dir() and (model / "data.json").exists()):
+        return ()
+    return read_data_document(RunFolder(model), classes).train_counts
+
+
+def read_data_document(folder: RunFolder, classes: int) -> DataDocument:
+    """data.json of a run with so many classes. Raises `RunError`."""
+    about = folder.read_document("data.json", DataDocument)
+    if len(about.train_counts) not in (0, classes):
+        raise RunError(
+            f"{folder.path / 'data.json'}: data.train_counts: {len(about.train_counts)} values for the "
+            f"{classes} classes of contract.json"
+        )
+    return about
 
 
 def evaluate_images(
@@ -80,7 +119,7 @@ def evaluate_images(
     done, has_diverged = 0, False
     batches = classifier.classify(images, workers=workers, views=views, shard=(group.rank, group.size))
     try:
-        with closing(batches):  # an error that is raised here would keep its workers alive
+        with closing(batches):  # so that an error raised in it ends the workers too
             for prediction in batches:
                 own.append(prediction)
                 done += len(prediction.indices) + len(prediction.bad)
@@ -88,10 +127,13 @@ def evaluate_images(
                     break
                 if progress is not None:
                     progress(min(done * group.size, len(images)), len(images))
-    except Diverged:  # raised below, by all processes
+    except Diverged:  # all processes raise it below
         has_diverged = True
     if any(group.any_rank(has_diverged)):
-        raise Diverged(f"{split}: the network's outputs are not finite: its weights have diverged")
+        raise Diverged(
+            f"{split}: the network's outputs are not finite: its weights have diverged. Train again with a "
+            "third of --training.lr"
+        )
     predictions = [one for some in group.all_gather(own) for one in some]
     bad = sorted((error for one in predictions for error in one.bad), key=lambda error: error.key)
     if bad and on_bad == "fail":
@@ -109,7 +151,9 @@ def _evaluation(
     """The evaluation from the predictions of all processes, in the order of the images."""
     indices = np.concatenate([np.empty(0, np.int64), *(one.indices for one in predictions)])
     if len(indices) == 0:
-        raise DataError(f"{split}: none of its {len(images)} images can be read")
+        raise DataError(
+            f"{split}: none of its {len(images)} images can be read; repair them, or give other DATA"
+        )
     order = np.argsort(indices)
     indices = indices[order]
     probabilities = np.concatenate([one.probabilities for one in predictions])[order]

@@ -4,7 +4,7 @@ written."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from resnext.arch import Architecture
 from resnext.cost import Cost, count_cost
@@ -69,8 +69,9 @@ class RunEvaluator:
         if self.folder is not None:
             checkpoints.load_checkpoint(state, self.folder.best)
         broadcast_state(state, self.group, {})
+        counts = self.spec.about.train_counts
         evaluations = tuple(
-            self.evaluate(state, split, images, on_progress)
+            replace(self.evaluate(state, split, images, on_progress), train_counts=counts)
             for split, images in self.splits.items()
             if split != "train"
         )
@@ -106,6 +107,7 @@ class RunEvaluator:
         self, folder: RunFolder, evaluations: tuple[Evaluation, ...], progress: RunProgress
     ) -> ResultRecord:
         recipe, about = self.spec.recipe, self.spec.about
+        progress.tick()
         epochs = folder.epoch_metrics()
         every = -(-len(epochs) // CURVE_POINTS) or 1
         metrics = {
@@ -133,6 +135,7 @@ class RunEvaluator:
                 "transfer_s": progress.waits.transfer_s,
                 "compute_s": progress.seconds - progress.waits.total_s,
                 "evaluation_s": progress.evaluation_s,
+                "rest_s": progress.rest_s,
             },
             stamp=stamp(self.device()),
         )

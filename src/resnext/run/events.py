@@ -9,6 +9,7 @@ from resnext.cost import Cost
 from resnext.data.decode import BadImage
 from resnext.data.sampling import SamplingPlan
 from resnext.metrics import Scores
+from resnext.names import printable, shorten
 from resnext.recipe import Recipe
 from resnext.run.autoconfig import Choice
 from resnext.run.evaluation import Evaluation
@@ -25,11 +26,26 @@ class ScanProgress:
     total: int
 
 
+#: Most classes that are shown one by one; of more, the first and the last ones.
+MOST_CLASSES, FIRST_CLASSES = 12, 3
+#: Most columns for the name of a class.
+CLASS_WIDTH = 40
+
+
+@dataclass(frozen=True)
+class ClassCount:
+    """A class and its images by split."""
+
+    name: str
+    images: dict[str, int]
+
+
 @dataclass(frozen=True)
 class RunStarted:
     """Every choice is made; training starts, or resumes, at `first_step`.
 
-    `counts` are images by split, without those in `skipped`; `choices` and `notes` are for people.
+    `counts` are images by split, without those in `skipped`, and `class_counts` those of each class;
+    `choices` and `notes` are for people.
     """
 
     folder: Path
@@ -43,11 +59,13 @@ class RunStarted:
     device: str
     plan: SamplingPlan
     first_step: int
+    class_counts: tuple[ClassCount, ...] = ()
 
     def text(self) -> str:
         """All of it for people, line by line."""
         counts = ", ".join(f"{count:,} {name}" for name, count in self.counts.items())
         lines = [f"data       {counts}; {self.classes} classes"]
+        lines += [f"{'' if number else 'classes':<11}{row}" for number, row in enumerate(self._class_rows())]
         lines += [f"           {note}" for note in self.notes]
         lines += [f"left out   {error}" for error in self.skipped]
         lines += [f"chosen     {c.field} = {show(c.value)}  ({c.why})" for c in self.choices]
@@ -59,7 +77,32 @@ class RunStarted:
         ]
         if self.first_step:
             lines.append(f"resuming   at step {self.first_step} of {self.plan.steps}")
-        return "\n".join(lines)
+        return "\n".join(map(printable, lines))
+
+    def _class_rows(self) -> list[str]:
+        """A row for each class, with its images by split; of many classes, for the first and the last."""
+        classes = self.class_counts
+        if len(classes) <= MOST_CLASSES:
+            return _class_table(classes)
+        rows = _class_table((*classes[:FIRST_CLASSES], classes[-1]))
+        least, most = (choose(classes, key=lambda c: c.images["train"]) for choose in (min, max))
+        fewest, size = f"{least.images['train']:,} ({least.name}) to ", f"{most.images['train']:,}"
+        sizes = size if least.images == most.images else f"{fewest}{size} ({most.name})"
+        more = f"... {len(classes) - FIRST_CLASSES - 1:,} more, with {sizes} training images each"
+        return [*rows[:-1], more, rows[-1]]
+
+
+def _class_table(classes: tuple[ClassCount, ...]) -> list[str]:
+    if not classes:
+        return []
+    short = shorten((one.name for one in classes), CLASS_WIDTH)
+    width = max(map(len, short.values()))
+    digits = {split: max(len(f"{one.images[split]:,}") for one in classes) for split in classes[0].images}
+    return [
+        f"{short[one.name]:<{width}}  "
+        + "  ".join(f"{count:>{digits[split]},} {split}" for split, count in one.images.items())
+        for one in classes
+    ]
 
 
 def show(value: object) -> str:
@@ -126,7 +169,7 @@ class RunFinished:
             lines.append(f"{evaluation.split:<5} {top1}{evaluation.role}")
         lines.append(f"model      {self.folder / 'model'}")
         lines.append(f"next       resnext predict {self.folder} IMAGES...")
-        return "\n".join(lines)
+        return "\n".join(map(printable, lines))
 
 
 Event = ScanProgress | RunStarted | DecodeProgress | StepEnd | EpochEnd | RunFinished

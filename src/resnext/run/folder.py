@@ -1,4 +1,4 @@
-"""The run folder: everything about one run, and the only code that writes there."""
+"""The run folder: everything about one run. Only loggers and reports write there by other code."""
 
 from __future__ import annotations
 
@@ -164,14 +164,17 @@ class RunFolder(RunWriter):
     def publish(self, name: str | None, default: str) -> RunFolder:
         """The folder at its place: `name`, or `default` with a number if that name is taken.
 
-        It appears there as a whole, and locked if it is locked. Raises `RunError` if `name` is taken.
+        The folder appears there complete, by one rename. A lock on this folder stays with it. Raises
+        `RunError` if `name` is taken.
         """
         for number in range(1, 100_000):
             path = self.path.with_name(name or (default if number == 1 else f"{default}-{number}"))
             if _rename_to_free(self.path, path):
                 return RunFolder(path)
             if name is not None:  # nothing was there when the scan began
-                raise RunError(f"{path}: another process has just started a run of this name")
+                raise RunError(
+                    f"{path}: another process has just started a run of this name; give another --name"
+                )
         raise name_taken_error(self.path.with_name(default))
 
     def discard(self) -> None:
@@ -183,7 +186,7 @@ class RunFolder(RunWriter):
         return (self.path / "result.json").exists()
 
     def reopen(self) -> None:
-        """Let a finished run continue: its result is no longer that of its recipe."""
+        """Let a finished run continue: remove its result and report, which are not those of more epochs."""
         for name in ("result.json", "report.html"):
             (self.path / name).unlink(missing_ok=True)
 
@@ -207,7 +210,7 @@ class RunFolder(RunWriter):
 
     @contextmanager
     def lock(self) -> Iterator[str]:
-        """Keep other processes out of this run inside.
+        """A context that keeps other processes out of this run.
 
         Yields:
             A warning if there are no locks here, else an empty string.
@@ -216,17 +219,19 @@ class RunFolder(RunWriter):
             RunError: Another process trains this run, or something in the folder is a link.
         """
         with ExitStack() as held:
-            if link := find_link(self.path, skipped="wandb"):  # whose own links lead to other files of it
+            if link := find_link(self.path, skipped="wandb"):  # it links its own files to each other
                 raise RunError(f"{link}: is a link, and nothing is written through links; remove it")
             try:
                 problem = held.enter_context(lock_file(self.path / "lock"))
             except BlockingIOError:
-                raise RunError(f"{self.path}: another process is training this run") from None
+                raise RunError(
+                    f"{self.path}: another process is training this run; stop it, or give another --name"
+                ) from None
             yield f"{problem}: make sure that no other process trains this run" if problem else ""
 
     @contextmanager
     def name_loss(self) -> Iterator[None]:
-        """Turn the errors of a folder that is gone, whatever they are, into `RunFolderLost`."""
+        """A context in which an `OSError` or `RunError` becomes `RunFolderLost` if the folder is gone."""
         try:
             yield
         except (OSError, RunError) as error:
@@ -281,7 +286,7 @@ class RunFolder(RunWriter):
         """Write the folder model/ in the hub layout, through a temporary folder that is renamed."""
         temporary = self.path / "model.part"
         shutil.rmtree(temporary, ignore_errors=True)
-        shutil.rmtree(self.model, ignore_errors=True)  # left by an end that was interrupted
+        shutil.rmtree(self.model, ignore_errors=True)  # left where the end of a run was interrupted
         write_hub_folder(temporary, network, contract, card)
         os.replace(temporary, self.model)
 
@@ -311,7 +316,7 @@ class RunFolder(RunWriter):
         self._status.close()
 
     def confirm_finished(self) -> None:
-        """Set the status of a finished run to `finished`, if the end of its process left another one."""
+        """Set the status of a finished run to `finished`, in case its process ended before it could do so."""
         try:
             state = self.read_document("status.json", StatusDocument).state
         except RunError:
@@ -373,8 +378,8 @@ def to_json_text(value: Any) -> str:
 
 
 def _rename_to_free(folder: Path, path: Path) -> bool:
-    """Rename `folder` to `path`, if nothing is there; whether that was so."""
-    if os.path.lexists(path):  # an empty folder would be replaced
+    """Rename `folder` to `path` unless something is there; returns whether it was renamed."""
+    if os.path.lexists(path):  # `rename` would replace an empty folder
         return False
     try:
         folder.rename(path)
@@ -386,7 +391,7 @@ def _rename_to_free(folder: Path, path: Path) -> bool:
 
 
 def name_taken_error(path: Path) -> RunError:
-    """The error for a new run at `path`, where there is one."""
+    """The error for a new run at `path`, where a run exists already."""
     return RunError(
         f"{path}: a run of this name exists, and runs are never overwritten. "
         "Give another --name, or --resume auto to resume it"

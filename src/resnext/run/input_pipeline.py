@@ -82,7 +82,7 @@ class InputPipeline:
         augmentation = BatchAugmentation.from_augmentation(build_augmentation(self.recipe, self.contract))
         if augmentation is None or self.train.window is not None:
             return None
-        if self.contract.input.height_px > CACHE_UP_TO_PX:
+        if not is_small(self.contract):
             return None
         allowed = device_cache_bytes(self.machine, self.group.local_size) // 2
         if augmentation.memory_bytes(len(self.train)) > allowed:
@@ -97,10 +97,8 @@ class InputPipeline:
         if self._on_device is not None:
             return self._on_device.batches(self.plan, self.first_step, shard)
         train = self.train
-        is_small = self.contract.input.height_px <= CACHE_UP_TO_PX
-        if is_small and self.recipe.data.decoder != "fast" and train.window is None:
-            processes = self.group.local_size * max(1, self.workers)
-            train = CachedImages(train, image_cache_bytes(processes) // 2)
+        if self.recipe.data.decoder != "fast" and train.window is None:
+            train = cache_if_small(train, self.contract, self.group, self.workers)
         pin = self.machine.device.type == "cuda"
         augmentation = build_augmentation(self.recipe, self.contract)
         return training_batches(train, augmentation, self.plan, self.first_step, self.workers, shard, pin)
@@ -113,6 +111,30 @@ def _mixed(batch: ImageBatch, mixing: Mixing | None, step: int, has_neighbour: b
         return batch.images, batch.labels
     images, targets = mixing(batch.images, batch.labels, step)
     return (images[1:], targets[1:]) if has_neighbour else (images, targets)
+
+
+def is_small(contract: Contract) -> bool:
+    """Whether the network's images are so small that they are decoded once and kept."""
+    return contract.input.height_px <= CACHE_UP_TO_PX
+
+
+def cache_if_small(
+    images: ImageDataset, contract: Contract, group: ProcessGroup, workers: int
+) -> ImageDataset:
+    """`images`, kept in memory once they are decoded if the network's images are small.
+
+    The training and the validation images of a run have half of the memory each.
+
+    Args:
+        images: Images of one split.
+        contract: Pre-processing of the network.
+        group: The processes of the run.
+        workers: Decoding processes of each of them; every one has its own cache.
+    """
+    if not is_small(contract):
+        return images
+    processes = group.local_size * max(1, workers)
+    return CachedImages(images, image_cache_bytes(processes) // 2)
 
 
 def example_batch(recipe: Recipe, contract: Contract, count: int, device: torch.device) -> Tensor:

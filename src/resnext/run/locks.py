@@ -21,7 +21,7 @@ NO_LOCKS = errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP
 
 @contextmanager
 def lock_file(path: Path, kind: Literal["exclusive", "shared"] = "exclusive") -> Iterator[str]:
-    """Lock the file at `path` inside; the lock ends with the process, however that ends.
+    """A context in which the file at `path` is locked; the lock ends with the process, however that ends.
 
     Yields:
         An empty string, or the reason why this file system has no locks and nothing is locked.
@@ -30,7 +30,7 @@ def lock_file(path: Path, kind: Literal["exclusive", "shared"] = "exclusive") ->
         BlockingIOError: Another process holds a lock that excludes this one.
         FileExistsError: `path` is a link, or no file.
     """
-    if fcntl is None:  # nor may a folder be renamed there while a file in it is open
+    if fcntl is None:  # where an open file would also keep its folder from being renamed
         yield "no locks on Windows"
         return
     with open(path, "a", opener=as_it_is) as file:
@@ -43,7 +43,7 @@ def lock_file(path: Path, kind: Literal["exclusive", "shared"] = "exclusive") ->
 
 
 def _lock(file: IO[str], path: Path, operation: int) -> str:
-    """Lock `file`, which was opened at `path`; the reason if locks are not to be had."""
+    """Lock `file`, which was opened at `path`; returns why this cannot be done, or an empty string."""
     try:
         fcntl.flock(file, operation | fcntl.LOCK_NB)
     except OSError as error:

@@ -101,7 +101,10 @@ LOGGERS: dict[LoggerName, Callable[[RunFolder, Recipe, int], Logger]] = {
 
 
 def choose_loggers(names: Sequence[LoggerName]) -> tuple[LoggerName, ...]:
-    """`names`; TensorBoard alone, where it is installed, if there are none. Raises `LoggerMissing`."""
+    """The loggers to use: `names`, or if it is empty TensorBoard where it is installed.
+
+    Raises `LoggerMissing`.
+    """
     if not names:
         return ("tensorboard",) if importlib.util.find_spec("tensorboard") else ()
     for name in names:
@@ -140,7 +143,7 @@ class Loggers:
     def _guard(self, name: str) -> Iterator[None]:
         try:
             yield
-        except Exception as error:  # packages and servers of others raise whatever they like
+        except Exception as error:  # packages and servers of others raise errors of any class
             self._open.pop(name, None)
             self._warn(f"warning: no more is sent to {name}: {type(error).__name__}: {error}")
 

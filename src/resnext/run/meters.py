@@ -158,7 +158,7 @@ class EpochMeter:
         )
 
     def restart_clock(self) -> None:
-        """Do not count the time since the last flush: it was not training."""
+        """Leave out the time since the last flush, which was not spent on training."""
         self._since = time.perf_counter()
 
     def _read_pending(self) -> list[list[float]]:

@@ -14,13 +14,6 @@ def model_card(recipe: Recipe, contract: Contract, evaluations: tuple[Evaluation
     resize, classes = contract.resize, contract.classes
     shown = ", ".join(map(markdown, classes[:20]))
     shown += f" and {len(classes) - 20} more" if len(classes) > 20 else ""
-    rows = []
-    for evaluation in evaluations:
-        scores = evaluation.scores
-        rows.append(
-            f"| {evaluation.split}{evaluation.role} | {scores.count:,} | {100 - scores.top1_error:.2f} % "
-            f"| {scores.loss:.4f} |"
-        )
     licence = contract.provenance.weights_licence
     return f"""---
 library_name: {"timm" if recipe.model in TIMM_NAMES else "resnext"}
@@ -33,9 +26,9 @@ tags:
 
 An image classifier with {len(classes)} classes: {shown}.
 
-| split | images | top-1 | loss |
-|---|---|---|---|
-{chr(10).join(rows)}
+| split | images | top-1 (95 % interval, Wilson) | always the most frequent training class | loss |
+|---|---|---|---|---|
+{chr(10).join(map(_row, evaluations))}
 
 Pre-processing: EXIF orientation applied, RGB, shorter side to {resize.shorter_px} px
 ({resize.interpolation}, antialiased), centre {resize.crop_px} px, mean {contract.mean}, std {contract.std}.
@@ -43,7 +36,7 @@ Pre-processing: EXIF orientation applied, RGB, shorter side to {resize.shorter_p
 ```python
 import resnext
 
-for prediction in resnext.load("FOLDER").predict(["picture.jpg"]):
+for prediction in resnext.load("FOLDER").predict(["image.jpg"]):
     print(prediction.label, prediction.probability)
 ```
 
@@ -53,3 +46,16 @@ for prediction in resnext.load("FOLDER").predict(["picture.jpg"]):
 {recipe.to_toml().strip()}
 ```
 """
+
+
+def _row(evaluation: Evaluation) -> str:
+    """The scores on one split as a row of the table."""
+    scores, majority = evaluation.scores, evaluation.majority
+    cells = [
+        f"{evaluation.split}{evaluation.role}",
+        f"{scores.count:,}",
+        f"{100 - scores.top1_error:.2f} % ({scores.top1.interval_text})",
+        f"{100 * majority.share:.2f} %" if majority else "",
+        f"{scores.loss:.4f}",
+    ]
+    return f"| {' | '.join(cells)} |"

@@ -29,7 +29,9 @@ def find_run(options: TrainOptions) -> RunFolder | None:
     if (folder.path / "data.json").exists():
         return folder
     if options.resume == "must":
-        raise RunError(f"{folder.path}: there is no run to resume")
+        raise RunError(
+            f"{folder.path}: there is no run to resume; --resume auto starts it. Are --name and --runs right?"
+        )
     folder.remove_incomplete()
     return None
 
@@ -48,14 +50,14 @@ def check_same_run(
     differences += yield from _data_differences(folder, options, splits)
     if differences:
         raise RunError(
-            f"{folder.path}: cannot resume with other settings or data\n"
-            + "\n".join(f"  {difference}" for difference in differences)
-            + "\nGive the command that it was started with, or another --name"
+            f"{folder.path}: cannot resume with other settings or data",
+            *(f"  {difference}" for difference in differences),
+            "Give the command that it was started with, or another --name",
         )
     if is_longer:
         _check_patience(folder, own)
         folder.log(f"lengthened from {own.epochs} to {recipe.epochs} epochs")
-        folder.reopen()  # first: a result that does not belong to its recipe would count as the end
+        folder.reopen()  # before the recipe changes: an old result would end the longer run
         folder.write("config.toml", set_field(own, "epochs", recipe.epochs).to_toml())
 
 
@@ -134,11 +136,13 @@ def _restore(state: TrainState, folder: RunFolder, steps_per_epoch: int) -> tupl
         is_unevaluated = rest == 0 and meter.images > 0
         folder.truncate_metrics(state.step, epochs - is_unevaluated)
         if progress.best_epoch * steps_per_epoch == state.step:
-            checkpoints.hard_link(path, folder.best)  # the run may have died before it did so
+            checkpoints.hard_link(path, folder.best)  # the run may have died before it did this
         return progress, meter
     if damaged:
         raise RunError(
-            "no checkpoint is complete:\n  " + "\n  ".join(damaged) + "\nStart again under another --name"
+            "no checkpoint is complete:",
+            *(f"  {problem}" for problem in damaged),
+            "Start again under another --name",
         )
     folder.truncate_metrics(0, 0)
     return RunProgress(), MeterState()

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from resnext.arch import Architecture
 from resnext.catalogue import locate
 from resnext.contract import Contract
@@ -137,10 +139,16 @@ def check_recipe(recipe: Recipe, machine: Machine, processes: int, has_weights: 
     arch, training = Architecture.from_name(recipe.model), recipe.training
     parts = len(arch.blocks) + 2  # stem, stages, head
     if training.frozen >= parts:
-        raise RecipeError(f"training.frozen: {training.frozen} leaves nothing to learn in {parts} parts")
+        raise RecipeError(
+            f"training.frozen: {training.frozen} leaves nothing to learn in {parts} parts; give at most "
+            f"{parts - 1}"
+        )
     if arch.shortcut == "none" and (training.zero_init or training.drop_path):
         name = "zero_init" if training.zero_init else "drop_path"
-        raise RecipeError(f"training.{name}: without a shortcut, such a block would have no output at all")
+        raise RecipeError(
+            f"training.{name}: without a shortcut, such a block would have no output at all; leave it out, "
+            "or take a network with shortcuts"
+        )
     if has_weights and training.zero_init:
         raise RecipeError("training.zero_init: has no effect with --weights, which contain these scales")
     if not has_weights and (training.frozen or training.layer_decay < 1):
@@ -160,7 +168,7 @@ def check_processes(recipe: Recipe, machine: Machine, processes: int) -> None:
         if isinstance(recipe.batch, int) and training.accumulate > 1 and recipe.batch % processes:
             raise RecipeError(
                 "training.batch_norm: synchronised, with training.accumulate, needs a batch that "
-                f"{processes} processes share evenly, not {recipe.batch}"
+                f"{processes} processes share evenly, not {recipe.batch}; give a multiple of {processes}"
             )
     if isinstance(recipe.batch, int) and recipe.batch < processes:
         raise RecipeError(
@@ -182,7 +190,10 @@ def build_initial_network(recipe: Recipe, contract: Contract, origin: WeightsOri
         return network
     path = Path(origin.path)
     if weights_digest(path) != origin.sha256:
-        raise WeightsError(f"{path}: is not the file any more that this run was started from")
+        raise WeightsError(
+            f"{path}: is not the file any more that this run was started from. Put that file back, or start "
+            "another run: give another --name"
+        )
     weights = PretrainedWeights.read(path)
     return weights.build_network(arch, contract.classes, recipe.seed, origin.new_head)
 
@@ -215,11 +226,12 @@ def _check_weights(
 def _raise_unreadable(unreadable: dict[str, dict[int, BadImage]]) -> None:
     errors = [error for split in unreadable.values() for error in split.values()]
     if errors:
-        shown = "\n".join(f"  {error}" for error in errors[:10])
-        more = f"\n  and {len(errors) - 10} more" if len(errors) > 10 else ""
+        more = [f"  and {len(errors) - 10} more"] if len(errors) > 10 else []
         raise DataError(
-            f"{len(errors)} image{'s' * (len(errors) > 1)} cannot be read\n{shown}{more}\n"
-            "Repair or remove them, or leave them out with --on-bad skip"
+            f"{len(errors)} image{'s' * (len(errors) > 1)} cannot be read",
+            *(f"  {error}" for error in errors[:10]),
+            *more,
+            "Repair or remove them, or leave them out with --on-bad skip",
         )
 
 
@@ -227,9 +239,12 @@ def _leave_out(splits: Splits, unreadable: dict[str, dict[int, BadImage]]) -> Sp
     """`splits` without unreadable images. Raises `DataError` if a split or a class of train has none left."""
     splits = splits.without({name: set(errors) for name, errors in unreadable.items()})
     if lost := set(range(len(splits.classes))) - set(splits.train.labels.tolist()):
-        raise DataError(f"train: no readable image is left of class {splits.classes[min(lost)]!r}")
+        name = splits.classes[min(lost)]
+        raise DataError(
+            f"train: no readable image is left of class {name!r}; repair or add some, or remove the class"
+        )
     if empty := [name for name, images in splits.items() if len(images) == 0]:
-        raise DataError(f"{empty[0]}: no readable image is left")
+        raise DataError(f"{empty[0]}: no readable image is left; repair or add some, or remove the split")
     return splits
 
 
@@ -260,6 +275,7 @@ def _describe_data(
         "fingerprint": digest,
         "contents": contents_digest(contents) if contents else "",
         "counts": {name: len(images) for name, images in splits.items()},
+        "train_counts": np.bincount(splits.train.labels, minlength=len(splits.classes)).tolist(),
         "skipped": {
             name: {str(i): [error.key, error.reason] for i, error in errors.items()}
             for name, errors in unreadable.items()

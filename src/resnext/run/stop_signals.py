@@ -25,7 +25,7 @@ class Stopped(ResnextError):
 
 
 class StopRequest:
-    """Inside, records the signals that ask for a stop; a second request ends the process at once.
+    """A context that records signals asking for a stop; a second request ends the process at once.
 
     `reason` is the name of the signal, None while there was none. Only the main thread of a program receives
     signals: in another thread nothing is recorded. SIGHUP stays ignored where it is, as under `nohup`.

@@ -1,16 +1,17 @@
-"""Training a network on a data set, reported as a sequence of events. Reads like a method section."""
+"""Training a network on a data set, reported as a sequence of events."""
 
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
-from resnext.data.images import CachedImages
 from resnext.data.sources import read_splits
 from resnext.data.splits import Splits, fingerprint
 from resnext.data.workers import worker_errors
@@ -20,19 +21,18 @@ from resnext.machine import (
     default_workers,
     find_machine,
     has_private_gpu,
-    image_cache_bytes,
     use_machine,
 )
 from resnext.recipe import Recipe
 from resnext.recipe.options import LoggerName, TrainOptions
-from resnext.run.autoconfig import CACHE_UP_TO_PX, Choice
+from resnext.run.autoconfig import Choice
 from resnext.run.builders import build_plan, class_weights
 from resnext.run.checkpointing import Checkpointer
 from resnext.run.epoch_loop import EpochLoop
 from resnext.run.evaluator import RunEvaluator
-from resnext.run.events import Event, RunFinished, RunStarted
+from resnext.run.events import ClassCount, Event, RunFinished, RunStarted
 from resnext.run.folder import NullRunWriter, Run, RunFolder, RunWriter
-from resnext.run.input_pipeline import InputPipeline, example_batch
+from resnext.run.input_pipeline import InputPipeline, cache_if_small, example_batch
 from resnext.run.loggers import Loggers, choose_loggers
 from resnext.run.meters import EpochMeter
 from resnext.run.resume import check_same_run, find_run, restore
@@ -67,6 +67,7 @@ def train(
         OSError: A file cannot be written. The last checkpoint is always intact, and status.json has the
             reason.
     """
+    began = time.perf_counter()
     options = options or TrainOptions()
     loggers = choose_loggers(options.log)
     with contextlib.ExitStack() as held:
@@ -94,11 +95,23 @@ def train(
             if not is_new:  # a resumed run may have more processes, and another host may lack a package
                 check_recipe(spec.recipe, machine, group.size, has_weights=spec.origin is not None)
             splits = replace(splits, notes=(*splits.notes, *warnings))
-            run = _TrainingRun(options, loggers, group, machine, splits, folder, spec, choices)
+            run = _TrainingRun(options, loggers, group, machine, splits, folder, spec, choices, began)
             yield from run.train()
         elif folder is not None:
             folder.confirm_finished()
     return Run(spec.path, group.is_main_process)
+
+
+def _count_classes(splits: Splits) -> tuple[ClassCount, ...]:
+    """Images of each class, by split."""
+    counts = {
+        name: np.bincount(images.labels, minlength=len(splits.classes)).tolist()
+        for name, images in splits.items()
+    }
+    return tuple(
+        ClassCount(name, {split: counts[split][number] for split in counts})
+        for number, name in enumerate(splits.classes)
+    )
 
 
 def _find_machine(options: TrainOptions, group: ProcessGroup) -> Machine:
@@ -114,7 +127,7 @@ def _find_machine(options: TrainOptions, group: ProcessGroup) -> Machine:
 
 
 def _connect(group: ProcessGroup, machine: Machine) -> None:
-    """Let the processes communicate once: NCCL connects here, where a failure is a matter of set-up."""
+    """Let the processes communicate once: NCCL connects here, so a failure is named as one of the set-up."""
     try:
         group.all_reduce(torch.zeros(1, device=machine.device))
     except torch.distributed.DistError as error:
@@ -131,7 +144,7 @@ def _read_spec(folder: RunFolder | None) -> list[Any]:
 
 @dataclass
 class _TrainingRun:
-    """One process's part in a run, from wherever its checkpoints are to its result."""
+    """One process's part in a run: from its newest checkpoint, or from the start, to its result."""
 
     options: TrainOptions
     loggers: tuple[LoggerName, ...]
@@ -142,6 +155,8 @@ class _TrainingRun:
     """None on all processes but the main one."""
     spec: RunSpec
     choices: tuple[Choice, ...]
+    began: float
+    """When this process began the run, by `time.perf_counter`: before the data were scanned."""
     writer: RunWriter = field(init=False)
     checkpointer: Checkpointer | None = None
 
@@ -153,15 +168,14 @@ class _TrainingRun:
         side_px, asked = self.contract.input.height_px, self.options.workers
         usual = default_workers(self.machine.device, side_px, self.group.local_size)
         self.workers = usual if asked is None else asked
-        if side_px <= CACHE_UP_TO_PX:
-            allowed = image_cache_bytes(self.group.local_size * max(1, self.workers)) // 2
-            self.splits = replace(self.splits, val=CachedImages(self.splits.val, allowed))
+        val = cache_if_small(self.splits.val, self.contract, self.group, self.workers)
+        self.splits = replace(self.splits, val=val)
         self.evaluator = RunEvaluator(
             self.group, self.machine, self.splits, self.folder, self.spec, self.workers
         )
 
     def train(self) -> Generator[Event, None, None]:
-        """Train, and keep status.json true at every moment."""
+        """Train; status.json says at every moment how the run stands."""
         with contextlib.closing(self.writer), StopRequest(self._on_second_request) as stop:
             self.group.on_peer_lost = self._on_peer_lost
             try:
@@ -190,6 +204,7 @@ class _TrainingRun:
     def _train(self, stop: StopRequest) -> Generator[Event, None, None]:
         state = self._initial_state()
         progress, meter_state = restore(state, self.folder, self.plan.steps_per_epoch, self.group)
+        progress.since = self.began
         forward, notes = self._compile(state)
         started = self._started(state, notes)
         self.writer.log(started.text())
@@ -279,6 +294,7 @@ class _TrainingRun:
             device=self.evaluator.device(),
             plan=self.plan,
             first_step=state.step,
+            class_counts=_count_classes(self.splits),
         )
 
     def _open_loggers(self, first_step: int) -> Loggers:

@@ -63,9 +63,9 @@ def write_snapshot(snapshot: Snapshot, path: Path) -> None:
     text = json.dumps(snapshot.header)
     metadata = {"format": "pt", "resnext": text, "sha256": BLANK.decode()}
     aside = path.with_name(path.name + ".part")
-    aside.unlink(missing_ok=True)  # what lies there may be a link
+    aside.unlink(missing_ok=True)  # a link there would be written through
     try:
-        with ThreadPoolExecutor(1) as threads:  # in parallel: the disk is slower than the checksum
+        with ThreadPoolExecutor(1) as threads:  # beside the writing, which takes longer
             digest = threads.submit(_digest, text, snapshot.tensors)
             save_file(snapshot.tensors, aside, metadata)
             with open(aside, "r+b") as file:
@@ -103,7 +103,10 @@ def load_checkpoint(state: TrainState, path: Path) -> dict[str, Any]:
     if not whole:
         raise CheckpointError(f"{path}: not a complete checkpoint (its checksum does not match)")
     if not isinstance(header, dict) or header.get("schema") != SCHEMA:
-        raise CheckpointError(f"{path}: is of another schema than {SCHEMA}, which this version reads")
+        raise CheckpointError(
+            f"{path}: is of another schema than {SCHEMA}, which this version reads; resume the run with the "
+            "version that wrote it"
+        )
     try:
         build(_Header, header, "header")
         _check_groups(state, header["groups"])
@@ -122,7 +125,7 @@ class _Header(Extensible):
 
 
 def _check_groups(state: TrainState, groups: list[dict[str, Any]]) -> None:
-    """Raises `ValueError` if a setting of the optimiser is no number where `state` has one."""
+    """Raises `ValueError` if a setting of the optimiser is not a number although `state` has one there."""
     for own, stored in zip(state.optimiser.param_groups, groups, strict=True):
         for name, value in own.items():
             if isinstance(value, int | float) and not isinstance(stored.get(name), int | float | None):
@@ -180,7 +183,7 @@ class BackgroundWriter:
             try:
                 raise error
             finally:
-                del error  # its traceback holds this frame, and so everything that its caller holds
+                del error  # it holds this frame by its traceback: a cycle
 
     def join(self, seconds: float) -> None:
         """Wait until nothing is being written, at most `seconds`. Raises nothing, and may be called from any
@@ -252,7 +255,7 @@ def _without_prefix(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor
 
 def _sync_folder(folder: Path) -> None:
     if os.name == "nt":
-        return  # Windows opens no folders
+        return  # a folder cannot be opened on Windows
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from resnext.training.precision import autocast
 
-#: Inductor gives up channels-last by itself if a training graph has grouped convolutions.
+#: Without this option, Inductor turns channels-last off for training graphs with grouped convolutions.
 LAYOUT = {"force_layout_optimization": True}
 #: Options of `torch.compile` for each value of `training.compile`.
 OPTIONS: dict[str, dict[str, bool]] = {"on": LAYOUT, "graphs": LAYOUT | {"triton.cudagraphs": True}}
@@ -45,7 +45,7 @@ def compile_network(
             logits.float().sum().backward()
         if images.device.type == "cuda":
             torch.cuda.synchronize(images.device)  # so that errors on the GPU appear here
-    except Exception as error:  # compilers and backends raise whatever they like
+    except Exception as error:  # compilers and backends raise errors of any class
         compiled, why = network, first_line(error)
     network.zero_grad(set_to_none=True)
     with torch.no_grad():

@@ -97,18 +97,18 @@ class ProcessGroup:
         return network
 
     def no_sync(self, wrapped: nn.Module, hold: bool) -> AbstractContextManager[None]:
-        """Inside, if `hold`, backward passes accumulate the gradients of this process only."""
+        """A context in which, if `hold`, backward passes accumulate the gradients of this process only."""
         return contextlib.nullcontext()
 
     @contextmanager
     def name_failed_peers(self) -> Iterator[None]:
-        """Turn communication errors inside into `PeerLost`, or `PeerFailed` if another process left that
-        message."""
+        """A context that turns communication errors into `PeerLost`, or into `PeerFailed` if another process
+        has left the message that it failed."""
         yield
 
 
 class DistributedGroup(ProcessGroup):
-    """Two processes or more. A group is entered once; a process may join another one after it."""
+    """Two processes or more. A group is entered once; after it, its processes may join another group."""
 
     def __init__(self) -> None:
         self.rank, self.size = launcher.rank(), launcher.world_size()
@@ -127,7 +127,7 @@ class DistributedGroup(ProcessGroup):
             self._rendezvous.announce_end(error)
         elif dist.is_initialized():
             with self.name_failed_peers():
-                # The store of rank 0 is used by all: nobody leaves before the others are done.
+                # Rank 0 may keep the store that all use, so no process leaves before the others are done.
                 self.any_rank()
         self._rendezvous.stop()
         if is_intact and dist.is_initialized():
@@ -138,7 +138,7 @@ class DistributedGroup(ProcessGroup):
         if not dist.is_initialized():
             dist.init_process_group(
                 "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo",
-                # NCCL waits through it for a process that is late.
+                # NCCL waits in this store for a process that is late, so it has the long timeout.
                 store=self._rendezvous.store(STEP_TIMEOUT),
                 rank=self.rank,
                 world_size=self.size,
@@ -180,9 +180,9 @@ class DistributedGroup(ProcessGroup):
     def wrap(self, network: nn.Module) -> nn.Module:
         if not any(p.requires_grad for p in network.parameters()):
             return network
-        # The batch-norm statistics of rank 0 count; the others receive them with its checkpoints.
+        # Only rank 0's batch-norm statistics are kept; the others receive them with its checkpoints.
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # about the new name, which torch 2.11 lacks
+            warnings.simplefilter("ignore", FutureWarning)  # it suggests a name that torch 2.11 lacks
             return DistributedDataParallel(network, broadcast_buffers=False, gradient_as_bucket_view=True)
 
     def no_sync(self, wrapped: nn.Module, hold: bool) -> AbstractContextManager[None]:
@@ -198,9 +198,9 @@ class DistributedGroup(ProcessGroup):
             text = str(error)
             if not isinstance(error, dist.DistError) and "gloo" not in text and "nccl" not in text.lower():
                 raise
-            time.sleep(2 * heartbeat.BEAT_S)  # by then it shows which process is silent, or has failed
+            time.sleep(2 * heartbeat.BEAT_S)  # until heartbeats show which process is silent, or failed
             if failure := self._rendezvous.find_failure():
-                raise PeerFailed(failure) from error
+                raise PeerFailed(*failure.splitlines()) from error
             raise PeerLost(
                 f"rank {self.rank}: another process has died or cannot be reached "
                 f"({self._rendezvous.suspect or text.splitlines()[0]})"

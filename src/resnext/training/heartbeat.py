@@ -24,9 +24,9 @@ from resnext.errors import ResnextError
 from resnext.names import printable_lines
 from resnext.training import launcher
 
-#: Seconds between the heartbeats of a process, and without one until it counts as lost.
+#: Seconds between two heartbeats of a process, and seconds without one after which it counts as lost.
 BEAT_S, SILENT_S = 1.0, 30.0
-#: Seconds between two looks at the store.
+#: Seconds between two questions to the store, where a process waits for something in it.
 POLL_S = 0.05
 #: Seconds to wait for a process that has never shown a heartbeat.
 CONNECT_S = 55.0
@@ -34,7 +34,7 @@ CONNECT_S = 55.0
 NOTICE_S = 10.0
 #: Key in the store under which a failed process says so.
 FAILURE = "failure"
-#: What the reason of an end begins with in the store if the run can be resumed.
+#: Prefix, in the store, of the reason why a process ended, if the run can be resumed.
 RESUMABLE = "resumable/"
 
 #: Called before this process ends itself, with the reason and whether the run can be resumed.
@@ -72,7 +72,7 @@ class Heartbeat(threading.Thread):
         self.messages: Store | None = None
         """Part of the store in which a failed process leaves its message, once the processes have joined."""
         self.failure = ""
-        """That message, once there is one."""
+        """The message of a process that failed; empty while there is none."""
         self.suspect = ""
         """The process that has been silent for a while, as a sentence."""
         self._stop_asked = threading.Event()
@@ -89,7 +89,7 @@ class Heartbeat(threading.Thread):
         count = 0
         while not self._stop_asked.wait(BEAT_S):
             count += 1
-            # Without the store, which may be gone by now.
+            # This does not ask the store, which may be gone by now.
             if time.monotonic() - self._failure_seen > NOTICE_S:
                 self._end_process(self.failure, resumable=False)
             try:
@@ -99,7 +99,7 @@ class Heartbeat(threading.Thread):
                 self.store.set(_key(self.rank), f"{count} {socket.gethostname()}")
                 self._watch()
                 self._answered = time.monotonic()
-            except RuntimeError as error:  # DistError among them
+            except RuntimeError as error:  # torch's DistError is one too
                 self.suspect = f"rank 0 does not answer: {str(error).splitlines()[0]}"
 
     def _watch_the_store(self) -> None:
@@ -166,7 +166,7 @@ class PeerEnd:
 
 
 def write_end(store: Store, rank: int, error: BaseException) -> PeerEnd:
-    """Leave the reason why the process `rank` ends in the store."""
+    """Write to the store why the process `rank` ends."""
     end = PeerEnd(f"{type(error).__name__}: {error}", is_resumable(error))
     store.set(f"ended/{rank}", (RESUMABLE if end.is_resumable else "") + end.why)
     return end
@@ -185,7 +185,7 @@ def read_text(store: Store, key: str) -> str:
 
 @contextmanager
 def store_errors_as_peer_lost() -> Iterator[None]:
-    """Turn the errors of a store that is gone into `PeerLost`."""
+    """A context that turns the errors of a store that is gone into `PeerLost`."""
     try:
         yield
     except RuntimeError as error:

@@ -32,7 +32,10 @@ def rank() -> int:
     if not is_launched():
         return 0
     if (found := _number("RANK", 0)) >= world_size():
-        raise LaunchError(f"RANK is {found}, but WORLD_SIZE says {world_size()} processes, numbered from 0")
+        raise LaunchError(
+            f"RANK is {found}, but WORLD_SIZE says {world_size()} processes, numbered from 0. torchrun sets "
+            "both; for one process: unset WORLD_SIZE"
+        )
     return found
 
 
@@ -51,7 +54,7 @@ def local_size() -> int:
     if not is_launched():
         return 1
     for name in ("LOCAL_WORLD_SIZE", "SLURM_NTASKS_PER_NODE", "SLURM_STEP_TASKS_PER_NODE"):
-        if found := re.match(r"\d+", os.environ.get(name, "")):  # the last is like 8(x2), or 4,3
+        if found := re.match(r"\d+", os.environ.get(name, "")):  # the last one looks like 8(x2) or 4,3
             return int(found[0])
     return 1
 

@@ -151,7 +151,7 @@ def fit(
         seed: With the step and the row, decides what dropout and stochastic depth drop.
         group: The processes that share each batch; `batches` are this process's shards.
         batch: Images of a whole batch; the length of the shard if None.
-        forward: The compiled network, if it is compiled.
+        forward: The compiled form of `state.network`; None if it is not compiled.
 
     Raises:
         Diverged: The loss is not finite; never later than at the end of the epoch.

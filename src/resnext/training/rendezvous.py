@@ -48,8 +48,11 @@ class PeersDiffer(ResnextError):
 
 
 class Rendezvous:
-    """The place of this process among `size`. Raises `PeerLost` if the store cannot be reached, and
-    `LaunchError` if the launcher does not say where it is."""
+    """The meeting of the process `rank` with the others of a group of `size`.
+
+    Raises `PeerLost` if the store cannot be reached, and `LaunchError` if the launcher does not say where it
+    is.
+    """
 
     def __init__(self, rank: int, size: int, on_peer_lost: OnPeerLost) -> None:
         self.rank, self.size = rank, size
@@ -66,12 +69,14 @@ class Rendezvous:
         self._heartbeat.stop()
 
     def announce_end(self, error: BaseException) -> None:
-        """Leave the reason why this process ends before the others; if the store ends with it, leave them
-        time to read it."""
+        """Tell the others why this process ends before them.
+
+        If the store ends with this process, wait so that they can read it.
+        """
         with contextlib.suppress(RuntimeError):  # the store is gone with its process
             end = write_end(self._store, self.rank, error)
             if not end.is_resumable:
-                if not isinstance(error, PeerFailed):  # otherwise that process has left the message
+                if not isinstance(error, PeerFailed):  # the process that it names has left the message
                     self._store.set(FAILURE, f"rank {self.rank} has failed: {end.why}")
                 if self.rank == 0 and not launcher.has_agent_store():
                     time.sleep(2 * heartbeat.BEAT_S)
@@ -95,7 +100,7 @@ class Rendezvous:
         collect = self._collect if self._has_joined else self._join
         heard = collect(own)
         if problem := self.broadcast_object(lambda: differences(heard)):
-            raise PeersDiffer(f"the processes were not started alike\n{problem}")
+            raise PeersDiffer("the processes were not started alike", *problem)
 
     def broadcast_object(self, make: Callable[[], T]) -> T:
         """The result of `make` on rank 0, for all processes; see `ProcessGroup.broadcast_object`."""
@@ -184,19 +189,19 @@ class Rendezvous:
             return str(self._store.get(key).decode())
 
 
-def differences(facts: list[dict[str, str]]) -> str:
-    """What differs from rank 0, a line each; empty if nothing does. The facts of every rank name its
+def differences(facts: list[dict[str, str]]) -> list[str]:
+    """What differs from rank 0, a line each. The facts of every rank name its
     `host`."""
     if not facts:
-        return ""
+        return []
     own = facts[0]
-    return "\n".join(
+    return [
         f"  {name}: {theirs.get(name)} on rank {rank} ({theirs['host']}), "
         f"{own.get(name)} on rank 0 ({own['host']})"
         for rank, theirs in enumerate(facts)
         for name in sorted(own.keys() | theirs.keys())
         if name != "host" and theirs.get(name) != own.get(name)
-    )
+    ]
 
 
 def _connect(rank: int, number: int) -> PrefixStore:

@@ -50,7 +50,10 @@ def load_network(path: Path) -> tuple[Network, Contract]:
     """
     model = read_model(path)
     if model.described is None or model.described.contract is None:
-        raise WeightsError(f"{path}: carries no contract, so its classes and pre-processing are unknown")
+        raise WeightsError(
+            f"{path}: carries no contract, so its classes and pre-processing are unknown. Give the run "
+            "folder or hub folder that it came from, or train from it: --weights"
+        )
     arch, tensors = model.described.arch, model.tensors
     match_tensors(blueprint(arch), tensors, str(path))  # before memory is taken for the network
     network = create(arch)
@@ -96,7 +99,10 @@ class Described:
             ("channels", contract.input.channels, arch.in_channels),
         ):
             if named != own:
-                raise WeightsError(f"{source}: the contract names {named} {what}, the network has {own}")
+                raise WeightsError(
+                    f"{source}: the contract names {named} {what}, the network has {own}: one of them was "
+                    "changed. Take the model from where it came from"
+                )
 
 
 @dataclass(frozen=True)

@@ -32,8 +32,8 @@ class WeightsMatch:
         """Whether every tensor of either side has its partner."""
         return not (self.missing or self.unexpected or self.misshapen or self.mistyped)
 
-    def table(self) -> str:
-        """A row for each kind of match, with its number of tensors and the first names."""
+    def table(self) -> list[str]:
+        """A line for each kind of match, with its number of tensors and the first names."""
         rows = [
             ("loaded", self.loaded),
             ("replaced by a new head", self.replaced),
@@ -46,7 +46,7 @@ class WeightsMatch:
         for what, names in rows:
             shown = ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
             lines.append(f"  {what:<24}{len(names):>5}  {shown if what != 'loaded' else ''}".rstrip())
-        return "\n".join(lines)
+        return lines
 
 
 def load_tensors(
@@ -93,11 +93,11 @@ def match_tensors(
         mistyped=tuple(f"{name} {tensors[name].dtype}, here {own[name].dtype}" for name in mistyped),
     )
     if not match.is_complete:
-        hint = ""
+        hint = []
         rest = (*match.unexpected, *match.mistyped)
         if all(name in HEAD for name in (*misshapen, *match.missing)) and not rest:
-            hint = "\nOnly the head differs (another number of classes): --new-head replaces it"
-        raise WeightsError(f"{source}: the weights do not fit the network\n{match.table()}{hint}")
+            hint = ["Only the head differs (another number of classes): --new-head replaces it"]
+        raise WeightsError(f"{source}: the weights do not fit the network", *match.table(), *hint)
     return match
 
 

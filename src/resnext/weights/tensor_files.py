@@ -20,6 +20,7 @@ from resnext.weights.key_names import find_tensors, translate
 
 #: First bytes of what `torch.save` writes: a zip archive, or before torch 1.6 a pickle.
 PICKLE_MARKS = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04")
+MODEL_KINDS = "; give a run folder, a hub folder or a file of weights"
 #: What a pickle asks for, in the message of `torch.load`.
 _ASKED_FOR = re.compile(r"GLOBAL ([\w.]+)")
 
@@ -61,9 +62,10 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], Any]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             about = parse_json((file.metadata() or {}).get("resnext", "null"))
     except FileNotFoundError:
-        raise WeightsError(f"{path}: there is no such file") from None
-    except (OSError, SafetensorError, ValueError, AttributeError) as error:  # a type that torch has not
-        raise WeightsError(f"{path}: not a complete safetensors file ({error})") from None
+        raise WeightsError(f"{path}: there is no such file{MODEL_KINDS}") from None
+    except (OSError, SafetensorError, ValueError, AttributeError) as error:
+        # AttributeError: a type that torch lacks.
+        raise WeightsError(f"{path}: not a complete safetensors file ({error}){MODEL_KINDS}") from None
     return tensors, about
 
 

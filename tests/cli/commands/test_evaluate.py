@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import re
+import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from resnext import api
-from resnext.cli.commands.evaluate import print_scores
+from resnext.cli.commands.evaluate import print_evaluation
 from resnext.data.stored_images import UnlabelledImages
 from resnext.metrics import score
+from resnext.run import Evaluation, RunError
 
 pytestmark = pytest.mark.usefixtures("no_reports")
 
@@ -45,8 +49,74 @@ def test_more_views_of_each_picture(
     assert json.loads((tmp_path / "ten.json").read_text())["count"] == 6
 
 
+def shown(
+    capsys: pytest.CaptureFixture[str],
+    rows: NDArray[np.float32],
+    labels: Sequence[int],
+    *classes: str,
+    **more: Any,
+) -> str:
+    """What `evaluate` prints about these probabilities."""
+    scores = score(rows, np.array(labels), classes)
+    print_evaluation(Evaluation("test", scores, [], np.array(labels), rows, **more))
+    return capsys.readouterr().out
+
+
 def test_a_class_without_images_is_not_judged(capsys: pytest.CaptureFixture[str]) -> None:
-    print_scores(score(np.array([[0.9, 0.1]], np.float32), np.array([0]), ("cat", "dog")))
-    rows = {words[0]: words[1:] for words in map(str.split, capsys.readouterr().out.splitlines()) if words}
+    text = shown(capsys, np.array([[0.9, 0.1]], np.float32), [0], "cat", "dog")
+    rows = {words[0]: words[1:] for words in map(str.split, text.splitlines()) if words}
     assert rows["dog"] == ["not", "judged"]
     assert rows["cat"][0] == "1"
+
+
+def test_rates_have_intervals_or_too_few_images(capsys: pytest.CaptureFixture[str]) -> None:
+    """The ends are Wilson's, by hand for 1 of 2 and 10 of 10."""
+    rows = np.repeat(np.array([[0.99, 0.01], [0.01, 0.99]], np.float32), (11, 1), axis=0)
+    text = shown(capsys, rows, [0] * 10 + [1, 1], "cat", "dog", train_counts=(30, 20))
+    assert "top-1 91.67 %  (64.6 to 98.5 %; error 8.33 %)" in text
+    assert "base  83.33 %  (always answering the most frequent training class)" in text
+    assert re.search(r"cat +10 +90\.9 \(62\.3-98\.4\) +100\.0 \(72\.2-100\.0\) +95\.2", text)
+    assert re.search(r"dog +2 +100\.0 \(too few\) +50\.0 \(too few\) +66\.7", text)
+    assert "too few: images to tell, as the interval is wider than 50 points" in text
+    assert "ECE   7.33 %  (calibration error; too few images to tell" in text
+    text = shown(capsys, rows, [0] * 10 + [1, 1], "cat", "dog")
+    assert "base" not in text  # nobody knows what was trained on
+    text = shown(capsys, np.repeat(rows[[0, -1]], 20, axis=0), [0] * 20 + [1] * 20, "cat", "dog")
+    assert "too few: " not in text
+
+
+def test_top_5_of_fewer_than_ten_classes_is_not_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    for count, is_shown in ((9, False), (10, True)):
+        text = shown(capsys, np.eye(count, dtype=np.float32), range(count), *"abcdefghij"[:count])
+        assert ("top-5" in text) == is_shown
+
+
+def test_long_names_fit_into_80_columns_of_a_file(capsys: pytest.CaptureFixture[str]) -> None:
+    names = [f"{'the same beginning ' * 9}{i}{' the same end' * 9}" for i in range(3)]
+    text = shown(
+        capsys, np.eye(3, dtype=np.float32).repeat(99_999, axis=0), [0] * 199_998 + [1] * 99_999, *names
+    )
+    lines = [line.rstrip() for line in text.splitlines() if "…" in line]
+    assert len({line.split("  ")[0] for line in lines}) == 3
+    assert max(map(len, lines)) <= 80
+
+
+def test_a_run_tells_its_majority_and_other_models_do_not(
+    trained: Path, colours: Path, tmp_path: Path, run: Callable[..., int]
+) -> None:
+    """Also in the JSON; damaged counts are named."""
+    assert run("evaluate", trained, colours, "--json", tmp_path / "x.json") == 0
+    value = json.loads((tmp_path / "x.json").read_text())
+    assert value["majority_error"] == pytest.approx(200 / 3)
+    assert value["ece_interval"][0] <= value["ece"] <= value["ece_interval"][1]
+    assert api.evaluate(trained / "model", colours).majority is None
+    assert api.evaluate(api.load(trained), colours).majority is None
+    shutil.copytree(trained, tmp_path / "old")
+    data = json.loads((trained / "data.json").read_text())
+    assert data["train_counts"] == [len([*(colours / "train" / name).iterdir()]) for name in "abc"]
+    (tmp_path / "old" / "data.json").write_text(json.dumps({**data, "train_counts": [1]}))
+    with pytest.raises(RunError, match=r"data\.json: data\.train_counts: 1 values for the 3 classes"):
+        api.evaluate(tmp_path / "old", colours)
+    data.pop("train_counts")
+    (tmp_path / "old" / "data.json").write_text(json.dumps(data))
+    assert api.evaluate(tmp_path / "old", colours).majority is None

@@ -14,6 +14,7 @@ from tyro.conf import FlagCreatePairsOff, Positional, arg
 import resnext
 from resnext.cli.command import Command
 from resnext.cli.option_checks import check_positive
+from resnext.cli.screen import say, say_text
 from resnext.errors import UsageError
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ class BenchCommand(Command):
         from resnext.records import append_record
 
         check_positive(self, "batch", "size_px", "rounds")
+        if self.out is not None and self.out.is_dir():  # it is appended to, and its folder is made
+            raise UsageError(f"--out {self.out}: is a folder; give the name of a file in it")
         time = {"step": self._time_steps, "infer": self._time_inference, "data": self._time_data}[self.what]
         with ProgressBar("timing") as bar:
             table = time(bar.update)
@@ -69,7 +72,7 @@ class BenchCommand(Command):
         if self.out is not None:
             append_record(record, self.out)
         if self.json:
-            print(json.dumps(record, indent=2))
+            say_text(json.dumps(record, indent=2))
         else:
             print_bench(table)
 
@@ -113,9 +116,9 @@ def print_bench(table: BenchTable) -> None:
     for name, rate in table.limits.items():
         kind = name.split("_")[0]
         unit = "GB/s copied, read and written" if kind == "bytes" else f"Gflop/s in {kind} products"
-        print(f"limit: {rate / 1e9:,.1f} {unit}")
+        say(f"limit: {rate / 1e9:,.1f} {unit}")
     for what, why in table.failed.items():
-        print(f"not timed: {what} ({why})", file=sys.stderr)
+        say(f"not timed: {what} ({why})", file=sys.stderr)
 
 
 def _cells(row: BenchRow) -> tuple[str, str, str, str, str]:

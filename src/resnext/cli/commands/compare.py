@@ -12,8 +12,8 @@ from tyro.conf import FlagCreatePairsOff, Positional, arg
 import resnext
 from resnext.cli.command import Command
 from resnext.cli.option_checks import check_runs
+from resnext.cli.screen import say, say_text
 from resnext.errors import UsageError
-from resnext.names import printable_lines
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,6 @@ class CompareCommand(Command):
         check_runs(self.folders)
         comparison = resnext.compare([Path(folder) for folder in self.folders])
         if self.json:
-            print(printable_lines(json.dumps(comparison.to_json(), indent=2)))
-            return
-        print(printable_lines("\n".join(comparison.lines())))
+            say_text(json.dumps(comparison.to_json(), indent=2))
+        else:
+            say(*comparison.lines())

@@ -10,6 +10,7 @@ from tyro.conf import Positional, arg
 
 import resnext
 from resnext.cli.command import Command
+from resnext.cli.screen import say
 
 
 @dataclass(frozen=True)
@@ -26,4 +27,4 @@ class ConvertCommand(Command):
     """Folder to write; named like the network if left out."""
 
     def run(self) -> None:
-        print(resnext.convert(self.model, self.to, self.out or Path(self.to)))
+        say(str(resnext.convert(self.model, self.to, self.out or Path(self.to))))

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import resnext
 from resnext.cli.command import Command
-from resnext.names import printable
+from resnext.cli.screen import say
 from resnext.recipe import TrainOptions, named_recipe, override
 
 #: Test images whose predictions are printed.
@@ -33,9 +33,10 @@ class DemoCommand(Command):
         folder = train_and_show("digits", recipe, TrainOptions(runs=self.runs))
         classifier = resnext.load(folder)
         scores = resnext.evaluate(classifier, "digits").scores
-        print(
-            f"\n{100 - scores.top1_error:.2f} % of {scores.count} test images are right; "
-            f"the run lies in {printable(str(folder))}"
+        say(
+            "",
+            f"{100 - scores.top1_error:.2f} % of {scores.count} test images are right; "
+            f"the run lies in {folder}",
         )
         print_examples(classifier)
 
@@ -45,10 +46,10 @@ def print_examples(classifier: resnext.Classifier) -> None:
     from resnext.data.sources import read_split
 
     _, images = read_split("digits", classifier.contract.classes, "test")
-    print("three predictions:")
+    say("three predictions:")
     answers = classifier.predict([images.open(i) for i in EXAMPLES])
     for index, answer in zip(EXAMPLES, answers, strict=True):
-        print(
+        say(
             f"  test image {images.keys[index]:>4}: {answer.label} ({100 * answer.probability:.1f} %), "
             f"in truth {images.classes[images.labels[index]]}"
         )

@@ -13,7 +13,8 @@ import resnext
 from resnext.arch import Architecture
 from resnext.cli.command import Command
 from resnext.cli.costs import COST_COLUMNS, cost_cells
-from resnext.cli.option_checks import check_positive
+from resnext.cli.option_checks import check_folder, check_positive, check_suffix
+from resnext.cli.screen import say_text
 
 if TYPE_CHECKING:
     from resnext.design import Description
@@ -38,12 +39,14 @@ class DescribeCommand(Command):
 
     def run(self) -> None:
         check_positive(self, "classes", "size_px")
+        check_suffix("--figure", self.figure, [".svg"])
+        check_folder("--figure", self.figure)
         arch = Architecture.from_name(self.model, self.classes)
         description = resnext.design.describe(arch, self.size_px)
         if self.figure is not None:
             self.figure.write_text(resnext.design.draw_block(arch), encoding="utf-8")
         if self.json:
-            print(json.dumps(description.to_json(), indent=2))
+            say_text(json.dumps(description.to_json(), indent=2))
         else:
             print_description(description)
 

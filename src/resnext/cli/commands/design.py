@@ -17,7 +17,8 @@ import resnext
 from resnext.arch import Architecture
 from resnext.cli.command import Command
 from resnext.cli.costs import COST_COLUMNS, cost_cells
-from resnext.cli.option_checks import check_positive
+from resnext.cli.option_checks import check_folder, check_not_negative, check_positive, check_suffix
+from resnext.cli.screen import say, say_text
 from resnext.errors import UsageError
 
 if TYPE_CHECKING:
@@ -91,19 +92,20 @@ class DesignCommand(Command):
         self._show(self._find(space, budget, meter))
         if meter.drift > NOTABLE_DRIFT:
             change = f"{100 * meter.drift:.0f} %"
-            print(
+            say(
                 f"the machine's speed changed by {change} meanwhile; times are as at the start",
                 file=sys.stderr,
             )
 
     def _check(self) -> None:
         check_positive(self, "classes", "size_px", "batch", "limit", "sample")
+        check_not_negative(self, "seed", "tolerance")
+        check_suffix("--plot", self.plot, [".svg"])
+        check_folder("--plot", self.plot)
         targets = ("params", "macs", "activations", "latency_ms")
         given = [name for name in targets if getattr(self, name) is not None]
         if self.latency_ms is not None and not 0 < self.latency_ms < math.inf:
             raise UsageError(f"--latency-ms {self.latency_ms}: a time in milliseconds, above 0")
-        if self.seed < 0:
-            raise UsageError(f"--seed {self.seed}: a whole number, 0 or more")
         if self.like is not None and self.base is not None:
             raise UsageError("--like says what does not vary too; leave out --base")
         if not given and self.like is None:
@@ -143,7 +145,7 @@ class DesignCommand(Command):
         if self.plot is not None:
             write_plot(found, self.plot)
         if self.json:
-            print(json.dumps([to_json(design) for design in found], indent=2))
+            say_text(json.dumps([to_json(design) for design in found], indent=2))
         else:
             print_designs(found, with_deviation=self.sample is None)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
@@ -14,13 +15,17 @@ import resnext
 from resnext.cli.command import Command
 from resnext.cli.option_checks import check_folder, check_model, check_not_negative
 from resnext.cli.out_of_memory import device_hint
-from resnext.names import printable, printable_lines
+from resnext.cli.screen import say, say_text
+from resnext.names import shorten
 from resnext.recipe import OnBad, Views
 from resnext.training.launcher import is_main_process
 
 if TYPE_CHECKING:
-    from resnext.metrics import Scores
+    from resnext.metrics import ClassScores
+    from resnext.statistics import Rate
 
+#: Columns of the names of scores, and the heads of what stands beside the name of a class.
+NAME_WIDTH, HEADS = 5, ("images", "precision, %", "recall, %", "F1, %")
 #: Notes about splits whose images may have been trained on.
 NOTES = {
     "all": "note: these are all images of the data; scores on images that were trained on are too good",
@@ -60,19 +65,21 @@ class EvaluateCommand(Command):
         check_folder("--json", self.json)
         check_not_negative(self, "workers")
         check_model(self.model)
-        from resnext.cli.output import print_bad_images  # it imports torch
+        from resnext.cli.output import hint_at_skipping, note_workers, print_bad_images  # they import torch
 
-        evaluation = self._evaluate()
+        note_workers(self.workers)
+        with hint_at_skipping():
+            evaluation = self._evaluate()
         text = json.dumps(evaluation.to_json(), indent=2, ensure_ascii=False)
         if str(self.json) == "-":
-            print(printable_lines(text))
+            say_text(text)
             return
         if self.json is not None and is_main_process():
             self.json.write_text(text + "\n", encoding="utf-8")
-        print(f"{evaluation.scores.count:,} images of {evaluation.split}")
+        say(f"{evaluation.scores.count:,} images of {evaluation.split}")
         if evaluation.split in NOTES:
-            print(NOTES[evaluation.split], file=sys.stderr)
-        print_scores(evaluation.scores)
+            say(NOTES[evaluation.split], file=sys.stderr)
+        print_evaluation(evaluation)
         print_bad_images(evaluation.bad)
 
     def _evaluate(self) -> resnext.Evaluation:
@@ -91,19 +98,53 @@ class EvaluateCommand(Command):
             )
 
 
-def print_scores(scores: Scores) -> None:
+def print_evaluation(evaluation: resnext.Evaluation) -> None:
     """Print the scores of all images, then a row for each class."""
-    from resnext.cli.output import number_table, print_table
+    for name, value, about in _rows(evaluation):
+        say(f"{name:<{NAME_WIDTH}} {value}  ({about})" if about else f"{name:<{NAME_WIDTH}} {value}")
+    print_classes(evaluation.scores.classes)
 
-    for k, error in ((1, scores.top1_error), (5, scores.top5_error)):
-        if error is not None:
-            print(f"top-{k} {100 - error:.2f} %  (error {error:.2f} %)")
+
+def _rows(evaluation: resnext.Evaluation) -> Iterator[tuple[str, str, str]]:
+    """Name, value and explanation of each score over all images."""
+    scores, majority, calibration = evaluation.scores, evaluation.majority, evaluation.reliability
+    for name, rate in (("top-1", scores.top1), ("top-5", scores.top5)):
+        if rate is not None:
+            error = f"error {100 * (1 - rate.share):.2f} %"
+            yield name, f"{100 * rate.share:.2f} %", f"{rate.interval_text}; {error}"
+    if majority is not None:
+        yield "base", f"{100 * majority.share:.2f} %", "always answering the most frequent training class"
     if len({row.count for row in scores.classes if row.count}) > 1:
-        print(f"mean  {100 - scores.balanced_error:.2f} %  (of the classes' recalls: balanced accuracy)")
-    print(f"loss  {scores.loss:.4f}")
-    table = number_table(["class"], ["images", "precision", "recall", "F1"])
-    for row in scores.classes:
-        values = [f"{100 * v:.1f} %" for v in (row.precision, row.recall, row.f1)]
-        shown = [f"{row.count:,}", *values] if row.count else ["not judged", "", "", ""]
-        table.add_row(printable(row.name), *shown)
+        yield "mean", f"{100 - scores.balanced_error:.2f} %", "of the classes' recalls: balanced accuracy"
+    yield "loss", f"{scores.loss:.4f}", ""
+    yield "ECE", f"{100 * calibration.ece:.2f} %", f"calibration error; {calibration.interval_text}"
+
+
+def print_classes(classes: Sequence[ClassScores]) -> None:
+    """Print a row for each class, in which no two names look alike."""
+    from resnext.cli.output import number_table, print_table, room_beside
+    from resnext.statistics import MAX_WIDTH
+
+    rows = [_cells(row) for row in classes]
+    beside = sum(2 + max(map(len, column)) for column in zip(HEADS, *rows, strict=True))
+    names = shorten((row.name for row in classes), room_beside(beside + 2))
+    table = number_table(["class"], HEADS)
+    for row, cells in zip(classes, rows, strict=True):
+        table.add_row(names[row.name], *cells)
     print_table(table)
+    say("ranges: 95 % intervals (Wilson's; of ECE, by bootstrap)")
+    if any(row.count and not (row.precise.is_resolved and row.recalled.is_resolved) for row in classes):
+        say(f"too few: images to tell, as the interval is wider than {100 * MAX_WIDTH:.0f} points")
+
+
+def _cells(row: ClassScores) -> list[str]:
+    if not row.count:
+        return ["not judged", "", "", ""]
+    return [f"{row.count:,}", _cell(row.precise), _cell(row.recalled), f"{100 * row.f1:.1f}"]
+
+
+def _cell(rate: Rate) -> str:
+    """A rate and its interval, short."""
+    low, high = rate.interval
+    shown = f"{100 * low:.1f}-{100 * high:.1f}" if rate.is_resolved else "too few"
+    return f"{100 * rate.share:.1f} ({shown})"

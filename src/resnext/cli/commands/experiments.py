@@ -10,8 +10,9 @@ from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 import resnext
 from resnext.cli.command import Command
-from resnext.cli.option_checks import check_folder, check_positive
+from resnext.cli.option_checks import check_folder, check_not_negative, check_positive, check_suffix
 from resnext.cli.out_of_memory import device_hint
+from resnext.cli.screen import say
 from resnext.errors import UsageError
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ class ExperimentsCommand(Command):
 
     def run(self) -> None:
         check_positive(self, "seeds")
+        check_not_negative(self, "workers")
         if self.after and (self.what != "run" or not self.names):
             raise UsageError(
                 "--after is for experiments that are run: name them, as in run cardinality --after"
@@ -92,9 +94,9 @@ class ExperimentsCommand(Command):
     def _run(self) -> None:
         experiments = resnext.experiments.find_experiments(self.names)
         work = self._plan(experiments)
-        print(work.cost, flush=True)
+        say(work.cost, flush=True)
         if self.dry_run:
-            print(*(f"    {task.text}" for task in work.tasks), sep="\n")
+            say(*(f"    {task.text}" for task in work.tasks))
         else:
             self._run_tasks(experiments)
 
@@ -109,7 +111,7 @@ class ExperimentsCommand(Command):
         left = len(self._plan(experiments).tasks) - sum(one.record is None for one in failed)
         if left > 0:  # what failed without a record is missing too, but nobody else runs it
             why = "another process runs them, or trains while they would be timed"
-            print(f"{left} left: {why}; try again later")
+            say(f"{left} left: {why}; try again later")
         for findings in self._judge(experiments):
             print_findings(findings)
         if failed:
@@ -125,17 +127,16 @@ class ExperimentsCommand(Command):
     def _report(self) -> None:
         if self.names:
             raise UsageError("report writes about all experiments; leave out the names")
-        if self.out.suffix != ".md":
-            raise UsageError(f"--out {self.out}: must end in .md; its plots go to a folder of that name")
+        check_suffix("--out", self.out, [".md"])
         check_folder("--out", self.out, "; say another, as in --out my-results.md")
-        print(resnext.experiments.write_results(self.results, self.out))
+        say(str(resnext.experiments.write_results(self.results, self.out)))
 
 
 def print_findings(findings: Findings) -> None:
     """Print what was run and how, and a line for each claim."""
-    print(f"\n{findings.claim} ({findings.experiment}, {findings.scale})\n  {findings.provenance}")
+    say("", f"{findings.claim} ({findings.experiment}, {findings.scale})", f"  {findings.provenance}")
     for one in findings.findings:
-        print(f"  {one.verdict:<13} {'; '.join(_words(findings, one))}")
+        say(f"  {one.verdict:<13} {'; '.join(_words(findings, one))}")
 
 
 def _words(findings: Findings, one: Finding) -> list[str]:

@@ -10,6 +10,7 @@ from tyro.conf import Positional, arg
 
 import resnext
 from resnext.cli.command import Command
+from resnext.cli.screen import say
 
 
 @dataclass(frozen=True)
@@ -27,4 +28,4 @@ class IndexCommand(Command):
         from resnext.display.progress_bar import ProgressBar
 
         with ProgressBar("scanning images") as bar:
-            print(resnext.index_images(self.data, self.out, bar.update))
+            say(str(resnext.index_images(self.data, self.out, bar.update)))

@@ -10,6 +10,7 @@ from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 import resnext
 from resnext.cli.command import Command
+from resnext.cli.screen import say_text
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class ModelsCommand(Command):
 
         listed = resnext.list_models(self.like)
         if self.json:
-            print(json.dumps([asdict(model) for model in listed], indent=2))
+            say_text(json.dumps([asdict(model) for model in listed], indent=2))
             return
         numbers = ["parameters", "multiply-adds (M)", "activations (M)", "pixels", "classes"]
         table = number_table(["network"], numbers)

@@ -14,8 +14,15 @@ from tyro.conf import Positional, arg
 
 import resnext
 from resnext.cli.command import Command
-from resnext.cli.option_checks import check_folder, check_model, check_not_negative, check_positive
+from resnext.cli.option_checks import (
+    check_folder,
+    check_model,
+    check_not_negative,
+    check_positive,
+    check_suffix,
+)
 from resnext.cli.out_of_memory import device_hint
+from resnext.cli.screen import say
 from resnext.errors import UsageError
 from resnext.names import printable
 from resnext.recipe import OnBad, Views
@@ -55,12 +62,17 @@ class PredictCommand(Command):
 
     def run(self) -> None:
         paths = self._find_images()
-        from resnext.cli.output import print_bad_images  # these take torch, or as long
+        from resnext.cli.output import (  # these take torch, or as long
+            hint_at_skipping,
+            note_workers,
+            print_bad_images,
+        )
         from resnext.data.decode import BadImage
 
+        note_workers(self.workers)
         classifier = resnext.load(self.model, self.device)
         count, bad = 0, []
-        with self._writer(classifier.contract.classes) as writer:
+        with hint_at_skipping(), self._writer(classifier.contract.classes) as writer:
             for outcome in resnext.predict_many(classifier, paths, workers=self.workers, views=self.views):
                 if not isinstance(outcome, BadImage):
                     writer.write(outcome)
@@ -70,7 +82,7 @@ class PredictCommand(Command):
                 else:
                     bad.append(outcome)
         if self.out is not None:
-            print(printable(f"{count:,} predictions in {self.out}"))
+            say(f"{count:,} predictions in {self.out}")
         print_bad_images(bad)
 
     def _find_images(self) -> list[str]:
@@ -83,13 +95,13 @@ class PredictCommand(Command):
         check_not_negative(self, "workers")
         check_folder("--out", self.out)
         if self.out is not None:
-            from resnext.cli.prediction_files import check_suffix
+            from resnext.cli.prediction_files import WRITERS
 
-            check_suffix(self.out)
+            check_suffix("--out", self.out, WRITERS)
         check_model(self.model)
         found = find_image_files(self.images)
         if found.skipped:
-            print(f"note: {found.note()}", file=sys.stderr)
+            say(f"note: {found.note()}", file=sys.stderr)
         return found.paths
 
     def _writer(self, classes: tuple[str, ...]) -> AbstractContextManager[PredictionWriter]:
@@ -112,7 +124,7 @@ class PredictionPrinter:
     def write(self, prediction: resnext.Prediction) -> None:
         likeliest = prediction.ranking[: self._top]
         shown = "  ".join(f"{self._names[name]:<{self._width}} {100 * p:5.1f} %" for name, p in likeliest)
-        print(f"{printable(prediction.key)}  {'none of these: ' if prediction.rejected else ''}{shown}")
+        say(f"{prediction.key}  {'none of these: ' if prediction.rejected else ''}{shown}")
 
     def close(self) -> None:
         pass

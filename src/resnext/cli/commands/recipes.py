@@ -10,6 +10,7 @@ from typing import Annotated, ClassVar
 from tyro.conf import Positional, arg
 
 from resnext.cli.command import Command
+from resnext.cli.screen import say_text
 from resnext.recipe import RECIPES, named_recipe
 
 
@@ -24,7 +25,7 @@ class RecipesCommand(Command):
 
     def run(self) -> None:
         if self.like:
-            print(named_recipe(self.like).to_toml(), end="")
+            say_text(named_recipe(self.like).to_toml().removesuffix("\n"))
             return
         for name, recipe in RECIPES.items():
-            print(f"{name}\n{textwrap.indent(inspect.cleandoc(recipe.__doc__ or ''), '    ')}\n")
+            say_text(f"{name}\n{textwrap.indent(inspect.cleandoc(recipe.__doc__ or ''), '    ')}\n")

@@ -11,8 +11,8 @@ from tyro.conf import Positional, arg
 import resnext
 from resnext.cli.command import Command
 from resnext.cli.option_checks import check_folder, check_runs
+from resnext.cli.screen import say
 from resnext.errors import UsageError
-from resnext.names import printable
 
 
 @dataclass(frozen=True)
@@ -31,4 +31,4 @@ class ReportCommand(Command):
             raise UsageError("report needs RUN: one finished run folder, or several to compare")
         check_folder("--out", self.out)
         check_runs(self.folders)
-        print(printable(str(resnext.write_report([Path(folder) for folder in self.folders], self.out))))
+        say(str(resnext.write_report([Path(folder) for folder in self.folders], self.out)))

@@ -10,7 +10,8 @@ from tyro.conf import Positional, arg
 
 import resnext
 from resnext.cli.command import Command
-from resnext.errors import UsageError
+from resnext.cli.option_checks import check_not_negative
+from resnext.cli.screen import say
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,6 @@ class SelectCommand(Command):
     train does."""
 
     def run(self) -> None:
-        if self.others < 0:
-            raise UsageError(f"--others {self.others}: how many other classes; 0 or more")
+        check_not_negative(self, "others")
         train, judged = resnext.select(self.data, self.out, self.like, self.others, self.judged)
-        print(f"{self.out}: {train:,} images to train on, {judged:,} as {self.judged}")
+        say(f"{self.out}: {train:,} images to train on, {judged:,} as {self.judged}")

@@ -10,6 +10,7 @@ from typing import Annotated, ClassVar
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 from resnext.cli.command import Command
+from resnext.cli.screen import say
 from resnext.errors import UsageError
 from resnext.parsing import MAX_TOML_BYTES, read_text
 from resnext.recipe import RECIPES, Recipe, RecipeError, TrainOptions, named_recipe, small
@@ -30,6 +31,8 @@ class TrainCommand(Command):
     """Recipe that the settings below start from."""
     config: Path | None = None
     """A config.toml of an earlier run; it replaces the recipe."""
+    dry_run: Annotated[bool, FlagCreatePairsOff] = False
+    """Only say what the data are, what is chosen and how long it takes; nothing is kept."""
     options: Annotated[TrainOptions, arg(name=""), FlagCreatePairsOff] = field(default_factory=TrainOptions)
     settings: Annotated[Recipe, arg(name="")] = field(default_factory=small)
 
@@ -42,7 +45,13 @@ class TrainCommand(Command):
         return "try a smaller --batch, --data.size-px or --model"
 
     def run(self) -> None:
-        train_and_show(self.data, self.settings, self.options)
+        from resnext.cli.output import note_workers
+
+        note_workers(self.options.workers)
+        if self.dry_run:
+            show_dry_run(self.data, self.settings, self.options)
+        else:
+            train_and_show(self.data, self.settings, self.options)
 
 
 def train_and_show(data: str, recipe: Recipe, options: TrainOptions) -> Path:
@@ -57,9 +66,26 @@ def train_and_show(data: str, recipe: Recipe, options: TrainOptions) -> Path:
             display.show(event)
     run = stream.result
     if not display.finished:
-        print(f"{run.folder} had finished already; its result is in result.json")
-    print(f"report     {run.folder / 'report.html'}")
+        say(f"{run.folder} had finished already; its result is in result.json")
+    say(f"report     {run.folder / 'report.html'}")
     return run.folder
+
+
+def show_dry_run(data: str, recipe: Recipe, options: TrainOptions) -> None:
+    """Show what training would, until it is known how long it takes."""
+    from contextlib import closing
+
+    from resnext.display import TrainDisplay
+    from resnext.run import dry_run
+
+    with TrainDisplay() as display, closing(dry_run(data, recipe, options)) as events:
+        for event in events:
+            display.show(event)
+            if display.has_estimate:
+                break
+        else:
+            say("time       seconds: it has just been trained to its end")
+    say("dry run    nothing is kept; the same command without --dry-run trains")
 
 
 def starting_recipe(argv: Sequence[str]) -> Recipe:
@@ -80,8 +106,17 @@ def _read_config(path: str) -> Recipe:
         return Recipe.from_toml(read_text(Path(path), MAX_TOML_BYTES))
     except RecipeError as error:
         raise RecipeError(f"--config {path}: {error}") from None
+    except FileNotFoundError:
+        raise UsageError(
+            f"--config {path}: cannot be read: there is no such file; "
+            f"`resnext recipes small > {path}` writes one"
+        ) from None
     except (OSError, ValueError) as error:
-        raise UsageError(f"--config {path}: cannot be read ({error})") from None
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(
+            f"--config {path}: cannot be read ({reason}); give the config.toml of a run, such as "
+            "runs/NAME/config.toml"
+        ) from None
 
 
 def _value(argv: Sequence[str], option: str) -> str | None:

@@ -9,8 +9,8 @@ from typing import Annotated, ClassVar
 from tyro.conf import Positional, arg
 
 from resnext.cli.command import Command
+from resnext.cli.screen import say
 from resnext.errors import UsageError
-from resnext.names import printable
 
 
 @dataclass(frozen=True)
@@ -59,14 +59,13 @@ class WeightsCommand(Command):
         from resnext.catalogue import locate
 
         located = locate(_one(words, "NAME"))
-        print(printable(f"{located.entry or words[0]}\n{located.path}"))
+        say(str(located.entry or words[0]), str(located.path))
 
     def _add(self, words: tuple[str, ...]) -> None:
         from resnext.weights import add_weights
 
         entry, folder = add_weights(Path(_one(words, "FILE")), self.as_name)
-        print(printable(f"{entry}"))
-        print(printable(f"{folder}"))
+        say(str(entry), str(folder))
 
     def _verify(self, words: tuple[str, ...]) -> None:
         from resnext.catalogue import DamagedWeights, catalogue, verify_local
@@ -77,10 +76,10 @@ class WeightsCommand(Command):
         for entry in catalogue():
             try:
                 if path := verify_local(entry):
-                    print(printable(f"whole    {entry.name}  {path}"))
+                    say(f"whole    {entry.name}  {path}")
             except DamagedWeights as error:
                 damaged.append(entry.name)
-                print(f"damaged  {entry.name}  {error}")
+                say(f"damaged  {entry.name}  {error}")
         if damaged:
             raise DamagedWeights(f"{len(damaged)} damaged: {', '.join(damaged)}")
 

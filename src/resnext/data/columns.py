@@ -1,0 +1,177 @@
+"""Which column of a table holds the images, and which says their classes."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from resnext.data.decode import IMAGE_SUFFIXES, DataError
+from resnext.data.image_names import NamedFiles
+from resnext.data.labels import describe_rows, find_twice
+from resnext.names import printable
+
+#: Names of the image column. WebDataset names an image by its suffix.
+IMAGE_COLUMNS = (
+    *("image", "img", "picture", "bytes", "path", "file", "filename", "file_name", "filepath"),
+    *sorted(suffix[1:] for suffix in IMAGE_SUFFIXES),
+)
+#: Names of the label column.
+LABEL_COLUMNS = (
+    *("label", "labels", "class", "class_name", "category", "target", "fine_label", "cls"),
+    *("class_id", "classid"),
+)
+SPLIT_COLUMN = "split"
+#: Most columns of a table.
+MAX_COLUMNS = 10_000
+#: Numbers that are measured, and so are no classes.
+_FRACTION = re.compile(r"[+-]?[0-9]*\.[0-9]*[1-9][0-9]*")
+#: Names of columns that hold a pixel each.
+_PIXEL = re.compile(r"pixel[ _]?[0-9]+|[0-9]+x[0-9]+", re.IGNORECASE)
+
+
+def find_column(table: pa.Table, known: tuple[str, ...], path: Path, what: str) -> str:
+    """Name of the first column of `table` that is one of `known`, in any case.
+
+    Args:
+        table: The table.
+        known: Accepted names in lower case, the preferred ones first.
+        path: File of the table, for the error.
+        what: Content of the column, for the error.
+
+    Raises:
+        DataError: If no column has such a name, or two have the same but for their case.
+
+    >>> find_column(pa.table({"Label": [0]}), LABEL_COLUMNS, Path("pets.csv"), "label")
+    'Label'
+    """
+    if (found := known_column(table, known, path)) is not None:
+        return found
+    raise DataError(
+        f"{path}: no {what} column; it has {_some(table.column_names)}, and one of "
+        f"{', '.join(known)} is needed"
+    )
+
+
+def known_column(table: pa.Table, known: tuple[str, ...], path: Path) -> str | None:
+    """As `find_column`, but None if no column has such a name."""
+    for name in known:
+        found = [str(column) for column in table.column_names if column.lower() == name]
+        if len(found) > 1:
+            raise DataError(f"{path}: has the columns {' and '.join(found)}; rename or remove all but one")
+        if found:
+            return found[0]
+    return None
+
+
+def image_column(table: pa.Table, path: Path, files: NamedFiles) -> str:
+    """The column of images: one that is called so, or else the only one of which each value names another
+    image beside the table.
+
+    Raises:
+        DataError: If there is none.
+    """
+    if (found := known_column(table, IMAGE_COLUMNS, path)) is not None:
+        return found
+    naming = [name for name in table.column_names if _names_images(table[name], files)]
+    return naming[0] if len(naming) == 1 else find_column(table, IMAGE_COLUMNS, path, "image")
+
+
+def _names_images(column: pa.ChunkedArray, files: NamedFiles) -> bool:
+    if not pa.types.is_string(column.type) or len(column) == 0 or column.null_count:
+        return False
+    if files.meant([column[0].as_py()]) is None:
+        return False
+    found = files.meant(column.to_pylist())
+    return found is not None and len(set(found)) == len(found) and all(map(files.has, found))
+
+
+def with_label(table: pa.Table, image: str, path: Path) -> tuple[pa.Table, str, tuple[str, ...]]:
+    """`table` with a column of labels, the name of that, and notes on what it was made of: a column that is
+    called so, one of zeros and ones for each class, or the only column beside `image`.
+
+    Raises:
+        DataError: If it is not certain which class each row is of.
+    """
+    if (found := known_column(table, LABEL_COLUMNS, path)) is not None:
+        return table, found, ()
+    others = [
+        name for name in table.column_names if name not in (image, known_column(table, (SPLIT_COLUMN,), path))
+    ]
+    if len(others) > 1 and (flags := _flags(table, others)) is not None:
+        words = [others[column] for column in _only_ones(flags, path)]
+        note = f"each class is a column of {printable(path.name)}: {_some(others, 5)}"
+        return table.append_column(LABEL_COLUMNS[0], pa.array(words)), LABEL_COLUMNS[0], (note,)
+    if len(others) == 1 and _repeats(table[others[0]]):
+        note = f"the column {printable(others[0])} of {printable(path.name)} is the label: it has no other"
+        return table, others[0], (note,)
+    return table, find_column(table, LABEL_COLUMNS, path, "label"), ()
+
+
+def _flags(table: pa.Table, names: Sequence[str]) -> NDArray[np.float64] | None:
+    """Columns of zeros and ones (rows, columns); None if one of them holds something else."""
+    columns = []
+    for name in names:
+        try:
+            column = np.array(table[name].to_pylist(), dtype=np.float64)
+        except (TypeError, ValueError):
+            return None
+        if column.ndim != 1 or not np.isin(column, (0, 1)).all():
+            return None
+        columns.append(column)
+    return np.stack(columns, axis=1)
+
+
+def _only_ones(flags: NDArray[np.float64], path: Path) -> list[int]:
+    """The column of the one in each row."""
+    if odd := np.flatnonzero(flags.sum(1) != 1).tolist():
+        raise DataError(
+            f"{path}: has a column of zeros and ones for each class, and several ones or none in "
+            f"{describe_rows(odd)}; an image has one label"
+        )
+    return [int(column) for column in flags.argmax(1)]
+
+
+def _repeats(column: pa.ChunkedArray) -> bool:
+    """Whether values can be classes: words or whole numbers, each of which several rows have."""
+    values = column.to_pylist()
+    are_plain = all(
+        isinstance(value, int) or (isinstance(value, str) and "." not in value) for value in values
+    )
+    return are_plain and min(Counter(values).values()) > 1
+
+
+def pixel_columns(table: pa.Table, path: Path) -> list[str]:
+    """The columns of a table whose images are grey pixels, row by row, one in each column; none if they are
+    not.
+
+    Raises:
+        DataError: If they are not those of a square.
+    """
+    pixels = [name for name in table.column_names if _PIXEL.fullmatch(name)]
+    if len(pixels) < 16 or known_column(table, IMAGE_COLUMNS, path) is not None:
+        return []
+    if math.isqrt(len(pixels)) ** 2 != len(pixels):
+        raise DataError(
+            f"{path}: has {len(pixels):,} columns of pixels, which are not those of a square image"
+        )
+    return pixels
+
+
+def check_names(names: Sequence[str], path: Path) -> None:
+    """Raises `DataError` if a table has too many columns, or two of one name."""
+    if len(names) > MAX_COLUMNS:
+        raise DataError(f"{path}: has {len(names):,} columns, and at most {MAX_COLUMNS:,} are read")
+    if twice := find_twice(names):
+        raise DataError(f"{path}: has several columns called {twice!r}; rename or remove all but one")
+
+
+def _some(names: Sequence[str], limit: int = 20) -> str:
+    more = f" and {len(names) - limit:,} more" if len(names) > limit else ""
+    return printable(", ".join(names[:limit])) + more
