@@ -44,7 +44,7 @@ def test_the_file_name_says_which_weights_they_are(file: Path) -> None:
 
 def test_a_file_of_another_name_needs_to_be_told(file: Path) -> None:
     other = file.rename(file.with_name("model.pth"))
-    with pytest.raises(WeightsError, match="say which they are with --as NAME"):
+    with pytest.raises(WeightsError, match="say which they are with --of NAME"):
         add_weights(other)
     assert add_weights(other, NAME)[0].name == NAME
     with pytest.raises(UnknownWeights, match="Nearest"):

@@ -136,8 +136,8 @@ def unknown_name(name: str) -> UnknownWeights:
     names = of_network or [e.name for e in catalogue()] + sorted({e.architecture for e in catalogue()})
     nearest = difflib.get_close_matches(name, names, n=3, cutoff=0)
     return UnknownWeights(
-        f"{name}: no file, no folder, and no weights that are known by this name. Nearest: "
-        f"{', '.join(nearest)}; `resnext weights` lists all"
+        f"{name}: there is no such model; give a run folder, a hub folder or a weights file, or a name of "
+        f"public weights. Nearest: {', '.join(nearest)}; `resnext weights` lists all"
     )
 
 

@@ -39,16 +39,22 @@ def check_trusted(what: str, path: Path) -> None:
     Raises:
         DamagedWeights: It is another file than at its first use.
     """
-    digest, record = file_digest(path), _record(what)
     known = recorded_digest(what)
     if known is None:
-        record.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(record, f"{digest}  {what}\n")
-    elif known != digest:
+        record_digest(what, path)
+    elif (digest := file_digest(path)) != known:
         raise DamagedWeights(
             f"{path}: is not the file that {what} was at its first use (SHA-256 {digest[:16]}..., then "
-            f"{known[:16]}...). If its publisher has replaced it and you trust the new file, remove {record}"
+            f"{known[:16]}...). If its publisher has replaced it and you trust the new file, remove "
+            f"{_record(what)}"
         )
+
+
+def record_digest(what: str, path: Path) -> None:
+    """Make the file at `path` the one that `what` means from now on."""
+    record = _record(what)
+    record.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(record, f"{file_digest(path)}  {what}\n")
 
 
 def recorded_digest(what: str) -> str | None:

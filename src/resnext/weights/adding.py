@@ -9,7 +9,7 @@ from pathlib import Path
 from resnext.arch import Architecture
 from resnext.catalogue import CatalogueEntry, entry_of_file, find_entry, unknown_name
 from resnext.catalogue.references import added_folder, added_record
-from resnext.catalogue.trust import check_trusted, file_digest
+from resnext.catalogue.trust import file_digest, record_digest
 from resnext.models import create
 from resnext.weights.errors import WeightsError
 from resnext.weights.hub_folder import write_hub_folder
@@ -38,7 +38,7 @@ def add_weights(file: Path, name: str | None = None) -> tuple[CatalogueEntry, Pa
     if entry is None:
         raise WeightsError(
             f"{file}: no weights of the catalogue are published under this file name; say which they are "
-            "with --as NAME, or use the file where it is: --weights FILE"
+            "with --of NAME, or use the file where it is: --weights FILE"
         )
     _check_digest(file, entry)
     network = create(Architecture.from_name(entry.network))
@@ -49,7 +49,7 @@ def add_weights(file: Path, name: str | None = None) -> tuple[CatalogueEntry, Pa
         write_hub_folder(Path(draft) / "model", network, entry.contract, _card(entry, file))
         shutil.rmtree(folder, ignore_errors=True)
         (Path(draft) / "model").rename(folder)
-    check_trusted(added_record(entry), folder / WEIGHTS_FILE)
+    record_digest(added_record(entry), folder / WEIGHTS_FILE)
     return entry, folder
 
 

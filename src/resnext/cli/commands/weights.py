@@ -26,7 +26,7 @@ class WeightsCommand(Command):
 
     words: Annotated[Positional[tuple[str, ...]], arg(metavar="LIKE|fetch NAME|add FILE|verify")] = ()
     """A part of a name, or what to do."""
-    as_name: Annotated[str | None, arg(name="as", metavar="NAME")] = None
+    of: Annotated[str | None, arg(metavar="NAME")] = None
     """With `add`: which weights of the catalogue the file has, if its name does not say it."""
 
     def run(self) -> None:
@@ -36,8 +36,8 @@ class WeightsCommand(Command):
             words, action = self.words, self._list
         else:
             action = actions[what]
-        if self.as_name is not None and what != "add":
-            raise UsageError("--as: goes with add, as in resnext weights add FILE --as NAME")
+        if self.of is not None and what != "add":
+            raise UsageError("--of: goes with add, as in resnext weights add FILE --of NAME")
         action(words)
 
     def _list(self, words: tuple[str, ...]) -> None:
@@ -64,7 +64,7 @@ class WeightsCommand(Command):
     def _add(self, words: tuple[str, ...]) -> None:
         from resnext.weights import add_weights
 
-        entry, folder = add_weights(Path(_one(words, "FILE")), self.as_name)
+        entry, folder = add_weights(Path(_one(words, "FILE")), self.of)
         say(str(entry), str(folder))
 
     def _verify(self, words: tuple[str, ...]) -> None:
