@@ -117,8 +117,8 @@ MISTAKES: dict[str, tuple[TypingMistake, ...]] = {
         M(f"train birds {QUICK} --weights runs/pets", 4, "--new-head replaces it"),
         M(
             f"train birds {QUICK} --weights nowhere",
-            4,
-            "give a run folder, a hub folder or a file of weights",
+            2,
+            "give a run folder, a hub folder or a weights file",
         ),
         M("train birds --new-head", 2, "--new-head needs --weights"),
     ),
