@@ -123,7 +123,7 @@ def test_the_template_rules() -> None:
         ("resnet50+transform=groupd", "grouped"),
         ("resnet50+blocks=3-4--3", "whole numbers"),
         ("resnet50+stem=cifar", "three equal stages"),
-        ("resnet50+stem=imagnet", "Nearest: imagenet, deep_imagenet"),
+        ("resnet50+stem=imagnet", "Nearest: imagenet, wide_imagenet, deep_imagenet"),
         ("resnet50+attention=see", "Nearest: se"),
         ("resnet50+atention=se", "+attention="),
         ("resnet50+stem=cifar+stem=deep", "given twice"),

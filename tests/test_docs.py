@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from resnext.catalogue import catalogue
 from resnext.cli import main
 from resnext.cli.parser import parse
 from resnext.experiments import write_results
@@ -136,6 +137,17 @@ def mistakes() -> str:
         told = ", ".join(f"{'`TypeError`' if code == '-1' else code} ({count})" for code, count in codes)
         rows.append((group["group"], str(group["mistakes"]), str(group["cured"]), told))
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def weights() -> str:
+    """A row for each public weights in the catalogue."""
+    rows = [
+        f"| `{one.name}` | {'' if one.top1 is None else f'{one.top1:.2f}'} "
+        f"| {one.resize_px} -> {one.size_px} | {one.interpolation} | {one.licence} |"
+        for one in catalogue()
+    ]
+    head = ["| weights | top-1 (%) | resize -> crop (px) | filter | licence |", "|---|---|---|---|---|"]
+    return "\n".join([*head, *rows])
 
 
 def as_table(rows: list[tuple[str, str, str]]) -> str:
@@ -307,6 +319,10 @@ def test_reliability() -> None:
     text = (ROOT / "docs" / "reliability.md").read_text()
     assert reliability() in text
     assert many_processes() in text
+
+
+def test_the_catalogue_of_weights() -> None:
+    assert weights() in (ROOT / "docs" / "weights.md").read_text(encoding="utf-8")
 
 
 def test_mistakes() -> None:

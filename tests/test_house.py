@@ -24,7 +24,7 @@ BY_FLOOR = {
     6: "run bench",
     5: "engine",
     4: "recipe cost roofline weights",
-    3: "models data training timing metrics machine",
+    3: "models data training timing metrics machine catalogue",
     2: "arch contract records statistics",
     1: "errors parsing",
     0: "version progress names files",

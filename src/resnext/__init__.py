@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from resnext.arch import ArchitectureError as ArchitectureError
     from resnext.bench import BenchError as BenchError
     from resnext.bench import NothingTimed as NothingTimed
+    from resnext.catalogue import DamagedWeights as DamagedWeights
+    from resnext.catalogue import FetchError as FetchError
+    from resnext.catalogue import UnknownWeights as UnknownWeights
     from resnext.contract import Contract as Contract
     from resnext.contract import ContractError as ContractError
     from resnext.data.decode import BadImage as BadImage
@@ -79,6 +82,7 @@ _NAMES_BY_MODULE = {
     ),
     "resnext.arch": ("Architecture", "ArchitectureError"),
     "resnext.bench": ("BenchError", "NothingTimed"),
+    "resnext.catalogue": ("DamagedWeights", "FetchError", "UnknownWeights"),
     "resnext.contract": ("Contract", "ContractError"),
     "resnext.data.decode": ("BadImage", "DataError"),
     "resnext.data.fast_jpeg": ("DecoderMissing",),

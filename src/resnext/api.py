@@ -10,8 +10,9 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from resnext import models, weights
+from resnext import models
 from resnext.arch import KNOWN_NAMES, STEMS, Architecture
+from resnext.catalogue import locate
 from resnext.cost import Cost, count_cost
 from resnext.data.class_selection import Selection, select_classes
 from resnext.data.decode import BadImage
@@ -34,6 +35,7 @@ from resnext.run.evaluation import read_train_counts
 from resnext.run.folder import RunFolder
 from resnext.run.stop_signals import StopRequest
 from resnext.training.distributed import init_group
+from resnext.weights import PretrainedWeights, convert_network, write_hub_folder
 
 __all__ = [
     "Classifier",
@@ -65,34 +67,52 @@ FEW_IMAGES = 500
 _HAS_A_DEVICE = "a Classifier computes where it is: leave out device, or give it the path of the model"
 
 
-def create(name: str, classes: int = 1000, in_channels: int = 3, seed: int = 0) -> models.Network:
-    """A network with fresh weights.
+def create(
+    name: str,
+    classes: int = 1000,
+    in_channels: int = 3,
+    seed: int = 0,
+    weights: str | Path | None = None,
+    new_head: bool = False,
+) -> models.Network:
+    """A network with fresh weights, or with given ones.
 
     Args:
         name: Name of the network; `list_models` lists some.
         classes: Number of classes.
-        in_channels: Channels of the images.
-        seed: Seed of the weights.
+        in_channels: Channels of the images. The first convolution of weights for three is adapted to others.
+        seed: Seed of the fresh weights.
+        weights: A run folder, hub folder or file of weights, or a name of public ones (`resnext weights`).
+        new_head: A fresh head in place of that of `weights`, for other classes.
 
     Returns:
         A `torch.nn.Module` with torchvision's tensor names: (B, in_channels, H, W) -> logits (B, classes).
 
     Raises:
         ArchitectureError: There is no such network; the message has the nearest names.
+        WeightsError: `weights` cannot be read, or do not fit the network.
+        UnknownWeights: There are no such weights.
+        FetchError: They are not here, and cannot be fetched.
 
     >>> import torch, resnext
     >>> network = resnext.create("resnext29_8x4d+template=16", classes=10)
     >>> network(torch.zeros(2, 3, 32, 32)).shape
     torch.Size([2, 10])
     """
-    return models.create(Architecture.from_name(name, classes, in_channels), seed)
+    arch = Architecture.from_name(name, classes, in_channels)
+    if weights is None:
+        return models.create(arch, seed)
+    given = PretrainedWeights.read(locate(weights).path, name)
+    names = given.contract.classes if given.contract else tuple(map(str, range(classes)))
+    return given.build_network(arch, names, seed, new_head)
 
 
 def load(model: str | Path, device: str | None = None) -> Classifier:
-    """The classifier in a run folder, a hub folder or a weights file with its contract.
+    """The classifier in a run folder, a hub folder or a weights file with its contract, or of public weights.
 
     Args:
-        model: Path of the folder or file.
+        model: Path of the folder or file, or the name of public weights: one that `resnext weights` lists,
+            the name of a network, or hf-hub:owner/name. They are fetched once.
         device: `cpu`, `cuda`, `cuda:1`, `mps`; the best there is if None.
 
     Raises:
@@ -379,11 +399,11 @@ def convert(model: str | Path, to: str, out: str | Path) -> Path:
     if out.exists():
         raise ModelError(f"{out}: exists already; say another --out")
     classifier = load(model, "cpu")
-    network = weights.convert_network(classifier.network, to)
+    network = convert_network(classifier.network, to)
     provenance = replace(classifier.contract.provenance, architecture=network.arch.name)
     contract = replace(classifier.contract, provenance=provenance)
     card = f"# {network.arch.name}\n\nConverted from {classifier.network.arch.name}: the same function.\n"
-    weights.write_hub_folder(out, network, contract, card)
+    write_hub_folder(out, network, contract, card)
     return out
 
 

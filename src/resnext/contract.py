@@ -73,6 +73,18 @@ class Provenance:
     commit: str | None = None
 
     @property
+    def licence_warning(self) -> str:
+        """What to tell about the licence of the weights where it forbids commercial use; else empty.
+
+        >>> Provenance("resnet50", weights_licence="cc-by-nc-4.0").licence_warning[:48]
+        'the weights are under cc-by-nc-4.0, which forbid'
+        """
+        licence = self.weights_licence or ""
+        if "nc" not in licence.lower().split("-"):
+            return ""
+        return f"the weights are under {licence}, which forbids commercial use, of what is made from them too"
+
+    @property
     def data_name(self) -> str:
         """Name of the training data."""
         return (self.data or "").rpartition(" ")[0]
@@ -87,7 +99,8 @@ class Provenance:
 class Contract:
     """Everything besides the weights that predictions depend on.
 
-    `classes` are in the order of the logits, `mean` and `std` per channel on the scale 0 to 1.
+    `classes` are in the order of the logits, `mean` and `std` per channel on the scale 0 to 1. `descriptions`
+    has a text for people for each class, or nothing where the names say enough.
 
     Raises:
         ContractError: If values are wrong or do not fit together.
@@ -111,9 +124,11 @@ class Contract:
     std: tuple[float, ...]
     provenance: Provenance
     calibration: Calibration | None = None
+    descriptions: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self._check_classes()
+        self._check_descriptions()
         self._check_shape()
         self._check_colours()
         self._check_origin()
@@ -130,6 +145,20 @@ class Contract:
         for i, name in enumerate(self.classes):
             _demand(len(name) <= MAX_NAME, f"classes[{i}]", f"longer than {MAX_NAME:,} characters")
             _demand(name.isascii() or encodable(name) == name, f"classes[{i}]", f"{show(name)} is not UTF-8")
+
+    def _check_descriptions(self) -> None:
+        count = len(self.descriptions)
+        _demand(count in (0, len(self.classes)), "descriptions", f"{count} for {len(self.classes)} classes")
+        for i, text in enumerate(self.descriptions):
+            _demand(len(text) <= MAX_NAME, f"descriptions[{i}]", f"longer than {MAX_NAME:,} characters")
+            _demand(text.isascii() or encodable(text) == text, f"descriptions[{i}]", "is not UTF-8")
+
+    def describe(self, label: str) -> str:
+        """The name of a class for people: with its description, if it has one, as in
+        `n01440764 (tench, Tinca tinca)`."""
+        if not self.descriptions:
+            return label
+        return f"{label} ({self.descriptions[self.classes.index(label)]})"
 
     def _check_shape(self) -> None:
         size = (self.input.height_px, self.input.width_px)
@@ -159,6 +188,8 @@ class Contract:
     def to_json(self) -> dict[str, Any]:
         """The contract as plain values, with the schema and the version that wrote it."""
         value = asdict(self) | {"exif": True}  # for other readers: EXIF orientation is always applied
+        if not self.descriptions:  # earlier versions do not know the field
+            del value["descriptions"]
         return {"schema": SCHEMA, "written_by": f"resnext {__version__}"} | value
 
     @classmethod

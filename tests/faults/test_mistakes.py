@@ -99,7 +99,7 @@ MISTAKES: dict[str, tuple[TypingMistake, ...]] = {
     "models and runs": (
         M("evaluate nowhere images", 2, "give a run folder, a hub folder or a weights file"),
         M("predict empty a.png", 2, "give the folder of a finished run, such as runs/NAME"),
-        M("predict a.csv a.png", 4, "give a run folder, a hub folder or a .safetensors file"),
+        M("predict a.csv a.png", 4, "give a run folder, a hub folder or a file of weights"),
         M("predict a.png runs/pets", 2, "the model comes first, as in runs/NAME a.png"),
         M(
             "predict runs/half a.png",
@@ -117,8 +117,8 @@ MISTAKES: dict[str, tuple[TypingMistake, ...]] = {
         M(f"train birds {QUICK} --weights runs/pets", 4, "--new-head replaces it"),
         M(
             f"train birds {QUICK} --weights nowhere",
-            4,
-            "give a run folder, a hub folder or a .safetensors file",
+            2,
+            "give a run folder, a hub folder or a weights file",
         ),
         M("train birds --new-head", 2, "--new-head needs --weights"),
     ),

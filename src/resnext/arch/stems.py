@@ -101,6 +101,18 @@ def three_equal_stages(depth: int, transform: Transform) -> tuple[int, ...]:
     )
 
 
+def _three_convolutions(name: str, first: int, second: int, third: int) -> Stem:
+    """Three 3x3 in place of the 7x7 of the ImageNet networks, with so many channels."""
+    return Stem(
+        name,
+        size_px=224,
+        classes=1000,
+        blocks=four_stages,
+        convolutions=(Convolution(3, first, stride=2), Convolution(3, second), Convolution(3, third)),
+        pooling=MaxPooling(3, stride=2),
+    )
+
+
 STEMS = {
     row.name: row
     for row in (
@@ -124,14 +136,10 @@ STEMS = {
             convolutions=(Convolution(3, 24), Convolution(3, 64)),
             early_pooling=MaxPooling(2, stride=2),
         ),
-        # ResNet-D (He et al. 2019, "Bag of tricks", figure 2).
-        Stem(
-            "deep_imagenet",
-            size_px=224,
-            classes=1000,
-            blocks=four_stages,
-            convolutions=(Convolution(3, 32, stride=2), Convolution(3, 32), Convolution(3, 64)),
-            pooling=MaxPooling(3, stride=2),
-        ),
+        # ResNet-D (He et al. 2019, "Bag of tricks", figure 2), then what timm calls a tiered stem ("t") and
+        # Gluon a ResNet of kind "s".
+        _three_convolutions("deep_imagenet", 32, 32, 64),
+        _three_convolutions("tiered_imagenet", 24, 32, 64),
+        _three_convolutions("wide_imagenet", 64, 64, 128),
     )
 }

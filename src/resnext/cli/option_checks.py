@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from resnext.cli.screen import say
 from resnext.errors import UsageError
 
 
@@ -33,15 +35,16 @@ def check_suffix(option: str, path: Path | None, suffixes: Iterable[str]) -> Non
 
 
 def check_model(model: str) -> None:
-    """Raise `UsageError` if there is nothing at the path `model`, or an image. It needs no torch."""
+    """Raise `UsageError` if `model` is an image, and `UnknownWeights` if it is neither a path nor a name of
+    weights. It needs no torch."""
+    from resnext.catalogue import check_reference, find_entry, is_path
     from resnext.data.decode import IMAGE_SUFFIXES
 
     if os.path.splitext(model)[1].lower() in IMAGE_SUFFIXES and not os.path.isdir(model):
         raise UsageError(f"{model}: is an image; the model comes first, as in runs/NAME {model}")
-    if not os.path.exists(model):
-        raise UsageError(
-            f"{model}: there is no such model; give a run folder, a hub folder or a weights file"
-        )
+    check_reference(model)
+    if not is_path(model) and (entry := find_entry(model)) is not None:
+        say(f"note: {model}: {entry}", file=sys.stderr)
 
 
 def check_runs(folders: Sequence[str]) -> None:

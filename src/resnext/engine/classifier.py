@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from resnext.catalogue import locate
 from resnext.contract import Contract
 from resnext.data.decode import BadImage
 from resnext.data.images import ImageDataset
@@ -198,10 +199,10 @@ class Classifier:
 
 
 def open_model(model: str | Path, device: torch.device | str = "cpu") -> Classifier:
-    """The classifier in a run folder, a hub folder or a weights file with its contract.
+    """The classifier in a run folder, a hub folder or a weights file with its contract, or that of a name.
 
     Args:
-        model: Path of the folder or file.
+        model: Path of the folder or file, or a name of public weights (see `resnext.catalogue.locate`).
         device: Where the classifier computes.
 
     Raises:
@@ -213,7 +214,8 @@ def open_model(model: str | Path, device: torch.device | str = "cpu") -> Classif
             f"a model is a Classifier, or the path of a run folder, hub folder or weights file, "
             f"not {type(model).__name__}"
         )
-    path = Path(model)
+    located = locate(model)
+    path = located.path
     if not path.exists():
         raise ModelError(
             f"{model}: there is no such model; give a run folder, a hub folder or a weights file"
@@ -228,4 +230,4 @@ def open_model(model: str | Path, device: torch.device | str = "cpu") -> Classif
             "of a finished run, such as runs/NAME"
         )
     network, contract = load_network(path)
-    return Classifier(network, contract, device)
+    return Classifier(network, located.entry.contract if located.entry else contract, device)

@@ -64,8 +64,8 @@ class TrainOptions:
     checkpoint_every: str = "10min"
     """Save after a number of steps (200) or a time (90s, 10min); the end of an epoch is saved anyway."""
     weights: Path | None = None
-    """Start from these weights, in their network unless --model says another: a run folder, a hub folder or a
-    .safetensors file."""
+    """Start from these weights, in their network unless --model says another: a run folder, a hub folder, a
+    file of weights, or a name that `resnext weights` lists, such as resnext50_32x4d."""
     new_head: bool = False
     """With --weights: a fresh head, for other classes."""
     log: tuple[LoggerName, ...] = ()

@@ -25,8 +25,18 @@ from resnext.data.splits import Splits
 from resnext.recipe import Recipe, RecipeError
 
 
-def build_contract(recipe: Recipe, splits: Splits, fingerprint: str, commit: str | None) -> Contract:
-    """What a user of the trained network must know; `fingerprint` is that of the data."""
+def build_contract(
+    recipe: Recipe, splits: Splits, fingerprint: str, commit: str | None, licence: str | None = None
+) -> Contract:
+    """What a user of the trained network must know.
+
+    Args:
+        recipe: The recipe.
+        splits: The data.
+        fingerprint: That of the data.
+        commit: Of this package.
+        licence: Of the weights that training starts from.
+    """
     size, mean, std = recipe.data.size_px, recipe.data.mean, recipe.data.std
     assert size is not None
     assert mean is not None
@@ -37,7 +47,9 @@ def build_contract(recipe: Recipe, splits: Splits, fingerprint: str, commit: str
         resize=Resize(recipe.data.resize_px or size, size, recipe.data.interpolation),
         mean=mean,
         std=std,
-        provenance=Provenance(recipe.model or "", data=f"{splits.name} {fingerprint}", commit=commit),
+        provenance=Provenance(
+            recipe.model or "", licence, data=f"{splits.name} {fingerprint}", commit=commit
+        ),
     )
 
 

@@ -14,9 +14,10 @@ def model_card(recipe: Recipe, contract: Contract, evaluations: tuple[Evaluation
     resize, classes = contract.resize, contract.classes
     shown = ", ".join(map(markdown, classes[:20]))
     shown += f" and {len(classes) - 20} more" if len(classes) > 20 else ""
+    licence = contract.provenance.weights_licence
     return f"""---
 library_name: {"timm" if recipe.model in TIMM_NAMES else "resnext"}
-pipeline_tag: image-classification
+{f"license: {licence}" + chr(10) if licence else ""}pipeline_tag: image-classification
 tags:
 - image-classification
 - resnext

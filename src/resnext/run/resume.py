@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import Any
 
+from resnext.catalogue import locate
 from resnext.data.splits import Splits, fingerprint
 from resnext.recipe import Recipe, dotted_names, get_field, set_field
 from resnext.recipe.options import TrainOptions
@@ -81,7 +82,7 @@ def _data_differences(
     elif other := (yield from compare_contents(folder, about.contents, splits)):
         differences.append(other)
     if options.weights is not None:
-        asked, had = weights_digest(options.weights), about.weights and about.weights.sha256
+        asked, had = weights_digest(locate(options.weights).path), about.weights and about.weights.sha256
         if asked != had:
             differences.append(f"weights: {options.weights} now, {'others' if had else 'none'} in the run")
     return differences

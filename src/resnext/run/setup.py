@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from resnext.arch import Architecture
+from resnext.catalogue import locate
 from resnext.contract import Contract
 from resnext.data import fast_jpeg
 from resnext.data.contents import Contents, contents_digest, to_bytes
@@ -35,11 +36,11 @@ from resnext.weights import PretrainedWeights, WeightsError, weights_digest
 
 @dataclass(frozen=True)
 class NewRun:
-    """A run folder that has just been made, the choices in its recipe, and the warning of its lock."""
+    """A run folder that has just been made, the choices in its recipe, and what to warn of."""
 
     folder: RunFolder
     choices: tuple[Choice, ...]
-    warning: str
+    warnings: tuple[str, ...]
 
 
 def create_run(
@@ -57,7 +58,7 @@ def create_run(
     """
     if options.name is not None and (options.runs / options.name).exists():
         raise name_taken_error(options.runs / options.name)
-    weights = None if options.weights is None else PretrainedWeights.read(options.weights)
+    weights = None if options.weights is None else _read_weights(options.weights, recipe.model)
     if weights is not None and recipe.model is None:
         recipe = set_field(recipe, "model", weights.model)
     check_recipe(recipe, machine, processes, has_weights=weights is not None)
@@ -72,6 +73,8 @@ def create_run(
     splits = _leave_out(splits, unreadable)
     pretrained = None if weights is None else weights.contract
     recipe, choices = fill_recipe(recipe, splits, scans["train"], machine, processes, pretrained)
+    if weights is not None and weights.notes:
+        choices.insert(0, Choice("model", recipe.model, f"{weights.path.name}: {'; '.join(weights.notes)}"))
     if isinstance(recipe.batch, int) and recipe.batch > len(splits.train):
         raise DataError(
             f"batch: {recipe.batch} is larger than the {len(splits.train)} training images; give --batch "
@@ -81,18 +84,22 @@ def create_run(
     if not has_model:
         _check_weights(weights, recipe, splits, options)
     build_plan(recipe, splits.train)  # raises for a recipe that the data cannot follow
-    contract = build_contract(recipe, splits, digest, stamp(machine.name).commit)
+    licence = pretrained.provenance.weights_licence if pretrained else None
+    contract = build_contract(recipe, splits, digest, stamp(machine.name).commit, licence)
     contents = {name: one.contents for name, one in scans.items() if one.contents is not None}
     files: dict[str, str | bytes] = {
         "config.toml": recipe.to_toml(),
         "contract.json": contract.dumps(),
         "environment.json": to_json_text(asdict(stamp(machine.name)) | {"data": data}),
-        "data.json": to_json_text(_describe_data(splits, digest, contents, unreadable, options)),
+        "data.json": to_json_text(
+            _describe_data(splits, digest, contents, unreadable, _origin(weights, options))
+        ),
     }
     if contents:
         files[CONTENTS_FILE] = to_bytes(contents)
     folder, warning = _create_folder(f"{splits.name}-{recipe.model}", files, options, held)
-    return NewRun(folder, tuple(choices), warning)
+    warnings = filter(None, [warning, contract.provenance.licence_warning])
+    return NewRun(folder, tuple(choices), tuple(warnings))
 
 
 def scan_splits(splits: Splits) -> Generator[ScanProgress, None, dict[str, Scan]]:
@@ -191,6 +198,22 @@ def build_initial_network(recipe: Recipe, contract: Contract, origin: WeightsOri
     return weights.build_network(arch, contract.classes, recipe.seed, origin.new_head)
 
 
+def _read_weights(reference: Path, model: str | None) -> PretrainedWeights:
+    """The weights that `reference` means, fetched if they must be; `model` is the network, if it is given."""
+    located = locate(reference)
+    weights = PretrainedWeights.read(located.path, model)
+    if located.entry is None:
+        return weights
+    return replace(weights, contract=located.entry.contract, notes=(str(located.entry), *weights.notes))
+
+
+def _origin(weights: PretrainedWeights | None, options: TrainOptions) -> WeightsOrigin | None:
+    if weights is None:
+        return None
+    path = weights.path.resolve()
+    return WeightsOrigin(str(path), weights_digest(path), options.new_head)
+
+
 def _check_weights(
     weights: PretrainedWeights | None, recipe: Recipe, splits: Splits, options: TrainOptions
 ) -> None:
@@ -244,13 +267,9 @@ def _describe_data(
     digest: str,
     contents: dict[str, Contents],
     unreadable: dict[str, dict[int, BadImage]],
-    options: TrainOptions,
+    origin: WeightsOrigin | None,
 ) -> dict[str, Any]:
     """data.json."""
-    origin = None
-    if options.weights is not None:
-        path = options.weights.resolve()
-        origin = {"path": str(path), "sha256": weights_digest(path), "new_head": options.new_head}
     return {
         "name": splits.name,
         "fingerprint": digest,
@@ -261,5 +280,5 @@ def _describe_data(
             name: {str(i): [error.key, error.reason] for i, error in errors.items()}
             for name, errors in unreadable.items()
         },
-        "weights": origin,
+        "weights": None if origin is None else asdict(origin),
     }

@@ -79,22 +79,22 @@ def train(
         _connect(group, machine)
         folder: RunFolder | None = None
         choices: tuple[Choice, ...] = ()
-        warning = ""
+        warnings: tuple[str, ...] = ()
         is_new = False
         if group.is_main_process:
             folder = find_run(options)
             is_new = folder is None
             if folder is None:
                 new = yield from create_run(data, recipe, options, splits, machine, group.size, held)
-                folder, choices, warning = new.folder, new.choices, new.warning
+                folder, choices, warnings = new.folder, new.choices, new.warnings
             else:
-                warning = held.enter_context(folder.lock())
+                warnings = tuple(filter(None, [held.enter_context(folder.lock())]))
                 yield from check_same_run(folder, recipe, options, splits)
         spec = RunSpec.from_json(group.broadcast_object(lambda: _read_spec(folder)))
         if not spec.finished:
             if not is_new:  # a resumed run may have more processes, and another host may lack a package
                 check_recipe(spec.recipe, machine, group.size, has_weights=spec.origin is not None)
-            splits = replace(splits, notes=(*splits.notes, *filter(None, [warning])))
+            splits = replace(splits, notes=(*splits.notes, *warnings))
             run = _TrainingRun(options, loggers, group, machine, splits, folder, spec, choices, began)
             yield from run.train()
         elif folder is not None:

@@ -16,6 +16,7 @@ from resnext.cli.commands.recipes import RecipesCommand
 from resnext.cli.commands.report import ReportCommand
 from resnext.cli.commands.select import SelectCommand
 from resnext.cli.commands.train import TrainCommand
+from resnext.cli.commands.weights import WeightsCommand
 
 __all__ = ["COMMANDS"]
 
@@ -28,6 +29,7 @@ COMMANDS: tuple[type[Command], ...] = (
     IndexCommand,
     RecipesCommand,
     ModelsCommand,
+    WeightsCommand,
     DescribeCommand,
     DesignCommand,
     ConvertCommand,

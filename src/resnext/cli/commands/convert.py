@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar
@@ -27,4 +28,10 @@ class ConvertCommand(Command):
     """Folder to write; named like the network if left out."""
 
     def run(self) -> None:
-        say(str(resnext.convert(self.model, self.to, self.out or Path(self.to))))
+        from resnext.weights import read_contract
+
+        out = resnext.convert(self.model, self.to, self.out or Path(self.to))
+        say(str(out))
+        contract = read_contract(out)
+        if contract is not None and (warning := contract.provenance.licence_warning):
+            say(f"note: {warning}", file=sys.stderr)

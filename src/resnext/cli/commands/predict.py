@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,11 +23,15 @@ from resnext.cli.option_checks import (
 from resnext.cli.out_of_memory import device_hint
 from resnext.cli.screen import say
 from resnext.errors import UsageError
-from resnext.names import printable
+from resnext.names import printable, shorten
 from resnext.recipe import OnBad, Views
 
 if TYPE_CHECKING:
     from resnext.cli.prediction_files import PredictionWriter
+
+
+#: Most columns of a class with its description.
+DESCRIBED_WIDTH = 40
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ class PredictCommand(Command):
         note_workers(self.workers)
         classifier = resnext.load(self.model, self.device)
         count, bad = 0, []
-        with hint_at_skipping(), self._writer(classifier.contract.classes) as writer:
+        with hint_at_skipping(), self._writer(classifier.contract) as writer:
             for outcome in resnext.predict_many(classifier, paths, workers=self.workers, views=self.views):
                 if not isinstance(outcome, BadImage):
                     writer.write(outcome)
@@ -104,21 +107,28 @@ class PredictCommand(Command):
             say(f"note: {found.note()}", file=sys.stderr)
         return found.paths
 
-    def _writer(self, classes: tuple[str, ...]) -> AbstractContextManager[PredictionWriter]:
+    def _writer(self, contract: resnext.Contract) -> AbstractContextManager[PredictionWriter]:
         if self.out is None:
-            return contextlib.closing(PredictionPrinter(classes, self.top))
+            return contextlib.closing(PredictionPrinter(contract, self.top))
         from resnext.cli.prediction_files import AllColumns, TopColumns, open_prediction_writer
 
         everything = self.probabilities == "all"
+        classes = contract.classes
         columns = AllColumns(classes) if everything else TopColumns(min(self.top, len(classes)))
         return open_prediction_writer(self.out, columns)
 
 
 class PredictionPrinter:
-    """A `PredictionWriter` that prints a line for each image, with its `top` likeliest classes."""
+    """A `PredictionWriter` that prints a line for each image, with its `top` likeliest classes, described if
+    the contract does."""
 
-    def __init__(self, classes: Sequence[str], top: int) -> None:
-        self._names = {name: printable(name) for name in classes}
+    def __init__(self, contract: resnext.Contract, top: int) -> None:
+        if contract.descriptions:
+            described = {name: contract.describe(name) for name in contract.classes}
+            short = shorten(described.values(), DESCRIBED_WIDTH)
+            self._names = {name: short[text] for name, text in described.items()}
+        else:
+            self._names = {name: printable(name) for name in contract.classes}
         self._width, self._top = max(map(len, self._names.values())), top
 
     def write(self, prediction: resnext.Prediction) -> None:

@@ -1,0 +1,35 @@
+"""Public weights by name: a catalogue of those of ImageNet-1K, and the way from a name to a folder.
+
+Nothing here reads a tensor, so nothing needs torch.
+"""
+
+from resnext.catalogue.entries import (
+    OUR_NAMES,
+    CatalogueEntry,
+    catalogue,
+    entry_of_file,
+    find_entry,
+    unknown_name,
+)
+from resnext.catalogue.errors import DamagedWeights, FetchError, UnknownWeights
+from resnext.catalogue.imagenet import imagenet_classes
+from resnext.catalogue.references import Located, check_reference, find_local, is_path, locate, verify_local
+
+__all__ = [
+    "OUR_NAMES",
+    "CatalogueEntry",
+    "DamagedWeights",
+    "FetchError",
+    "Located",
+    "UnknownWeights",
+    "catalogue",
+    "check_reference",
+    "entry_of_file",
+    "find_entry",
+    "find_local",
+    "imagenet_classes",
+    "is_path",
+    "locate",
+    "unknown_name",
+    "verify_local",
+]

@@ -1,0 +1,153 @@
+"""Networks to files and back.
+
+A network is shipped as a folder in the layout of model hubs (`config.json`, `model.safetensors`,
+`README.md`), which timm and transformers read too. Its `model.safetensors` alone carries the contract as
+well.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save
+from torch import Tensor
+
+from resnext.arch import Architecture, ArchitectureError
+from resnext.contract import Contract, ContractError, first_difference
+from resnext.models import Network, create
+from resnext.parsing import read_json, show
+from resnext.weights.errors import WeightsError
+from resnext.weights.matching import blueprint, load_tensors, match_tensors
+from resnext.weights.places import CONFIG_FILE, WEIGHTS_FILE, file_in
+from resnext.weights.tensor_files import read_weights
+from resnext.weights.timm_config import is_timm_config, parse_timm_config, timm_config
+
+SCHEMA = 1
+
+
+def write_hub_folder(folder: Path, network: Network, contract: Contract, card: str) -> None:
+    """Write `network` as a hub folder, with `card` as its README.md; `folder` must not exist."""
+    folder.mkdir(parents=True)
+    about = {"schema": SCHEMA, "architecture": network.arch.to_json(), "contract": contract.to_json()}
+    state = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
+    # Not `save_file`: only the owner may read its files.
+    data = save(state, metadata={"format": "pt", "resnext": json.dumps(about)})
+    (folder / WEIGHTS_FILE).write_bytes(data)
+    config = timm_config(network.arch, contract) | {"resnext": about}
+    text = json.dumps(config, indent=2, ensure_ascii=False) + "\n"
+    (folder / CONFIG_FILE).write_text(text, encoding="utf-8")
+    (folder / "README.md").write_text(card, encoding="utf-8")
+
+
+def load_network(path: Path) -> tuple[Network, Contract]:
+    """The network, in evaluation mode, and the contract in a hub folder or in its safetensors file.
+
+    Raises:
+        WeightsError: The file cannot be read, carries no contract, or does not fit its own network.
+    """
+    model = read_model(path)
+    if model.described is None or model.described.contract is None:
+        raise WeightsError(
+            f"{path}: carries no contract, so its classes and pre-processing are unknown. Give the run "
+            "folder or hub folder that it came from, or train from it: --weights"
+        )
+    arch, tensors = model.described.arch, model.tensors
+    match_tensors(blueprint(arch), tensors, str(path))  # before memory is taken for the network
+    network = create(arch)
+    load_tensors(network, tensors, str(path))
+    return network.eval(), model.described.contract
+
+
+@dataclass(frozen=True)
+class Described:
+    """The network that a file describes, and the contract, if it has one."""
+
+    arch: Architecture
+    contract: Contract | None
+
+    @classmethod
+    def parse(cls, about: Any, source: Path) -> Described | None:
+        """What `about`, our part of the file `source`, says; None if there is none. Raises `WeightsError`."""
+        if about is None:
+            return None
+        if not isinstance(about, dict):
+            raise WeightsError(f"{source}: resnext: must be an object, not {show(about)}")
+        if "contract" not in about:
+            raise WeightsError(
+                f"{source}: is a training checkpoint, which names no classes; give the folder of the run"
+            )
+        if about.get("schema") != SCHEMA:
+            raise WeightsError(
+                f"{source}: schema {show(about.get('schema'))} of a hub folder; this version reads "
+                f"schema {SCHEMA}"
+            )
+        try:
+            arch = Architecture.from_json(about.get("architecture"))
+            contract = Contract.from_json(about["contract"])
+        except (ArchitectureError, ContractError) as error:
+            raise WeightsError(f"{source}: its contract cannot be read ({error})") from None
+        cls._check(arch, contract, source)
+        return cls(arch, contract)
+
+    @staticmethod
+    def _check(arch: Architecture, contract: Contract, source: Path) -> None:
+        for what, named, own in (
+            ("classes", len(contract.classes), arch.classes),
+            ("channels", contract.input.channels, arch.in_channels),
+        ):
+            if named != own:
+                raise WeightsError(
+                    f"{source}: the contract names {named} {what}, the network has {own}: one of them was "
+                    "changed. Take the model from where it came from"
+                )
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """The tensors of a file or hub folder, by our names; what is said about them there; and how they were
+    found, as notes for people."""
+
+    tensors: dict[str, Tensor]
+    described: Described | None
+    notes: tuple[str, ...] = ()
+
+
+def read_model(path: Path) -> ModelFile:
+    """What is in a hub folder, ours or timm's, or in a file of weights.
+
+    Raises `WeightsError`, also if the two files of a hub folder say different things.
+    """
+    outside = _read_description(path) if path.is_dir() else None
+    file = file_in(path) if path.is_dir() else path
+    weights = read_weights(file)
+    inside = Described.parse(weights.about, file)
+    if outside and inside and (field := first_difference(outside, inside)):
+        raise WeightsError(
+            f"{path}: {CONFIG_FILE} and {file.name} have different values of {field}: one of them was "
+            "changed. Take both from where the model came from"
+        )
+    return ModelFile(weights.tensors, outside or inside, weights.notes)
+
+
+def read_contract(folder: Path) -> Contract | None:
+    """The contract in the config.json of a hub folder; None if it has none. Raises `WeightsError`."""
+    described = _read_description(folder)
+    return None if described is None else described.contract
+
+
+def _read_description(folder: Path) -> Described | None:
+    """What config.json says, in our part of it or in timm's; None if it is of others. Raises
+    `WeightsError`."""
+    path = folder / CONFIG_FILE
+    try:
+        config = read_json(path)
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"{path}: cannot be read ({error})") from None
+    if not isinstance(config, dict):
+        raise WeightsError(f"{path}: must be an object, not {show(config)}")
+    if config.get("resnext") is None and is_timm_config(config):
+        return Described(*parse_timm_config(config, path))
+    return Described.parse(config.get("resnext"), folder)
