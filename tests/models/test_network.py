@@ -41,6 +41,30 @@ def test_every_row_has_its_class() -> None:
 
 
 @pytest.mark.parametrize("stem", STEMS)
+@pytest.mark.parametrize("shortcut", SHORTCUTS)
+def test_the_side_of_the_last_map_is_known_from_the_name(stem: str, shortcut: str) -> None:
+    arch = Architecture.from_name(f"resnet14+template=8+blocks=1-1-1-1+shortcut={shortcut}+stem={stem}")
+    with torch.device("meta"):
+        network = Network(arch).eval()
+    maps: list[torch.Size] = []
+    network.get_submodule("layer4").register_forward_hook(lambda *one: maps.append(one[-1].shape[2:]))
+    sides = (2, 3, 15, 16, 17, 31, 32, 33, 64, 65, 100, 224)
+    for side_px in sides:
+        network(torch.empty(1, 3, side_px, side_px, device="meta"))
+    assert maps == [(arch.last_map_px(side_px),) * 2 for side_px in sides]
+
+
+@pytest.mark.parametrize("transform", TRANSFORMS)
+def test_the_side_of_the_last_map_is_the_same_for_every_transformation(transform: str) -> None:
+    arch = small(transform)
+    network, maps = create(arch).eval(), []
+    network.get_submodule("layer3").register_forward_hook(lambda *one: maps.append(one[-1].shape[2:]))
+    for side_px in (4, 5, 8, 9):
+        network(torch.zeros(1, 1, side_px, side_px))
+    assert maps == [(arch.last_map_px(side_px),) * 2 for side_px in (4, 5, 8, 9)]
+
+
+@pytest.mark.parametrize("stem", STEMS)
 def test_every_stem_is_built_as_its_row_says(stem: str) -> None:
     row, net = STEMS[stem], create(Architecture.from_name(f"resnet14+blocks=1-1-1-1+stem={stem}", 5, 1))
     layers = net.conv1 if len(row.convolutions) > 1 else [net.conv1]

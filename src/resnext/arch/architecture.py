@@ -142,6 +142,18 @@ class Architecture:
             for s, blocks in enumerate(self.blocks)
         )
 
+    def last_map_px(self, side_px: int) -> int:
+        """Side of the map that the last stage computes from images of side `side_px`.
+
+        >>> Architecture.from_name("resnext50_32x4d").last_map_px(224)
+        7
+        """
+        for layer in STEMS[self.stem].layers:
+            side_px = layer.map_px(side_px)
+        for stage in self.stages:  # a stride takes the first pixel of every so many
+            side_px = -(-side_px // stage.stride)
+        return side_px
+
     @property
     def name(self) -> str:
         """The one name of this network; classes and input channels are not part of it."""

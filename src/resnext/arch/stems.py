@@ -20,6 +20,10 @@ class Convolution:
     channels: int
     stride: int = 1
 
+    def map_px(self, side_px: int) -> int:
+        """Side of its map for a map of side `side_px`."""
+        return _map_px(self.kernel, self.stride, self.kernel // 2, side_px)
+
     @property
     def text(self) -> str:
         return f"{self.kernel}x{self.kernel}, {self.channels}" + _stride(self.stride)
@@ -31,6 +35,10 @@ class MaxPooling:
 
     kernel: int
     stride: int
+
+    def map_px(self, side_px: int) -> int:
+        """Side of its map for a map of side `side_px`."""
+        return _map_px(self.kernel, self.stride, (self.kernel - 1) // 2, side_px)
 
     @property
     def text(self) -> str:
@@ -60,10 +68,19 @@ class Stem:
         return self.convolutions[-1].channels
 
     @property
+    def layers(self) -> tuple[Convolution | MaxPooling, ...]:
+        """The layers with windows, from input to output."""
+        layers = (*self.convolutions, self.early_pooling, self.pooling)
+        return tuple(layer for layer in layers if layer is not None)
+
+    @property
     def text(self) -> tuple[str, ...]:
         """Its layers in the words of the paper's table 1."""
-        layers = (*self.convolutions, self.early_pooling, self.pooling)
-        return tuple(layer.text for layer in layers if layer is not None)
+        return tuple(layer.text for layer in self.layers)
+
+
+def _map_px(kernel: int, stride: int, padding: int, side_px: int) -> int:
+    return (side_px + 2 * padding - kernel) // stride + 1
 
 
 def _stride(stride: int) -> str:

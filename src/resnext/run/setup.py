@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import itertools
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -137,6 +138,7 @@ def check_recipe(recipe: Recipe, machine: Machine, processes: int, has_weights: 
     if recipe.model is None:
         return
     arch, training = Architecture.from_name(recipe.model), recipe.training
+    check_pieces(recipe, arch, processes)
     parts = len(arch.blocks) + 2  # stem, stages, head
     if training.frozen >= parts:
         raise RecipeError(
@@ -175,6 +177,59 @@ def check_processes(recipe: Recipe, machine: Machine, processes: int) -> None:
             f"batch: {recipe.batch} images a step leave nothing to some of the {processes} processes; "
             f"start at most {recipe.batch}, or give a larger --batch"
         )
+
+
+def check_pieces(recipe: Recipe, arch: Architecture, processes: int) -> None:
+    """Refuse a piece of one image where the last map is one pixel: a batch norm would have one value a
+    channel, which has no variance.
+
+    Args:
+        recipe: The recipe; what is open in it is not judged.
+        arch: The network.
+        processes: How many processes share a batch.
+
+    Raises:
+        RecipeError: The message names the settings that make another piece or another map.
+    """
+    training, side_px = recipe.training, recipe.data.train_px or recipe.data.size_px
+    shares_norms = training.batch_norm == "synchronised" and processes > 1
+    learns_norms = training.batch_norm != "frozen" and training.frozen <= len(arch.blocks)
+    if not isinstance(recipe.batch, int) or side_px is None or shares_norms or not learns_norms:
+        return
+    batch, pieces = recipe.batch, training.accumulate
+    if arch.last_map_px(side_px) != 1 or smallest_piece(batch, processes, pieces) != 1:
+        return
+    name = "training.accumulate" if pieces > 1 else "batch"
+    among = f" among {processes} processes" if processes > 1 else ""
+    raise RecipeError(
+        f"{name}: a batch of {batch}{among} leaves a piece of one image, and the last map of {arch.name} is "
+        f"1x1 at {side_px} px: batch norms need two values or more; give "
+        + " or ".join(_larger_pieces(recipe, arch, processes, side_px))
+    )
+
+
+def smallest_piece(batch: int, processes: int, pieces: int) -> int:
+    """Images of the smallest piece that a process computes at once.
+
+    >>> smallest_piece(9, processes=1, pieces=5), smallest_piece(9, processes=1, pieces=3)
+    (1, 3)
+    """
+    shares = {share for share in (batch // processes, -(-batch // processes)) if share}
+    sizes = {share: -(-share // pieces) for share in shares}  # as torch.chunk divides
+    return min(share % size or size for share, size in sizes.items())
+
+
+def _larger_pieces(recipe: Recipe, arch: Architecture, processes: int, side_px: int) -> Iterator[str]:
+    """The options that would leave no piece of one image, or a larger map: the nearest value of each."""
+    batch, pieces = int(recipe.batch or 1), recipe.training.accumulate
+    fewer = (n for n in range(pieces - 1, 0, -1) if smallest_piece(batch, processes, n) > 1)
+    if fitting := next(fewer, None):
+        yield f"--training.accumulate {fitting}"
+    more = (n for n in itertools.count(batch + 1) if smallest_piece(n, processes, pieces) > 1)
+    yield f"--batch {next(more)}"
+    size = "train" if recipe.data.train_px not in (None, recipe.data.size_px) else "size"
+    larger = next(px for px in itertools.count(side_px + 1) if arch.last_map_px(px) > 1)
+    yield f"--data.{size}-px {larger}"
 
 
 def build_initial_network(recipe: Recipe, contract: Contract, origin: WeightsOrigin | None) -> Network:
