@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resnext.data.settings import DataSettings
+from resnext.data.settings import DataSettings, usual_resize_px
 from resnext.errors import UsageError
 from resnext.recipe import (
     RECIPES,
@@ -24,6 +24,7 @@ from resnext.recipe import (
     override,
     set_field,
 )
+from resnext.recipe.fields import set_fields
 from resnext.recipe.options import CheckpointInterval
 from resnext.training.settings import TrainingSettings
 
@@ -264,6 +265,18 @@ def test_an_unknown_table_of_toml_is_named() -> None:
 def test_settings_that_do_not_fit_together(changes: dict[str, Any], says: str) -> None:
     with pytest.raises(RecipeError, match=re.escape(says)):
         override(Recipe(), **changes)
+
+
+@pytest.mark.parametrize("size_px", [33, 40, 41, 48, 224])
+def test_what_a_larger_size_needs_too_is_told_and_is_enough(size_px: int) -> None:
+    """The config.toml of a run says every size; the options in the message make one size of them again."""
+    old = override(Recipe(), data__size_px=32, data__resize_px=32, data__train_px=32, data__crop="pad")
+    with pytest.raises(RecipeError, match=rf"must be at least size_px \({size_px}\), not 32; give") as error:
+        override(old, data__size_px=size_px)
+    told = re.findall(r"--(data\.\S+) (\d+)", str(error.value))
+    values = {name.replace("-", "_"): int(value) for name, value in told}
+    changed = set_fields(old, {"data.size_px": size_px} | values).data
+    assert (changed.resize_px, changed.train_px) == (usual_resize_px(size_px), size_px)
 
 
 def test_a_training_crop_fits_into_the_image_and_its_margin() -> None:

@@ -8,6 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+#: Images up to this side show one object that is already cut out, so random parts of them would lose it.
+PAD_CROP_UP_TO_PX = 40
+
 
 @dataclass(frozen=True)
 class DataSettings:
@@ -59,3 +62,12 @@ class DataSettings:
     balance: Literal["none", "sampler", "weights"] = "none"
     """For classes of unequal size: `sampler` draws all classes equally often, `weights` gives rare ones more
     weight in the loss. The best epoch is then the one with the lowest mean error of the classes."""
+
+
+def usual_resize_px(size_px: int) -> int:
+    """The `resize_px` that is chosen for `size_px`: an eighth is cut off, unless small images are seen whole.
+
+    >>> usual_resize_px(224), usual_resize_px(32)
+    (256, 32)
+    """
+    return round(size_px / 0.875) if size_px > PAD_CROP_UP_TO_PX else size_px

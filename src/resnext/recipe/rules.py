@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from resnext.contract import LARGEST_PX, MAX_MEAN, MAX_STD, MIN_STD
-from resnext.data.settings import DataSettings
+from resnext.data.settings import DataSettings, usual_resize_px
 from resnext.errors import ResnextError
 from resnext.parsing import show
 from resnext.training.settings import TrainingSettings
@@ -135,18 +135,21 @@ def check_recipe(recipe: Recipe) -> None:
         _check_effect(recipe, name, other, values)
 
 
-def _demand(recipe: Recipe, name: str, must: str, holds: bool) -> None:
+def _demand(recipe: Recipe, name: str, must: str, holds: bool, cure: str = "") -> None:
     if not holds:
-        raise RecipeError(f"{name}: must be {must}, not {show(get_field(recipe, name))}")
+        raise RecipeError(f"{name}: must be {must}, not {show(get_field(recipe, name))}{cure}")
 
 
 def _check_sizes(recipe: Recipe) -> None:
     size, resize, crop = (get_field(recipe, name) for name in SIZES)
     if size and resize:
-        _demand(recipe, "data.resize_px", f"at least size_px ({size})", resize >= size)
+        train = f" --data.train-px {size}" if crop not in (None, size) else ""
+        cure = f"; give --data.resize-px {usual_resize_px(size)}{train} too"  # a config.toml says all of them
+        _demand(recipe, "data.resize_px", f"at least size_px ({size})", resize >= size, cure)
     if size and crop and recipe.data.crop == "pad" and recipe.data.pad_px is not None:
         most = size + 2 * recipe.data.pad_px
-        _demand(recipe, "data.train_px", f"at most size_px + 2 pad_px ({most})", crop <= most)
+        cure = f"; give --data.train-px {size}"
+        _demand(recipe, "data.train_px", f"at most size_px + 2 pad_px ({most})", crop <= most, cure)
 
 
 def _check_combinations(recipe: Recipe) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 from resnext.contract import Contract
 from resnext.data import fast_jpeg
 from resnext.data.images import Scan
+from resnext.data.settings import PAD_CROP_UP_TO_PX, usual_resize_px
 from resnext.data.splits import Splits
 from resnext.machine import Machine
 from resnext.recipe import Recipe, get_field, set_field
@@ -25,8 +26,6 @@ LARGEST_ON_CPU_PX = 128
 #: Networks for images up to this side compute so little that decoding the images in each epoch would slow
 #: them down.
 CACHE_UP_TO_PX = 64
-#: Images up to this side show one object that is already cut out, so random parts of them would lose it.
-PAD_CROP_UP_TO_PX = 40
 #: Networks by the largest side they are meant for. A CPU trains the first ones in minutes to hours.
 CPU_NETWORKS = {
     16: "resnext11_8x4d+template=16",
@@ -108,11 +107,11 @@ def _fill_sizes(form: _Form, scan: Scan, machine: Machine) -> None:
     )
     size: int = form["data.size_px"]
     if size > PAD_CROP_UP_TO_PX:
-        form.fill("data.resize_px", round(size / 0.875), "evaluation cuts off an eighth")
+        form.fill("data.resize_px", usual_resize_px(size), "evaluation cuts off an eighth")
         form.fill("data.train_px", size, "the size of evaluation")
         form.fill("data.crop", "resized", "random parts of images")
     else:
-        form.fill("data.resize_px", size, "small images are seen whole")
+        form.fill("data.resize_px", usual_resize_px(size), "small images are seen whole")
         form.fill("data.train_px", size, "the size of evaluation")
         form.fill("data.crop", "pad", "small shifts of images")
     if form["data.crop"] == "pad":
