@@ -65,7 +65,10 @@ REFUSED: dict[str, tuple[dict[str, int], str]] = {
         "'HAM10000_images_part_1', 'HAM10000_images_part_2' are called like parts of one set",
     ),
     "archive twice": (tree("natural_images") | tree("data/natural_images"), "the same folders, 'cat', 'dog'"),
-    "raw and processed": (tree("raw") | tree("processed/train"), "which are the classes"),
+    "raw and processed": (
+        tree("raw") | tree("processed/train"),
+        "holds the splits 'train'.* Give .*processed",
+    ),
     "office 31": (
         tree("amazon/images") | tree("dslr/images") | tree("webcam/images"),
         "'amazon', 'dslr', 'webcam' hold no images but the same folders, 'cat', 'dog'",
@@ -73,6 +76,19 @@ REFUSED: dict[str, tuple[dict[str, int], str]] = {
     "pascal voc": (
         {"JPEGImages": 4, "SegmentationClass": 2, "Annotations": 0, "ImageSets/Main": 0},
         "are parts of one set, not classes",
+    ),
+    "a set inside itself": (tree("") | tree("own"), "'own' would be a class, and holds .* 'cat', 'dog'"),
+    "half a set inside another": (
+        tree("", 5, (*TWO, "eel")) | tree("copy", 5, TWO),
+        "'copy' would be a class, .*one is a copy",
+    ),
+    "a set beside samples": (
+        tree("pets/train") | tree("pets/val") | {"samples": 4},
+        "'pets' would be a class, and holds the splits 'train', 'val'.* Give .*pets",
+    ),
+    "a set beside its pictures in a paper": (
+        tree("set/training_set") | tree("set/test_set") | {"figures": 2},
+        "'set' would be a class, and holds the splits",
     ),
     "masks below classes": ({"cat": 5, "cat/masks": 5, "dog": 5}, "'cat/masks' are called like masks"),
     "masks beside images": (

@@ -40,6 +40,7 @@ def check_classes(root: Path, folders: Sequence[str], images: Sequence[str]) -> 
     _check_no_parent(root, folders, places)
     _check_no_masks(root, places)
     inner = _inner_folders(places)
+    _check_no_sets(root, inner)
     _check_no_repeats(root, _repeating(inner) or _repeating_deeper(places, inner))
     _check_no_initials(root, inner)
 
@@ -140,6 +141,25 @@ def _inner_folders(places: Sequence[str]) -> dict[str, set[str]]:
             below = below[1:]
         inner[folder].update(below[:1])
     return {folder: set() if folder in holds_images else names for folder, names in inner.items()}
+
+
+def _check_no_sets(root: Path, inner: dict[str, set[str]]) -> None:
+    """Raises `DataError` if a class folder is a data set of its own: it has splits, or the other classes."""
+    for folder, names in inner.items():
+        others = inner.keys() - {folder}
+        has_splits = "train" in map(split_meant, names) and all(map(split_meant, names))
+        if has_splits and not any(names & inner[other] for other in others):
+            raise DataError(
+                f"{root}: {folder!r} would be a class, and holds the splits {_quoted(sorted(names))}, so it "
+                f"looks like a data set, with {_quoted(sorted(others))} beside it. Give "
+                f"{printable(str(root / folder))}"
+            )
+        if len(names) > 1 and names <= others:
+            raise DataError(
+                f"{root}: {folder!r} would be a class, and holds the folders {_quoted(sorted(names))}, which "
+                "are beside it too, so one is a copy of the other. Give "
+                f"{printable(str(root / folder))}, or move it away"
+            )
 
 
 def _repeating(inner: dict[str, set[str]]) -> dict[str, set[str]]:
