@@ -211,7 +211,7 @@ def pngs(size: tuple[int, int]) -> Iterator[Case]:
         over_white(colour, grey),
         1,
     )
-    yield "PNG, all clear", saved(with_alpha(colour, grey * 0), "PNG"), np.full_like(colour, 255), 0
+    yield "PNG, all clear", saved(with_alpha(colour, grey * 0), "PNG"), colour, 0
     yield (
         "PNG, grey with alpha",
         saved(np.dstack([grey, half]).astype(np.uint8), "PNG"),

@@ -38,8 +38,8 @@ def to_rgb(image: Image.Image) -> Image.Image:
     Raises:
         ValueError: If it is not certain which of its grey values are black and white.
 
-    >>> to_rgb(Image.new("LA", (2, 1), (0, 0))).getpixel((0, 0))
-    (255, 255, 255)
+    >>> to_rgb(Image.new("P", (2, 1))).mode
+    'RGB'
     """
     tile = next(iter(getattr(image, "tile", ())), None)  # how it is stored: known until it is loaded
     image.load()  # some decoders turn the image themselves and then clear the orientation
@@ -90,12 +90,6 @@ def _finish_gif(image: Image.Image, tile: Any) -> Image.Image:
     return ground
 
 
-def _finish_tga(image: Image.Image, _: Any) -> Image.Image:
-    """Without an alpha that is zero throughout: programs that have none write zeros, or leave them."""
-    is_clear = image.mode == "RGBA" and image.getchannel("A").getextrema() == (0, 0)
-    return image.convert("RGB") if is_clear else image
-
-
 def _finish_tiff(image: Image.Image, _: Any) -> Image.Image:
     """With the palette of old programs, which give it 8 bits where 16 are due."""
     tags = _tags(image)
@@ -111,7 +105,6 @@ def _finish_tiff(image: Image.Image, _: Any) -> Image.Image:
 _FINISH: dict[str, Callable[[Image.Image, Any], Image.Image]] = {
     "PNG": _finish_png,
     "GIF": _finish_gif,
-    "TGA": _finish_tga,
     "TIFF": _finish_tiff,
 }
 
@@ -122,14 +115,25 @@ def _tags(image: Image.Image) -> Any:
 
 
 def _on_white(image: Image.Image) -> Image.Image:
-    """A partly transparent image on a white ground, in mode RGB."""
+    """A partly transparent image on a white ground, in mode RGB.
+
+    An alpha that is zero throughout is none: programs that have none write zeros, or leave them.
+    """
     opaque = Image.new("RGB", image.size)
-    for top in range(0, image.height, STRIP_PX):
-        strip = image.crop((0, top, image.width, min(image.height, top + STRIP_PX)))
-        strip = (strip.convert("LA") if strip.mode == "La" else strip).convert("RGBA")
+    is_clear = all(strip.getchannel("A").getextrema() == (0, 0) for _, strip in _rgba_strips(image))
+    for top, strip in _rgba_strips(image):
+        if is_clear:
+            strip.putalpha(255)
         white = Image.new("RGBA", strip.size, "white")
         opaque.paste(Image.alpha_composite(white, strip).convert("RGB"), (0, top))
     return opaque
+
+
+def _rgba_strips(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
+    """The rows of an image with an alpha, some at a time, each with the place of its first one."""
+    for top in range(0, image.height, STRIP_PX):
+        strip = image.crop((0, top, image.width, min(image.height, top + STRIP_PX)))
+        yield top, (strip.convert("LA") if strip.mode == "La" else strip).convert("RGBA")
 
 
 def _wide_grey_to_8_bit(image: Image.Image, tags: Any) -> Image.Image:
