@@ -18,7 +18,7 @@ from resnext.data.class_selection import Selection, select_classes
 from resnext.data.decode import BadImage
 from resnext.data.image_files import find_image_files
 from resnext.data.index import write_index
-from resnext.data.sources import read_split, read_splits, read_splits_by_name
+from resnext.data.sources import read_split, read_splits, read_splits_by_name, split_notes
 from resnext.data.stored_images import ImageSource, UnlabelledImages
 from resnext.display import TrainDisplay
 from resnext.engine import Classifier, ModelError, Prediction, open_model
@@ -233,7 +233,7 @@ def evaluate(
         group.check_equal({"contract": contract.dumps(), "images": f"{len(images)} of {split}"})
         workers = _choose_workers(workers, model, len(images), group.local_size)
         evaluation = evaluate_images(model, images, split, on_bad, workers, views, progress, group)
-        return replace(evaluation, train_counts=train_counts)
+        return replace(evaluation, train_counts=train_counts, notes=split_notes(images))
 
 
 def predict(model: str | Path | Classifier, images: Sequence[ImageSource]) -> list[Prediction]:

@@ -153,6 +153,7 @@ class ImageSubset(ImageDataset):
             self.window = max(1, source.window * len(indices) // max(1, len(source)))
         self.source = source
         self.indices = indices
+        self.unread_files, self.notes = source.unread_files, source.notes
 
     def open(self, index: int) -> Image.Image:
         return self.source.open(int(self.indices[index]))

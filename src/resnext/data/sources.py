@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -95,12 +95,21 @@ def _reading_notes(found: SplitsByName, labelled: SplitsByName, data: str) -> li
     """What the user should know about how `data` was read: streams, and what was left out."""
     notes = [STREAM_NOTE] if any(images.window for images in labelled.values()) else []
     notes += [f"left out {name}, whose images have no labels" for name in found if name not in labelled]
-    if unread := [path for images in labelled.values() for path in images.unread_files]:
-        notes.append(f"left out {describe_unread(unread)}")
+    notes += _unread_notes(labelled.values())
     if None not in labelled and (others := _left_out_folders(Path(data))):
         names = printable(f"{', '.join(others[:5])}{'...' * (len(others) > 5)}")
         notes.append(f"left out {names}: folders with images whose names are not train, val or test")
     return notes + list(dict.fromkeys(note for images in labelled.values() for note in images.notes))
+
+
+def _unread_notes(splits: Iterable[ImageDataset]) -> list[str]:
+    unread = [path for images in splits for path in images.unread_files]
+    return [f"left out {describe_unread(unread)}"] if unread else []
+
+
+def split_notes(images: ImageDataset) -> tuple[str, ...]:
+    """What the user should know about how the images of one split were read, `read_split`'s among them."""
+    return (*_unread_notes([images]), *images.notes)
 
 
 def _absent_classes(images: ImageDataset, data: str, split: str) -> list[str]:

@@ -30,7 +30,8 @@ class Evaluation:
     """Scores over the readable images of a split, and the predictions they are computed from.
 
     `probabilities` (N, classes) and `labels` (N,) belong to `keys` (N); `bad` are the images that were left
-    out. `train_counts` are the training images of each class, empty if unknown.
+    out. `train_counts` are the training images of each class, empty if unknown. `notes` tell the user what
+    was left out when the data were read.
     """
 
     split: str
@@ -40,6 +41,7 @@ class Evaluation:
     probabilities: NDArray[np.float32]
     bad: tuple[BadImage, ...] = ()
     train_counts: tuple[int, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @cached_property
     def reliability(self) -> Reliability:

@@ -16,6 +16,7 @@ from PIL import Image
 
 from resnext import api
 from resnext.cli.commands.evaluate import print_evaluation
+from resnext.data.folders import describe_unread
 from resnext.data.stored_images import UnlabelledImages
 from resnext.metrics import score
 from resnext.run import Evaluation, RunError
@@ -47,6 +48,27 @@ def test_more_views_of_each_picture(
         assert np.allclose(answers.sum(1), 1, atol=1e-5)
     assert run("evaluate", trained, colours, "--views", "ten", "--json", tmp_path / "ten.json") == 0
     assert json.loads((tmp_path / "ten.json").read_text())["count"] == 6
+
+
+def test_files_that_are_left_out_of_the_scores_are_told(
+    trained: Path, colours: Path, tmp_path: Path, run: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As `train` tells them: of a folder of splits, of one without, and of a table; also beside JSON."""
+    data = tmp_path / "data"
+    shutil.copytree(colours, data)
+    (data / "val" / "a" / "phone.heic").touch()
+    assert run("evaluate", trained, data, "--json", "-") == 0
+    output = capsys.readouterr()
+    note = "note: left out " + describe_unread(["a/phone.heic"])
+    assert note in output.err
+    assert json.loads(output.out)["count"] == 6
+    assert run("evaluate", trained, data / "val") == 0
+    assert note in capsys.readouterr().err
+    assert run("evaluate", trained, colours) == 0
+    assert "left out" not in capsys.readouterr().err
+    (data / "all.csv").write_text("path,label,fold\nval/a/0.png,a,1\nval/b/0.png,b,2\n")
+    assert run("evaluate", trained, data / "all.csv") == 0
+    assert "note: the column fold of all.csv is not used" in capsys.readouterr().err
 
 
 def shown(

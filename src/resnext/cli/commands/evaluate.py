@@ -70,6 +70,8 @@ class EvaluateCommand(Command):
         note_workers(self.workers)
         with hint_at_skipping():
             evaluation = self._evaluate()
+        for note in evaluation.notes:
+            say(f"note: {note}", file=sys.stderr)
         text = json.dumps(evaluation.to_json(), indent=2, ensure_ascii=False)
         if str(self.json) == "-":
             say_text(text)
