@@ -94,3 +94,11 @@ def test_what_reads_heic_is_told(tmp_path: Path) -> None:
     (tmp_path / "1.heic").touch()
     with pytest.raises(DataError, match=r"1 \.heic; pip install 'resnext\[heif\]'"):
         find_image_files([tmp_path])
+
+
+def test_a_bracket_in_a_name_is_told_to_be_written_otherwise_in_a_pattern(tmp_path: Path) -> None:
+    (tmp_path / "[x]").mkdir()
+    Image.new("RGB", (8, 8)).save(tmp_path / "[x]" / "a.png")
+    with pytest.raises(DataError, match=re.escape("a [ that is part of a name is written [[] in a pattern")):
+        find_image_files([tmp_path / "[x]" / "*.png"])
+    assert len(find_image_files([tmp_path / "[[]x]" / "*.png"]).paths) == 1

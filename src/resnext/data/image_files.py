@@ -85,7 +85,8 @@ def _why_none(source: str) -> str:
     if os.path.exists(source):
         return " in a format that is read (JPEG, PNG, ...)"
     if glob.has_magic(source):
-        return ": no file is called so; say another pattern"
+        literal = "; a [ that is part of a name is written [[] in a pattern" if "[" in source else ""
+        return f": no file is called so; say another pattern{literal}"
     return ": there is no such file or folder; look at the spelling"
 
 
