@@ -7,6 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from resnext.data.decode import BadImage, DataError
 from resnext.data.tables import read_table
@@ -63,3 +64,37 @@ def test_a_text_that_is_no_name_of_a_file_is_a_missing_file(name: str, tmp_path:
         assert images.stored_size(0) == -1
         with pytest.raises(BadImage):
             images.open(0)
+
+
+def _write(folder: Path, rows: list[str], header: str = "path,label") -> Path:
+    for i in range(4):
+        Image.new("RGB", (4, 4)).save(folder / f"{i}.png")
+    (folder / "t.csv").write_text("\n".join([header, *rows, ""]))
+    return folder / "t.csv"
+
+
+@pytest.mark.parametrize(("rows", "left"), [("010", "01"), ("0011", "01"), ("3012003", "3012")])
+def test_a_row_that_names_an_image_again_is_left_out(rows: str, left: str, tmp_path: Path) -> None:
+    path = _write(tmp_path, [f"{row}.png,c{int(row) % 2}" for row in rows])
+    images = read_table(path)[None]
+    assert list(images.keys) == [f"{row}.png" for row in left]
+    assert [images.classes[label] for label in images.labels] == [f"c{int(row) % 2}" for row in left]
+    assert f"{len(rows) - len(left)} rows name an image again, and are left out" in images.notes
+
+
+def test_an_image_in_two_splits_is_refused(tmp_path: Path) -> None:
+    rows = ["0.png,a,train", "1.png,b,train", "1.png,b,val", "2.png,a,val", "0.png,a,test"]
+    with pytest.raises(DataError, match=r"2 images are in more than one split, the first 0\.png"):
+        read_table(_write(tmp_path, rows, "path,label,split"))
+    again = ["0.png,a,train", "0.png,a,training", "1.png,b,val"]
+    parts = read_table(_write(tmp_path, again, "path,label,split"))
+    assert {split: list(images.keys) for split, images in parts.items()} == {
+        "train": ["0.png"],
+        "val": ["1.png"],
+    }
+
+
+def test_images_with_two_labels_are_counted(tmp_path: Path) -> None:
+    rows = ["0.png,a", "0.png,b", "1.png,a", "1.png,b", "2.png,a"]
+    with pytest.raises(DataError, match=r"0\.png is 'a' in row 0 and 'b' in row 1 .*So do 1 other images"):
+        read_table(_write(tmp_path, rows))

@@ -76,25 +76,54 @@ def read_table(path: Path) -> dict[str | None, ImageDataset]:
 
 
 def images_by_split(table: pa.Table, path: Path) -> dict[str | None, ImageDataset]:
-    """The rows of a table, which is the file `path`, as images by name of the split; see `read_table`."""
+    """The rows of a table, which is the file `path`, as images by name of the split; see `read_table`.
+
+    A row that names a file again is left out: it could come into another split.
+    """
     images = images_from_table(table, path, files_stamp([path]))
     notes = images.notes + _end_notes([path]) + lone_shard_note(path)
     column = known_column(table, (SPLIT_COLUMN,), path)
     if column is None:
-        images.notes = notes + _unused_split_notes(table, path)
-        return {None: images}
-    names = np.array([str(value).lower() for value in table[column].to_pylist()])
-    if unknown := np.flatnonzero(~np.isin(names, list(SPLIT_BY_NAME))).tolist():
-        name, known = str(names[unknown[0]]), ", ".join(SPLIT_BY_NAME)
-        raise DataError(
-            f"{path}: column {column} holds {name!r} in {describe_rows(unknown)}; known are {known}"
-        )
-    splits = np.array([SPLIT_BY_NAME[name] for name in names])
+        notes += _unused_split_notes(table, path)
+    splits = [None] * len(images) if column is None else _splits(table[column], column, path)
+    rows = _first_rows(images, splits, path)
+    if repeated := len(images) - len(rows):
+        notes += (f"{repeated:,} rows name an image again, and are left out",)
     parts: dict[str | None, ImageDataset] = {}
-    for split in np.unique(splits).tolist():
-        parts[split] = images.select(np.flatnonzero(splits == split))
+    for split in dict.fromkeys(splits):
+        part = [row for row in rows if splits[row] == split]
+        parts[split] = images.select(part) if len(part) < len(images) else images
         parts[split].notes = notes
     return parts
+
+
+def _splits(column: pa.ChunkedArray, name: str, path: Path) -> list[str | None]:
+    """The split of each row. Raises `DataError`."""
+    values = [str(value).lower() for value in column.to_pylist()]
+    if unknown := [row for row, value in enumerate(values) if value not in SPLIT_BY_NAME]:
+        raise DataError(
+            f"{path}: column {name} holds {values[unknown[0]]!r} in {describe_rows(unknown)}; known are "
+            f"{', '.join(SPLIT_BY_NAME)}"
+        )
+    return [SPLIT_BY_NAME[value] for value in values]
+
+
+def _first_rows(images: ImageDataset, splits: Sequence[str | None], path: Path) -> list[int]:
+    """The first row of each file; all rows of images that lie in the table, whatever they are called. Raises
+    `DataError` if rows of several splits name the same file."""
+    if not isinstance(images, ImageFiles):
+        return list(range(len(images)))
+    keys, first = images.keys, dict[str, int]()
+    for row, key in enumerate(keys):
+        first.setdefault(key, row)
+    twice = {key for key, split in zip(keys, splits, strict=True) if splits[first[key]] != split}
+    if twice:
+        example = next(key for key in keys if key in twice)
+        raise DataError(
+            f"{path}: {len(twice):,} images are in more than one split, the first {printable(example)}: what "
+            "is trained on cannot be judged on. Leave each in one"
+        )
+    return list(first.values())
 
 
 def _unused_split_notes(table: pa.Table, path: Path) -> tuple[str, ...]:
@@ -290,13 +319,15 @@ def _images_of_pixels(table: pa.Table, pixels: list[str], path: Path) -> ImageAr
 def _check_one_label_each(keys: list[str], labels: Labels, classes: tuple[str, ...], path: Path) -> None:
     """Raises `DataError` if two rows name the same file and different classes."""
     first_row: dict[str, int] = {}
-    for row, key in enumerate(keys):
-        other = first_row.setdefault(key, row)
-        if labels[other] != labels[row]:
-            raise DataError(
-                f"{path}: {printable(key)} is {classes[labels[other]]!r} in row {other} and "
-                f"{classes[labels[row]]!r} in {describe_rows([row])}; an image has one label"
-            )
+    rows = [row for row, key in enumerate(keys) if labels[first_row.setdefault(key, row)] != labels[row]]
+    if rows:
+        row, count = rows[0], len({keys[row] for row in rows})
+        key, other = keys[row], first_row[keys[row]]
+        raise DataError(
+            f"{path}: {printable(key)} is {classes[labels[other]]!r} in row {other} and "
+            f"{classes[labels[row]]!r} in {describe_rows([row])}; an image has one label"
+            + (f". So do {count - 1:,} other images" if count > 1 else "")
+        )
 
 
 def row_keys(names: Sequence[str | None], path: Path) -> list[str]:
