@@ -74,8 +74,8 @@ def create_run(
     splits = _leave_out(splits, unreadable)
     pretrained = None if weights is None else weights.contract
     recipe, choices = fill_recipe(recipe, splits, scans["train"], machine, processes, pretrained)
-    if weights is not None and weights.notes:
-        choices.insert(0, Choice("model", recipe.model, f"{weights.path.name}: {'; '.join(weights.notes)}"))
+    if weights is not None:
+        choices.insert(0, Choice("weights", weights.path.name, "; ".join(weights.summary(options.new_head))))
     if isinstance(recipe.batch, int) and recipe.batch > len(splits.train):
         raise DataError(
             f"batch: {recipe.batch} is larger than the {len(splits.train)} training images; give --batch "

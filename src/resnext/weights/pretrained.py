@@ -57,6 +57,12 @@ class PretrainedWeights:
         model = recognise(found.tensors, str(path)).name
         return cls(path, found.tensors, model, None, (*found.notes, f"its shapes are those of {model}"))
 
+    def summary(self, new_head: bool) -> tuple[str, ...]:
+        """How they were found, and what is loaded of them, for people."""
+        loaded = sum(name not in HEAD for name in self.tensors) if new_head else len(self.tensors)
+        head = ", and the head is new" if new_head else ""
+        return (*self.notes, f"{loaded} tensors are loaded{head}")
+
     def build_network(
         self, arch: Architecture, classes: tuple[str, ...], seed: int, new_head: bool
     ) -> Network:
