@@ -46,7 +46,8 @@ SHIPPED = (
 SOME = frozenset(
     "resnet10t resnet14t resnet18 resnet26 resnet26t resnet34 resnet50 resnet50s resnet101 resnet152 "
     "seresnet18 resnext50_32x4d resnext101_32x4d resnext101_32x8d resnext101_32x16d resnext101_64x4d "
-    "seresnext50_32x4d seresnext101_32x4d seresnext101_32x8d resnext50d_32x4d res2next50 wide_resnet50_2".split()
+    "seresnext50_32x4d seresnext101_32x4d seresnext101_32x8d resnext50d_32x4d "
+    "res2next50 wide_resnet50_2".split()
 )
 #: With RESNEXT_ORACLES=full, all but one as deep as it is slow.
 TIMM = tuple(ours for ours, timm in TIMM_NAMES.items() if ours != "resnet200" and (IS_FULL or timm in SOME))
