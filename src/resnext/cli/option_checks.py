@@ -47,6 +47,13 @@ def check_model(model: str) -> None:
         say(f"note: {model}: {entry}", file=sys.stderr)
 
 
+def check_data(data: str) -> None:
+    """Raise `DataError` if `data` is a path where there is nothing. It needs no torch."""
+    from resnext.data import sources
+
+    sources.check_data(data)
+
+
 def check_runs(folders: Sequence[str]) -> None:
     """Raise `UsageError` if one of `folders` is no folder."""
     for folder in folders:

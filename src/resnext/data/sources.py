@@ -232,6 +232,13 @@ def _find_splits(data: str) -> SplitsByName:
     return {split: _read_found_split(split, paths, found) for split, paths in found.items()}
 
 
+def check_data(data: str) -> None:
+    """Raise `DataError` if `data` is a path where there is nothing. Nothing is read; it needs no torch."""
+    named = data == "digits" or archives.is_supported(data) or hf_datasets.is_supported(data)
+    if not named and not Path(data).exists():
+        raise _no_such_data(data)
+
+
 def _no_such_data(data: str) -> DataError:
     """The error for a path where there is nothing, with the likeliest mistake."""
     if "://" in data:

@@ -13,7 +13,7 @@ from tyro.conf import Positional, arg
 
 import resnext
 from resnext.cli.command import Command
-from resnext.cli.option_checks import check_folder, check_model, check_not_negative
+from resnext.cli.option_checks import check_data, check_folder, check_model, check_not_negative
 from resnext.cli.out_of_memory import device_hint
 from resnext.cli.screen import say, say_text
 from resnext.names import shorten
@@ -65,6 +65,7 @@ class EvaluateCommand(Command):
         check_folder("--json", self.json)
         check_not_negative(self, "workers")
         check_model(self.model)
+        check_data(self.data)
         from resnext.cli.output import hint_at_skipping, note_workers, print_bad_images  # they import torch
 
         note_workers(self.workers)

@@ -10,6 +10,7 @@ from typing import Annotated, ClassVar
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 from resnext.cli.command import Command
+from resnext.cli.option_checks import check_data
 from resnext.cli.screen import say
 from resnext.errors import UsageError
 from resnext.parsing import MAX_TOML_BYTES, read_text
@@ -45,7 +46,8 @@ class TrainCommand(Command):
         return "try a smaller --batch, --data.size-px or --model"
 
     def run(self) -> None:
-        from resnext.cli.output import note_workers
+        check_data(self.data)
+        from resnext.cli.output import note_workers  # it imports torch
 
         note_workers(self.options.workers)
         if self.dry_run:
