@@ -11,7 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resnext.names import columns, csv_cell, encodable, markdown, printable, printable_lines, shorten
+from resnext.names import (
+    MAX_BRIEF,
+    brief,
+    columns,
+    csv_cell,
+    encodable,
+    markdown,
+    printable,
+    printable_lines,
+    shorten,
+)
 
 any_text = st.text(st.characters(), max_size=30)
 
@@ -93,3 +103,14 @@ def test_names_are_shortened_as_little_as_it_takes() -> None:
 def test_thousands_of_names_that_are_alike_are_numbered_at_once() -> None:
     names = [f"{'a' * 30}{i}{'z' * 30}" for i in range(2000)]
     assert len(set(shorten(names, 12).values())) == 2000
+
+
+@given(st.text(max_size=2000))
+def test_brief_names_keep_both_ends(name: str) -> None:
+    shown = brief(name)
+    if len(name) <= MAX_BRIEF:
+        assert shown == printable(name)
+    else:
+        assert shown.startswith(printable(name[:50]))
+        assert shown.endswith(printable(name[-40:]))
+        assert len(shown) < 6 * MAX_BRIEF

@@ -15,6 +15,8 @@ from itertools import count
 
 #: Longest name of a class, in characters.
 MAX_NAME = 1000
+#: Longest name that a message has as a whole, in characters.
+MAX_BRIEF = 400
 #: Control characters, breaks of lines and paragraphs, marks of the direction of text, and halves of
 #: characters, which stand for bytes of file names that are not UTF-8.
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -34,6 +36,17 @@ def printable(name: str) -> str:
     cat\u001b[2J\n chat é
     """
     return _UNPRINTABLE.sub(_escape, name)
+
+
+def brief(name: str) -> str:
+    """`name` for a message: printable, and without the middle of a very long text, which is no name of a file.
+
+    >>> len(brief("A" * 20_000))
+    153
+    """
+    if len(name) <= MAX_BRIEF:
+        return printable(name)
+    return printable(f"{name[: MAX_BRIEF // 4]}...{name[-MAX_BRIEF // 8 :]}")
 
 
 def printable_lines(text: str) -> str:

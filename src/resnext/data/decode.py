@@ -17,7 +17,7 @@ from resnext.data.kinds import HEIF_HINT as HEIF_HINT
 from resnext.data.pixels import is_deep, to_rgb
 from resnext.errors import ResnextError
 from resnext.files import ordinary
-from resnext.names import encodable, printable
+from resnext.names import brief, encodable, printable
 
 #: Pillow's names of the formats that are read, and suffixes of their files, in lower case. Pillow knows more,
 #: and hands some of them to other programs (PostScript to Ghostscript); what is in a file decides, not its
@@ -101,7 +101,7 @@ class BadImage(DataError):
         super().__init__(self.key, self.reason)
 
     def __str__(self) -> str:
-        return f"{printable(self.key)}: {printable(self.reason)}"
+        return f"{brief(self.key)}: {printable(self.reason)}"
 
 
 def decode(source: bytes | str | Path | Image.Image, key: str) -> Image.Image:
