@@ -39,7 +39,7 @@ def printable(name: str) -> str:
 
 
 def brief(name: str) -> str:
-    """`name` for a message: printable, and without the middle of a very long text, which is no name of a file.
+    """`name` for a message: printable, and without its middle where it is too long for the name of a file.
 
     >>> len(brief("A" * 20_000))
     153
