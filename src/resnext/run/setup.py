@@ -75,7 +75,8 @@ def create_run(
     pretrained = None if weights is None else weights.contract
     recipe, choices = fill_recipe(recipe, splits, scans["train"], machine, processes, pretrained)
     if weights is not None:
-        choices.insert(0, Choice("weights", weights.path.name, "; ".join(weights.summary(options.new_head))))
+        summary = "; ".join(weights.summary(options.new_head))
+        choices.insert(0, Choice("weights", str(options.weights), summary))
     if isinstance(recipe.batch, int) and recipe.batch > len(splits.train):
         raise DataError(
             f"batch: {recipe.batch} is larger than the {len(splits.train)} training images; give --batch "
