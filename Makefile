@@ -13,7 +13,7 @@ demo: $(READY)
 test: $(READY) $(ORACLE)
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-# Everything that is broken on purpose, in full (about 20 minutes); results go to results/faults.jsonl.
+# Everything that is broken on purpose, in full (about half an hour); results go to results/faults.jsonl.
 faults: $(READY)
 	RESNEXT_FAULTS=full $(BIN)/python -m pytest -s tests/faults
 

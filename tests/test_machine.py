@@ -50,3 +50,17 @@ def test_the_processor_quota_of_a_container_counts(tmp_path: Path, monkeypatch: 
     assert machine.count_cores() == 3
     quota.write_text("200000\n")
     assert machine.count_cores() == 2
+
+
+def test_a_busy_machine_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("resnext.machine.count_cores", lambda: 4)
+    for load, says in ((0.0, ""), (5.9, ""), (6.1, "load 6.1 on 4 cores"), (90.0, "load 90.0 on 4 cores")):
+        monkeypatch.setattr("os.getloadavg", lambda load=load: (load, 0.0, 0.0), raising=False)
+        assert says in machine.busy_note()
+        assert bool(machine.busy_note()) == bool(says)
+
+    def unknown() -> None:
+        raise OSError
+
+    monkeypatch.setattr("os.getloadavg", unknown, raising=False)
+    assert machine.busy_note() == ""

@@ -24,6 +24,8 @@ CONTAINER_CPU_QUOTAS = (
     (Path("/sys/fs/cgroup/cpu.max"),),
     (Path("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"), Path("/sys/fs/cgroup/cpu/cpu.cfs_period_us")),
 )
+#: Load per core, as an average of the last minute, from which a machine is called busy.
+BUSY_LOAD = 1.5
 
 
 class DeviceError(ResnextError):
@@ -156,6 +158,21 @@ def count_cores() -> int:
             if quota > 0:
                 cores = min(cores, -(-quota // period))
     return cores
+
+
+def busy_note() -> str:
+    """What to say where other programs keep the processor busy; empty where they do not, or nobody knows."""
+    try:
+        load = os.getloadavg()[0]
+    except (AttributeError, OSError):
+        return ""
+    cores = count_cores()
+    if load < BUSY_LOAD * cores:
+        return ""
+    return (
+        f"other programs keep this machine busy (load {load:.1f} on {cores} cores), so steps take longer "
+        "than they would on an idle one"
+    )
 
 
 def image_cache_bytes(processes: int) -> int:

@@ -18,6 +18,7 @@ from resnext.data.workers import worker_errors
 from resnext.machine import (
     DeviceError,
     Machine,
+    busy_note,
     default_workers,
     find_machine,
     has_private_gpu,
@@ -286,7 +287,7 @@ class _TrainingRun:
             folder=self.spec.path,
             recipe=self.recipe,
             choices=self.choices,
-            notes=(*self.splits.notes, *notes),
+            notes=(*self.splits.notes, *notes, *filter(None, [busy_note()])),
             skipped=self.spec.skipped_errors,
             counts={name: len(images) for name, images in self.splits.items()},
             classes=len(self.contract.classes),
