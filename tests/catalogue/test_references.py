@@ -191,3 +191,21 @@ def test_the_commands(published: Any, caches: Path, capsys: pytest.CaptureFixtur
 def test_mistakes_in_the_command(words: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["weights", *words]) in (2, 4)
     assert says in capsys.readouterr().err
+
+
+def test_a_licence_that_forbids_commercial_use_is_told_and_kept(
+    published: Any, tmp_path: Path, make_folder: Any, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.setattr("resnext.api.write_report", lambda *_, **__: None)
+    (_, _, name), config = next(iter(published.files.items()))
+    assert name == "config.json"
+    weights = next(content for (_, _, file), content in published.files.items() if file != name)
+    forbidding = config.replace(b"apache-2.0", b"cc-by-nc-4.0")
+    published.add("someone/network", config_json=forbidding, model_safetensors=weights)
+    data = make_folder(tmp_path / "pets", {"cat": 6, "dog": 6})
+    words = "--weights hf-hub:someone/network --new-head --epochs 1 --batch 4 --data.size-px 32"
+    assert main(["train", str(data), "--runs", str(tmp_path), "--name", "x", *words.split()]) == 0
+    assert "the weights are under cc-by-nc-4.0, which forbids commercial use" in capsys.readouterr().out
+    assert "license: cc-by-nc-4.0" in (tmp_path / "x" / "model" / "README.md").read_text()
+    contract = resnext.load(tmp_path / "x", "cpu").contract
+    assert contract.provenance.weights_licence == "cc-by-nc-4.0"
