@@ -43,7 +43,7 @@ def test_a_closed_screen_shows_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("closed", [1, 2])
 def test_a_command_whose_output_is_closed_has_its_exit_code(closed: int) -> None:
-    run = f"os.execv({sys.executable!r}, ['python', '-m', 'resnext', '--version'])"
+    run = f"os.execv({sys.executable!r}, [{sys.executable!r}, '-m', 'resnext', '--version'])"
     code = f"import os; os.close({closed}); {run}"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60).returncode == 0
 
