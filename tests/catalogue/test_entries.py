@@ -58,7 +58,7 @@ def test_a_network_whose_weights_all_forbid_something_has_no_default() -> None:
     assert find_entry("resnext101_32x32d") is None
     assert find_entry("resnext101_32x32d.fb_wsl_ig1b_ft_in1k") is not None
     with pytest.raises(
-        UnknownWeights, match=r"forbid commercial use.* resnext101_32x32d\.fb_wsl_ig1b_ft_in1k"
+        UnknownWeights, match=r"known to allow commercial use.* resnext101_32x32d\.fb_wsl_ig1b_ft_in1k"
     ):
         locate("resnext101_32x32d")
 

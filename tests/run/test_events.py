@@ -29,7 +29,7 @@ def test_of_many_classes_the_first_the_last_and_the_extremes() -> None:
     said = lines(*(ClassCount(f"n{i:03}", {"train": 10 + (i * 7) % 50}) for i in range(50)))
     assert [line.split()[0] for line in said] == ["classes", "n001", "n002", "...", "n049"]
     assert said[3].strip() == "... 46 more, with 10 (n000) to 59 (n007) training images each"
-    equal = lines(*(ClassCount(f"n{i:03}", {"train": 10}) for i in range(50)))
+    equal = lines(*(ClassCount(f"n{i:03}", {"train": 10, "val": i}) for i in range(50)))
     assert equal[3].strip() == "... 46 more, with 10 training images each"
 
 

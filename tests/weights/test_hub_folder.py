@@ -250,6 +250,22 @@ def test_either_file_alone_may_describe_the_model(folder: Path) -> None:
     assert PretrainedWeights.read(folder).contract == CONTRACT
 
 
+def test_where_config_json_lost_our_part_the_weights_describe_the_model(folder: Path) -> None:
+    """timm's part says less: it knows no training data and no calibration."""
+    path = folder / "config.json"
+    config = json.loads(path.read_text())
+    del config["resnext"]
+    path.write_text(json.dumps(config))
+    assert load_network(folder)[1] == CONTRACT
+
+
+def test_files_with_more_than_one_network_are_named(tmp_path: Path) -> None:
+    state = {f"module.{name}": tensor for name, tensor in create(ARCH).state_dict().items()}
+    torch.save(state | {"fc.bias": torch.zeros(3)}, tmp_path / "two.pth")
+    with pytest.raises(WeightsError, match=r"two\.pth: module\.fc\.bias and fc\.bias would both be fc\.bias"):
+        PretrainedWeights.read(tmp_path / "two.pth")
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [

@@ -80,3 +80,11 @@ def test_counters_of_averaging_are_no_weights() -> None:
         {"model_ema": {"n_averaged": torch.tensor(3)} | {f"module.{n}": t for n, t in STATE.items()}}
     )
     assert list(found.tensors) == list(STATE)
+
+
+@pytest.mark.parametrize("head", ["fc", "head.fc", "last_linear"])
+def test_two_tensors_that_would_have_one_name_are_refused(head: str) -> None:
+    """A network and a second head: neither may be dropped without a word."""
+    file = {f"module.{own}": tensor for own, tensor in STATE.items()} | {f"{head}.weight": torch.zeros(3, 3)}
+    with pytest.raises(ValueError, match=r"would both be fc\.weight: it holds more than one network"):
+        translate(file)

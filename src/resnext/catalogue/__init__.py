@@ -12,10 +12,14 @@ from resnext.catalogue.entries import (
     unknown_name,
 )
 from resnext.catalogue.errors import DamagedWeights, FetchError, UnknownWeights
+from resnext.catalogue.hub import CONFIG_FILE, HUB_WEIGHTS_FILES
 from resnext.catalogue.imagenet import imagenet_classes
 from resnext.catalogue.references import Located, check_reference, find_local, is_path, locate, verify_local
+from resnext.catalogue.trust import file_digest
 
 __all__ = [
+    "CONFIG_FILE",
+    "HUB_WEIGHTS_FILES",
     "OUR_NAMES",
     "CatalogueEntry",
     "DamagedWeights",
@@ -25,6 +29,7 @@ __all__ = [
     "catalogue",
     "check_reference",
     "entry_of_file",
+    "file_digest",
     "find_entry",
     "find_local",
     "imagenet_classes",

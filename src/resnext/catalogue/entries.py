@@ -130,8 +130,8 @@ def unknown_name(name: str) -> UnknownWeights:
     of_network = [e.name for e in catalogue() if name.partition(".")[0] in (e.architecture, e.network)]
     if "." not in name and of_network:
         return UnknownWeights(
-            f"{name}: all its weights forbid commercial use, so none is taken unasked; name those you want: "
-            f"{', '.join(of_network)}"
+            f"{name}: none of its weights is known to allow commercial use, so none is taken unasked; name "
+            f"those you want: {', '.join(of_network)}"
         )
     names = of_network or [e.name for e in catalogue()] + sorted({e.architecture for e in catalogue()})
     nearest = difflib.get_close_matches(name, names, n=3, cutoff=0)

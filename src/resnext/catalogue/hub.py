@@ -19,7 +19,7 @@ from resnext.catalogue.trust import check_trusted, file_digest
 
 CONFIG_FILE = "config.json"
 #: Names of the weights in a repository, the preferred one first.
-WEIGHTS_FILES = ("model.safetensors", "pytorch_model.bin")
+HUB_WEIGHTS_FILES = ("model.safetensors", "pytorch_model.bin")
 #: How long to wait for the hub's answer, in seconds.
 ANSWER_S = 4.0
 _NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
@@ -55,7 +55,7 @@ class Repository:
             client = _client()
         except FetchError:
             return None
-        for name in WEIGHTS_FILES:
+        for name in HUB_WEIGHTS_FILES:
             found = client.try_to_load_from_cache(self.name, name, revision=self.revision)
             config = client.try_to_load_from_cache(self.name, CONFIG_FILE, revision=self.revision)
             if isinstance(found, str) and isinstance(config, str):
@@ -78,7 +78,7 @@ class Repository:
     def verify(self, folder: Path) -> None:
         """Compare the weights in `folder` with their digest and with their record. Raises
         `DamagedWeights`."""
-        path = next(folder / name for name in WEIGHTS_FILES if (folder / name).exists())
+        path = next(folder / name for name in HUB_WEIGHTS_FILES if (folder / name).exists())
         blob = path.resolve()  # large files are named by their SHA-256
         if _DIGEST.fullmatch(blob.name) and (digest := file_digest(blob)) != blob.name:
             for one in {path, blob}:
@@ -108,10 +108,10 @@ class Repository:
             raise FetchError(self._explain(client, error)) from None
 
     def _download_weights(self, client: ModuleType) -> Path:
-        for name in WEIGHTS_FILES:
+        for name in HUB_WEIGHTS_FILES:
             with contextlib.suppress(client.errors.RemoteEntryNotFoundError):
                 return self._download_file(client, name).parent
-        raise UnknownWeights(f"{self}: has neither {' nor '.join(WEIGHTS_FILES)}")
+        raise UnknownWeights(f"{self}: has neither {' nor '.join(HUB_WEIGHTS_FILES)}")
 
     def _download_file(self, client: ModuleType, name: str) -> Path:
         found = client.hf_hub_download(self.name, name, revision=self.revision, etag_timeout=ANSWER_S)
@@ -121,11 +121,13 @@ class Repository:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             self._remove_parts(client)
             return f"{self}: no room on the disk for it; HF_HOME names another place for the cache"
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            return f"{self}: the cache cannot be written ({error.strerror}: {error.filename}); say HF_HOME"
         place = f"{client.constants.ENDPOINT}/{self.name}/resolve/{self.revision}"
         return (
             f"{self}: not in the cache, and {client.constants.ENDPOINT} cannot be reached. Where there is a "
-            f"connection, get {place}/{CONFIG_FILE} and {place}/{WEIGHTS_FILES[0]}, put both into a folder, "
-            "and give --weights local-dir:FOLDER"
+            f"connection, get {place}/{CONFIG_FILE} and {place}/{HUB_WEIGHTS_FILES[0]}, put both into a "
+            "folder, and give --weights local-dir:FOLDER"
         )
 
     def _remove_parts(self, client: ModuleType) -> None:

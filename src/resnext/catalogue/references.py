@@ -8,7 +8,7 @@ from pathlib import Path
 
 from resnext.catalogue.entries import CatalogueEntry, find_entry, unknown_name
 from resnext.catalogue.errors import UnknownWeights
-from resnext.catalogue.hub import WEIGHTS_FILES, Repository
+from resnext.catalogue.hub import HUB_WEIGHTS_FILES, Repository
 from resnext.catalogue.trust import cache_folder, check_trusted
 
 HUB, FOLDER = "hf-hub:", "local-dir:"
@@ -45,7 +45,7 @@ def added_folder(entry: CatalogueEntry) -> Path:
 
 def added_record(entry: CatalogueEntry) -> str:
     """What the record of the added weights of `entry` is called."""
-    return f"added/{entry.name}/{WEIGHTS_FILES[0]}"
+    return f"added/{entry.name}/{HUB_WEIGHTS_FILES[0]}"
 
 
 def find_local(entry: CatalogueEntry) -> Path | None:
@@ -58,7 +58,7 @@ def verify_local(entry: CatalogueEntry) -> Path | None:
     """As `find_local`, after their digest was compared. Raises `DamagedWeights`."""
     folder = find_local(entry)
     if folder == added_folder(entry):
-        check_trusted(added_record(entry), folder / WEIGHTS_FILES[0])
+        check_trusted(added_record(entry), folder / HUB_WEIGHTS_FILES[0])
     elif folder is not None:
         Repository(entry.hub).verify(folder)
     return folder

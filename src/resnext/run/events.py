@@ -87,7 +87,7 @@ class RunStarted:
         rows = _class_table((*classes[:FIRST_CLASSES], classes[-1]))
         least, most = (choose(classes, key=lambda c: c.images["train"]) for choose in (min, max))
         fewest, size = f"{least.images['train']:,} ({least.name}) to ", f"{most.images['train']:,}"
-        sizes = size if least.images == most.images else f"{fewest}{size} ({most.name})"
+        sizes = size if least.images["train"] == most.images["train"] else f"{fewest}{size} ({most.name})"
         more = f"... {len(classes) - FIRST_CLASSES - 1:,} more, with {sizes} training images each"
         return [*rows[:-1], more, rows[-1]]
 

@@ -250,7 +250,7 @@ def build_initial_network(recipe: Recipe, contract: Contract, origin: WeightsOri
             f"{path}: is not the file any more that this run was started from. Put that file back, or start "
             "another run: give another --name"
         )
-    weights = PretrainedWeights.read(path)
+    weights = PretrainedWeights.read(path, recipe.model)
     return weights.build_network(arch, contract.classes, recipe.seed, origin.new_head)
 
 

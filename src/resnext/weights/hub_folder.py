@@ -118,9 +118,10 @@ class ModelFile:
 def read_model(path: Path) -> ModelFile:
     """What is in a hub folder, ours or timm's, or in a file of weights.
 
-    Raises `WeightsError`, also if the two files of a hub folder say different things.
+    Raises `WeightsError`, also if both files of a hub folder have our part and say different things.
     """
-    outside = _read_description(path) if path.is_dir() else None
+    config = _read_config(path) if path.is_dir() else {}
+    outside = Described.parse(config.get("resnext"), path)
     file = file_in(path) if path.is_dir() else path
     weights = read_weights(file)
     inside = Described.parse(weights.about, file)
@@ -129,18 +130,26 @@ def read_model(path: Path) -> ModelFile:
             f"{path}: {CONFIG_FILE} and {file.name} have different values of {field}: one of them was "
             "changed. Take both from where the model came from"
         )
-    return ModelFile(weights.tensors, outside or inside, weights.notes)
+    described = outside or inside or _describe_by_timm(config, path)
+    return ModelFile(weights.tensors, described, weights.notes)
 
 
 def read_contract(folder: Path) -> Contract | None:
     """The contract in the config.json of a hub folder; None if it has none. Raises `WeightsError`."""
-    described = _read_description(folder)
+    config = _read_config(folder)
+    described = Described.parse(config.get("resnext"), folder) or _describe_by_timm(config, folder)
     return None if described is None else described.contract
 
 
-def _read_description(folder: Path) -> Described | None:
-    """What config.json says, in our part of it or in timm's; None if it is of others. Raises
-    `WeightsError`."""
+def _describe_by_timm(config: dict[str, Any], folder: Path) -> Described | None:
+    """What timm's part of a config.json says; None if it has none. Raises `WeightsError`."""
+    if not is_timm_config(config):
+        return None
+    return Described(*parse_timm_config(config, folder / CONFIG_FILE))
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    """The content of config.json. Raises `WeightsError`."""
     path = folder / CONFIG_FILE
     try:
         config = read_json(path)
@@ -148,6 +157,4 @@ def _read_description(folder: Path) -> Described | None:
         raise WeightsError(f"{path}: cannot be read ({error})") from None
     if not isinstance(config, dict):
         raise WeightsError(f"{path}: must be an object, not {show(config)}")
-    if config.get("resnext") is None and is_timm_config(config):
-        return Described(*parse_timm_config(config, path))
-    return Described.parse(config.get("resnext"), folder)
+    return config

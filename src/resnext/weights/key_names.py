@@ -38,6 +38,9 @@ def find_tensors(value: Mapping[str, Any]) -> FoundTensors:
     Args:
         value: Tensors by name, or a dict that contains such, as training programs save it.
 
+    Raises:
+        ValueError: Two tensors would have the same name.
+
     >>> import torch
     >>> found = find_tensors({"epoch": 90, "state_dict": {"module.fc.bias": torch.zeros(3)}})
     >>> list(found.tensors), found.notes
@@ -49,7 +52,11 @@ def find_tensors(value: Mapping[str, Any]) -> FoundTensors:
 
 
 def translate(tensors: Mapping[str, Tensor], notes: tuple[str, ...] = ()) -> FoundTensors:
-    """The same tensors by our names; see the module. `notes` come first among those of the result."""
+    """The same tensors by our names; see the module. `notes` come first among those of the result.
+
+    Raises:
+        ValueError: Two of them would have the same name.
+    """
     names = [name for name in tensors if name.rpartition(".")[2] not in COUNTERS]
     renamed = dict(zip(names, names, strict=True))  # our name of each, step by step
     while step := _peel(list(renamed.values())):
@@ -59,7 +66,15 @@ def translate(tensors: Mapping[str, Tensor], notes: tuple[str, ...] = ()) -> Fou
         if any(library.mark.fullmatch(now) for now in renamed.values()):
             renamed = {name: library.rename(now) for name, now in renamed.items()}
             notes += (f"translated the names of {library.name}",)
-    return FoundTensors({now: tensors[name] for name, now in renamed.items()}, notes)
+    return FoundTensors(_by_our_names(tensors, renamed), notes)
+
+
+def _by_our_names(tensors: Mapping[str, Tensor], renamed: Mapping[str, str]) -> dict[str, Tensor]:
+    first: dict[str, str] = {}
+    for name, now in renamed.items():
+        if (other := first.setdefault(now, name)) != name:
+            raise ValueError(f"{other} and {name} would both be {now}: it holds more than one network")
+    return {now: tensors[name] for now, name in first.items()}
 
 
 def _unpack(value: Mapping[str, Any]) -> tuple[Mapping[str, Any], tuple[str, ...]]:

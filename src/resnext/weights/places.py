@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
+from resnext.catalogue import CONFIG_FILE as CONFIG_FILE
+from resnext.catalogue import HUB_WEIGHTS_FILES, file_digest
 from resnext.weights.errors import WeightsError
 
-WEIGHTS_FILE, CONFIG_FILE = "model.safetensors", "config.json"
+WEIGHTS_FILE = HUB_WEIGHTS_FILES[0]
 #: Names of the weights in a hub folder, the preferred one first.
-WEIGHTS_FILES = (WEIGHTS_FILE, "pytorch_model.bin", "pytorch_model.pth", "model.pth")
+WEIGHTS_FILES = (*HUB_WEIGHTS_FILES, "pytorch_model.pth", "model.pth")
 
 
 def weights_digest(path: Path) -> str:
     """SHA-256 of the weights at `path`. Raises `WeightsError`."""
     try:
-        with open(weights_file(path), "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return file_digest(weights_file(path))
     except OSError as error:
         raise WeightsError(f"{path}: the weights cannot be read ({error.strerror})") from None
 

@@ -36,8 +36,7 @@ def recognise(tensors: Mapping[str, Tensor], source: str) -> Architecture:
         source: Name of the file, for errors.
 
     Raises:
-        WeightsError: They are of no network that can be made here; the message says which network it may be,
-            or which tensors it would need.
+        WeightsError: They are of no network that can be made here; the message says which one it may be.
 
     >>> from resnext.models import create
     >>> arch = Architecture.from_name("resnext26_8x4d+attention=se+template=16", classes=7)

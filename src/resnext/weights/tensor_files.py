@@ -20,6 +20,7 @@ from resnext.weights.key_names import find_tensors, translate
 
 #: First bytes of what `torch.save` writes: a zip archive, or before torch 1.6 a pickle.
 PICKLE_MARKS = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04")
+#: What to do about a file that is none of weights.
 MODEL_KINDS = "; give a run folder, a hub folder or a file of weights"
 #: What a pickle asks for, in the message of `torch.load`.
 _ASKED_FOR = re.compile(r"GLOBAL ([\w.]+)")
@@ -45,13 +46,14 @@ class WeightsFile:
 
 def read_weights(path: Path) -> WeightsFile:
     """The tensors of a file of safetensors or torch.save, whoever wrote it. Raises `WeightsError`."""
-    if is_pickle(path):
-        found = find_tensors(read_pickle(path))
-        return WeightsFile(found.tensors, None, found.notes)
-    tensors, about = read_tensors(path)
+    pickled = read_pickle(path) if is_pickle(path) else None
+    tensors, about = read_tensors(path) if pickled is None else ({}, None)
     if about is not None:
         return WeightsFile(tensors, about)
-    found = translate(tensors)
+    try:
+        found = translate(tensors) if pickled is None else find_tensors(pickled)
+    except ValueError as error:
+        raise WeightsError(f"{path}: {error}") from None
     return WeightsFile(found.tensors, None, found.notes)
 
 

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from resnext.arch import STEMS, TIMM_NAMES, Architecture
+from resnext.arch.architecture import MAX_INPUT_CHANNELS
 from resnext.catalogue import OUR_NAMES, imagenet_classes
-from resnext.contract import LARGEST_PX, Contract, Input, Provenance, Resize
+from resnext.contract import MAX_CLASSES, Contract, Input, Provenance, Resize
 from resnext.parsing import Extensible, Range, build, show
 from resnext.weights.errors import WeightsError
 
 #: What timm takes where its config leaves a field out.
 DEFAULT_CROP = 0.875
-MAX_CLASSES, MAX_CHANNELS = 1_000_000, 1024
 #: Classes of ImageNet-1K, which nobody names.
 CLASSES = 1000
 
@@ -50,7 +50,7 @@ def timm_config(arch: Architecture, contract: Contract) -> dict[str, Any]:
     }
 
 
-Pixels = Annotated[int, Range(1, LARGEST_PX)]
+#: Bounds of the share of an image that is cut out.
 Share = Annotated[float, Range(0.01, 10)]
 
 
@@ -75,7 +75,7 @@ class _Config(Extensible):
 
     architecture: str
     num_classes: Annotated[int, Range(0, MAX_CLASSES)] = CLASSES
-    in_chans: Annotated[int, Range(1, MAX_CHANNELS)] | None = None
+    in_chans: Annotated[int, Range(1, MAX_INPUT_CHANNELS)] | None = None
     pretrained_cfg: _PretrainedConfig = _PretrainedConfig()
 
 

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 import torch
 from safetensors import safe_open
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
+import resnext
 from resnext import api
 from resnext.training import checkpoints
 
@@ -321,3 +322,17 @@ def test_fine_tuning_takes_the_network_of_the_weights(
     words = ["--weights", trained, "--new-head", "--epochs", "1", "--runs", tmp_path, "--name", "y"]
     assert run("train", data, *words) == 0
     assert api.Run(tmp_path / "y").recipe.model == "resnet11+template=8"
+
+
+def test_weights_whose_network_only_the_user_knows(
+    tmp_path: Path, make_folder: Any, run: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A state dict of a network that its shapes do not tell: --model says it, before and in training."""
+    model = "resnext11_1x8d+template=8+transform=separable"
+    save_file(resnext.create(model, classes=5).state_dict(), tmp_path / "weights.safetensors")
+    data = make_folder(tmp_path / "data", {"x": 10, "y": 10})
+    words = ["--weights", tmp_path / "weights.safetensors", "--new-head", "--epochs", "1", "--runs", tmp_path]
+    assert run("train", data, *words, "--name", "without") == 4
+    assert "are of no ResNet or ResNeXt that is made here" in capsys.readouterr().err
+    assert run("train", data, *words, "--name", "with", "--model", model) == 0
+    assert api.Run(tmp_path / "with").recipe.model == model
