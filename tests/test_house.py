@@ -142,6 +142,72 @@ def test_the_law_can_be_kept(room: str, source: str) -> None:
     assert offences(room, source) == []
 
 
+#: Calls that open the file at a path. Those of other libraries do it themselves, and wait for a pipe.
+OTHERS_OPEN = {"safe_open", "ParquetFile", "read_schema", "read_table", "memory_map"}
+#: What is opened at places that nobody else chooses: null devices, files of the package and of the system.
+OPENED_FREELY = (
+    *("cli/main.py", "cli/screen.py", "machine.py"),
+    *("catalogue/entries.py", "catalogue/imagenet.py"),
+)
+
+
+def opened_unseen(source: str) -> list[str]:
+    """Calls that may wait for a pipe: no `opener` says that it must be an ordinary file, and nothing in the
+    same function checks it."""
+    found = []
+    for function in ast.walk(ast.parse(source)):
+        if isinstance(function, ast.FunctionDef):
+            calls = [node for node in ast.walk(function) if isinstance(node, ast.Call)]
+            is_checked = any(called(call) == "check_ordinary" for call in calls)
+            found += [called(call) for call in calls if opens_unseen(call, is_checked)]
+    return found
+
+
+def called(call: ast.Call) -> str:
+    return call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+
+
+def opens_unseen(call: ast.Call, is_checked: bool) -> bool:
+    name, is_method = called(call), isinstance(call.func, ast.Attribute)
+    of_library = is_method and getattr(call.func.value, "id", "")  # type: ignore[attr-defined]
+    if name == "open" and not is_method:
+        return not any(keyword.arg == "opener" for keyword in call.keywords)
+    if (name == "read_table" and of_library != "pq") or (name == "load" and of_library != "np"):
+        return False
+    if name == "load":  # of what lies in memory, or of a file
+        return not (is_checked or (call.args and isinstance(call.args[0], ast.Call)))
+    if name in ("read_text", "read_bytes"):  # of a path; others have the path as an argument
+        return is_method and not [arg for arg in call.args if not isinstance(arg, ast.Constant)]
+    return name in OTHERS_OPEN and not is_checked
+
+
+def test_nothing_that_may_be_a_pipe_is_opened() -> None:
+    paths = {path.relative_to(SOURCE).as_posix(): path for path in SOURCE.rglob("*.py")}
+    found = {name: opened_unseen(path.read_text()) for name, path in paths.items()}
+    assert {name: calls for name, calls in found.items() if calls and name not in OPENED_FREELY} == {}
+
+
+CHECKED = "check_ordinary(path), "
+
+
+@pytest.mark.parametrize(
+    ("bad", "good"),
+    [
+        ("open(path)", "open(path, opener=ordinary)"),
+        ("path.read_text('utf-8')", "read_text(path)"),
+        ("path.read_bytes()", "images.read_bytes(index)"),
+        ("pq.read_table(path)", CHECKED + "pq.read_table(path)"),
+        ("pq.read_table(path)", "read_table(path)"),
+        ("safe_open(path)", CHECKED + "safe_open(path)"),
+        ("np.load(path)", CHECKED + "np.load(path)"),
+        ("np.load(path)", "np.load(io.BytesIO(content))"),
+    ],
+)
+def test_what_opens_a_pipe_is_found(bad: str, good: str) -> None:
+    assert opened_unseen(f"def f():\n    with g({bad}):\n        pass")
+    assert opened_unseen(f"def f():\n    return {good}") == []
+
+
 def heavy(name: str, source: str) -> list[str]:
     """Imports of the light module `name` that are neither light nor of the standard library."""
     tree = ast.parse(source)

@@ -11,7 +11,9 @@ import contextlib
 import errno
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 #: Opening does not wait for another process, and follows no link (0 on systems without these).
 _AT_ONCE = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -19,7 +21,7 @@ _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 
 
 def ordinary(path: str, flags: int) -> int:
-    """An `opener` for `open` that opens ordinary files only, also through links, to read them.
+    """An `opener` for `open` that opens ordinary files only, also through links.
 
     Raises:
         IsADirectoryError: There is a folder at `path`.
@@ -36,6 +38,12 @@ def ordinary(path: str, flags: int) -> int:
     if os.path.isdir(path):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
     raise OSError(errno.EINVAL, "a pipe, socket or device, not a file", path)
+
+
+def check_ordinary(path: Path) -> None:
+    """Raises what `ordinary` raises, for libraries that open `path` themselves and would wait for a pipe."""
+    with open(path, "rb", opener=ordinary):
+        pass
 
 
 def as_it_is(path: str, flags: int) -> int:
@@ -60,20 +68,28 @@ def as_it_is(path: str, flags: int) -> int:
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
-    """Write `content` to a file beside `path`, sync it, and rename it to `path`, where a link is replaced.
+    """Write `content` to `path`, as `replacing` does.
 
     In text, bytes of file names that are not UTF-8 are escaped as JSON does it.
     """
+    with replacing(path) as file:
+        file.write(content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content)
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A new file beside `path`, to be written; then it is synced and renamed to `path`, where a link or pipe
+    is replaced. After an error, what was at `path` stays."""
     part = path.with_name(path.name + ".part")
     with contextlib.suppress(FileNotFoundError):
         part.unlink()
     try:
         with open(part, "xb", opener=as_it_is) as file:
-            file.write(content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(part, path)
-    except OSError:
+    except BaseException:
         with contextlib.suppress(OSError):
             part.unlink()
         raise

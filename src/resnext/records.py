@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from resnext.errors import ResnextError
+from resnext.files import ordinary
 from resnext.parsing import read_json_lines
 from resnext.version import __version__
 
@@ -128,7 +129,8 @@ def append_record(record: dict[str, Any], path: Path) -> None:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(record, ensure_ascii=False) + "\n"
-    with open(path, "ab+", buffering=0) as file:  # one write, so lines of two processes do not mix
+    # Without a buffer there is one write, so lines of two processes do not mix.
+    with open(path, "ab+", buffering=0, opener=ordinary) as file:
         file.seek(0)
         whole = file.read()
         start = whole.rfind(b"\n") + 1

@@ -11,7 +11,8 @@ import re
 from pathlib import Path
 
 from resnext.catalogue.errors import DamagedWeights
-from resnext.files import write_whole
+from resnext.files import ordinary, write_whole
+from resnext.parsing import read_text
 
 _DIGEST = re.compile("[0-9a-f]{64}")
 
@@ -25,7 +26,7 @@ def cache_folder() -> Path:
 
 def file_digest(path: Path) -> str:
     """SHA-256 of the file at `path`, as 64 hexadecimal digits. Raises `OSError`."""
-    with open(path, "rb") as file:
+    with open(path, "rb", opener=ordinary) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -60,7 +61,7 @@ def record_digest(what: str, path: Path) -> None:
 def recorded_digest(what: str) -> str | None:
     """The SHA-256 in the record of `what`; None if there is none, or none that can be read."""
     try:
-        digest = _record(what).read_text("utf-8").split(" ")[0]
+        digest = read_text(_record(what)).split(" ")[0]
     except (OSError, ValueError):
         return None
     return digest if _DIGEST.fullmatch(digest) else None

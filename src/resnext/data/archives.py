@@ -23,6 +23,7 @@ from resnext.data.shards import check_shards
 from resnext.data.streaming import ROWS, STREAM, ImageStream, stream_of_rows
 from resnext.data.tables import SPLIT_BY_NAME, SPLIT_NAMES, images_from_table, load_arrow
 from resnext.data.tars import TarImages, read_tars
+from resnext.files import check_ordinary
 
 #: Suffixes of the files that are read, and of those that can be read as a stream.
 SUFFIXES = (".tar", ".arrow")
@@ -113,6 +114,7 @@ def _batches(path: Path, column: str) -> Iterator[pa.RecordBatch]:
         if path.suffix == ".arrow":
             yield from load_arrow(path).select([column]).to_batches(max_chunksize=ROWS)
         else:
+            check_ordinary(path)
             with pq.ParquetFile(path) as file:
                 yield from file.iter_batches(ROWS, columns=[column])
     except (pa.ArrowException, OSError, ValueError) as error:
@@ -120,12 +122,16 @@ def _batches(path: Path, column: str) -> Iterator[pa.RecordBatch]:
 
 
 def _read_schema(path: Path) -> pa.Schema:
-    return load_arrow(path).schema if path.suffix == ".arrow" else pq.read_schema(path)
+    if path.suffix == ".arrow":
+        return load_arrow(path).schema
+    check_ordinary(path)
+    return pq.read_schema(path)
 
 
 def _read_columns(path: Path, names: Sequence[str]) -> pa.Table:
     if path.suffix == ".arrow":
         return load_arrow(path).select(list(names))
+    check_ordinary(path)
     with pq.ParquetFile(path) as file:
         table = file.read(columns=list(names))
     table.validate(full=True)

@@ -14,6 +14,7 @@ import pyarrow as pa
 from resnext.data.columns import IMAGE_COLUMNS, LABEL_COLUMNS, check_names
 from resnext.data.decode import IMAGE_SUFFIXES, DataError
 from resnext.data.labels import describe_rows
+from resnext.files import ordinary
 
 #: Separators of fields, the usual one first.
 SEPARATORS = (",", ";", "\t", "|")
@@ -32,7 +33,7 @@ def read_csv(path: Path) -> pa.Table:
     Raises:
         DataError: If a row has too many or too few fields, there are no rows, or no line that names columns.
     """
-    with open(path, encoding=_encoding(path), newline="") as file:
+    with open(path, encoding=_encoding(path), newline="", opener=ordinary) as file:
         first = next((line for line in file if line.strip()), "")
         file.seek(0)
         separator = _separator(first)
@@ -66,14 +67,14 @@ def _columns(rows: Iterator[list[str]], width: int, path: Path) -> list[pa.Chunk
 
 
 def _encoding(path: Path) -> str:
-    with open(path, "rb") as file:
+    with open(path, "rb", opener=ordinary) as file:
         start = file.read(100)
     if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
     if b"\0" in start:
         raise DataError(f"{path}: is not text, or UTF-16 without its mark at the start; save it as UTF-8")
     try:
-        with open(path, encoding="utf-8-sig", newline="") as text:
+        with open(path, encoding="utf-8-sig", newline="", opener=ordinary) as text:
             while text.read(READ_CHARACTERS):
                 pass
         return "utf-8-sig"

@@ -27,6 +27,7 @@ from resnext.data.layouts import is_folder, is_shown, is_system
 from resnext.data.stored_images import ImageFiles
 from resnext.data.tables import TABLE_SUFFIXES, images_from_table
 from resnext.names import encodable, printable
+from resnext.parsing import MAX_LINES_BYTES, read_text
 
 #: The list of Tiny ImageNet: name of an image and its class, then a box, with tabs between.
 ANNOTATIONS = "val_annotations.txt"
@@ -79,7 +80,7 @@ def read_annotations(root: Path) -> ImageDataset:
 
 def _read_text(path: Path) -> str:
     try:
-        return path.read_text("utf-8-sig")
+        return read_text(path, MAX_LINES_BYTES).removeprefix("\ufeff").replace("\r\n", "\n")
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: cannot be read as text ({error}); save it as UTF-8") from None
 

@@ -29,7 +29,7 @@ from resnext.data.images import ImageDataset, ImageSubset, NameView, Scan
 from resnext.data.index_checks import check_bounds, check_files, check_types, leads_out
 from resnext.data.splits import Splits, fingerprint
 from resnext.data.stored_images import ImageFiles
-from resnext.files import ordinary
+from resnext.files import check_ordinary, ordinary
 from resnext.parsing import build, read_json, show
 
 INDEX_SUFFIX, SCHEMA = ".index", 2
@@ -135,7 +135,7 @@ class IndexedFiles(ImageFiles):
     ) -> None:
         self.folder, self.split, self.facts, self.schema = folder, split, facts, schema
         self.arrays: dict[str, NDArray[Any]] = {
-            name: np.load(folder / f"{split}.{name}.npy", mmap_mode="r") for name in ARRAYS[schema]
+            name: _open_array(folder / f"{split}.{name}.npy") for name in ARRAYS[schema]
         }
         names = PackedNames(self.arrays["text"], self.arrays["ends"])
         super().__init__(Path(facts.root), names, self.arrays["labels"], classes)
@@ -276,6 +276,12 @@ def _open_split(folder: Path, name: str, facts: SplitFacts, index: IndexFacts) -
     assert images.known_scan is not None
     check_bounds(images.arrays, images.known_scan, len(index.classes), facts.inside)
     return images
+
+
+def _open_array(path: Path) -> NDArray[Any]:
+    check_ordinary(path)
+    array: NDArray[Any] = np.load(path, mmap_mode="r")
+    return array
 
 
 def _digest(folder: Path, facts: IndexFacts) -> str:

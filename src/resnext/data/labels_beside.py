@@ -14,6 +14,7 @@ from resnext.data.decode import DataError
 from resnext.data.images import ImageDataset
 from resnext.data.layouts import shown_entries
 from resnext.data.tables import TABLE_SUFFIXES, images_by_split, load_table
+from resnext.files import check_ordinary, ordinary
 
 #: Tables by which the hub ("imagefolder") names the images in a folder, in the column `file_name`.
 METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
@@ -89,10 +90,11 @@ def _has_file_names(path: Path) -> bool:
     """Whether a table has the column `file_name`, also where it cannot be read as a whole."""
     if path.suffix.lower() == ".parquet":
         try:
+            check_ordinary(path)
             return FILE_NAME in map(str.lower, pq.read_schema(path).names)
         except (pa.ArrowException, ValueError):
             return False
-    with open(path, "rb") as file:
+    with open(path, "rb", opener=ordinary) as file:
         first = file.readline(MAX_HEADER_BYTES).replace(b"\0", b"")  # UTF-16 has them between letters
     return re.search(rf"\b{FILE_NAME}\b".encode(), first.lower()) is not None
 

@@ -222,6 +222,8 @@ def _find_splits(data: str) -> SplitsByName:
         raise _no_such_data(data)
     if path.is_file():
         return read_table(path)
+    if not path.is_dir():
+        raise DataError(f"{path}: is a pipe, socket or device; give a folder or a file")
     if (path / "metrics.jsonl").exists() and (path / "config.toml").exists():
         raise DataError(f"{path}: is the folder of a run; give the folder of its images")
     if encodable(data) != data:

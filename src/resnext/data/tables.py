@@ -31,7 +31,7 @@ from resnext.data.images import ImageDataset, Labels
 from resnext.data.labels import describe_rows, label_column
 from resnext.data.shards import check_shards, lone_shard_note
 from resnext.data.stored_images import ColumnImages, ImageArrays, ImageFiles
-from resnext.files import ordinary
+from resnext.files import check_ordinary, ordinary
 from resnext.names import printable
 from resnext.parsing import MAX_LINES_BYTES, build, parse_json, read_text
 
@@ -169,6 +169,7 @@ def load_table(path: Path) -> pa.Table:
 
 
 def _load_parquet(path: Path) -> pa.Table:
+    check_ordinary(path)
     with pq.ParquetFile(path) as file:
         check_names(file.schema_arrow.names, path)
         if file.metadata.num_rows == 0:
@@ -206,6 +207,7 @@ def load_arrow(path: Path) -> pa.Table:
     """
     check_arrow_end(path)
     try:
+        check_ordinary(path)
         source = pa.memory_map(str(path))
         try:
             table = pa.ipc.open_stream(source).read_all()

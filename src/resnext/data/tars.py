@@ -146,13 +146,13 @@ class TarImages(EncodedImages):
         tar, offset, size = self.places[index].tolist()
         if size < 0:
             return None
-        with open(self.paths[tar], "rb", buffering=0) as file:
+        with open(self.paths[tar], "rb", buffering=0, opener=ordinary) as file:
             return _read_at(file, offset, size)
 
     def read_in_order(self) -> Iterator[bytes | None]:
         """The bytes of each image, from the first to the last; each tar is opened once."""
         for tar, group in groupby(self.places.tolist(), key=lambda place: place[0]):
-            with open(self.paths[tar], "rb") as file:
+            with open(self.paths[tar], "rb", opener=ordinary) as file:
                 for _, offset, size in group:
                     yield _read_at(file, offset, size) if size >= 0 else None
 
@@ -188,7 +188,7 @@ def read_tars(paths: Sequence[Path], data: Path) -> tuple[TarImages, list[str]]:
     labels: list[str] = []
     places: list[tuple[int, int, int]] = []
     for number, path in enumerate(paths):
-        with open(path, "rb") as file:
+        with open(path, "rb", opener=ordinary) as file:
             for sample in read_samples(path):
                 field = sample.find(IMAGE_COLUMNS)
                 if field is None and sample.find(LABEL_COLUMNS) is None:

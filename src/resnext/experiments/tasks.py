@@ -22,6 +22,7 @@ from resnext.experiments.datasets import DATASETS, class_count, dataset_path, ma
 from resnext.experiments.findings import SHOWN_ERROR
 from resnext.experiments.ledger import DIVERGED, Ledger, Record
 from resnext.experiments.study import Arm, Scale, Study
+from resnext.files import check_ordinary
 from resnext.machine import all_cores, find_machine
 from resnext.progress import EventStream
 from resnext.recipe import Recipe, TrainOptions
@@ -220,6 +221,7 @@ def add_shown_error(record: Record, split: str, predictions: Path) -> None:
     """Add the error among the classes that occur in `split`, in percent, where these are not all classes."""
     if not predictions.exists():
         return
+    check_ordinary(predictions)
     table = pq.read_table(predictions)
     labels = table["label"].to_numpy()
     probabilities = np.stack(table["probabilities"].to_numpy(zero_copy_only=False))

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from resnext.files import check_ordinary
 from resnext.metrics import BLOCK_VALUES, Outcomes
 
 #: How far the probabilities of an image may be from 1 in sum.
@@ -35,6 +36,7 @@ def read_predictions(path: Path, classes: int) -> tuple[list[str], Outcomes]:
         raise ValueError("there is no such file")
     keys: list[str] = []
     parts: list[Outcomes] = []
+    check_ordinary(path)
     # With `pre_buffer`, the file would be read as a whole first.
     with pq.ParquetFile(path, buffer_size=BUFFER_BYTES, pre_buffer=False) as file:
         _check_columns(file.schema_arrow)

@@ -10,6 +10,7 @@ from resnext.data.contents import UNKNOWN_STAMP, Contents, contents_digest, from
 from resnext.data.images import ImageDataset
 from resnext.data.scan import read_digests
 from resnext.data.splits import Splits
+from resnext.files import ordinary
 from resnext.machine import count_cores
 from resnext.names import printable
 from resnext.progress import EventStream
@@ -55,7 +56,8 @@ def compare_contents(folder: RunFolder, expected: str, splits: Splits) -> Genera
 def _read(folder: RunFolder, expected: str) -> Mapping[str, Contents]:
     """What the images held; empty if the file is missing or damaged, so that all must be read."""
     try:
-        then = from_bytes((folder.path / CONTENTS_FILE).read_bytes())
+        with open(folder.path / CONTENTS_FILE, "rb", opener=ordinary) as file:
+            then = from_bytes(file.read())
     except (OSError, ValueError):
         return {}
     return then if contents_digest(then) == expected else {}

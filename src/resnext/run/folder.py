@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from resnext.contract import Contract
 from resnext.errors import ResnextError
-from resnext.files import as_it_is, find_link, write_whole
+from resnext.files import as_it_is, find_link, replacing, write_whole
 from resnext.models import Network
 from resnext.names import printable
 from resnext.parsing import MAX_TOML_BYTES, build, read_json, read_json_lines, read_text, show
@@ -296,7 +296,8 @@ class RunFolder(RunWriter):
         """Write predictions/{split}.parquet: key, label, probabilities."""
         (self.path / "predictions").mkdir(exist_ok=True)
         table = pa.table({"key": keys, "label": labels, "probabilities": list(probabilities)})
-        pq.write_table(table, self.path / "predictions" / f"{split}.parquet")
+        with replacing(self.path / "predictions" / f"{split}.parquet") as file:
+            pq.write_table(table, file)
 
     # Files that grow or change while the run trains
 

@@ -20,6 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from resnext.errors import ResnextError
+from resnext.files import as_it_is, check_ordinary
 from resnext.parsing import MAX_INTEGER, Extensible, Range, build, parse_json, show
 from resnext.training.loop import TrainState
 
@@ -68,7 +69,7 @@ def write_snapshot(snapshot: Snapshot, path: Path) -> None:
         with ThreadPoolExecutor(1) as threads:  # beside the writing, which takes longer
             digest = threads.submit(_digest, text, snapshot.tensors)
             save_file(snapshot.tensors, aside, metadata)
-            with open(aside, "r+b") as file:
+            with open(aside, "r+b", opener=as_it_is) as file:
                 os.fsync(file.fileno())
                 size = int.from_bytes(file.read(8), "little")  # of the header that follows
                 file.seek(8 + file.read(size).index(BLANK))
@@ -92,6 +93,7 @@ def load_checkpoint(state: TrainState, path: Path) -> dict[str, Any]:
     or recipe, `state` is unusable afterwards.
     """
     try:
+        check_ordinary(path)
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata()
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118

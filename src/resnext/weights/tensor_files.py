@@ -13,6 +13,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from resnext.files import check_ordinary, ordinary
 from resnext.names import printable
 from resnext.parsing import parse_json
 from resnext.weights.errors import WeightsError
@@ -29,7 +30,7 @@ _ASKED_FOR = re.compile(r"GLOBAL ([\w.]+)")
 def is_pickle(path: Path) -> bool:
     """Whether the file at `path` is one of `torch.save`, by its first bytes; not if it cannot be read."""
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb", opener=ordinary) as file:
             return file.read(4).startswith(PICKLE_MARKS)
     except OSError:
         return False
@@ -60,12 +61,15 @@ def read_weights(path: Path) -> WeightsFile:
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], Any]:
     """The tensors by name of a safetensors file, and our metadata or None. Raises `WeightsError`."""
     try:
+        check_ordinary(path)
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             about = parse_json((file.metadata() or {}).get("resnext", "null"))
     except FileNotFoundError:
         raise WeightsError(f"{path}: there is no such file{MODEL_KINDS}") from None
-    except (OSError, SafetensorError, ValueError, AttributeError) as error:
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot be read ({error.strerror or error}){MODEL_KINDS}") from None
+    except (SafetensorError, ValueError, AttributeError) as error:
         # AttributeError: a type that torch lacks.
         raise WeightsError(f"{path}: not a complete safetensors file ({error}){MODEL_KINDS}") from None
     return tensors, about
@@ -80,10 +84,12 @@ def read_pickle(path: Path) -> Mapping[str, Any]:
         WeightsError: The file is cut or damaged, holds other objects, or is not a dict.
     """
     try:
-        with open(path, "rb") as file:  # given a path, torch goes by its suffix
+        with open(path, "rb", opener=ordinary) as file:  # given a path, torch goes by its suffix
             value = torch.load(file, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise WeightsError(f"{path}: there is no such file") from None
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot be read ({error.strerror or error})") from None
     except pickle.UnpicklingError as error:
         raise WeightsError(f"{path}: {_explain(path, str(error))}") from None
     except Exception as error:  # a damaged pickle can make torch raise nearly anything
