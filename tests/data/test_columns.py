@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -91,6 +92,101 @@ def test_json_lines_are_a_table(folder: Path) -> None:
     for text in ('{"file_name": "a.png", "label": 1}\n{"file_', "[1]"):
         with pytest.raises(DataError, match="cannot be read as JSON lines"):
             read(folder, text, "metadata.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        ({"label": ["cat"]}, r"column label holds list.*not one label for each image"),
+        ({"label": {"name": "cat"}}, "column label holds list"),
+        ({"image": ["1.png"], "label": "cat"}, "column image holds list.*not bytes or paths"),
+        ({"label": ["cat"], "breed": "pug"}, "column label holds list"),
+        ({"boxes": [[1, 2]], "breed": "pug"}, "no label column; it has image, boxes, breed"),
+    ],
+)
+def test_lists_in_json_are_neither_images_nor_classes(row: dict[str, Any], says: str, tmp_path: Path) -> None:
+    """One in a single row makes it so: another column must not take its place."""
+    rows = [{"image": f"{i}.png", "label": "cat"} | dict.fromkeys(row, "x") for i in range(4)]
+    rows = [{name: value for name, value in one.items() if name in ("image", *row)} for one in rows]
+    rows[2] |= row
+    with pytest.raises(DataError, match=says):
+        read(tmp_path, "\n".join(map(json.dumps, rows)), "t.jsonl")
+
+
+def test_lists_beside_a_label_are_left_alone(tmp_path: Path) -> None:
+    own = {"boxes": [[1, 2]], "size": {"w": 3}}
+    rows = [{"image": f"{i}.png", "label": "ab"[i % 2]} | own for i in range(4)]
+    images = read(tmp_path, "\n".join(map(json.dumps, rows)), "t.jsonl")
+    assert images.classes == ("a", "b")
+
+
+def test_sparse_json_takes_no_more_memory_than_it_has_text(tmp_path: Path) -> None:
+    rows = [{"image": f"{i}.png", "label": "ab"[i % 2], f"c{i}": 1} for i in range(1100)]
+    with pytest.raises(DataError, match=r"1,100 rows have 1,102 columns between them, and nearly all"):
+        read(tmp_path, "\n".join(map(json.dumps, rows)), "t.jsonl")
+    some = [row | {f"d{i}": 1 for i in range(500)} for row in rows]  # half of the fields are filled
+    assert len(read(tmp_path, "\n".join(map(json.dumps, some)), "t.jsonl")) == 1100
+
+
+@pytest.mark.parametrize("name", ["fold", "subset", "Is_Train", "phase"])
+def test_what_divides_a_set_is_never_taken_for_classes(name: str, tmp_path: Path) -> None:
+    rows = [f"{i}.png,{i % 2}" for i in range(4)]
+    with pytest.raises(DataError, match=f"no label column; it has image, {name}"):
+        read(tmp_path, "\n".join([f"image,{name}", *rows, ""]))
+    rows = [f"{i}.png,{'ab'[i % 2]},{i // 2}" for i in range(4)]
+    images = read(tmp_path, "\n".join([f"image,breed,{name}", *rows, ""]))
+    assert images.classes == ("a", "b")
+    assert any(f"the column {name} of t.csv is not used" in note for note in images.notes)
+    assert any("the column breed of t.csv is the label" in note for note in images.notes)
+
+
+@pytest.mark.parametrize(
+    ("values", "are_classes"),
+    [("0011", True), ("1122", True), ("0044", False), ("480 640 480 640", False), ("2233", False)],
+)
+def test_numbers_are_classes_only_where_they_count(values: str, are_classes: bool, tmp_path: Path) -> None:
+    numbers = values.split() if " " in values else list(values)
+    text = "\n".join(["image,x", *(f"{i}.png,{number}" for i, number in enumerate(numbers)), ""])
+    if are_classes:
+        assert read(tmp_path, text).classes == tuple(sorted(set(numbers)))
+    else:
+        with pytest.raises(DataError, match="no label column; it has image, x"):
+            read(tmp_path, text)
+
+
+@pytest.mark.parametrize("form", ["pixel{}", "Pixel {}", "pixel_{}"])
+@pytest.mark.parametrize("first", [0, 1])
+def test_pixels_are_where_their_names_say(form: str, first: int, tmp_path: Path) -> None:
+    order = np.random.default_rng(0).permutation(16)
+    header = ",".join(["label", *(form.format(first + i) for i in order)])
+    images = read(tmp_path, f"{header}\n3,{','.join(map(str, order))}\n5,{'255,' * 15}0\n")
+    assert [images.open(0).getpixel((i % 4, i // 4)) for i in range(16)] == [(i, i, i) for i in range(16)]
+
+
+def test_pixels_by_row_and_column_need_not_make_a_square(tmp_path: Path) -> None:
+    places = [(row, column) for column in (10, 9, *range(1, 9)) for row in (1, 2)]  # by columns, not in order
+    header = ",".join(["label", *(f"{row}x{column}" for row, column in places)])
+    values = ",".join(str(10 * row + column) for row, column in places)
+    images = read(tmp_path, f"{header}\n3,{values}\n5,{values}\n")
+    assert images.open(0).size == (10, 2)
+    assert images.open(0).getpixel((8, 1)) == (29, 29, 29)
+
+
+@pytest.mark.parametrize("numbers", [{*range(17)} - {3}, {*range(17)} - {15}, {*range(2, 18)}])
+def test_columns_of_pixels_that_are_not_there(numbers: set[int], tmp_path: Path) -> None:
+    header = ",".join(["label", *(f"pixel{i}" for i in sorted(numbers))])
+    with pytest.raises(DataError, match=r"has 16 columns of pixels, from pixel\d+ to pixel1\d, and some"):
+        read(tmp_path, f"{header}\n3,{'1,' * 15}0\n")
+    twice = header.replace("pixel5", "pixel6").replace("pixel6", "pixel06", 1)
+    with pytest.raises(DataError, match="or stand there twice"):
+        read(tmp_path, f"{twice}\n3,{'1,' * 15}0\n")
+
+
+def test_a_pixel_that_is_not_there(tmp_path: Path) -> None:
+    table = {f"pixel{i}": [1, None if i == 7 else 2] for i in range(16)} | {"label": ["a", "b"]}
+    pq.write_table(pa.table(table), tmp_path / "t.parquet")
+    with pytest.raises(DataError, match="column pixel7 has no pixel in row 1"):
+        read_table(tmp_path / "t.parquet")
 
 
 def test_pixels_in_columns(tmp_path: Path) -> None:

@@ -398,10 +398,10 @@ def test_a_class_named_like_a_split_is_reported(tmp_path: Path, make_folder: Any
     splits = read_splits(str(tmp_path))
     assert splits.classes == ("electric", "steam")
     assert "left out bus, car: folders with images whose names are not train, val or test" in splits.notes
-    rows = [f"bus/{i}.png,{'ab'[i % 2]}" for i in range(6)]
     (tmp_path / "tables").mkdir()
     shutil.move(tmp_path / "bus", tmp_path / "tables" / "bus")
-    for name in ("train", "val"):
+    for name, numbers in (("train", range(4)), ("val", range(4, 6))):
+        rows = [f"bus/{i}.png,{'ab'[i % 2]}" for i in numbers]
         (tmp_path / "tables" / f"{name}.csv").write_text("\n".join(["path,label", *rows, ""]))
     assert read_splits(str(tmp_path / "tables")).notes == ()  # here they are the images
 
@@ -480,7 +480,8 @@ def test_tables_that_are_none(tmp_path: Path) -> None:
 
 def write_images(path: Path, words: list[str], **columns: list[Any]) -> None:
     """A table of images that no one opens."""
-    table = pa.table({"path": [f"{i}.png" for i in range(len(words))], "label": words, **columns})
+    names = [f"{path.stem}/{i}.png" for i in range(len(words))]
+    table = pa.table({"path": names, "label": words, **columns})
     if path.suffix == ".csv":
         lines = [table.column_names, *zip(*table.to_pydict().values(), strict=True)]
         path.write_text("".join(",".join(map(str, line)) + "\n" for line in lines))

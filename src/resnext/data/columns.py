@@ -6,6 +6,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -28,12 +29,23 @@ LABEL_COLUMNS = (
     *("class_id", "classid"),
 )
 SPLIT_COLUMN = "split"
+#: Columns that may say which split an image is of, in a way that is not read.
+SPLIT_LIKE_COLUMNS = (
+    *("is_valid", "is_val", "is_test", "is_train", "subset", "set", "fold", "folds", "kfold", "phase"),
+    *("partition", "usage"),
+)
 #: Most columns of a table.
 MAX_COLUMNS = 10_000
+#: Fewest columns of pixels that are taken for an image.
+MIN_PIXELS = 16
 #: Numbers that are measured, and so are no classes.
 _FRACTION = re.compile(r"[+-]?[0-9]*\.[0-9]*[1-9][0-9]*")
-#: Names of columns that hold a pixel each.
-_PIXEL = re.compile(r"pixel[ _]?[0-9]+|[0-9]+x[0-9]+", re.IGNORECASE)
+#: Whole numbers, as text.
+_COUNT = re.compile(r"[0-9]{1,9}")
+#: Names of columns that hold a pixel each: by its number, or by its row and column.
+_PIXEL = re.compile(
+    r"pixel[ _]?(?P<number>[0-9]{1,6})|(?P<row>[0-9]{1,6})x(?P<column>[0-9]{1,6})", re.IGNORECASE
+)
 
 
 def find_column(table: pa.Table, known: tuple[str, ...], path: Path, what: str) -> str:
@@ -101,9 +113,8 @@ def with_label(table: pa.Table, image: str, path: Path) -> tuple[pa.Table, str, 
     """
     if (found := known_column(table, LABEL_COLUMNS, path)) is not None:
         return table, found, ()
-    others = [
-        name for name in table.column_names if name not in (image, known_column(table, (SPLIT_COLUMN,), path))
-    ]
+    no_labels = (image, *(n for n in table.column_names if n.lower() in (SPLIT_COLUMN, *SPLIT_LIKE_COLUMNS)))
+    others = [name for name in table.column_names if name not in no_labels]
     if len(others) > 1 and (flags := _flags(table, others)) is not None:
         words = [others[column] for column in _only_ones(flags, path)]
         note = f"each class is a column of {printable(path.name)}: {_some(others, 5)}"
@@ -139,29 +150,62 @@ def _only_ones(flags: NDArray[np.float64], path: Path) -> list[int]:
 
 
 def _repeats(column: pa.ChunkedArray) -> bool:
-    """Whether values can be classes: words or whole numbers, each of which several rows have."""
+    """Whether values can be classes, each of which several rows have: words, or numbers that count classes,
+    from 0 or 1 on and at least every other one. Other numbers measure something."""
     values = column.to_pylist()
-    are_plain = all(
-        isinstance(value, int) or (isinstance(value, str) and "." not in value) for value in values
-    )
-    return are_plain and min(Counter(values).values()) > 1
+    if min(Counter(values).values()) == 1:
+        return False
+    if all(_COUNT.fullmatch(str(value)) for value in values):
+        numbers = set(map(int, values))
+        return min(numbers) <= 1 and max(numbers) < 2 * len(numbers)
+    return all(isinstance(value, str) and "." not in value for value in values)
 
 
-def pixel_columns(table: pa.Table, path: Path) -> list[str]:
-    """The columns of a table whose images are grey pixels, row by row, one in each column; none if they are
-    not.
+@dataclass(frozen=True)
+class PixelColumns:
+    """The columns of a table that hold a grey image, a pixel in each: row by row, whatever their order in the
+    table was."""
+
+    names: tuple[str, ...]
+    height: int
+    width: int
+
+
+def pixel_columns(table: pa.Table, path: Path) -> PixelColumns | None:
+    """The columns that hold a pixel each, in the order that their names say; None if there are no such.
+
+    `pixel0`, `pixel1`, ... count the pixels of a square from 0 or 1; `1x1`, `1x2`, ... are their rows and
+    columns.
 
     Raises:
-        DataError: If they are not those of a square.
+        DataError: One is missing, or they are not those of a square.
     """
-    pixels = [name for name in table.column_names if _PIXEL.fullmatch(name)]
-    if len(pixels) < 16 or known_column(table, IMAGE_COLUMNS, path) is not None:
-        return []
-    if math.isqrt(len(pixels)) ** 2 != len(pixels):
+    found = {name: match for name in table.column_names if (match := _PIXEL.fullmatch(name))}
+    if len(found) < MIN_PIXELS or known_column(table, IMAGE_COLUMNS, path) is not None:
+        return None
+    places = {name: _place(match) for name, match in found.items()}
+    names = tuple(sorted(found, key=lambda name: places[name]))
+    first, last = places[names[0]], places[names[-1]]
+    height, width = (1 + max(p[axis] for p in places.values()) - first[axis] for axis in (0, 1))
+    is_whole = set(places.values()) == {
+        (first[0] + row, first[1] + column) for row in range(height) for column in range(width)
+    }
+    if max(first) > 1 or len(names) != height * width or not is_whole:
         raise DataError(
-            f"{path}: has {len(pixels):,} columns of pixels, which are not those of a square image"
+            f"{path}: has {len(names):,} columns of pixels, from {names[0]} to {names[-1]}, and some between "
+            "are missing, or stand there twice; an image needs each once, from 0 or 1 on"
         )
-    return pixels
+    if last[0] > first[0]:
+        return PixelColumns(names, height, width)
+    side = math.isqrt(width)
+    if side**2 != width:
+        raise DataError(f"{path}: has {width:,} columns of pixels, which are not those of a square image")
+    return PixelColumns(names, side, side)
+
+
+def _place(match: re.Match[str]) -> tuple[int, int]:
+    """Row and column of a pixel; those that are only numbered lie in one row."""
+    return (0, int(match["number"])) if match["number"] else (int(match["row"]), int(match["column"]))
 
 
 def check_names(names: Sequence[str], path: Path) -> None:

@@ -21,6 +21,7 @@ from resnext.data.images import ImageDataset
 from resnext.data.index import is_index, read_index
 from resnext.data.labels_beside import read_labels_beside, read_metadata
 from resnext.data.layouts import find_splits, folders_beside_splits, has_images, innermost, is_unlabelled
+from resnext.data.repeats import check_apart
 from resnext.data.splits import Splits, align_labels, fingerprint, holdout_of_each_class
 from resnext.data.stored_images import ImageArrays, ImageFiles
 from resnext.data.streaming import STREAM, WINDOW
@@ -231,7 +232,10 @@ def _find_splits(data: str) -> SplitsByName:
     found = find_splits(path)
     if not found:
         return read_metadata(path) or {None: read_folder(path)}
-    return {split: _read_found_split(split, paths, found) for split, paths in found.items()}
+    splits: SplitsByName = {split: _read_found_split(split, paths, found) for split, paths in found.items()}
+    if not all(paths[0].is_dir() for paths in found.values()):  # a table can name any file
+        check_apart(splits, path)
+    return splits
 
 
 def check_data(data: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import math
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -12,10 +11,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from resnext.data.columns import (
     LABEL_COLUMNS,
     SPLIT_COLUMN,
+    SPLIT_LIKE_COLUMNS,
+    PixelColumns,
     check_names,
     find_column,
     image_column,
@@ -29,6 +31,7 @@ from resnext.data.decode import IMAGE_SUFFIXES, DataError
 from resnext.data.image_names import NamedFiles
 from resnext.data.images import ImageDataset, Labels
 from resnext.data.labels import describe_rows, label_column
+from resnext.data.repeats import check_one_label_each, first_rows, leave_out_repeats, repeats_note
 from resnext.data.shards import check_shards, lone_shard_note
 from resnext.data.stored_images import ColumnImages, ImageArrays, ImageFiles
 from resnext.files import check_ordinary, ordinary
@@ -45,20 +48,10 @@ SPLIT_NAMES = {
 SPLIT_BY_NAME = {name: split for split, names in SPLIT_NAMES.items() for name in names}
 #: Suffixes of tables.
 TABLE_SUFFIXES = (".parquet", ".csv", ".jsonl")
+#: Most fields of JSON lines for each that is filled, where they are more than `MIN_CELLS`.
+MAX_EMPTINESS, MIN_CELLS = 20, 1_000_000
 #: Ends of a line in UTF-16.
 UTF16_ENDS = (b"\n\0", b"\r\0")
-#: Columns that may say which split an image is of, in a way that is not read.
-SPLIT_LIKE_COLUMNS = (
-    "is_valid",
-    "is_val",
-    "is_test",
-    "is_train",
-    "subset",
-    "set",
-    "fold",
-    "phase",
-    "partition",
-)
 #: Last bytes of an Arrow file: the end of its stream, or its mark if it can be read in any order.
 ARROW_ENDS = (b"\xff\xff\xff\xff\0\0\0\0", b"ARROW1")
 
@@ -86,9 +79,8 @@ def images_by_split(table: pa.Table, path: Path) -> dict[str | None, ImageDatase
     if column is None:
         notes += _unused_split_notes(table, path)
     splits = [None] * len(images) if column is None else _splits(table[column], column, path)
-    rows = _first_rows(images, splits, path)
-    if repeated := len(images) - len(rows):
-        notes += (f"{repeated:,} rows name an image again, and are left out",)
+    rows = first_rows(images, splits, path)
+    notes += repeats_note(len(images) - len(rows))
     parts: dict[str | None, ImageDataset] = {}
     for split in dict.fromkeys(splits):
         part = [row for row in rows if splits[row] == split]
@@ -106,24 +98,6 @@ def _splits(column: pa.ChunkedArray, name: str, path: Path) -> list[str | None]:
             f"{', '.join(SPLIT_BY_NAME)}"
         )
     return [SPLIT_BY_NAME[value] for value in values]
-
-
-def _first_rows(images: ImageDataset, splits: Sequence[str | None], path: Path) -> list[int]:
-    """The first row of each file; all rows of images that lie in the table, whatever they are called. Raises
-    `DataError` if rows of several splits name the same file."""
-    if not isinstance(images, ImageFiles):
-        return list(range(len(images)))
-    keys, first = images.keys, dict[str, int]()
-    for row, key in enumerate(keys):
-        first.setdefault(key, row)
-    twice = {key for key, split in zip(keys, splits, strict=True) if splits[first[key]] != split}
-    if twice:
-        example = next(key for key in keys if key in twice)
-        raise DataError(
-            f"{path}: {len(twice):,} images are in more than one split, the first {printable(example)}: what "
-            "is trained on cannot be judged on. Leave each in one"
-        )
-    return list(first.values())
 
 
 def _unused_split_notes(table: pa.Table, path: Path) -> tuple[str, ...]:
@@ -145,7 +119,8 @@ def read_shards(paths: list[Path]) -> ImageDataset:
     notes = check_shards(paths) + _end_notes(paths)
     tables = [load_table(path) for path in paths]
     try:
-        images = images_from_table(pa.concat_tables(tables), paths[0], files_stamp(paths))
+        table = pa.concat_tables(tables)
+        images = leave_out_repeats(images_from_table(table, paths[0], files_stamp(paths)), paths[0])
     except pa.ArrowException as error:
         raise DataError(f"{paths[0]}: its shards do not fit together ({error})") from None
     images.notes += notes
@@ -186,10 +161,21 @@ def _load_json_lines(path: Path) -> pa.Table:
         raise DataError(f"{path}: has no rows")
     names = list(dict.fromkeys(name for row in rows for name in row))
     check_names(names, path)
-    columns = {name: [row.get(name) for row in rows] for name in names}
-    # Lists and objects, such as boxes in an image, are neither images nor classes.
-    plain = {n: v for n, v in columns.items() if not any(isinstance(one, list | dict) for one in v)}
-    return pa.table(plain)
+    cells, filled = len(rows) * len(names), sum(map(len, rows))
+    if cells > MIN_CELLS and cells > MAX_EMPTINESS * filled:
+        raise DataError(
+            f"{path}: its {len(rows):,} rows have {len(names):,} columns between them, and nearly all fields "
+            "are empty; give the rows the same names"
+        )
+    return pa.table({name: _json_column([row.get(name) for row in rows]) for name in names})
+
+
+def _json_column(values: list[Any]) -> pa.Array:
+    """A column of JSON. Of one with lists or objects, such as boxes in an image, only that is kept: it holds
+    neither images nor classes, and must not be taken for either."""
+    if any(isinstance(value, list | dict) for value in values):
+        return pa.nulls(len(values), pa.list_(pa.null()))
+    return pa.array(values)
 
 
 def _parse_row(line: str, number: int) -> dict[str, Any]:
@@ -260,7 +246,7 @@ def images_from_table(table: pa.Table, path: Path, stamp: int = UNKNOWN_STAMP) -
     Raises:
         DataError: If a column is missing or holds something else, or one file has two labels.
     """
-    if pixels := pixel_columns(table, path):
+    if (pixels := pixel_columns(table, path)) is not None:
         return _images_of_pixels(table, pixels, path)
     files = NamedFiles(path.parent)
     image_name = image_column(table, path, files)
@@ -299,7 +285,7 @@ def _image_files(
     names: list[str], labels: Labels, classes: tuple[str, ...], path: Path, files: NamedFiles
 ) -> ImageFiles:
     keys = files.meant(names) or names
-    _check_one_label_each(keys, labels, classes, path)
+    check_one_label_each(keys, labels, classes, path)
     images = ImageFiles(path.parent, keys, labels, classes)
     if keys[0] not in (names[0], names[0].replace("\\", "/")):
         name, key = printable(names[0]), printable(keys[0])
@@ -307,29 +293,24 @@ def _image_files(
     return images
 
 
-def _images_of_pixels(table: pa.Table, pixels: list[str], path: Path) -> ImageArrays:
+def _images_of_pixels(table: pa.Table, pixels: PixelColumns, path: Path) -> ImageArrays:
     label_name = find_column(table, LABEL_COLUMNS, path, "label")
     labels, classes = label_column(table, label_name, path)
+    values = np.stack([_pixel_values(table, name, path) for name in pixels.names], axis=1)
+    return ImageArrays(values.reshape(-1, pixels.height, pixels.width), labels, classes)
+
+
+def _pixel_values(table: pa.Table, name: str, path: Path) -> NDArray[np.uint8]:
+    column = table[name]
+    if missing := np.flatnonzero(column.is_null()).tolist():
+        raise DataError(f"{path}: column {name} has no pixel in {describe_rows(missing)}")
     try:
-        values = np.stack([table[name].cast(pa.uint8()).to_numpy() for name in pixels], axis=1)
+        values: NDArray[np.uint8] = column.cast(pa.uint8()).to_numpy()
     except pa.ArrowException as error:
-        raise DataError(f"{path}: a pixel is not a whole number from 0 to 255 ({error})") from None
-    side = math.isqrt(len(pixels))
-    return ImageArrays(values.reshape(-1, side, side), labels, classes)
-
-
-def _check_one_label_each(keys: list[str], labels: Labels, classes: tuple[str, ...], path: Path) -> None:
-    """Raises `DataError` if two rows name the same file and different classes."""
-    first_row: dict[str, int] = {}
-    rows = [row for row, key in enumerate(keys) if labels[first_row.setdefault(key, row)] != labels[row]]
-    if rows:
-        row, count = rows[0], len({keys[row] for row in rows})
-        key, other = keys[row], first_row[keys[row]]
         raise DataError(
-            f"{path}: {printable(key)} is {classes[labels[other]]!r} in row {other} and "
-            f"{classes[labels[row]]!r} in {describe_rows([row])}; an image has one label"
-            + (f". So do {count - 1:,} other images" if count > 1 else "")
-        )
+            f"{path}: column {name}: a pixel is not a whole number from 0 to 255 ({error})"
+        ) from None
+    return values
 
 
 def row_keys(names: Sequence[str | None], path: Path) -> list[str]:
