@@ -103,6 +103,15 @@ def shorten(names: Iterable[str], width: int = 18) -> dict[str, str]:
     return dict(zip(unique, short, strict=True))
 
 
+def counted(number: int, noun: str) -> str:
+    """`number` of what `noun` names, which forms its plural by an s.
+
+    >>> counted(1, "image"), counted(2000, "image")
+    ('1 image', '2,000 images')
+    """
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
 def csv_cell(name: str) -> str:
     r"""`name` as a cell that no spreadsheet takes for a formula: with a ' before it, unless it is a number.
 

@@ -22,6 +22,12 @@ def tree(where: str, count: int = 5, classes: tuple[str, ...] = TWO) -> dict[str
 BOTH = {"val", "test"}
 #: Folders with their numbers of images, the splits beside train, and the classes.
 READ: dict[str, tuple[dict[str, int], set[str], tuple[str, ...]]] = {
+    "few of many below are the same": (
+        tree("cat", 4, ("ann", "bea", "cleo")) | tree("dog", 4, ("ann", "dora", "eve")),
+        BOTH,
+        TWO,
+    ),
+    "copies of nothing": (tree("", 10, ("bear (2)", "carbon copy")), BOTH, ("bear (2)", "carbon copy")),
     "asl alphabet": (
         tree("asl_alphabet_train/asl_alphabet_train", 5) | {"asl_alphabet_test/asl_alphabet_test": 3},
         {"val"},
@@ -45,6 +51,25 @@ READ: dict[str, tuple[dict[str, int], set[str], tuple[str, ...]]] = {
 }
 #: Folders with their numbers of images, and what the refusal says.
 REFUSED: dict[str, tuple[dict[str, int], str]] = {
+    "years with other classes": (
+        tree("2019", 5, ("bird", "cat", "cow", "dog")) | tree("2020", 5, ("cat", "fish", "fox", "hen")),
+        "'2019', '2020' hold no images, but folders of the same names: 'cat'",
+    ),
+    "days with one class each": (
+        {"2019-01-02/cat": 5, "2019-01-03/cat": 5, "2019-01-04/dog": 5},
+        "'2019-01-02', '2019-01-03' hold no images, but folders .* 'cat'",
+    ),
+    "half the same": (
+        tree("site1", 5, ("cat", "dog")) | tree("site2", 5, ("bird", "cat")),
+        "'site1', 'site2' hold no images, but folders .* 'cat'",
+    ),
+    "a copy": (tree("", 9, ("cat", "cat (copy)", "dog")), r"'cat \(copy\)' is called like a copy of 'cat'"),
+    "a copy of Windows": (
+        tree("", 9, ("cat", "cat - Copy (2)")),
+        r"'cat - Copy \(2\)' is called like a copy",
+    ),
+    "a copy of a Mac": (tree("", 9, ("cat", "cat copy 2")), "'cat copy 2' is called like a copy of 'cat'"),
+    "a second download": (tree("", 9, ("cat", "cat (1)", "dog")), r"'cat \(1\)' is called like a copy"),
     "dtd": (tree("images") | {"labels": 0, "imdb": 0}, "Give .*/images"),
     "places 365 by letters": (
         tree("a", 3, ("abbey", "airport")) | tree("b", 3, ("bar", "bath")),
@@ -64,14 +89,17 @@ REFUSED: dict[str, tuple[dict[str, int], str]] = {
         {"HAM10000_images_part_1": 5, "HAM10000_images_part_2": 5},
         "'HAM10000_images_part_1', 'HAM10000_images_part_2' are called like parts of one set",
     ),
-    "archive twice": (tree("natural_images") | tree("data/natural_images"), "the same folders, 'cat', 'dog'"),
+    "archive twice": (
+        tree("natural_images") | tree("data/natural_images"),
+        "folders of the same names: 'cat', 'dog'",
+    ),
     "raw and processed": (
         tree("raw") | tree("processed/train"),
         "holds the splits 'train'.* Give .*processed",
     ),
     "office 31": (
         tree("amazon/images") | tree("dslr/images") | tree("webcam/images"),
-        "'amazon', 'dslr', 'webcam' hold no images but the same folders, 'cat', 'dog'",
+        "'amazon', 'dslr', 'webcam' hold no images, but folders of the same names: 'cat', 'dog'",
     ),
     "pascal voc": (
         {"JPEGImages": 4, "SegmentationClass": 2, "Annotations": 0, "ImageSets/Main": 0},
@@ -208,7 +236,7 @@ def test_files_without_a_suffix_are_looked_into(tmp_path: Path, make_folder: Any
     (tmp_path / "cat" / "LICENSE").write_text("free")
     found = read_splits(str(tmp_path))
     assert sum(len(images) for _, images in found.items()) == 20
-    assert any("5 files whose names have no suffix" in note for note in found.notes)
+    assert any("read 5 images in files whose names have no suffix" in note for note in found.notes)
 
 
 ROWS = [(f"{name}/{i}.png", name) for name in TWO for i in range(10)]

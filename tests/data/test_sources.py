@@ -328,7 +328,7 @@ def test_images_in_unsupported_formats_are_reported(tmp_path: Path, make_folder:
     ("names", "says"),
     [
         (["1.dng", "2.PSD"], r"has 2 images in formats that are not read \(\.dng, \.psd\), the first 1\.dng"),
-        (["1.svg", "notes.txt"], r"has 1 images in formats that are not read \(\.svg\).*columns path"),
+        (["1.svg", "notes.txt"], r"has 1 image in formats that are not read \(\.svg\).*columns path"),
         (["notes.txt", "LICENSE", "t.csv"], r"has 3 files, no images and no folders.*There is t\.csv"),
         ([".hidden.png", "Thumbs.db"], "is empty"),
     ],
@@ -566,7 +566,7 @@ def test_only_regular_files_are_images(tmp_path: Path, make_folder: Any) -> None
         listening.bind(str(tmp_path / "b" / "socket.png"))
     splits = read_splits(str(tmp_path))
     assert fingerprint(splits) == before
-    assert "left out 2 pipes, sockets or devices, not files, the first a/pipe.png" in splits.notes
+    assert "left out 2 files that are pipes, sockets or devices, the first a/pipe.png" in splits.notes
 
 
 def test_a_link_that_leads_nowhere_is_a_missing_image(tmp_path: Path, make_folder: Any) -> None:

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork.*:Depreca
 RESIZE = Resize(16, 16)
 #: A program that has two workers and does not close their loader, whatever its last line does.
 PROGRAM = """
-import os, signal, sys, time
+import multiprocessing, os, signal, sys, time
 from resnext.contract import Resize
 from resnext.data.loaders import evaluation_batches
 from resnext.data.sources import read_splits
@@ -73,6 +73,16 @@ def test_a_worker_that_never_finishes_is_ended_too(monkeypatch: pytest.MonkeyPat
     assert multiprocessing.active_children() == []
 
 
+def test_a_worker_that_does_not_watch_is_ended_too() -> None:
+    """As one is that was stopped, or forked while a lock was held that it needs in order to begin."""
+    batches = batches_of(2)
+    next(batches)
+    children = multiprocessing.active_children()
+    os.kill(children[1].pid or 0, signal.SIGSTOP)
+    batches.close()
+    assert are_gone(children)
+
+
 def test_stop_signals_reach_the_main_process_only() -> None:
     batches = batches_of(2)
     seen = [next(batches)]
@@ -90,6 +100,7 @@ def test_stop_signals_reach_the_main_process_only() -> None:
     [  # more of them in tests/faults/test_ways_out.py
         ("os.kill(os.getpid(), signal.SIGKILL)", -signal.SIGKILL),
         ("cycle = [batches]; cycle.append(cycle); del batches", 0),  # closed while the interpreter ends
+        ("[os.kill(w.pid, signal.SIGSTOP) for w in multiprocessing.active_children()]", 0),
     ],
 )
 def test_no_worker_outlives_the_main_process(last_line: str, code: int) -> None:

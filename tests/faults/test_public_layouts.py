@@ -507,7 +507,7 @@ REFUSED = {
     "EuroSAT": Layout(put("2750/{c}/{i}.jpg", classes=("Forest", "River")), says=PARENT),
     "PlantVillage": Layout(
         put("color/{c}/{i}.jpg") + put("grayscale/{c}/{i}.jpg") + put("segmented/{c}/{i}.jpg"),
-        says="the same folders, 'cat', 'dog'.*give 'color' alone",
+        says="folders of the same names: 'cat', 'dog'.*give 'color' alone",
     ),
     "COVID radiography": Layout(
         put("{c}/images/{i}.png") + heap("cat/masks/{i}.png") + heap("dog/masks/{i}.png"),
@@ -515,19 +515,19 @@ REFUSED = {
     ),
     "breast histology": Layout(
         put("10253/{c}/{i}.png", classes="01") + put("10254/{c}/{i}.png", classes="01"),
-        says="the same folders, '0', '1'",
+        says="folders of the same names: '0', '1'",
     ),
     "Omniglot": Layout(
         heap("Greek/character01/{i}.png")
         + heap("Greek/character02/{i}.png")
         + heap("Latin/character01/{i}.png")
         + heap("Latin/character02/{i}.png"),
-        says="the same folders, 'character01'",
+        says="folders of the same names: 'character01'",
     ),
     "class first, split below": Layout(
         two("cat/{s}/{i}.jpg", "train", "test", classes=["cat"])
         + two("dog/{s}/{i}.jpg", "train", "test", classes=["dog"]),
-        says="the same folders, 'test', 'train'",
+        says="folders of the same names: 'test', 'train'",
     ),
     "years": Layout(put("2019/{c}/{i}.jpg") + put("2020/{c}/{i}.jpg"), says="which are the classes"),
     "folds": Layout(put("fold1/{c}/{i}.jpg") + put("fold2/{c}/{i}.jpg"), says="called like folds"),

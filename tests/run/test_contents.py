@@ -90,7 +90,7 @@ def test_one_changed_image_is_named(root: Path) -> None:
     path = root / "pets" / "b" / "07.bmp"
     path.write_bytes(bmp(1007))
     touch([path])
-    with pytest.raises(RunError, match=r"data: 1 images hold something else, b/07\.bmp\n"):
+    with pytest.raises(RunError, match=r"data: 1 image holds something else, b/07\.bmp\n"):
         train(root / "pets", root)
 
 

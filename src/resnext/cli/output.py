@@ -12,7 +12,7 @@ from resnext.cli.screen import say
 from resnext.data.decode import BadImage
 from resnext.display import plain_console
 from resnext.machine import count_cores
-from resnext.names import MIN_SHORT
+from resnext.names import MIN_SHORT, counted
 from resnext.training import launcher
 
 #: Columns of a table that is not printed to a terminal, those that its readers are taken to have, and bad
@@ -69,4 +69,4 @@ def print_bad_images(bad: Sequence[BadImage]) -> None:
         return
     more = [f"  and {len(bad) - LISTED_BAD} more"] if len(bad) > LISTED_BAD else []
     listed = (f"  {error}" for error in bad[:LISTED_BAD])
-    say(f"left out {len(bad)} images that cannot be read:", *listed, *more, file=sys.stderr)
+    say(f"left out {counted(len(bad), 'image')} that cannot be read:", *listed, *more, file=sys.stderr)

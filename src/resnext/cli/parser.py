@@ -21,6 +21,8 @@ DESCRIPTION = (
     "Aggregated residual networks: train, evaluate and use an image classifier. "
     "`resnext --version` prints the version."
 )
+#: What may stand in the place of a command.
+OPTIONS = ("--help", "-h", "--version")
 #: What was meant by commands that other programs have.
 MEANT = {
     **dict.fromkeys(("fit", "run", "finetune", "fine-tune"), "train"),
@@ -61,11 +63,13 @@ def parse(argv: Sequence[str]) -> Command:
 def check_name(argv: Sequence[str]) -> None:
     """Raise `UsageError` if the first word is neither a command nor an option."""
     names = [kind.name for kind in COMMANDS]
-    if not argv or argv[0].startswith("-") or argv[0] in names:
+    if not argv or argv[0] in (*names, *OPTIONS):
         return
-    near = [MEANT[argv[0]]] if argv[0] in MEANT else difflib.get_close_matches(argv[0], names, n=1)
+    is_option = argv[0].startswith("-")
+    near = difflib.get_close_matches(argv[0], OPTIONS if is_option else names, n=1)
+    near = [MEANT[argv[0]]] if argv[0] in MEANT else near
     hint = f"Is it {near[0]!r}?" if near else f"Commands: {', '.join(names)}"
-    raise UsageError(f"there is no command {argv[0]!r}. {hint}")
+    raise UsageError(f"there is no {'option' if is_option else 'command'} {argv[0]!r}. {hint}")
 
 
 def _subcommand(kind: type[Command], argv: Sequence[str]) -> Any:

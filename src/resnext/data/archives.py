@@ -62,7 +62,7 @@ def _read_checked(
         images = read(paths, data)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise DataError(f"{paths[0]}: cannot be read with the files beside it ({error})") from None
-    images.notes = notes
+    images.notes = notes + images.notes
     return images
 
 

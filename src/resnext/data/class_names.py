@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from resnext.data.decode import DataError
+
+#: How file managers call a copy: `cat (copy)`, `cat - Copy (2)`, `cat copy 2`, `cat (1)`.
+_WORD = "(another copy|copy|copie|kopie|copia|副本)"
+_COPY = re.compile(
+    rf"(?P<of>.+?)( ?[-–_ ] ?{_WORD}( ?\(?[0-9]+\)?)?| ?\(([0-9]+|{_WORD}( [0-9]+)?)\))", re.IGNORECASE
+)
 
 
 def one_form(name: str) -> str:
@@ -29,11 +36,18 @@ def join_forms(names: Iterable[str]) -> dict[str, str]:
     return {name: form if len(forms) > 1 else name for form, forms in by_form.items() for name in forms}
 
 
-def check_lookalikes(names: Iterable[str], where: str) -> None:
-    """Raises `DataError` if two class names differ only by case or by blanks around them.
+def check_lookalikes(names: Collection[str], where: str) -> None:
+    """Raises `DataError` if two class names differ only by case or by blanks around them, or one is called as
+    file managers call a copy of the other (`cat (copy)`).
 
     Single letters may differ by case: in sets of characters, `a` and `A` are two classes.
     """
+    for name in sorted(names):
+        if (match := _COPY.fullmatch(name)) and match["of"] in names:
+            raise DataError(
+                f"{where}: the class {name!r} is called like a copy of {match['of']!r}; remove one of them, "
+                "or call it otherwise if it is another class"
+            )
     seen: dict[str, str] = {}
     for name in sorted(names):
         plain = name.strip()

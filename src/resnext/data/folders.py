@@ -26,7 +26,7 @@ from resnext.data.layout_checks import check_classes
 from resnext.data.layouts import is_folder, is_shown, is_system
 from resnext.data.stored_images import ImageFiles
 from resnext.data.tables import TABLE_SUFFIXES, images_from_table
-from resnext.names import encodable, printable
+from resnext.names import counted, encodable, printable
 from resnext.parsing import MAX_LINES_BYTES, read_text
 
 #: The list of Tiny ImageNet: name of an image and its class, then a box, with tabs between.
@@ -58,7 +58,7 @@ def read_folder(root: Path) -> ImageDataset:
     dataset = ImageFiles(root, found.images, np.array(labels, dtype=np.int64), classes)
     dataset.unread_files = found.unread
     beside = sorted(loose.images + loose.unread)
-    dataset.notes = found.notes() + _left_out(beside, "images beside the class folders")
+    dataset.notes = found.notes() + _left_out(beside, "image", "beside the class folders")
     return dataset
 
 
@@ -122,12 +122,12 @@ class _Contents:
     def notes(self) -> tuple[str, ...]:
         system = sorted(set(self.system))
         unnamed = (
-            f"read {len(self.unnamed)} files whose names have no suffix, and which hold images, the first "
+            f"read {counted(len(self.unnamed), 'image')} in files whose names have no suffix, the first "
             f"{printable(self.unnamed[0])}",
         ) if self.unnamed else ()  # fmt: skip
         return (
-            *_left_out(self.irregular, f"{IRREGULAR}, not files"),
-            *_left_out(system, "files and folders of systems and tools"),
+            *_left_out(self.irregular, "file", f"that are {IRREGULAR}"),
+            *_left_out(system, "item", "of systems and tools"),
             *unnamed,
         )
 
@@ -161,7 +161,7 @@ def _no_classes(root: Path, loose: _Contents) -> DataError:
 
 def _describe_loose(loose: _Contents) -> str:
     """What is in a folder that has no folders."""
-    has = [f"has {len(loose.images)} images but no class folders"] if loose.images else []
+    has = [f"has {counted(len(loose.images), 'image')} but no class folders"] if loose.images else []
     has += [f"has {describe_unread(loose.unread)}"] if loose.unread else []
     if others := loose.irregular + loose.others:
         has += [] if has else [f"has {len(others)} files, no images and no folders"]
@@ -172,19 +172,22 @@ def describe_unread(paths: Sequence[str]) -> str:
     """How many files are in unsupported formats, which formats, and what to do about them.
 
     >>> describe_unread(["cat/1.psd"])
-    '1 images in formats that are not read (.psd), the first cat/1.psd: convert them to JPEG or PNG'
+    '1 image in formats that are not read (.psd), the first cat/1.psd: convert them to JPEG or PNG'
     """
     suffixes = {_suffix(path) for path in paths}
+    images = counted(len(paths), "image")
     return (
-        f"{len(paths)} images in formats that are not read ({', '.join(sorted(suffixes))}), the first "
+        f"{images} in formats that are not read ({', '.join(sorted(suffixes))}), the first "
         f"{printable(paths[0])}: convert them to JPEG or PNG"
         + (f", or {HEIF_HINT}" if HEIF_SUFFIXES & suffixes else "")
     )
 
 
-def _left_out(paths: list[str], what: str) -> tuple[str, ...]:
+def _left_out(paths: list[str], noun: str, which: str) -> tuple[str, ...]:
     """A note that `paths` are left out, if there are any."""
-    return (f"left out {len(paths)} {what}, the first {printable(paths[0])}",) if paths else ()
+    if not paths:
+        return ()
+    return (f"left out {counted(len(paths), noun)} {which}, the first {printable(paths[0])}",)
 
 
 def _check_distinct(root: Path, names: list[str]) -> None:

@@ -15,6 +15,8 @@ from resnext.data.decode import DataError
 from resnext.data.layouts import IMAGE_PARTS, WORD, folders_in, has_images, split_meant, splits_side_by_side
 from resnext.names import printable
 
+#: A year, month or day.
+_DATE = re.compile(r"(19|20)[0-9]{2}([-_. ]?[0-9]{2}){0,2}")
 _FOLD = re.compile(r"(k?fold|cv|split)[ _-]?[0-9]+", re.IGNORECASE)
 #: Folders that sets have one of each, for what is known about their images.
 OTHER_PARTS = frozenset(
@@ -163,10 +165,15 @@ def _check_no_sets(root: Path, inner: dict[str, set[str]]) -> None:
 
 
 def _repeating(inner: dict[str, set[str]]) -> dict[str, set[str]]:
-    """Class folders that hold only folders, and those are in other class folders too."""
+    """Class folders that hold only folders, at least half of which are in other class folders too; of dates,
+    any."""
     counts = Counter(name for names in inner.values() for name in names)
     shared = {name for name, count in counts.items() if count > 1}
-    return {folder: names for folder, names in inner.items() if len(names) > 1 and names <= shared}
+    if shared and all(map(_DATE.fullmatch, inner)):
+        repeating = [folder for folder, names in inner.items() if names & shared]
+    else:
+        repeating = [f for f, names in inner.items() if 1 < len(names) <= 2 * len(names & shared)]
+    return {folder: inner[folder] & shared for folder in repeating}
 
 
 def _repeating_deeper(places: Sequence[str], inner: dict[str, set[str]]) -> dict[str, set[str]]:
@@ -187,11 +194,12 @@ def _check_no_repeats(root: Path, repeating: dict[str, set[str]]) -> None:
     """Raises `DataError` if there are folders that hold the same folders."""
     if repeating:
         folders, names = list(repeating), sorted(next(iter(repeating.values())))
+        joined = printable(f"{root.name}/{names[0]}/{folders[0]}.jpg")
         raise DataError(
-            f"{root}: {_quoted(folders)} hold no images but the same folders, {_quoted(names)}; which are "
-            f"the classes? If it is {_quoted(names)}, join them to one folder each, as in "
-            f"{printable(f'{root.name}/{names[0]}/{folders[0]}.jpg')}, or give {folders[0]!r} alone; "
-            f"if it is {_quoted(folders)}, put the images in these folders themselves"
+            f"{root}: {_quoted(folders)} hold no images, but folders of the same names: {_quoted(names)}; "
+            f"which are the classes? If it is {_quoted(names)}, join them to one each, as in {joined}, or "
+            f"give {folders[0]!r} alone; if it is {_quoted(folders)}, put the images in these folders "
+            "themselves"
         )
 
 

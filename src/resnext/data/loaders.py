@@ -225,6 +225,7 @@ def _load(
         )
         with hold_stop_signals():
             batches = iter(loader)
+        lifeline.workers = getattr(batches, "_workers", ())  # they have no public name
         try:
             with handover_errors():
                 yield from batches

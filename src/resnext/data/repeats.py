@@ -10,7 +10,7 @@ from resnext.data.decode import DataError
 from resnext.data.images import ImageDataset, Labels
 from resnext.data.labels import describe_rows
 from resnext.data.stored_images import ImageFiles
-from resnext.names import printable
+from resnext.names import counted, printable
 
 
 def check_one_label_each(keys: Sequence[str], labels: Labels, classes: tuple[str, ...], path: Path) -> None:
@@ -71,8 +71,7 @@ def leave_out_repeats(images: ImageDataset, path: Path) -> ImageDataset:
 
 def repeats_note(count: int) -> tuple[str, ...]:
     """A note on `count` rows that name a file again; none if there are none."""
-    rows = "1 row names" if count == 1 else f"{count:,} rows name"
-    return (f"{rows} an image again, and {'is' if count == 1 else 'are'} left out",) if count else ()
+    return (f"left out {counted(count, 'row')} with an image that another row names too",) if count else ()
 
 
 def check_apart(splits: Mapping[str | None, ImageDataset], path: Path) -> None:

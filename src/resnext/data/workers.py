@@ -12,11 +12,12 @@ import shutil
 import signal
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from multiprocessing.queues import Queue
 from pathlib import Path
 from types import TracebackType
@@ -56,10 +57,12 @@ class Lifeline:
 
     Attributes:
         set_up_worker: The `worker_init_fn` of the loader.
+        workers: The processes, once they have been started.
     """
 
     def __init__(self) -> None:
         self._reader, self._writer = Pipe(duplex=False)
+        self.workers: Sequence[BaseProcess] = ()
         self.set_up_worker: Callable[[int], None] = partial(_set_up_worker, self._reader)
 
     def __enter__(self) -> Lifeline:
@@ -73,9 +76,9 @@ class Lifeline:
 
     def close(self) -> None:
         """End the workers now, whatever they do."""
-        _OPEN.discard(self)
         self._writer.close()
         self._reader.close()
+        _OPEN.discard(self)
 
     def end(self, batches: object) -> None:
         """End the workers of the iterator `batches`: by themselves, or else with force.
@@ -90,8 +93,18 @@ class Lifeline:
         try:
             thread.join(GRACE_S)
         finally:  # torch's handler of SIGCHLD may raise that a worker died
-            self.close()
-            thread.join(GRACE_S)
+            try:
+                self.close()
+                thread.join(GRACE_S)
+            finally:
+                self.kill()
+
+    def kill(self) -> None:
+        """Kill the workers that do not watch: stopped ones, and such as never began."""
+        for worker in self.workers:
+            worker.join(GRACE_S)
+            if worker.is_alive():
+                worker.kill()
 
 
 def _close_all() -> None:
@@ -100,8 +113,15 @@ def _close_all() -> None:
         lifeline._writer.close()
 
 
+def _end_all() -> None:
+    """End the workers of all loaders, when this process ends."""
+    _close_all()
+    for lifeline in tuple(_OPEN):
+        lifeline.kill()
+
+
 # `multiprocessing` waits for its children when the process ends; what was registered last is called first.
-atexit.register(_close_all)
+atexit.register(_end_all)
 
 
 def _set_up_worker(lifeline: Connection, worker: int) -> None:

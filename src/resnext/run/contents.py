@@ -12,7 +12,7 @@ from resnext.data.scan import read_digests
 from resnext.data.splits import Splits
 from resnext.files import ordinary
 from resnext.machine import count_cores
-from resnext.names import printable
+from resnext.names import counted, printable
 from resnext.progress import EventStream
 from resnext.run.events import ScanProgress
 from resnext.run.folder import RunFolder
@@ -87,4 +87,6 @@ def _describe(changed: list[str]) -> str:
     if not changed:
         return "data: images hold something else than in the run"
     more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
-    return f"data: {len(changed)} images hold something else, {printable(', '.join(changed[:3]))}{more}"
+    images = counted(len(changed), "image")
+    hold = "holds" if len(changed) == 1 else "hold"
+    return f"data: {images} {hold} something else, {printable(', '.join(changed[:3]))}{more}"
