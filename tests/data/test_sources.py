@@ -351,7 +351,7 @@ def test_a_folder_of_photos_of_a_telephone(tmp_path: Path) -> None:
     for name in ("cat/1.HEIC", "dog/2.heic"):
         (tmp_path / name).parent.mkdir()
         (tmp_path / name).touch()
-    for folder, says in ((tmp_path, "no images.*2 images"), (tmp_path / "cat", "has 1 images")):
+    for folder, says in ((tmp_path, "no images.*2 images"), (tmp_path / "cat", "has 1 image")):
         with pytest.raises(DataError, match=rf"{says} in formats .*or pip install 'resnext\[heif\]'"):
             read_splits(str(folder))
 

@@ -13,7 +13,7 @@ import signal
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
@@ -104,7 +104,9 @@ class Lifeline:
         for worker in self.workers:
             worker.join(GRACE_S)
             if worker.is_alive():
-                worker.kill()
+                with suppress(RuntimeError):  # torch's handler of SIGCHLD raises that a worker was killed
+                    worker.kill()
+                    worker.join(GRACE_S)
 
 
 def _close_all() -> None:
