@@ -10,6 +10,7 @@ import statistics
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -24,7 +25,7 @@ ROUNDS, STEPS = 30, 4
 
 
 def main(name: str = "resnext29_8x4d+template=16", size_px: int = 32, batch: int = 32) -> None:
-    settings = small().training
+    settings = replace(small().training, lr=0.4)
     images = torch.randn(batch, 3, size_px, size_px).contiguous(memory_format=torch.channels_last)
     labels = torch.randint(10, (batch,))
 

@@ -62,6 +62,16 @@ def test_lengths(count: int, batch: int, epochs: int) -> None:
 
 
 @pytest.mark.parametrize(
+    ("epochs", "batch", "lr"), [(1, 16, 0.05), (2, 16, 0.1), (8, 16, 0.4), (100, 16, 0.4), (4, 60, 0.0533)]
+)
+def test_few_steps_get_a_lower_learning_rate(epochs: int, batch: int, lr: float) -> None:
+    """In proportion to the steps up to 120, here of 240 images."""
+    asked = override(named_recipe("small"), epochs=epochs, batch=batch)
+    assert chosen(240, 128, CPU, asked).training.lr == lr
+    assert chosen(240, 128, CPU, override(asked, training__lr=0.4)).training.lr == 0.4
+
+
+@pytest.mark.parametrize(
     ("processes", "expected"), [(1, (16, 32, 64)), (4, (16,))], ids=["one process", "four"]
 )
 def test_a_batch_is_tried_among_those_that_leave_enough_steps(
@@ -117,6 +127,7 @@ def test_what_is_said_stays() -> None:
         data__flip=0.1,
         data__mean=(0.1, 0.1, 0.1),
         data__std=(0.3, 0.3, 0.3),
+        training__lr=0.2,
     )
     assert chosen(500, 375, GPU, said) == said
     assert chosen(500, 375, GPU, replace(said, precision=None)).precision == "bfloat16"

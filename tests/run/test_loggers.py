@@ -98,7 +98,7 @@ def test_a_resumed_run_goes_on_under_its_name(package: Recorder, data: str, tmp_
     folder = train_in_two(data, tmp_path, (package.__name__,))
     assert package.started == [None, "r1"]
     assert package.ended == 2
-    assert package.params["training.lr"] == RECIPE.training.lr
+    assert package.params["training.lr"] == api.Run(folder).recipe.training.lr
     epochs = [step for step, values in package.told if "val_loss" in values]
     assert epochs == [6, 12, 18]
     assert not (folder / "events").exists()

@@ -64,7 +64,8 @@ def _short(model: str, epochs: int, batch: int, size_px: int, flip: float = 0.5)
     """One-cycle SGD on small whole images, shifted by up to an eighth of their side."""
     data = DataSettings(size_px=size_px, resize_px=size_px, train_px=size_px, flip=flip)
     data = replace(data, crop="pad", pad_px=size_px // 8)
-    return replace(small(), model=model, epochs=epochs, batch=batch, precision="float32", data=data)
+    training = replace(small().training, lr=0.4)
+    return Recipe(model, epochs, batch, precision="float32", data=data, training=training)
 
 
 def laptop_cifar(model: str) -> Recipe:

@@ -26,7 +26,9 @@ def small() -> Recipe:
     and length follow the data. Cost and score: `digits` reaches 99.4 to 100 % in 71 to 79 s on two CPU cores.
     """
     return Recipe(
-        training=TrainingSettings(lr=0.4, warmup=0.25, decays="kernels", label_smoothing=0.1, averaging=0.1)
+        training=TrainingSettings(
+            lr="auto", warmup=0.25, decays="kernels", label_smoothing=0.1, averaging=0.1
+        )
     )
 
 

@@ -95,7 +95,7 @@ RULES = (
     Rule(
         ("training.lr",),
         f"positive and at most {MAX_SETTING:,.0f}",
-        lambda value: 0 < value <= MAX_SETTING,
+        lambda value: value == "auto" or 0 < value <= MAX_SETTING,
     ),
     Rule(
         ("training.milestones",),

@@ -38,6 +38,8 @@ LARGEST_BATCH = {False: 128, True: 256}
 LARGEST_TRIED_BATCH = {False: 512, True: 4096}
 #: Steps that a network needs from scratch; the epochs are chosen to give them, within these bounds.
 MIN_STEPS, MIN_EPOCHS, MAX_EPOCHS = 1500, 18, 150
+#: Peak learning rate from scratch, and the fewest steps that it suits: it may not rise faster.
+LR, FEW_STEPS = 0.4, 120
 #: Steps of an epoch that the choice of the batch aims at.
 STEPS_PER_EPOCH = 30
 
@@ -90,8 +92,11 @@ class _Form:
     def fill(self, field: str, value: Any, why: str) -> None:
         """Set `field` to `value`, if it is open."""
         if self[field] is None:
-            self.recipe = set_field(self.recipe, field, value)
-            self.choices.append(Choice(field, value, why))
+            self.choose(field, value, why)
+
+    def choose(self, field: str, value: Any, why: str) -> None:
+        self.recipe = set_field(self.recipe, field, value)
+        self.choices.append(Choice(field, value, why))
 
     def __getitem__(self, field: str) -> Any:
         return get_field(self.recipe, field)
@@ -143,7 +148,7 @@ def _fill_network(form: _Form, machine: Machine) -> None:
 
 
 def _fill_length(form: _Form, splits: Splits, machine: Machine, processes: int) -> None:
-    """Batch and epochs."""
+    """Batch, epochs and learning rate."""
     count = len(splits.train)
     if form["batch"] == "auto":
         form.recipe = set_field(form.recipe, "batch", None)
@@ -154,6 +159,10 @@ def _fill_length(form: _Form, splits: Splits, machine: Machine, processes: int) 
     per_epoch = max(1, count // batch)
     epochs = min(MAX_EPOCHS, max(MIN_EPOCHS, -(-MIN_STEPS // per_epoch)))
     form.fill("epochs", epochs, f"{epochs * per_epoch} steps of {batch} images")
+    if form["training.lr"] == "auto":
+        steps = form["epochs"] * per_epoch
+        why = f"lower than {LR}, for {steps} steps are few" if steps < FEW_STEPS else f"for {steps:,} steps"
+        form.choose("training.lr", round(LR * min(1, steps / FEW_STEPS), 4), why)
 
 
 def _kind(machine: Machine) -> str:

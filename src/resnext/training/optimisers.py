@@ -47,12 +47,19 @@ def build_optimiser(parts: Sequence[nn.Module], settings: TrainingSettings) -> t
 
 def _optimiser(groups: list[dict[str, Any]], settings: TrainingSettings) -> torch.optim.Optimizer:
     fused = all(p.device.type in FUSED for group in groups for p in group["params"])
+    lr = peak_lr(settings, settings.lr_batch)
     if settings.optimiser == "sgd":
         momentum = settings.momentum
-        return torch.optim.SGD(groups, settings.lr, momentum, nesterov=momentum > 0, fused=fused)
-    return torch.optim.AdamW(groups, settings.lr, betas=(settings.momentum, 0.999), fused=fused)
+        return torch.optim.SGD(groups, lr, momentum, nesterov=momentum > 0, fused=fused)
+    return torch.optim.AdamW(groups, lr, betas=(settings.momentum, 0.999), fused=fused)
 
 
 def peak_lr(settings: TrainingSettings, batch: int) -> float:
-    """The peak learning rate for a batch, by the linear scaling rule (Goyal et al. 2017)."""
+    """The peak learning rate for a batch, by the linear scaling rule (Goyal et al. 2017).
+
+    Raises:
+        ValueError: `settings.lr` has not been chosen.
+    """
+    if settings.lr == "auto":
+        raise ValueError("lr: auto is for recipes, whose run chooses it; give a number")
     return settings.lr * batch / settings.lr_batch

@@ -12,8 +12,9 @@ class TrainingSettings:
 
     optimiser: Literal["sgd", "adamw"] = "sgd"
     """SGD with Nesterov momentum, or AdamW."""
-    lr: float = 0.1
-    """Peak learning rate for a batch of `lr_batch`; it grows in proportion to the batch."""
+    lr: float | Literal["auto"] = 0.1
+    """Peak learning rate for a batch of `lr_batch`; it grows in proportion to the batch. `auto` follows the
+    length of the run."""
     lr_batch: int = 128
     """Batch size that `lr` is meant for."""
     momentum: float = 0.9
