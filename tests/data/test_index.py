@@ -273,7 +273,7 @@ def test_a_run_on_an_index_has_the_range_of_one_on_its_files(
             notes[event.folder.name] = event.notes
 
     ours, theirs = (
-        api.train(data, runs=tmp_path, name=data.name, on_event=note, **SMALL, **said)
+        api.train(data, runs=tmp_path / "runs", name=data.name, on_event=note, **SMALL, **said)
         for data in (index, deep)
     )
     assert ours.contract == theirs.contract
