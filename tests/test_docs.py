@@ -107,8 +107,8 @@ def reliability() -> str:
             command + "test_odd_images.py`",
         ),
         (
-            f"{deep['tried']} sets of deep grey images, in 3 sizes: 10 to 16 bits stored as 16, floats, signed, "
-            "windows, beside 8 bits, ...",
+            f"{deep['tried']} sets of deep grey images, in 3 sizes: 8 to 16 bits stored as 16, floats, "
+            "signed, windows, beside 8 bits, ...",
             f"{deep['shown']} shown with one level for one value, {deep['refused']} refused with the setting "
             f"to type, {deep['wrong']} wrong",
             command + "test_odd_images.py`",

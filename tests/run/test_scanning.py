@@ -20,6 +20,7 @@ from resnext.data.decode import DataError
 from resnext.data.grey import GreyValues
 from resnext.data.images import Blank, Scan
 from resnext.recipe import Recipe, TrainOptions, named_recipe, override
+from resnext.reporting.run_summary import RunSummary
 from resnext.run import RunError, RunStarted, StepEnd, Stopped
 from resnext.run.scanning import blank_notes, choose_grey, grey_notes
 
@@ -138,6 +139,14 @@ def test_the_network_that_is_shipped_carries_the_range(whole: Path) -> None:
     assert api.load(whole / "model").contract.grey == GreyRange(-1000, 2000)
     assert "-1,000 is black and 2,000 white" in (whole / "model" / "README.md").read_text()
     assert "grey = [\n    -1000.0,\n    2000.0,\n]" in (whole / "config.toml").read_text()
+
+
+def test_a_report_shows_the_images(ct: Path, whole: Path) -> None:
+    """Judged alone, they would be left out."""
+    summary = RunSummary.read(whole)
+    shown = summary._thumbnails(["bone/0.tif", "lung/photo.png"])
+    assert None not in shown.values()
+    assert len(shown) == 2
 
 
 @pytest.mark.parametrize("workers", [0, 2])

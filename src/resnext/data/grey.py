@@ -62,11 +62,6 @@ class DeepGrey:
         """Whether its values may be fractions."""
         return self.image.mode == "F"
 
-    def ranges(self, largest: float) -> list[GreyRange]:
-        """What may be chosen for a set that holds this image, whose largest value is `largest`."""
-        whites, slack = (FLOAT_WHITES, FLOAT_SLACK) if self.is_float else (WHOLE_WHITES, 0)
-        return [GreyRange(0.0, white) for white in whites if largest <= white * (1 + slack)]
-
     def extent(self) -> tuple[float, float]:
         """The lowest and the largest of its finite values; zeros if it has none."""
         stored = np.asarray(self.image)
@@ -138,6 +133,16 @@ def _shown(values: NDArray[np.generic], grey: GreyRange) -> NDArray[np.float64]:
     return np.nan_to_num(values.astype(np.float64), nan=grey.black, posinf=grey.white, neginf=grey.black)
 
 
+def usual_ranges(is_float: bool, largest: float) -> list[GreyRange]:
+    """What may be chosen for a set with a value `largest`, from the narrowest range on.
+
+    >>> [grey.white for grey in usual_ranges(is_float=False, largest=3910)]
+    [4095.0, 16383.0, 65535.0]
+    """
+    whites, slack = (FLOAT_WHITES, FLOAT_SLACK) if is_float else (WHOLE_WHITES, 0)
+    return [GreyRange(0.0, white) for white in whites if largest <= white * (1 + slack)]
+
+
 @dataclass(frozen=True)
 class GreyValues:
     """The values that the deep grey images of a set hold.
@@ -174,15 +179,12 @@ class GreyValues:
         GreyRange(black=0.0, white=4095.0)
         >>> GreyValues(-1024, 3071, "a", "b", (-1000, 900), has_floats=False, has_whole=True).choose()
         """
-        if self.has_floats and self.has_whole:
+        ranges = usual_ranges(self.has_floats, self.largest)
+        if not ranges or (self.has_floats and self.has_whole) or self.is_cut(ranges[0]):
             return None
-        whites, slack = (FLOAT_WHITES, FLOAT_SLACK) if self.has_floats else (WHOLE_WHITES, 0)
-        white = next((value for value in whites if self.largest <= value * (1 + slack)), None)
-        if white is None or self.lowest < -slack * white:
-            return None
-        if self.has_floats and white > 1 and self.largest < LITTLE * white:
+        if self.has_floats and ranges[0].white > 1 and self.largest < LITTLE * ranges[0].white:
             return None  # to 1.2: is it more than 1, or far less than 255?
-        return GreyRange(0.0, white)
+        return ranges[0]
 
     def refusal(self) -> str:
         """Why no range can be chosen, and what to type."""

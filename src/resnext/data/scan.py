@@ -13,7 +13,7 @@ from PIL import Image
 from resnext.contract import GreyRange
 from resnext.data.contents import UNKNOWN_STAMP, Contents, Digests, content_digest
 from resnext.data.decode import BadImage
-from resnext.data.grey import DeepGrey, GreySeen
+from resnext.data.grey import DeepGrey, GreySeen, usual_ranges
 from resnext.data.images import Blank, ImageDataset, Scan
 from resnext.data.pixels import to_rgb
 from resnext.names import encodable
@@ -86,7 +86,7 @@ def scan(images: ImageDataset, threads: int = 1, grey: GreyRange | None = None) 
                 seen = GreySeen.of(image, index, in_sample)
                 deep.append(seen)
                 is_blank[index] = seen.lowest == seen.largest
-                ranges = [grey] if grey else [*image.ranges(seen.largest[0])]
+                ranges = [grey] if grey else [*usual_ranges(image.is_float, seen.largest[0])]
             else:
                 is_blank[index] = _is_blank(image)
             if in_sample:
