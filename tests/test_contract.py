@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resnext.contract import Calibration, Contract, ContractError, Input, Provenance, Resize
+from resnext.contract import Calibration, Contract, ContractError, GreyRange, Input, Provenance, Resize
 
 CONTRACT = Contract(
     classes=("1", "10", "cat's", "ü"),
@@ -24,9 +24,17 @@ CONTRACT = Contract(
 
 
 def test_round_trip() -> None:
-    for contract in (CONTRACT, replace(CONTRACT, calibration=None)):
+    ct = replace(CONTRACT, grey=GreyRange(-1000, 3000))
+    for contract in (CONTRACT, replace(CONTRACT, calibration=None), ct):
         assert Contract.loads(contract.dumps()) == contract
     assert CONTRACT.provenance.fingerprint == "0123456789abcdef"
+
+
+def test_without_deep_grey_the_contract_is_that_of_earlier_versions() -> None:
+    assert "grey" not in json.loads(CONTRACT.dumps())
+    value = json.loads(replace(CONTRACT, grey=GreyRange(0, 4095)).dumps())
+    assert value.pop("grey") == {"black": 0, "white": 4095}
+    assert Contract.from_json(value) == CONTRACT
 
 
 def test_other_readers_find_what_they_need() -> None:
@@ -67,6 +75,9 @@ def test_other_readers_find_what_they_need() -> None:
         ("provenance", None, "provenance: must be an object"),
         ("provenance", {}, "'architecture' is missing"),
         ("colour", 3, "unknown field 'colour'"),
+        ("grey", {"black": 0}, "'white' is missing"),
+        ("grey", {"black": 5, "white": 5}, "grey: black is 5 and white 5; white must be the larger one"),
+        ("grey", [0, 4095], "grey: must be an object"),
     ],
 )
 def test_bad_fields_are_named(path: str, value: Any, says: str) -> None:

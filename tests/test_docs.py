@@ -35,7 +35,7 @@ def reliability() -> str:
     )
     parts, traces = faults["data cut or changed"], faults["traces of local data"]
     edits, images, odd = faults["meaningful edits"], faults["mutated images"], faults["odd images"]
-    layouts = faults["public layouts"]
+    layouts, deep = faults["public layouts"], faults["sets of deep grey"]
     ways = faults["ways out of a run"]
     cost = newest("bench.jsonl", "experiment")["checkpoint_cost"]
     whole, stall = ({t["what"]: t["ratio"] for t in cost["timings"]}[w] for w in ("checkpoint", "stall"))
@@ -104,6 +104,13 @@ def reliability() -> str:
             "sizes: bits, alpha, tiles, inks, orientations, raw files, documents, ...",
             f"{odd['shown']} shown as a person would see them, {odd['refused']} refused with the cure, "
             f"{odd['wrong']} wrong",
+            command + "test_odd_images.py`",
+        ),
+        (
+            f"{deep['tried']} sets of deep grey images, in 3 sizes: 8 to 16 bits stored as 16, floats, "
+            "signed, windows, beside 8 bits, ...",
+            f"{deep['shown']} shown with one level for one value, {deep['refused']} refused with the setting "
+            f"to type, {deep['wrong']} wrong",
             command + "test_odd_images.py`",
         ),
         (

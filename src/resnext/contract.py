@@ -24,6 +24,8 @@ MAX_CLASSES, LARGEST_PX, MAX_TEXT = 1_000_000, 4096, 10_000
 MAX_MEAN, MIN_STD, MAX_STD = 1e6, 1e-6, 1e6
 #: Least and largest temperature of the softmax.
 MIN_TEMPERATURE, MAX_TEMPERATURE = 1e-3, 1e3
+#: Largest grey value that may be black or white, whatever its sign, and how far white must be above black.
+MAX_GREY, MIN_GREY_SPAN = 1e12, 1e-9
 
 
 class ContractError(ResnextError, ValueError):
@@ -49,6 +51,29 @@ class Resize:
     crop_px: int
     interpolation: str = "bilinear"
     antialias: bool = True
+
+
+@dataclass(frozen=True)
+class GreyRange:
+    """The values that are black and white in grey images of more than 8 bits; others lie between them, or are
+    cut off.
+
+    Raises:
+        ContractError: If white is not larger than black.
+
+    >>> GreyRange(black=-1000, white=3000)
+    GreyRange(black=-1000, white=3000)
+    """
+
+    black: float
+    white: float
+
+    def __post_init__(self) -> None:
+        if not -MAX_GREY <= self.black <= self.white - MIN_GREY_SPAN <= MAX_GREY:
+            raise ContractError(
+                f"grey: black is {self.black:g} and white {self.white:g}; white must be the larger one, both "
+                f"from -{MAX_GREY:g} to {MAX_GREY:g}"
+            )
 
 
 @dataclass(frozen=True)
@@ -100,7 +125,9 @@ class Contract:
     """Everything besides the weights that predictions depend on.
 
     `classes` are in the order of the logits, `mean` and `std` per channel on the scale 0 to 1. `descriptions`
-    has a text for people for each class, or nothing where the names say enough.
+    has a text for people for each class, or nothing where the names say enough. `grey` is None where the
+    network was trained on no deep grey image (of more than 8 bits), and in contracts of earlier versions:
+    then each such image has a range of its own.
 
     Raises:
         ContractError: If values are wrong or do not fit together.
@@ -125,6 +152,7 @@ class Contract:
     provenance: Provenance
     calibration: Calibration | None = None
     descriptions: tuple[str, ...] = ()
+    grey: GreyRange | None = None
 
     def __post_init__(self) -> None:
         self._check_classes()
@@ -188,8 +216,9 @@ class Contract:
     def to_json(self) -> dict[str, Any]:
         """The contract as plain values, with the schema and the version that wrote it."""
         value = asdict(self) | {"exif": True}  # for other readers: EXIF orientation is always applied
-        if not self.descriptions:  # earlier versions do not know the field
-            del value["descriptions"]
+        for field in ("descriptions", "grey"):  # earlier versions do not know them
+            if not value[field]:
+                del value[field]
         return {"schema": SCHEMA, "written_by": f"resnext {__version__}"} | value
 
     @classmethod

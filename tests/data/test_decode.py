@@ -292,7 +292,7 @@ def test_strips_change_no_pixel(monkeypatch: pytest.MonkeyPatch) -> None:
     clear = Image.fromarray(np.dstack([COLOUR, GREY]))
     items = [encoded(clear, "PNG"), encoded(Image.fromarray(wide), "PNG", transparency=int(wide[2, 3]))]
     whole = [decoded(item) for item in items]
-    monkeypatch.setattr("resnext.data.pixels.STRIP_PX", 4)
+    monkeypatch.setattr("resnext.data.grey.STRIP_PX", 4)
     assert all(np.array_equal(decoded(item), values) for item, values in zip(items, whole, strict=True))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import pickle
@@ -14,11 +15,13 @@ import pytest
 from PIL import Image
 
 from resnext import api
+from resnext.contract import GreyRange
 from resnext.data.decode import DataError
-from resnext.data.index import OLD_NOTE, IndexFacts, PackedNames, _digest, read_index
+from resnext.data.index import OLD_NOTE, OLD_NOTES, IndexFacts, PackedNames, _digest, read_index
 from resnext.data.sources import read_split, read_splits
 from resnext.data.splits import Splits, fingerprint
 from resnext.parsing import build
+from resnext.run import RunStarted
 
 pytestmark = pytest.mark.usefixtures("no_reports")
 ODD = ["ä ö.png", "a,b;c.png", os.fsdecode(b"\xff\xfe.png"), "x" * 200 + ".png"]
@@ -123,7 +126,7 @@ def test_indexes_that_cannot_be_written_or_read(folder: Path, tmp_path: Path) ->
         api.index_images(folder, index)
     facts = json.loads((index / "index.json").read_text())
     for change, message in (
-        ({"schema": 3}, "schema 3; this version reads up to 2"),
+        ({"schema": 4}, "schema 4; this version reads up to 3"),
         ({"splits": {}}, "not a complete index"),
         ({"classes": None}, "not a complete index"),
         ({"classes": ["dog", "cat"]}, "its digest is another"),
@@ -183,9 +186,17 @@ def test_arrays_that_do_not_fit_together(
         read_index(index)
 
 
+def known_before(facts: dict[str, Any]) -> dict[str, Any]:
+    """index.json without what schema 3 has added."""
+    for split in facts["splits"].values():
+        for name in ("grey_values", "grey", "blank"):
+            del split["known"][name]
+    return facts
+
+
 def make_old(index: Path) -> None:
     """Turn an index into one of the first schema."""
-    facts = json.loads((index / "index.json").read_text())
+    facts = known_before(json.loads((index / "index.json").read_text()))
     del facts["digest"]
     for split in facts["splits"].values():
         del split["inside"]
@@ -209,6 +220,80 @@ def test_an_index_of_the_first_schema(folder: Path, tmp_path: Path) -> None:
     (folder / "cat" / "3.png").write_bytes(b"another size")
     with pytest.raises(DataError, match=r"1 have changed or gone.*cat/3\.png"):
         read_index(index)
+
+
+def make_second(index: Path) -> None:
+    """Turn an index into one of the second schema, with the digest that its version wrote."""
+    facts = known_before(json.loads((index / "index.json").read_text())) | {"schema": 2, "digest": ""}
+    arrays = ("text", "ends", "labels", "sizes", "shorter_px", "times", "digests")
+    names = [f"{split}.{array}.npy" for split in facts["splits"] for array in arrays]
+    digests = [hashlib.sha256((index / name).read_bytes()).hexdigest() for name in names]
+    digest = hashlib.sha256(json.dumps([facts, names, digests], sort_keys=True).encode()).hexdigest()
+    (index / "index.json").write_text(json.dumps(facts | {"digest": digest}))
+
+
+def test_an_index_of_the_second_schema(folder: Path, tmp_path: Path) -> None:
+    """It judged deep grey images alone, and so does a run on it."""
+    index = api.index_images(folder, tmp_path / "pets.index")
+    make_second(index)
+    old, new = read_splits(str(index)), read_splits(str(folder))
+    assert_equal(replace(old, notes=new.notes), new)
+    assert [note for note in old.notes if note not in new.notes] == [OLD_NOTES[2]]
+    facts = json.loads((index / "index.json").read_text())
+    (index / "index.json").write_text(json.dumps(facts | {"name": "other"}))
+    with pytest.raises(DataError, match="its digest is another"):
+        read_index(index)
+
+
+@pytest.fixture
+def deep(tmp_path: Path) -> Path:
+    """Class folders of 12 bits, stored as 16."""
+    random = np.random.default_rng(0)
+    for number in range(24):
+        path = tmp_path / "deep" / "ab"[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(random.integers(0, 4000, (9, 7)).astype(np.uint16)).save(path)
+    Image.fromarray(np.full((9, 7), 7, np.uint16)).save(tmp_path / "deep" / "a" / "x.png")
+    return tmp_path / "deep"
+
+
+SMALL: dict[str, Any] = {"model": "resnext11_2x4d+template=8", "epochs": 1, "batch": 8, "data__size_px": 8}
+
+
+@pytest.mark.parametrize("grey", [None, (100.0, 3000.0)])
+def test_a_run_on_an_index_has_the_range_of_one_on_its_files(
+    grey: tuple[float, float] | None, deep: Path, tmp_path: Path
+) -> None:
+    index = api.index_images(deep, tmp_path / "deep.index")
+    said: dict[str, Any] = {} if grey is None else {"data__grey": grey}
+    notes: dict[str, Any] = {}
+
+    def note(event: Any) -> None:
+        if isinstance(event, RunStarted):
+            notes[event.folder.name] = event.notes
+
+    ours, theirs = (
+        api.train(data, runs=tmp_path / "runs", name=data.name, on_event=note, **SMALL, **said)
+        for data in (index, deep)
+    )
+    assert ours.contract == theirs.contract
+    assert ours.contract.grey == GreyRange(*(grey or (0, 4095)))
+    assert ours.result["metrics"] == theirs.result["metrics"]
+    assert notes["deep.index"] == notes["deep"]
+    assert any("1 image is one colour throughout: a/x.png" in note for note in notes["deep"])
+
+
+def test_an_index_is_made_where_a_run_would_ask_for_the_range(deep: Path, tmp_path: Path) -> None:
+    signed = np.arange(-5, 58).reshape(9, 7).astype(np.int32)
+    for label in "ab":
+        for number in range(10):
+            Image.fromarray(signed).save(deep / label / f"{number}.tif")
+    index = api.index_images(deep, tmp_path / "deep.index")
+    with pytest.raises(DataError, match=r"say it with --data\.grey -5 39"):
+        api.train(index, runs=tmp_path, **SMALL)
+    run = api.train(index, runs=tmp_path, name="said", data__grey=(-5, 4000), **SMALL)
+    assert run.contract.grey == GreyRange(-5, 4000)
+    assert run.contract.mean == api.train(deep, runs=tmp_path, data__grey=(-5, 4000), **SMALL).contract.mean
 
 
 def test_a_table_may_name_files_anywhere(folder: Path, tmp_path: Path) -> None:

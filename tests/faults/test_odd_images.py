@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import io
 import re
+import shutil
 import struct
 import zlib
 from collections.abc import Callable, Iterator
@@ -19,12 +20,21 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, features
 
-from resnext.data.decode import BadImage, decode
+from resnext.contract import GreyRange
+from resnext.data.decode import BadImage, DataError, decode
 from resnext.data.fast_jpeg import Jpeg, is_installed
+from resnext.data.scan import scan
+from resnext.data.sources import read_split
+from resnext.progress import run_to_end
+from resnext.run.scanning import choose_grey
 
 Pixels = NDArray[np.uint8]
 #: Name, file, what it shows or what the refusal says, and how many levels a pixel may differ.
 Case = tuple[str, bytes, Pixels | str, int]
+#: Files and what each shows.
+Files = list[tuple[bytes, Pixels]]
+#: Name, files, the setting `data.grey`, and what the refusal says (nothing: it is not refused).
+SetCase = tuple[str, Files, tuple[float, float] | None, str]
 #: Most levels that lossy formats change of the smooth images here.
 LOSSY = 12
 #: The grey of `colours(33, 21)` by `cjpeg -arithmetic -grayscale`: Pillow writes no arithmetic coding.
@@ -496,6 +506,85 @@ def refused() -> Iterator[Case]:
         yield name, stored, says, 0
 
 
+def sets(size: tuple[int, int]) -> Iterator[SetCase]:
+    """Sets of deep grey images: one value is one level in all of them."""
+    photo = colours(*size)
+    grey = photo[:, :, 0] - float(photo[:, :, 0].min())
+    grey /= grey.max()  # from 0 to 1
+
+    def png16(values: NDArray[Any]) -> bytes:
+        return saved(np.rint(values).astype(np.uint16), "PNG")
+
+    def floats(values: NDArray[Any]) -> bytes:
+        return tiff(values.astype("<f4").tobytes(), size, t258=32, t339=3)
+
+    def signed(values: NDArray[Any]) -> bytes:
+        return tiff(np.rint(values).astype("<i2").tobytes(), size, t258=16, t339=2)
+
+    def negative(values: NDArray[Any]) -> bytes:
+        """White is 0, of 12 bits."""
+        return tiff(np.rint(4095 - values).astype("<u2").tobytes(), size, t258=16, t262=0)
+
+    def long(values: NDArray[Any]) -> bytes:
+        return tiff(np.rint(values).astype("<i4").tobytes(), size, t258=32, t339=2)
+
+    def files(encode: Callable[[NDArray[Any]], bytes], black: float, white: float, *values: Any) -> Files:
+        shares = [np.clip((one - black) / (white - black), 0, 1) for one in values]
+        return [(encode(one), on_grey(255 * share)) for one, share in zip(values, shares, strict=True)]
+
+    bits = {8: (255, 200), 10: (1023, 900), 12: (4095, 3910), 14: (16383, 9000), 16: (65535, 60_000)}
+    for number, (white, most) in bits.items():
+        images = files(png16, 0, white, grey * most, grey * most / 5, grey * 0 + 17)
+        yield f"{number} bits stored as 16", images, None, ""
+    flat = grey * 0
+    yield "one value an image, 250 and 260", files(png16, 0, 1023, flat + 250, flat + 260), None, ""
+    twelve = grey * 3900
+    mixed = [*files(png16, 0, 4095, twelve, twelve / 9), *files(negative, 0, 4095, 4095 - twelve, twelve)]
+    yield "12 bits, of some white is 0", mixed, None, ""
+    yield "8 bits beside 12", [(saved(photo, "PNG"), photo), *files(png16, 0, 4095, twelve)], None, ""
+    yield "floats to 1", files(floats, 0, 1, grey, grey / 9, grey * 1.005), None, ""
+    yield "floats to 255, in one to 0.99", files(floats, 0, 255, grey * 255, grey * 0.99), None, ""
+    over = files(floats, 0, 1.2, grey * 1.2, grey * 0.9)
+    yield "floats to 1.2", over, None, r"to 1\.2 .*say it with --data\.grey 0 1\.2,"
+    yield "floats to 1.2, with the setting", over, (0, 1.2), ""
+    ct = files(signed, -1000, 3000, grey * 4095 - 1024, grey * 900 - 1000)
+    yield "signed 16 bits, as of CT", ct, None, "-1,024 .* to 3,071 .*say it with --data.grey -1024 3071,"
+    yield "signed 16 bits, as of CT, with the setting", ct, (-1000, 3000), ""
+    window = files(signed, -160, 240, grey * 4095 - 1024, grey * 900 - 1000)
+    yield "signed 16 bits, a window of CT", window, (-160, 240), ""
+    wide = files(long, 0, 100_000, grey * 100_000, grey * 400)
+    yield "32 bits used", wide, None, "to 100,000 .*say it with --data.grey 0 100000,"
+    yield "32 bits used, with the setting", wide, (0, 100_000), ""
+    both = [*files(floats, 0, 1, grey), *files(png16, 0, 255, grey * 255)]
+    yield "floats to 1 beside whole numbers to 255", both, None, "some are floats, and some whole numbers"
+
+
+def set_outcome(case: SetCase, folder: Path) -> list[str]:
+    """`shown`, `refused`, or what is wrong, of each image of a set, as training, and later prediction, see
+    it."""
+    name, files, setting, says = case
+    (folder / "a").mkdir(parents=True)
+    for number, (stored, _) in enumerate(files):
+        (folder / "a" / f"{number}.png").write_bytes(stored)
+    (folder / "b").mkdir()
+    shutil.copy(folder / "a" / "0.png", folder / "b")
+    _, images = read_split(str(folder), ("a", "b"))
+    asked = None if setting is None else GreyRange(*setting)
+    found = run_to_end(scan(images, 2, asked))
+    try:
+        grey = choose_grey({"train": found}, asked)
+    except DataError as error:
+        return ["refused" if says and re.search(says, str(error)) else f"{name}: {error}"]
+    if says or found.bad:
+        return [f"{name}: not refused, but {grey}; {found.bad}"]
+    ranged, found_levels = images.in_range(grey), []
+    for number, (stored, expected) in enumerate(files):
+        for values in (ranged.open(number), decode(stored, name, grey)):
+            worst = int(np.abs(np.asarray(values).astype(int) - expected).max())
+            found_levels.append("shown" if worst <= 1 else f"{name} {number}: {worst} levels off")
+    return found_levels
+
+
 def outcomes(case: Case, path: Path) -> list[str]:
     """`shown`, `refused`, or what is wrong: of the file, of its bytes, and by the fast decoder."""
     name, stored, expected, within = case
@@ -533,3 +622,18 @@ def test_odd_images(full: bool, record: Callable[..., None], tmp_path: Path) -> 
     assert shown >= 40
     assert shown + sum(them == {"refused"} for them in found.values()) == len(found)
     record("odd images", tried=len(found), shown=shown, refused=len(found) - shown, wrong=len(wrong))
+
+
+def test_sets_of_deep_grey(full: bool, record: Callable[..., None], tmp_path: Path) -> None:
+    sizes = ((33, 21), (40, 30), (301, 270)) if full else ((33, 21),)
+    found: dict[str, set[str]] = {}
+    for size in sizes:
+        for number, case in enumerate(sets(size)):
+            folder = tmp_path / f"{size[0]}" / str(number)
+            found.setdefault(case[0], set()).update(set_outcome(case, folder))
+    wrong = [one for them in found.values() for one in them if one not in ("shown", "refused")]
+    assert wrong == []
+    shown = sum(them == {"shown"} for them in found.values())
+    refused = sum(them == {"refused"} for them in found.values())
+    assert shown + refused == len(found)
+    record("sets of deep grey", tried=len(found), shown=shown, refused=refused, wrong=len(wrong))

@@ -29,7 +29,7 @@ def chosen(count: int, side_px: int, machine: Machine, recipe: Recipe | None = N
     splits = Splits("some", images, images)
     filled, made = fill_recipe(recipe or named_recipe("small"), splits, scan, machine)
     open_still = {name for name in dotted_names() if get_field(filled, name) is None}
-    assert open_still == {"data.pad_px" if filled.data.crop == "resized" else "data.decoder"}
+    assert open_still == {"data.grey", "data.pad_px" if filled.data.crop == "resized" else "data.decoder"}
     assert all(get_field(filled, choice.field) == choice.value and choice.why for choice in made)
     build_augmentation(filled, build_contract(filled, splits, "0", None))
     return filled

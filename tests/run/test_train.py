@@ -6,7 +6,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 from torch import nn
 
 from resnext.recipe import Recipe, TrainOptions, dotted_names, named_recipe, override, set_field
@@ -44,6 +46,7 @@ CHANGES: dict[str, tuple[Recipe, Any]] = {
     "data.interpolation": (BASE, "bicubic"),
     "data.mean": (BASE, (0.4, 0.5, 0.5)),
     "data.std": (BASE, (0.25, 0.25, 0.3)),
+    "data.grey": (BASE, (0.0, 30_000.0)),
     "data.crop": (OPEN, "resized"),
     "data.pad_px": (BASE, 4),
     "data.min_area": (RESIZED, 0.9),
@@ -93,7 +96,9 @@ FROM_WEIGHTS = ("training.frozen", "training.layer_decay")
 def told(tmp_path_factory: pytest.TempPathFactory, make_folder: Any) -> Any:
     """`told(recipe, weights)`: the losses of each step and after each epoch."""
     root: Path = tmp_path_factory.mktemp("settings")
-    make_folder(root / "data" / "train", {"a": 15, "b": 9})
+    make_folder(root / "data" / "train", {"a": 14, "b": 9})
+    deep = np.random.default_rng(0).integers(0, 65536, (16, 20)).astype(np.uint16)
+    Image.fromarray(deep).save(root / "data" / "train" / "a" / "14.png")
     make_folder(root / "data" / "val", {"a": 3, "b": 3})
 
     @cache

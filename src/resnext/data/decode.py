@@ -7,14 +7,18 @@ import importlib.util
 import io
 import re
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from PIL import Image, UnidentifiedImageError
 
+from resnext.contract import GreyRange
+from resnext.data.grey import DeepGrey
 from resnext.data.kinds import HEAD_BYTES, IMAGE_MARKS, check_not_raw, why_unknown
 from resnext.data.kinds import HEIF_HINT as HEIF_HINT
-from resnext.data.pixels import is_deep, to_rgb
+from resnext.data.pixels import is_deep, to_rgb, upright
 from resnext.errors import ResnextError
 from resnext.files import ordinary
 from resnext.names import brief, encodable, printable
@@ -104,15 +108,16 @@ class BadImage(DataError):
         return f"{brief(self.key)}: {printable(self.reason)}"
 
 
-def decode(source: bytes | str | Path | Image.Image, key: str) -> Image.Image:
+def decode(source: bytes | str | Path | Image.Image, key: str, grey: GreyRange | None = None) -> Image.Image:
     """`source` as an upright 8-bit RGB image.
 
-    The EXIF orientation is applied, 16-bit grey is scaled (not clipped), transparent pixels are laid on
-    white, and of an animation the first frame is taken.
+    The EXIF orientation is applied, deep grey is scaled, transparent pixels are laid on white, and of an
+    animation the first frame is taken.
 
     Args:
         source: Encoded bytes, path of a file, or open image.
         key: Name of the image in an error.
+        grey: Black and white of a deep grey image; values outside are cut off. None judges it alone.
 
     Raises:
         BadImage: If the image is missing, damaged, too large or of an unknown format.
@@ -120,10 +125,25 @@ def decode(source: bytes | str | Path | Image.Image, key: str) -> Image.Image:
     >>> decode(Image.new("L", (8, 6), 255), "white").mode
     'RGB'
     """
+    with _named_errors(key):
+        return to_rgb(_load(source, key), grey)
+
+
+def load(source: bytes | str | Path | Image.Image, key: str) -> Image.Image | DeepGrey:
+    """As `decode`, but a deep grey image keeps the values that are stored.
+
+    >>> load(Image.new("I", (8, 6), 1000), "grey").extent()
+    (1000.0, 1000.0)
+    """
+    with _named_errors(key):
+        return _load(source, key)
+
+
+@contextmanager
+def _named_errors(key: str) -> Iterator[None]:
+    """Every error of a decoder as a `BadImage` with the name `key`."""
     try:
-        if isinstance(source, Image.Image):
-            return to_rgb(source)
-        return _decode_stored(source, key)
+        yield
     except BadImage:
         raise
     except FileNotFoundError:
@@ -141,7 +161,9 @@ def decode(source: bytes | str | Path | Image.Image, key: str) -> Image.Image:
         raise BadImage(key, f"cannot be decoded ({reason})") from None
 
 
-def _decode_stored(source: bytes | str | Path, key: str) -> Image.Image:
+def _load(source: bytes | str | Path | Image.Image, key: str) -> Image.Image | DeepGrey:
+    if isinstance(source, Image.Image):
+        return upright(source)
     with _open(source) as file:
         try:
             opened = open_image(file)
@@ -150,7 +172,7 @@ def _decode_stored(source: bytes | str | Path, key: str) -> Image.Image:
         with opened as image:
             _check_size(image, key)
             check_not_raw(image)
-            return to_rgb(image)
+            return upright(image)
 
 
 def _open(source: bytes | str | Path) -> BinaryIO:

@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import overload
+from typing import Self, overload
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from resnext.contract import GreyRange
 from resnext.data.contents import UNKNOWN_STAMP, Contents
 from resnext.data.decode import BadImage
+from resnext.data.grey import DeepGrey, GreyValues
 
 Labels = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Blank:
+    """How many images are one colour throughout, and the names of the first ones."""
+
+    count: int = 0
+    first: tuple[str, ...] = ()
+
+
+NOT_BLANK = Blank()
 
 
 @dataclass(frozen=True)
@@ -28,6 +42,11 @@ class Scan:
         mean: Mean of each channel (red, green, blue), on the scale 0 to 1.
         std: Standard deviation of each channel, on the same scale.
         contents: What was stored of each image; None if an earlier version made the scan.
+        grey_values: The values of the deep grey images; None if there are none, or an earlier version made
+            the scan.
+        grey: Black and white of the deep grey images in `mean` and `std`. None if there are none, which such
+            images then are no part of, or if an earlier version judged each alone.
+        blank: The images that are one colour throughout.
     """
 
     bad: dict[int, BadImage]
@@ -35,6 +54,9 @@ class Scan:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     contents: Contents | None = None
+    grey_values: GreyValues | None = None
+    grey: GreyRange | None = None
+    blank: Blank = NOT_BLANK
 
 
 class ImageDataset(ABC):
@@ -49,12 +71,14 @@ class ImageDataset(ABC):
         known_scan: What an earlier scan of these images found; None if there was none.
         unread_files: Paths of files beside the images in formats that are not supported.
         notes: Sentences that tell the user what was left out, and what could not be checked.
+        grey: Black and white of deep grey images; None judges each alone.
     """
 
     window: int | None = None
     known_scan: Scan | None = None
     unread_files: Sequence[str] = ()
     notes: tuple[str, ...] = ()
+    grey: GreyRange | None = None
 
     def __init__(self, keys: Sequence[str], labels: Labels, classes: tuple[str, ...]) -> None:
         self.keys = keys
@@ -91,6 +115,18 @@ class ImageDataset(ABC):
             BadImage: If the image cannot be read.
         """
         return self.open(index)
+
+    def load_stored(self, stored: bytes | None, index: int) -> Image.Image | DeepGrey:
+        """As `decode_stored`, but a deep grey image keeps the values that are stored."""
+        return self.decode_stored(stored, index)
+
+    def in_range(self, grey: GreyRange | None) -> Self:
+        """The same images with this black and white of deep grey; these themselves if they have it."""
+        if grey == self.grey:
+            return self
+        other = copy.copy(self)
+        other.grey = grey
+        return other
 
     def stamp(self, index: int) -> int:
         """A number that stays the same while image `index` is certainly unchanged: the time at which its file
@@ -153,7 +189,7 @@ class ImageSubset(ImageDataset):
             self.window = max(1, source.window * len(indices) // max(1, len(source)))
         self.source = source
         self.indices = indices
-        self.unread_files, self.notes = source.unread_files, source.notes
+        self.unread_files, self.notes, self.grey = source.unread_files, source.notes, source.grey
 
     def open(self, index: int) -> Image.Image:
         return self.source.open(int(self.indices[index]))
@@ -166,6 +202,15 @@ class ImageSubset(ImageDataset):
 
     def decode_stored(self, stored: bytes | None, index: int) -> Image.Image:
         return self.source.decode_stored(stored, int(self.indices[index]))
+
+    def load_stored(self, stored: bytes | None, index: int) -> Image.Image | DeepGrey:
+        return self.source.load_stored(stored, int(self.indices[index]))
+
+    def in_range(self, grey: GreyRange | None) -> Self:
+        other = super().in_range(grey)
+        if other is not self:
+            other.source = self.source.in_range(grey)
+        return other
 
     def stamp(self, index: int) -> int:
         return self.source.stamp(int(self.indices[index]))
@@ -199,7 +244,7 @@ class CachedImages(ImageDataset):
 
     def __init__(self, source: ImageDataset, max_bytes: int) -> None:
         super().__init__(source.keys, source.labels, source.classes)
-        self.window, self.known_scan = source.window, source.known_scan
+        self.window, self.known_scan, self.grey = source.window, source.known_scan, source.grey
         self.source = source
         self.is_full = False
         self._free_bytes = max_bytes
@@ -216,6 +261,12 @@ class CachedImages(ImageDataset):
         else:
             self.is_full = True
         return image
+
+    def in_range(self, grey: GreyRange | None) -> Self:
+        other = super().in_range(grey)
+        if other is not self:
+            other.source, other._cache = self.source.in_range(grey), {}
+        return other
 
     def stored_size(self, index: int) -> int:
         return self.source.stored_size(index)

@@ -23,16 +23,18 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from resnext.contract import GreyRange
 from resnext.data.contents import Contents
 from resnext.data.decode import BadImage, DataError
-from resnext.data.images import ImageDataset, ImageSubset, NameView, Scan
+from resnext.data.grey import GreyValues
+from resnext.data.images import NOT_BLANK, Blank, ImageDataset, ImageSubset, NameView, Scan
 from resnext.data.index_checks import check_bounds, check_files, check_types, leads_out
 from resnext.data.splits import Splits, fingerprint
 from resnext.data.stored_images import ImageFiles
 from resnext.files import check_ordinary, ordinary
 from resnext.parsing import build, read_json, show
 
-INDEX_SUFFIX, SCHEMA = ".index", 2
+INDEX_SUFFIX, SCHEMA = ".index", 3
 #: File in the folder of an index that describes its splits.
 INDEX_FILE = "index.json"
 #: Arrays of each split and their types, by schema. They have one entry for each image, `text` one for each
@@ -44,13 +46,21 @@ _ARRAYS_1 = {
     "sizes": np.int64,
     "shorter_px": np.int64,
 }
-ARRAYS: dict[int, dict[str, Any]] = {1: _ARRAYS_1, 2: _ARRAYS_1 | {"times": np.int64, "digests": np.uint64}}
+_ARRAYS_2: dict[str, Any] = _ARRAYS_1 | {"times": np.int64, "digests": np.uint64}
+ARRAYS: dict[int, dict[str, Any]] = {1: _ARRAYS_1, 2: _ARRAYS_2, 3: _ARRAYS_2}
 #: What numpy raises beside `ValueError` for damaged arrays, whose headers it parses as Python.
 NUMPY_ERRORS = (EOFError, OverflowError, SyntaxError, tokenize.TokenError)
-#: What an index of the first schema cannot tell.
+#: Facts of a scan that indexes know since schema 3.
+_FACTS_3 = ("grey_values", "grey", "blank")
+#: What an index of each earlier schema cannot tell.
 OLD_NOTE = (
     "the index is of an earlier version, by which changed images of equal size are not noticed: make it again"
 )
+OLD_NOTES = {
+    1: OLD_NOTE,
+    2: "the index is of an earlier version, which judged each grey image of more than 8 bits alone: if it "
+    "has such images, make it again",
+}
 
 
 class PackedNames(Sequence[str]):
@@ -89,6 +99,9 @@ class ScanFacts:
     bad: dict[str, tuple[str, str]]
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    grey_values: GreyValues | None = None
+    grey: GreyRange | None = None
+    blank: Blank = NOT_BLANK
 
 
 @dataclass(frozen=True)
@@ -139,9 +152,11 @@ class IndexedFiles(ImageFiles):
         }
         names = PackedNames(self.arrays["text"], self.arrays["ends"])
         super().__init__(Path(facts.root), names, self.arrays["labels"], classes)
-        bad = {int(i): BadImage(*error) for i, error in facts.known.bad.items()}
+        known, shorter_px = facts.known, self.arrays["shorter_px"]
+        bad = {int(i): BadImage(*error) for i, error in known.bad.items()}
         contents = Contents(self.arrays["digests"], self.arrays["times"]) if schema > 1 else None
-        self.known_scan = Scan(bad, self.arrays["shorter_px"], facts.known.mean, facts.known.std, contents)
+        deep = known.grey_values, known.grey
+        self.known_scan = Scan(bad, shorter_px, known.mean, known.std, contents, *deep, known.blank)
 
     def stored_size(self, index: int) -> int:
         return int(self.arrays["sizes"][index])
@@ -150,7 +165,8 @@ class IndexedFiles(ImageFiles):
         return int(self.arrays["times"][index]) if self.schema > 1 else super().stamp(index)
 
     def __reduce__(self) -> tuple[Any, ...]:  # another process maps the files itself
-        return IndexedFiles, (self.folder, self.split, self.facts, self.classes, self.schema)
+        made_from = self.folder, self.split, self.facts, self.classes, self.schema
+        return IndexedFiles, made_from, {"grey": self.grey}
 
 
 def is_index(path: Path) -> bool:
@@ -215,7 +231,7 @@ def _arrays(images: ImageDataset, scan: Scan, names: Sequence[str]) -> dict[str,
 
 def _split_facts(root: Path, names: Sequence[str], scan: Scan) -> SplitFacts:
     bad = {str(i): (error.key, error.reason) for i, error in scan.bad.items()}
-    known = ScanFacts(bad, scan.mean, scan.std)
+    known = ScanFacts(bad, scan.mean, scan.std, scan.grey_values, scan.grey, scan.blank)
     return SplitFacts(str(root.resolve()), len(names), known, inside=not any(map(leads_out, names)))
 
 
@@ -261,7 +277,7 @@ def _open_splits(folder: Path, facts: IndexFacts) -> Splits:
         splits["val"],
         splits.get("test"),
         allows_flips=facts.mirrors,
-        notes=facts.notes + ((OLD_NOTE,) if facts.schema == 1 else ()),
+        notes=facts.notes + tuple(note for schema, note in OLD_NOTES.items() if schema == facts.schema),
     )
     if facts.schema == 1 and facts.fingerprint != fingerprint(found):  # it has no digest
         raise ValueError("its fingerprint is that of other names, labels or sizes")
@@ -294,7 +310,11 @@ def _digest(folder: Path, facts: IndexFacts) -> str:
     names = [f"{split}.{array}.npy" for split in facts.splits for array in ARRAYS[facts.schema]]
     with ThreadPoolExecutor() as pool:
         digests = list(pool.map(digest_file, names))
-    text = json.dumps([asdict(replace(facts, digest="")), names, digests], sort_keys=True)
+    value = asdict(replace(facts, digest=""))
+    for split in value["splits"].values() if facts.schema < 3 else ():
+        for name in _FACTS_3:
+            del split["known"][name]
+    text = json.dumps([value, names, digests], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

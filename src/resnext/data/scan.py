@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
+from resnext.contract import GreyRange
 from resnext.data.contents import UNKNOWN_STAMP, Contents, Digests, content_digest
 from resnext.data.decode import BadImage
-from resnext.data.images import ImageDataset, Scan
+from resnext.data.grey import DeepGrey, GreySeen, usual_ranges
+from resnext.data.images import Blank, ImageDataset, Scan
+from resnext.data.pixels import to_rgb
+from resnext.names import encodable
 
 #: Most images that the colour statistics are computed from: enough for three digits.
 COLOUR_SAMPLE = 2000
@@ -20,63 +26,113 @@ LEVELS = np.arange(256) / 255
 #: Images in one task of a thread: enough that the task list of millions of images fits in memory.
 CHUNK = 64
 MAX_THREADS = 32
+#: Blank images that are named.
+NAMED = 5
+
+_Colour = tuple[float, float, float]
+#: Means of the levels of an image and of their squares (2, 3), by each range that its set may get; None for 8
+#: bits.
+_Moments = dict[GreyRange | None, NDArray[np.float64]]
 
 
-def scan(images: ImageDataset, threads: int = 1) -> Generator[int, None, Scan]:
+def scan(images: ImageDataset, threads: int = 1, grey: GreyRange | None = None) -> Generator[int, None, Scan]:
     """Decode all `images` once; yields the number of images done so far and returns the `Scan`.
 
     Colour statistics come from at most `COLOUR_SAMPLE` images, which count equally whatever their size.
 
     Args:
-        images: Images to decode. If they have a `known_scan`, it is returned and nothing is decoded.
+        images: Images to decode. If they have a `known_scan`, it is returned and nothing is decoded, or only
+            the sample of colours, if that was of another range.
         threads: Number of threads. A stream gets no more than can work within its window.
+        grey: Black and white of deep grey images; None chooses them from their values.
 
     >>> from resnext.data.stored_images import ImageArrays
     >>> from resnext.progress import run_to_end
     >>> white = ImageArrays(np.full((2, 8, 6), 255, np.uint8), np.array([0, 1]), ("cat", "dog"))
     >>> found = run_to_end(scan(white))
-    >>> found.mean, found.shorter_px.tolist(), found.bad
-    ((1.0, 1.0, 1.0), [6, 6], {})
+    >>> found.mean, found.shorter_px.tolist(), found.bad, found.blank.count
+    ((1.0, 1.0, 1.0), [6, 6], {}, 2)
     """
-    if images.known_scan is not None:
-        yield len(images)
-        return images.known_scan
     stride = max(1, -(-len(images) // COLOUR_SAMPLE))
+    if (known := images.known_scan) is not None:
+        if grey not in (None, known.grey):
+            sample = yield from scan(images.select(np.arange(0, len(images), stride)), threads, grey)
+            values = known.grey_values or sample.grey_values
+            known = replace(known, mean=sample.mean, std=sample.std, grey=grey, grey_values=values)
+        yield len(images)
+        return known
     bad: dict[int, BadImage] = {}
     shorter_px = np.zeros(len(images), dtype=np.int64)
     digests = np.zeros(len(images), dtype=np.uint64)
     stamps = np.full(len(images), UNKNOWN_STAMP, dtype=np.int64)
+    is_blank = np.zeros(len(images), dtype=np.bool_)
 
-    def scan_chunk(chunk: range) -> list[NDArray[np.float64]]:
-        """Means of the levels and of their squares (2, 3) of each image in the colour sample."""
-        moments = []
+    def scan_chunk(chunk: range) -> tuple[list[_Moments], list[GreySeen]]:
+        """The colours of those images that are in the sample, and what is deep grey."""
+        moments, deep = [], []
         for index in chunk:
             stamps[index] = images.stamp(index)  # first: an image that changes now will be read again
             try:
                 stored = images.stored(index)
                 digests[index] = content_digest(stored)
-                image = images.decode_stored(stored, index)
+                image = images.load_stored(stored, index)
             except BadImage as error:
                 bad[index] = error
                 continue
             shorter_px[index] = min(image.size)
-            if index % stride == 0:
-                # From the histogram: the pixels as floats would take many times their memory.
-                counts = np.array(image.histogram(), np.float64).reshape(3, 256)
-                moments.append(np.stack([counts @ LEVELS, counts @ LEVELS**2]) / counts[0].sum())
-        return moments
+            in_sample = index % stride == 0
+            ranges: list[GreyRange | None] = [None]
+            if isinstance(image, DeepGrey):
+                seen = GreySeen.of(image, index, in_sample)
+                deep.append(seen)
+                is_blank[index] = seen.lowest == seen.largest
+                ranges = [grey] if grey else [*usual_ranges(image.is_float, seen.largest[0])]
+            else:
+                is_blank[index] = _is_blank(image)
+            if in_sample:
+                moments.append({one: _moments(to_rgb(image, one)) for one in ranges})
+        return moments, GreySeen.merge(deep)
 
     chunks = _chunks(len(images))
-    moments: list[NDArray[np.float64]] = []
+    moments: list[_Moments] = []
+    deep: list[GreySeen] = []
     with ThreadPoolExecutor(_max_threads(images, threads)) as pool:
-        for chunk, chunk_moments in zip(chunks, pool.map(scan_chunk, chunks), strict=True):
+        for chunk, (chunk_moments, chunk_deep) in zip(chunks, pool.map(scan_chunk, chunks), strict=True):
             moments += chunk_moments
+            deep = GreySeen.merge(deep + chunk_deep)
             yield chunk.stop
-    mean, mean_square = np.mean(moments, axis=0) if moments else np.zeros((2, 3))
+    values = deep[0].values(images.keys) if deep else None
+    if grey is None and values is not None:
+        grey = values.choose()
+    mean, std = _colours(moments, grey)
+    first = tuple(encodable(images.keys[index]) for index in np.flatnonzero(is_blank)[:NAMED])
+    blank = Blank(int(is_blank.sum()), first)
+    contents = Contents(digests, stamps)
+    return Scan(dict(sorted(bad.items())), shorter_px, mean, std, contents, values, grey, blank)
+
+
+def _is_blank(image: Image.Image) -> bool:
+    """Whether an RGB image is one colour throughout."""
+    right, bottom = image.width - 1, image.height - 1
+    corners = {image.getpixel(place) for place in ((0, 0), (right, 0), (0, bottom), (right, bottom))}
+    return len(corners) == 1 and all(lowest == largest for lowest, largest in image.getextrema())  # type: ignore[misc]
+
+
+def _moments(image: Image.Image) -> NDArray[np.float64]:
+    """Means of the levels of an image and of their squares (2, 3)."""
+    # From the histogram: the pixels as floats would take many times their memory.
+    counts = np.array(image.histogram(), np.float64).reshape(3, 256)
+    moments: NDArray[np.float64] = np.stack([counts @ LEVELS, counts @ LEVELS**2]) / counts[0].sum()
+    return moments
+
+
+def _colours(moments: list[_Moments], grey: GreyRange | None) -> tuple[_Colour, _Colour]:
+    """Mean and standard deviation of each channel; without deep grey images where their range is open."""
+    known = [one[by] for one in moments for by in {None, grey} if by in one]
+    mean, mean_square = np.mean(known, axis=0) if known else np.zeros((2, 3))
     # At least one grey level: dividing by the deviation of a constant channel would amplify noise.
     std = np.sqrt(np.maximum(mean_square - mean**2, (1 / 255) ** 2))
-    contents = Contents(digests, stamps)
-    return Scan(dict(sorted(bad.items())), shorter_px, _rounded(mean), _rounded(std), contents)
+    return _rounded(mean), _rounded(std)
 
 
 def read_digests(
@@ -118,6 +174,6 @@ def _max_threads(images: ImageDataset, threads: int) -> int:
     return min(threads, in_window, MAX_THREADS)
 
 
-def _rounded(values: NDArray[np.float64]) -> tuple[float, float, float]:
+def _rounded(values: NDArray[np.float64]) -> _Colour:
     red, green, blue = (round(float(v), 4) for v in values)
     return red, green, blue

@@ -26,6 +26,10 @@ class DataSettings:
     """Mean of each channel, subtracted (scale 0 to 1)."""
     std: tuple[float, float, float] | None = None
     """Standard deviation of each channel, by which it is divided (scale 0 to 1)."""
+    grey: tuple[float, float] | None = None
+    """Values that are black and white in all grey images of more than 8 bits; what lies outside is cut off.
+    Open, it is chosen from the training images; where they are signed or floats it may have to be said
+    (`-1000 3000` for CT)."""
     crop: Literal["pad", "resized"] | None = None
     """Training crop: `pad` takes a random square of the image with a margin of the mean colour, without
     resizing it (CIFAR); `resized` takes a random box and resizes it (Inception)."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from resnext.contract import GreyRange
 from resnext.data.class_names import one_form
 from resnext.data.decode import DataError
 from resnext.data.images import ImageDataset, Labels
@@ -51,6 +52,11 @@ class Splits:
             if bad.get(name)
         }
         return replace(self, **remaining)
+
+    def in_range(self, grey: GreyRange | None) -> Splits:
+        """The splits with this black and white of deep grey images; None judges each alone."""
+        shown: dict[str, Any] = {name: images.in_range(grey) for name, images in self.items()}
+        return replace(self, **shown)
 
     def items(self) -> list[tuple[str, ImageDataset]]:
         """(name, images) of each split that exists, in the order train, val, test."""

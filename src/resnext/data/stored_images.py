@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from resnext.data.contents import UNKNOWN_STAMP, content_digest, size_and_time
-from resnext.data.decode import BadImage, decode
+from resnext.data.decode import BadImage, decode, load
+from resnext.data.grey import DeepGrey
 from resnext.data.images import ImageDataset, Labels
 from resnext.files import ordinary
 
@@ -36,7 +37,7 @@ class ImageFiles(ImageDataset):
 
     def open(self, index: int) -> Image.Image:
         path = self.path(index)
-        return decode(path, str(path))
+        return decode(path, str(path), self.grey)
 
     def read_bytes(self, index: int) -> bytes | None:
         try:
@@ -45,7 +46,11 @@ class ImageFiles(ImageDataset):
             return None  # `open` raises the error
 
     def decode_stored(self, stored: bytes | None, index: int) -> Image.Image:
-        return self.open(index) if stored is None else decode(stored, str(self.path(index)))
+        return self.open(index) if stored is None else decode(stored, str(self.path(index)), self.grey)
+
+    def load_stored(self, stored: bytes | None, index: int) -> Image.Image | DeepGrey:
+        path = self.path(index)
+        return load(path if stored is None else stored, str(path))
 
     def path(self, index: int) -> Path:
         return self.root / self.keys[index]
@@ -79,9 +84,15 @@ class EncodedImages(ImageDataset):
         return self.decode_stored(self.read_bytes(index), index)
 
     def decode_stored(self, stored: bytes | None, index: int) -> Image.Image:
+        return decode(self._existing(stored, index), self.keys[index], self.grey)
+
+    def load_stored(self, stored: bytes | None, index: int) -> Image.Image | DeepGrey:
+        return load(self._existing(stored, index), self.keys[index])
+
+    def _existing(self, stored: bytes | None, index: int) -> bytes:
         if stored is None:
             raise BadImage(self.keys[index], "has no bytes")
-        return decode(stored, self.keys[index])
+        return stored
 
 
 class ColumnImages(EncodedImages):
@@ -166,7 +177,7 @@ class UnlabelledImages(ImageDataset):
         self.items = [_decodable(item, key) for item, key in zip(items, keys, strict=True)]
 
     def open(self, index: int) -> Image.Image:
-        return decode(self.items[index], self.keys[index])
+        return decode(self.items[index], self.keys[index], self.grey)
 
     def stored_size(self, index: int) -> int:
         item = self.items[index]

@@ -140,6 +140,7 @@ class Classifier:
         crops = CROPS_OF_VIEWS[views]
         batch = min(batch, MAX_BATCH_PIXELS // self.contract.resize.crop_px**2)
         batch = max(1, batch // 5) if crops == "five" else max(1, batch)
+        images = images.in_range(self.contract.grey)
         loader = evaluation_batches(images, self.contract.resize, batch, workers, crops, shard)
         with worker_errors(), closing(loader) as batches:
             for loaded in on_device(batches, self.contract, self.device):

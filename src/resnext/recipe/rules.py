@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from resnext.contract import LARGEST_PX, MAX_MEAN, MAX_STD, MIN_STD
+from resnext.contract import LARGEST_PX, MAX_GREY, MAX_MEAN, MAX_STD, MIN_GREY_SPAN, MIN_STD
 from resnext.data.settings import DataSettings, usual_resize_px
 from resnext.errors import ResnextError
 from resnext.parsing import show
@@ -69,6 +69,11 @@ RULES = (
         ("data.std",),
         f"positive and finite, from {MIN_STD:g} to {MAX_STD:g}",
         lambda value: all(MIN_STD <= one <= MAX_STD for one in value or ()),
+    ),
+    Rule(
+        ("data.grey",),
+        f"black, then a larger value for white, from -{MAX_GREY:g} to {MAX_GREY:g}",
+        lambda v: v is None or (-MAX_GREY <= v[0] <= v[1] - MIN_GREY_SPAN and v[1] <= MAX_GREY),
     ),
     Rule(("data.pad_px",), "at least 0", lambda value: value is None or value >= 0),
     Rule(("data.flip",), "from 0 to 1", lambda value: value is None or 0 <= value <= 1),

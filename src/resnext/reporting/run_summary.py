@@ -175,11 +175,12 @@ class RunSummary:
         if not self.environment.data:
             return None
         try:
-            return read_split(
+            images = read_split(
                 self.environment.data, self.contract.classes, self.split, self.data.fingerprint
             )[1]
         except (DataError, SourceMissing, OSError, ValueError):  # a path that no system allows, too
             return None
+        return images.in_range(self.contract.grey)
 
 
 def _check_model(folder: RunFolder, contract: Contract) -> None:

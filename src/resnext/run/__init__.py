@@ -13,7 +13,7 @@ from resnext.run.events import (
 )
 from resnext.run.folder import Run, RunError, RunFolder, RunFolderLost
 from resnext.run.loggers import LoggerMissing
-from resnext.run.setup import scan_splits
+from resnext.run.scanning import scan_splits
 from resnext.run.stop_signals import Stopped
 from resnext.run.train import train
 

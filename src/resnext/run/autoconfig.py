@@ -76,6 +76,7 @@ def fill_recipe(
     """
     form = _Form(recipe)
     _fill_sizes(form, scan, machine)
+    _fill_grey(form, scan, pretrained)
     _fill_colours(form, splits, scan, pretrained)
     _fill_network(form, machine)
     _fill_length(form, splits, machine, processes)
@@ -123,6 +124,15 @@ def _fill_sizes(form: _Form, scan: Scan, machine: Machine) -> None:
         form.fill("data.pad_px", size // 8, "an eighth of the side")
     else:
         form.fill("data.decoder", *_decoder(form.recipe, size, median_px))
+
+
+def _fill_grey(form: _Form, scan: Scan, pretrained: Contract | None) -> None:
+    """Black and white of deep grey images, if there are any."""
+    if pretrained is not None and pretrained.grey is not None:
+        form.fill("data.grey", (pretrained.grey.black, pretrained.grey.white), "as the weights were trained")
+    if scan.grey is not None:
+        why = "the first usual white that no value exceeds"
+        form.fill("data.grey", (scan.grey.black, scan.grey.white), why)
 
 
 def _fill_colours(form: _Form, splits: Splits, scan: Scan, pretrained: Contract | None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from resnext.contract import Contract, Input, Provenance, Resize
+from resnext.contract import Contract, GreyRange, Input, Provenance, Resize
 from resnext.data import fast_jpeg
 from resnext.data.augment import (
     Augmentation,
@@ -50,7 +50,13 @@ def build_contract(
         provenance=Provenance(
             recipe.model or "", licence, data=f"{splits.name} {fingerprint}", commit=commit
         ),
+        grey=grey_range(recipe),
     )
+
+
+def grey_range(recipe: Recipe) -> GreyRange | None:
+    """Black and white of deep grey images; None where the recipe says nothing of them."""
+    return None if recipe.data.grey is None else GreyRange(*recipe.data.grey)
 
 
 def build_augmentation(recipe: Recipe, contract: Contract) -> Augmentation:

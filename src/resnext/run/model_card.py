@@ -14,7 +14,7 @@ def model_card(recipe: Recipe, contract: Contract, evaluations: tuple[Evaluation
     resize, classes = contract.resize, contract.classes
     shown = ", ".join(map(markdown, classes[:20]))
     shown += f" and {len(classes) - 20} more" if len(classes) > 20 else ""
-    licence = contract.provenance.weights_licence
+    licence, deep = contract.provenance.weights_licence, _grey(contract)
     return f"""---
 library_name: {"timm" if recipe.model in TIMM_NAMES else "resnext"}
 {f"license: {licence}" + chr(10) if licence else ""}pipeline_tag: image-classification
@@ -30,7 +30,7 @@ An image classifier with {len(classes)} classes: {shown}.
 |---|---|---|---|---|
 {chr(10).join(map(_row, evaluations))}
 
-Pre-processing: EXIF orientation applied, RGB, shorter side to {resize.shorter_px} px
+Pre-processing: EXIF orientation applied, RGB, {deep}shorter side to {resize.shorter_px} px
 ({resize.interpolation}, antialiased), centre {resize.crop_px} px, mean {contract.mean}, std {contract.std}.
 
 ```python
@@ -46,6 +46,13 @@ for prediction in resnext.load("FOLDER").predict(["image.jpg"]):
 {recipe.to_toml().strip()}
 ```
 """
+
+
+def _grey(contract: Contract) -> str:
+    if contract.grey is None:
+        return ""
+    black, white = contract.grey.black, contract.grey.white
+    return f"in grey of more than 8 bits {black:,.6g} is black and {white:,.6g} white, "
 
 
 def _row(evaluation: Evaluation) -> str:

@@ -17,21 +17,26 @@ from resnext.contract import Contract
 from resnext.data import fast_jpeg
 from resnext.data.contents import Contents, contents_digest, to_bytes
 from resnext.data.decode import BadImage, DataError
-from resnext.data.images import Scan
-from resnext.data.scan import scan
 from resnext.data.splits import Splits, fingerprint
-from resnext.machine import DeviceError, Machine, count_cores
+from resnext.machine import DeviceError, Machine
 from resnext.models import Network, create
-from resnext.progress import EventStream
 from resnext.recipe import Recipe, RecipeError, set_field
 from resnext.recipe.options import TrainOptions
 from resnext.records import stamp
 from resnext.run.autoconfig import Choice, fill_recipe
-from resnext.run.builders import build_contract, build_plan
+from resnext.run.builders import build_contract, build_plan, grey_range
 from resnext.run.contents import CONTENTS_FILE
 from resnext.run.documents import WeightsOrigin
 from resnext.run.events import ScanProgress
 from resnext.run.folder import RunFolder, name_taken_error, to_json_text
+from resnext.run.scanning import (
+    blank_notes,
+    choose_grey,
+    grey_notes,
+    leave_out,
+    raise_unreadable,
+    scan_splits,
+)
 from resnext.weights import PretrainedWeights, WeightsError, weights_digest
 
 
@@ -67,13 +72,16 @@ def create_run(
         _check_weights(weights, recipe, splits, options)
 
     digest = fingerprint(splits)
-    scans = yield from scan_splits(splits)
+    pretrained = None if weights is None else weights.contract
+    asked = grey_range(recipe) or (None if pretrained is None else pretrained.grey)
+    scans = yield from scan_splits(splits, asked)
     unreadable = {name: one.bad for name, one in scans.items()}
     if options.on_bad == "fail":
-        _raise_unreadable(unreadable)
-    splits = _leave_out(splits, unreadable)
-    pretrained = None if weights is None else weights.contract
-    recipe, choices = fill_recipe(recipe, splits, scans["train"], machine, processes, pretrained)
+        raise_unreadable(unreadable)
+    splits = leave_out(splits, unreadable)
+    grey = choose_grey(scans, asked)
+    found = replace(scans["train"], grey=grey)
+    recipe, choices = fill_recipe(recipe, splits, found, machine, processes, pretrained)
     if weights is not None:
         summary = "; ".join(weights.summary(options.new_head))
         choices.insert(0, Choice("weights", str(options.weights), summary))
@@ -100,22 +108,8 @@ def create_run(
     if contents:
         files[CONTENTS_FILE] = to_bytes(contents)
     folder, warning = _create_folder(f"{splits.name}-{recipe.model}", files, options, held)
-    warnings = filter(None, [warning, contract.provenance.licence_warning])
-    return NewRun(folder, tuple(choices), tuple(warnings))
-
-
-def scan_splits(splits: Splits) -> Generator[ScanProgress, None, dict[str, Scan]]:
-    """Decode all images once; what was found, by split."""
-    scans: dict[str, Scan] = {}
-    total = sum(len(images) for _, images in splits.items())
-    done = 0
-    for name, images in splits.items():
-        stream = EventStream(scan(images, count_cores()))
-        for scanned in stream:
-            yield ScanProgress(done + scanned, total)
-        scans[name] = stream.result
-        done += len(images)
-    return scans
+    told = [warning, contract.provenance.licence_warning, *grey_notes(scans, grey), *blank_notes(scans)]
+    return NewRun(folder, tuple(choices), tuple(filter(None, told)))
 
 
 def check_recipe(recipe: Recipe, machine: Machine, processes: int, has_weights: bool) -> None:
@@ -277,31 +271,6 @@ def _check_weights(
     if weights is not None:
         arch = Architecture.from_name(recipe.model or "", len(splits.classes))
         weights.build_network(arch, splits.classes, recipe.seed, options.new_head)
-
-
-def _raise_unreadable(unreadable: dict[str, dict[int, BadImage]]) -> None:
-    errors = [error for split in unreadable.values() for error in split.values()]
-    if errors:
-        more = [f"  and {len(errors) - 10} more"] if len(errors) > 10 else []
-        raise DataError(
-            f"{len(errors)} image{'s' * (len(errors) > 1)} cannot be read",
-            *(f"  {error}" for error in errors[:10]),
-            *more,
-            "Repair or remove them, or leave them out with --on-bad skip",
-        )
-
-
-def _leave_out(splits: Splits, unreadable: dict[str, dict[int, BadImage]]) -> Splits:
-    """`splits` without unreadable images. Raises `DataError` if a split or a class of train has none left."""
-    splits = splits.without({name: set(errors) for name, errors in unreadable.items()})
-    if lost := set(range(len(splits.classes))) - set(splits.train.labels.tolist()):
-        name = splits.classes[min(lost)]
-        raise DataError(
-            f"train: no readable image is left of class {name!r}; repair or add some, or remove the class"
-        )
-    if empty := [name for name, images in splits.items() if len(images) == 0]:
-        raise DataError(f"{empty[0]}: no readable image is left; repair or add some, or remove the split")
-    return splits
 
 
 def _create_folder(

@@ -164,7 +164,7 @@ class _TrainingRun:
     def __post_init__(self) -> None:
         self.writer = self.folder or NullRunWriter()
         self.recipe, self.contract = self.spec.recipe, self.spec.contract
-        self.splits = self.splits.without(self.spec.skipped)
+        self.splits = self.splits.without(self.spec.skipped).in_range(self.contract.grey)
         self.plan = build_plan(self.recipe, self.splits.train)
         side_px, asked = self.contract.input.height_px, self.options.workers
         usual = default_workers(self.machine.device, side_px, self.group.local_size)
