@@ -18,10 +18,11 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from resnext import api
 from resnext.data.decode import UNSUPPORTED_SUFFIXES, DataError
 from resnext.data.folders import images_under
 from resnext.data.images import ImageDataset
-from resnext.data.sources import SPLIT_SEED, read_split, read_splits
+from resnext.data.sources import SPLIT_SEED, read_split, read_splits, split_notes
 from resnext.data.splits import fingerprint, stratified_holdout
 
 
@@ -624,3 +625,42 @@ def test_a_table_without_rows(tmp_path: Path) -> None:
     )
     with pytest.raises(DataError, match="has no rows"):
         read_splits(str(tmp_path / "t.parquet"))
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet", ".jsonl"])
+def test_a_test_table_without_labels_is_left_out(suffix: str, tmp_path: Path) -> None:
+    """As competitions give it: the labels of test are theirs."""
+
+    def write(split: str, **columns: list[Any]) -> None:
+        table = pa.table(columns)
+        path = tmp_path / f"{split}{suffix}"
+        if suffix == ".parquet":
+            pq.write_table(table, path)
+        elif suffix == ".jsonl":
+            path.write_text("".join(json.dumps(row) + "\n" for row in table.to_pylist()))
+        else:
+            rows = [table.column_names, *([*row.values()] for row in table.to_pylist())]
+            path.write_text("".join(",".join(map(str, row)) + "\n" for row in rows))
+
+    for folder in ("trainx", "testx"):
+        (tmp_path / folder).mkdir()
+        for i in range(6):
+            Image.new("RGB", (4, 4)).save(tmp_path / folder / f"{i}.png")
+    names = [f"trainx/{i}.png" for i in range(6)]
+    write("train", id_code=names, diagnosis=list("aaabbb"))
+    write("test", id_code=[name.replace("train", "test") for name in names])
+    splits = read_splits(str(tmp_path))
+    assert (splits.classes, splits.test) == (("a", "b"), None)
+    assert "left out test, whose images have no labels" in splits.notes
+    write("test", id_code=names, label=list("aabbab"))  # now it has some
+    with pytest.raises(DataError, match="more than one split"):
+        read_splits(str(tmp_path))
+
+
+def test_the_notes_of_an_index_are_told_wherever_it_is_read(tmp_path: Path, make_folder: Any) -> None:
+    make_folder(tmp_path / "data", {"a": 10, "b": 10})
+    Image.new("RGB", (4, 4)).save(tmp_path / "data" / "loose.png")
+    api.index_images(tmp_path / "data", tmp_path / "set.index")
+    note = "left out 1 image beside the class folders, the first loose.png"
+    assert note in read_splits(str(tmp_path / "set.index")).notes
+    assert note in split_notes(read_split(str(tmp_path / "set.index"), ("a", "b"))[1])

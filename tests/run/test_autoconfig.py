@@ -62,10 +62,10 @@ def test_lengths(count: int, batch: int, epochs: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("epochs", "batch", "lr"), [(1, 16, 0.05), (2, 16, 0.1), (8, 16, 0.4), (100, 16, 0.4), (4, 60, 0.0533)]
+    ("epochs", "batch", "lr"), [(1, 16, 0.069), (2, 16, 0.098), (8, 16, 0.196), (34, 16, 0.4), (4, 60, 0.072)]
 )
 def test_few_steps_get_a_lower_learning_rate(epochs: int, batch: int, lr: float) -> None:
-    """In proportion to the steps up to 120, here of 240 images."""
+    """In proportion to the square root of the steps up to 500, here of 240 images."""
     asked = override(named_recipe("small"), epochs=epochs, batch=batch)
     assert chosen(240, 128, CPU, asked).training.lr == lr
     assert chosen(240, 128, CPU, override(asked, training__lr=0.4)).training.lr == 0.4

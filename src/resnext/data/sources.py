@@ -15,6 +15,7 @@ import numpy as np
 
 from resnext.data import archives, hf_datasets
 from resnext.data.class_names import one_form
+from resnext.data.columns import LABEL_COLUMNS
 from resnext.data.decode import IMAGE_SUFFIXES, DataError
 from resnext.data.folders import ANNOTATIONS, describe_unread, read_annotations, read_folder
 from resnext.data.images import ImageDataset
@@ -25,7 +26,7 @@ from resnext.data.repeats import check_apart
 from resnext.data.splits import Splits, align_labels, fingerprint, holdout_of_each_class
 from resnext.data.stored_images import ImageArrays, ImageFiles
 from resnext.data.streaming import STREAM, WINDOW
-from resnext.data.tables import SPLIT_BY_NAME, read_shards, read_table
+from resnext.data.tables import SPLIT_BY_NAME, column_names, read_shards, read_table
 from resnext.names import encodable, printable
 
 #: Seed of every split that is made here; it is fixed, so that runs with different seeds see the same images.
@@ -218,7 +219,10 @@ def _find_splits(data: str) -> SplitsByName:
         return archives.read_splits_by_name(data)
     path = Path(data)
     if is_index(path):
-        return dict(read_index(path).items())
+        indexed = read_index(path)
+        for _, images in indexed.items():
+            images.notes = indexed.notes
+        return dict(indexed.items())
     if not path.exists():
         raise _no_such_data(data)
     if path.is_file():
@@ -259,7 +263,7 @@ def _no_such_data(data: str) -> DataError:
 def _read_found_split(split: str, paths: list[Path], found: dict[str, list[Path]]) -> ImageDataset:
     """The images of one split: a folder, or one or more tables."""
     if not paths[0].is_dir():
-        return read_shards(paths)
+        return NO_LABELS if split == "test" and _lacks_labels(paths, found) else read_shards(paths)
     folder = innermost(paths[0])
     if named := next(filter(None, map(read_metadata, dict.fromkeys((paths[0], folder)))), None):
         return _of_split(named, split, folder)
@@ -271,6 +275,15 @@ def _read_found_split(split: str, paths: list[Path], found: dict[str, list[Path]
         if split == "test" and "train" in found:
             return NO_LABELS
     return _read_class_folders(folder, found)
+
+
+def _lacks_labels(test: list[Path], found: dict[str, list[Path]]) -> bool:
+    """Whether the tables of train have labels and those of test none: a column less, and none that is called
+    like labels."""
+    if not all(path.is_file() for path in found.get("train", [Path()])):
+        return False
+    own, of_train = (set(column_names(paths[0])) for paths in (test, found["train"]))
+    return own < of_train and not {name.lower() for name in own} & {*LABEL_COLUMNS}
 
 
 def _of_split(named: SplitsByName, split: str, folder: Path) -> ImageDataset:

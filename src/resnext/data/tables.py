@@ -143,6 +143,17 @@ def load_table(path: Path) -> pa.Table:
         raise DataError(f"{path}: cannot be read as {kind} ({error})") from None
 
 
+def column_names(path: Path) -> list[str]:
+    """The names of the columns of a Parquet, CSV or JSON-lines file. Raises `DataError`."""
+    if path.suffix.lower() != ".parquet":
+        return list(map(str, load_table(path).column_names))
+    try:
+        check_ordinary(path)
+        return list(map(str, pq.read_schema(path).names))
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read as parquet ({error})") from None
+
+
 def _load_parquet(path: Path) -> pa.Table:
     check_ordinary(path)
     with pq.ParquetFile(path) as file:
