@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from resnext.api import convert as convert
     from resnext.api import create as create
     from resnext.api import evaluate as evaluate
+    from resnext.api import from_pretrained as from_pretrained
     from resnext.api import index_images as index_images
     from resnext.api import list_models as list_models
     from resnext.api import load as load
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from resnext.experiments import ExperimentError as ExperimentError
     from resnext.experiments.tasks import CannotTime as CannotTime
     from resnext.machine import DeviceError as DeviceError
+    from resnext.models import FeaturePyramid as FeaturePyramid
     from resnext.models import Network as Network
     from resnext.recipe import Recipe as Recipe
     from resnext.recipe import RecipeError as RecipeError
@@ -71,14 +73,16 @@ if TYPE_CHECKING:
     from resnext.training.launcher import LaunchError as LaunchError
     from resnext.training.loop import Diverged as Diverged
     from resnext.training.rendezvous import PeersDiffer as PeersDiffer
+    from resnext.weights import HubNetwork as HubNetwork
+    from resnext.weights import SendError as SendError
     from resnext.weights import WeightsError as WeightsError
 
 #: Packages that are attributes of this one without an import of their own.
 _PACKAGES = ("bench", "design", "experiments")
 _NAMES_BY_MODULE = {
     "resnext.api": (
-        *("compare", "convert", "create", "evaluate", "index_images", "list_models", "load", "predict"),
-        *("predict_many", "select", "train", "write_report"),
+        *("compare", "convert", "create", "evaluate", "from_pretrained", "index_images", "list_models"),
+        *("load", "predict", "predict_many", "select", "train", "write_report"),
     ),
     "resnext.arch": ("Architecture", "ArchitectureError"),
     "resnext.bench": ("BenchError", "NothingTimed"),
@@ -94,7 +98,7 @@ _NAMES_BY_MODULE = {
     "resnext.experiments": ("ExperimentError",),
     "resnext.experiments.tasks": ("CannotTime",),
     "resnext.machine": ("DeviceError",),
-    "resnext.models": ("Network",),
+    "resnext.models": ("FeaturePyramid", "Network"),
     "resnext.recipe": ("Recipe", "RecipeError", "TrainOptions"),
     "resnext.records": ("RecordsError",),
     "resnext.run": ("Evaluation", "LoggerMissing", "Run", "RunError", "RunFolderLost", "Stopped"),
@@ -103,7 +107,7 @@ _NAMES_BY_MODULE = {
     "resnext.training.launcher": ("LaunchError",),
     "resnext.training.loop": ("Diverged",),
     "resnext.training.rendezvous": ("PeersDiffer",),
-    "resnext.weights": ("WeightsError",),
+    "resnext.weights": ("HubNetwork", "SendError", "WeightsError"),
 }
 _MODULE_OF = {name: module for module, names in _NAMES_BY_MODULE.items() for name in names}
 
