@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from resnext.engine import Classifier as Classifier
     from resnext.engine import ModelError as ModelError
     from resnext.engine import Prediction as Prediction
+    from resnext.errors import PackageMissing as PackageMissing
     from resnext.errors import ResnextError as ResnextError
     from resnext.errors import UsageError as UsageError
     from resnext.experiments import ExperimentError as ExperimentError
@@ -94,7 +95,7 @@ _NAMES_BY_MODULE = {
     "resnext.data.workers": ("WorkerError",),
     "resnext.design": ("DesignError",),
     "resnext.engine": ("Classifier", "ModelError", "Prediction"),
-    "resnext.errors": ("ResnextError", "UsageError"),
+    "resnext.errors": ("PackageMissing", "ResnextError", "UsageError"),
     "resnext.experiments": ("ExperimentError",),
     "resnext.experiments.tasks": ("CannotTime",),
     "resnext.machine": ("DeviceError",),
