@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from resnext.api import compare as compare
     from resnext.api import convert as convert
     from resnext.api import create as create
+    from resnext.api import embed as embed
     from resnext.api import evaluate as evaluate
     from resnext.api import from_pretrained as from_pretrained
     from resnext.api import index_images as index_images
@@ -82,8 +83,8 @@ if TYPE_CHECKING:
 _PACKAGES = ("bench", "design", "experiments")
 _NAMES_BY_MODULE = {
     "resnext.api": (
-        *("compare", "convert", "create", "evaluate", "from_pretrained", "index_images", "list_models"),
-        *("load", "predict", "predict_many", "select", "train", "write_report"),
+        *("compare", "convert", "create", "embed", "evaluate", "from_pretrained", "index_images"),
+        *("list_models", "load", "predict", "predict_many", "select", "train", "write_report"),
     ),
     "resnext.arch": ("Architecture", "ArchitectureError"),
     "resnext.bench": ("BenchError", "NothingTimed"),

@@ -20,7 +20,15 @@ from resnext.data.index import write_index
 from resnext.data.sources import read_split, read_splits, read_splits_by_name, split_notes
 from resnext.data.stored_images import ImageSource, UnlabelledImages
 from resnext.display import TrainDisplay
-from resnext.engine import Classifier, ModelError, Prediction, open_model
+from resnext.engine import (
+    Classifier,
+    EmbeddingSummary,
+    ModelError,
+    Prediction,
+    embed_images,
+    find_images_to_embed,
+    open_model,
+)
 from resnext.errors import UsageError
 from resnext.machine import default_workers, find_machine, use_machine
 from resnext.progress import EventStream, ignore, run_to_end
@@ -39,6 +47,7 @@ from resnext.weights import HubNetwork, convert_network, create_network, write_h
 __all__ = [
     "Classifier",
     "Comparison",
+    "EmbeddingSummary",
     "Evaluation",
     "ListedModel",
     "Prediction",
@@ -48,6 +57,7 @@ __all__ = [
     "compare",
     "convert",
     "create",
+    "embed",
     "evaluate",
     "find_images",
     "from_pretrained",
@@ -356,6 +366,60 @@ def predict_many(
     for batch in classifier.classify(images, workers=workers, views=views):
         yield from classifier.to_predictions(images, batch)
         yield from batch.bad
+
+
+def embed(
+    model: str | Path | Classifier,
+    images: str | Path | Sequence[str | Path],
+    out: str | Path,
+    *,
+    split: str | None = None,
+    resume: bool = False,
+    device: str | None = None,
+    workers: int | None = None,
+    on_bad: OnBad = "fail",
+    progress: Callable[[int, int], None] | None = None,
+) -> EmbeddingSummary:
+    """Write the embedding of each image, what the classifier of the network receives, to a Parquet file.
+
+    Rows are written while they come, to a file whose name ends in .partial. A run that was stopped or killed
+    at any moment goes on with `resume`: no row is lost, and none comes twice.
+
+    Args:
+        model: A classifier, or the path or name of one.
+        images: A data set, all of whose splits are embedded, with labels; or files, folders of nothing but
+            images, and globs.
+        out: File to write, which ends in .parquet. Its columns are `key`, `split`, `label` (empty where there
+            are none) and `embedding`, a list of float32.
+        split: Name of the split to embed; all if None.
+        resume: Go on where a run was stopped, if one was; if none was, begin.
+        device: Where to compute; the best there is if None.
+        workers: Decoding processes; as many as suit the machine if None.
+        on_bad: What to do about images that cannot be read: `fail`, or `skip` them.
+        progress: Called with the numbers of images done and in all.
+
+    Raises:
+        BadImage: An image cannot be read, and `on_bad` is "fail".
+        DataError: There are no images; or the rows so far are of images that have changed.
+        ModelError: There is no such model, or the rows so far are of another one.
+        UsageError: There are rows of a stopped run and `resume` is false, or another process writes them.
+
+    >>> import resnext, pyarrow.parquet
+    >>> resnext.embed("runs/pets", "PETS", "pets.parquet", split="test").rows
+    4
+    >>> table = pyarrow.parquet.read_table("pets.parquet")
+    >>> table["key"][0].as_py(), table["label"][0].as_py(), len(table["embedding"][0])
+    ('cat/0.png', 'cat', 256)
+    """
+    path = Path(out)
+    if path.suffix != ".parquet":
+        raise UsageError(f"--out {path}: must end in .parquet, as in {path.stem}.parquet")
+    if isinstance(model, Classifier) and device is not None:
+        raise TypeError(_HAS_A_DEVICE)
+    found = find_images_to_embed([images] if isinstance(images, str | Path) else images, split)
+    classifier = model if isinstance(model, Classifier) else load(model, device)
+    workers = _choose_workers(workers, classifier, len(found))
+    return embed_images(classifier, found, path, resume, on_bad, workers, progress)
 
 
 def _choose_workers(asked: int | None, classifier: Classifier, images: int, processes: int = 1) -> int:
