@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Annotated, ClassVar
 
-from tyro.conf import Positional, arg
+from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 import resnext
 from resnext.cli.command import Command
@@ -34,7 +34,7 @@ class EmbedCommand(Command):
     """The table to write, .parquet: columns key, split, label and embedding."""
     split: str | None = None
     """Split of a data set to embed; all if left out."""
-    resume: bool = False
+    resume: Annotated[bool, FlagCreatePairsOff] = False
     """Go on where a run that was stopped or killed left off; begin if there was none."""
     device: str | None = None
     """cpu, cuda, cuda:1, mps; the best there is if left out."""
