@@ -39,6 +39,7 @@ def reliability() -> str:
     ways = faults["ways out of a run"]
     cost = newest("bench.jsonl", "experiment")["checkpoint_cost"]
     whole, stall = ({t["what"]: t["ratio"] for t in cost["timings"]}[w] for w in ("checkpoint", "stall"))
+    embedded, memory = faults["kill -9 in embedding"], faults["memory of embedding"]
     kinds = ("checkpoint", "config", "contract")
     left = ", ".join(f"{mutated[k]['valid']} of {mutated['each']:,} {k}s" for k in kinds)
     command = "`RESNEXT_FAULTS=full pytest tests/faults/"
@@ -59,6 +60,17 @@ def reliability() -> str:
             f"{ways['ended']} ended within {ways['slowest_s']:.1f} s (promised: 10), {ways['right']} with "
             "the promised exit code, a true `status.json`, a free lock and no process left",
             command + "test_ways_out.py`",
+        ),
+        (
+            f"kill -9 at {embedded['kills']} random moments while {embedded['rows']:,} images are embedded, "
+            "with 0 to 2 workers in turn, and resumed",
+            "the bytes of the undisturbed file: no row lost, none twice" if embedded["bit_equal"] else "NO",
+            command + "test_killed_embedding.py`",
+        ),
+        (
+            f"{memory['images'][0]:,} and {memory['images'][1]:,} image files embedded",
+            f"at most {memory['most_mb'][0]:,} and {memory['most_mb'][1]:,} MB of memory",
+            command + "test_killed_embedding.py`",
         ),
         (
             f"kill -9 after each of the {saves['calls']} calls that write, sync, link or rename in saves",

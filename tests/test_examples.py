@@ -6,11 +6,13 @@ import doctest
 import importlib
 import inspect
 import pkgutil
+import runpy
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+import torch
 
 import resnext
 from resnext import bench, design, experiments
@@ -18,7 +20,7 @@ from resnext import bench, design, experiments
 MODULES = sorted(
     module.name
     for module in pkgutil.walk_packages(resnext.__path__, "resnext.")
-    if module.name != "resnext.__main__"
+    if module.name not in ("resnext.__main__", "resnext.timm_models")  # needs timm: see tests/oracles
 )
 PUBLIC: tuple[ModuleType, ...] = (resnext, design, bench, experiments)
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
@@ -62,6 +64,26 @@ def run_examples(name: str, monkeypatch: pytest.MonkeyPatch, folder: Path) -> No
     for example in finder.find(module, name):
         runner.run(example, out=said.append)
     assert runner.failures == 0, "".join(said)
+
+
+def test_the_pyramid_for_detection(capsys: pytest.CaptureFixture[str]) -> None:
+    """docs/examples/fpn.py: shapes as it says, levels that see each other, a gradient for every parameter."""
+    path = Path(__file__).parents[1] / "docs" / "examples" / "fpn.py"
+    runpy.run_path(str(path), run_name="__main__")
+    assert capsys.readouterr().out.splitlines() == [
+        f"(1, 80, {height}, {width}) (1, 4, {height}, {width})"
+        for height, width in ((32, 40), (16, 20), (8, 10))
+    ]
+    detector = runpy.run_path(str(path))["Detector"]("resnext26_2x4d+template=8", 3, width=16)
+    images = torch.randn(2, 3, 70, 90)
+    found = detector(images)
+    assert [tuple(scores.shape) for scores, _ in found] == [(2, 3, 9, 12), (2, 3, 5, 6), (2, 3, 3, 3)]
+    assert all((boxes > 0).all() for _, boxes in found)
+    sum(scores.square().sum() + boxes.log().square().sum() for scores, boxes in found).backward()
+    assert all(one.grad is not None and one.grad.abs().sum() > 0 for one in detector.parameters())
+    detector.zero_grad()
+    detector(images)[0][0].sum().backward()  # the finest level sees the coarsest map of the backbone
+    assert detector.backbone.get_parameter("layer4.0.conv1.weight").grad.abs().sum() > 0
 
 
 def functions() -> list[tuple[str, object]]:

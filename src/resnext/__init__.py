@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from resnext.api import compare as compare
     from resnext.api import convert as convert
     from resnext.api import create as create
+    from resnext.api import embed as embed
     from resnext.api import evaluate as evaluate
+    from resnext.api import from_pretrained as from_pretrained
     from resnext.api import index_images as index_images
     from resnext.api import list_models as list_models
     from resnext.api import load as load
@@ -49,11 +51,13 @@ if TYPE_CHECKING:
     from resnext.engine import Classifier as Classifier
     from resnext.engine import ModelError as ModelError
     from resnext.engine import Prediction as Prediction
+    from resnext.errors import PackageMissing as PackageMissing
     from resnext.errors import ResnextError as ResnextError
     from resnext.errors import UsageError as UsageError
     from resnext.experiments import ExperimentError as ExperimentError
     from resnext.experiments.tasks import CannotTime as CannotTime
     from resnext.machine import DeviceError as DeviceError
+    from resnext.models import FeaturePyramid as FeaturePyramid
     from resnext.models import Network as Network
     from resnext.recipe import Recipe as Recipe
     from resnext.recipe import RecipeError as RecipeError
@@ -71,14 +75,16 @@ if TYPE_CHECKING:
     from resnext.training.launcher import LaunchError as LaunchError
     from resnext.training.loop import Diverged as Diverged
     from resnext.training.rendezvous import PeersDiffer as PeersDiffer
+    from resnext.weights import HubNetwork as HubNetwork
+    from resnext.weights import SendError as SendError
     from resnext.weights import WeightsError as WeightsError
 
 #: Packages that are attributes of this one without an import of their own.
 _PACKAGES = ("bench", "design", "experiments")
 _NAMES_BY_MODULE = {
     "resnext.api": (
-        *("compare", "convert", "create", "evaluate", "index_images", "list_models", "load", "predict"),
-        *("predict_many", "select", "train", "write_report"),
+        *("compare", "convert", "create", "embed", "evaluate", "from_pretrained", "index_images"),
+        *("list_models", "load", "predict", "predict_many", "select", "train", "write_report"),
     ),
     "resnext.arch": ("Architecture", "ArchitectureError"),
     "resnext.bench": ("BenchError", "NothingTimed"),
@@ -90,11 +96,11 @@ _NAMES_BY_MODULE = {
     "resnext.data.workers": ("WorkerError",),
     "resnext.design": ("DesignError",),
     "resnext.engine": ("Classifier", "ModelError", "Prediction"),
-    "resnext.errors": ("ResnextError", "UsageError"),
+    "resnext.errors": ("PackageMissing", "ResnextError", "UsageError"),
     "resnext.experiments": ("ExperimentError",),
     "resnext.experiments.tasks": ("CannotTime",),
     "resnext.machine": ("DeviceError",),
-    "resnext.models": ("Network",),
+    "resnext.models": ("FeaturePyramid", "Network"),
     "resnext.recipe": ("Recipe", "RecipeError", "TrainOptions"),
     "resnext.records": ("RecordsError",),
     "resnext.run": ("Evaluation", "LoggerMissing", "Run", "RunError", "RunFolderLost", "Stopped"),
@@ -103,7 +109,7 @@ _NAMES_BY_MODULE = {
     "resnext.training.launcher": ("LaunchError",),
     "resnext.training.loop": ("Diverged",),
     "resnext.training.rendezvous": ("PeersDiffer",),
-    "resnext.weights": ("WeightsError",),
+    "resnext.weights": ("HubNetwork", "SendError", "WeightsError"),
 }
 _MODULE_OF = {name: module for module, names in _NAMES_BY_MODULE.items() for name in names}
 

@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, overload
 
 from resnext import models
 from resnext.arch import KNOWN_NAMES, STEMS, Architecture
-from resnext.catalogue import locate
 from resnext.cost import Cost, count_cost
 from resnext.data.class_selection import Selection, select_classes
 from resnext.data.decode import BadImage
@@ -21,7 +20,15 @@ from resnext.data.index import write_index
 from resnext.data.sources import read_split, read_splits, read_splits_by_name, split_notes
 from resnext.data.stored_images import ImageSource, UnlabelledImages
 from resnext.display import TrainDisplay
-from resnext.engine import Classifier, ModelError, Prediction, open_model
+from resnext.engine import (
+    Classifier,
+    EmbeddingSummary,
+    ModelError,
+    Prediction,
+    embed_images,
+    find_images_to_embed,
+    open_model,
+)
 from resnext.errors import UsageError
 from resnext.machine import default_workers, find_machine, use_machine
 from resnext.progress import EventStream, ignore, run_to_end
@@ -35,11 +42,12 @@ from resnext.run.evaluation import read_train_counts
 from resnext.run.folder import RunFolder
 from resnext.run.stop_signals import StopRequest
 from resnext.training.distributed import init_group
-from resnext.weights import PretrainedWeights, convert_network, write_hub_folder
+from resnext.weights import HubNetwork, convert_network, create_network, write_hub_folder
 
 __all__ = [
     "Classifier",
     "Comparison",
+    "EmbeddingSummary",
     "Evaluation",
     "ListedModel",
     "Prediction",
@@ -49,8 +57,10 @@ __all__ = [
     "compare",
     "convert",
     "create",
+    "embed",
     "evaluate",
     "find_images",
+    "from_pretrained",
     "index_images",
     "list_models",
     "load",
@@ -67,6 +77,29 @@ FEW_IMAGES = 500
 _HAS_A_DEVICE = "a Classifier computes where it is: leave out device, or give it the path of the model"
 
 
+@overload
+def create(
+    name: str,
+    classes: int = ...,
+    in_channels: int = ...,
+    seed: int = ...,
+    weights: str | Path | None = ...,
+    new_head: bool = ...,
+    *,
+    features_only: Literal[False] = ...,
+) -> HubNetwork: ...
+@overload
+def create(
+    name: str,
+    classes: int = ...,
+    in_channels: int = ...,
+    seed: int = ...,
+    weights: str | Path | None = ...,
+    new_head: bool = ...,
+    *,
+    features_only: Literal[True],
+    out_indices: int | Sequence[int] | None = ...,
+) -> models.FeaturePyramid: ...
 def create(
     name: str,
     classes: int = 1000,
@@ -74,7 +107,10 @@ def create(
     seed: int = 0,
     weights: str | Path | None = None,
     new_head: bool = False,
-) -> models.Network:
+    *,
+    features_only: bool = False,
+    out_indices: int | Sequence[int] | None = None,
+) -> HubNetwork | models.FeaturePyramid:
     """A network with fresh weights, or with given ones.
 
     Args:
@@ -84,12 +120,18 @@ def create(
         seed: Seed of the fresh weights.
         weights: A run folder, hub folder or file of weights, or a name of public ones (`resnext weights`).
         new_head: A fresh head in place of that of `weights`, for other classes.
+        features_only: Return the feature maps of stem and stages, without the head, whatever the classes are.
+        out_indices: Which of them: 0 is the stem's, before its last pooling, 1 to 4 those of the stages;
+            negative ones count from the last. A number means so many of the last, None all.
 
     Returns:
-        A `torch.nn.Module` with torchvision's tensor names: (B, in_channels, H, W) -> logits (B, classes).
+        A `torch.nn.Module` with torchvision's tensor names: (B, in_channels, H, W) -> logits (B, classes). It
+        can be saved as a hub folder (`save_pretrained`). With `features_only`, a `FeaturePyramid`: the maps
+        as a list.
 
     Raises:
         ArchitectureError: There is no such network; the message has the nearest names.
+        UsageError: There are no such feature maps.
         WeightsError: `weights` cannot be read, or do not fit the network.
         UnknownWeights: There are no such weights.
         FetchError: They are not here, and cannot be fetched.
@@ -98,13 +140,46 @@ def create(
     >>> network = resnext.create("resnext29_8x4d+template=16", classes=10)
     >>> network(torch.zeros(2, 3, 32, 32)).shape
     torch.Size([2, 10])
+    >>> pyramid = resnext.create("resnext50_4x4d+template=8", features_only=True, out_indices=(1, 2, 3, 4))
+    >>> pyramid.feature_info.channels(), pyramid.feature_info.reduction()
+    ([32, 64, 128, 256], [4, 8, 16, 32])
+    >>> [tuple(one.shape) for one in pyramid(torch.zeros(1, 3, 64, 64))]
+    [(1, 32, 16, 16), (1, 64, 8, 8), (1, 128, 4, 4), (1, 256, 2, 2)]
     """
-    arch = Architecture.from_name(name, classes, in_channels)
-    if weights is None:
-        return models.create(arch, seed)
-    given = PretrainedWeights.read(locate(weights).path, name)
-    names = given.contract.classes if given.contract else tuple(map(str, range(classes)))
-    return given.build_network(arch, names, seed, new_head)
+    if features_only:
+        network = create_network(name, classes, in_channels, seed, weights, new_head=True)
+        return models.FeaturePyramid(network, out_indices)
+    if out_indices is not None:
+        raise UsageError(f"out_indices {out_indices!r}: needs features_only=True")
+    return create_network(name, classes, in_channels, seed, weights, new_head)
+
+
+def from_pretrained(model: str | Path) -> HubNetwork:
+    """The network in a file or folder of weights, or of public ones, in evaluation mode.
+
+    `load` gives a classifier, which takes images.
+
+    Args:
+        model: A run folder, hub folder or file of weights, or a name of public ones (`resnext weights`),
+            hf-hub:owner/name among them.
+
+    Returns:
+        The network: (B, in_channels, H, W) -> logits (B, classes). Its `contract` has the names of the
+        classes, and how images are prepared.
+
+    Raises:
+        WeightsError: They cannot be read, do not fit their network, or have no classifier.
+        UnknownWeights: There are no such weights.
+        FetchError: They are not here, and cannot be fetched.
+
+    >>> import resnext
+    >>> network = resnext.from_pretrained("runs/pets")
+    >>> network.contract.classes
+    ('cat', 'dog')
+    >>> print(network.save_pretrained("shared"))
+    shared
+    """
+    return HubNetwork.from_pretrained(model)
 
 
 def load(model: str | Path, device: str | None = None) -> Classifier:
@@ -291,6 +366,60 @@ def predict_many(
     for batch in classifier.classify(images, workers=workers, views=views):
         yield from classifier.to_predictions(images, batch)
         yield from batch.bad
+
+
+def embed(
+    model: str | Path | Classifier,
+    images: str | Path | Sequence[str | Path],
+    out: str | Path,
+    *,
+    split: str | None = None,
+    resume: bool = False,
+    device: str | None = None,
+    workers: int | None = None,
+    on_bad: OnBad = "fail",
+    progress: Callable[[int, int], None] | None = None,
+) -> EmbeddingSummary:
+    """Write the embedding of each image, what the classifier of the network receives, to a Parquet file.
+
+    Rows are written while they come, to a file whose name ends in .partial. A run that was stopped or killed
+    at any moment goes on with `resume`: no row is lost, and none comes twice.
+
+    Args:
+        model: A classifier, or the path or name of one.
+        images: A data set, all of whose splits are embedded, with labels; or files, folders of nothing but
+            images, and globs.
+        out: File to write, which ends in .parquet. Its columns are `key`, `split`, `label` (empty where there
+            are none) and `embedding`, a list of float32.
+        split: Name of the split to embed; all if None.
+        resume: Go on where a run was stopped, if one was; if none was, begin.
+        device: Where to compute; the best there is if None.
+        workers: Decoding processes; as many as suit the machine if None.
+        on_bad: What to do about images that cannot be read: `fail`, or `skip` them.
+        progress: Called with the numbers of images done and in all.
+
+    Raises:
+        BadImage: An image cannot be read, and `on_bad` is "fail".
+        DataError: There are no images; or the rows so far are of images that have changed.
+        ModelError: There is no such model, or the rows so far are of another one.
+        UsageError: There are rows of a stopped run and `resume` is false, or another process writes them.
+
+    >>> import resnext, pyarrow.parquet
+    >>> resnext.embed("runs/pets", "PETS", "pets.parquet", split="test").rows
+    4
+    >>> table = pyarrow.parquet.read_table("pets.parquet")
+    >>> table["key"][0].as_py(), table["label"][0].as_py(), len(table["embedding"][0])
+    ('cat/0.png', 'cat', 256)
+    """
+    path = Path(out)
+    if path.suffix != ".parquet":
+        raise UsageError(f"--out {path}: must end in .parquet, as in {path.stem}.parquet")
+    if isinstance(model, Classifier) and device is not None:
+        raise TypeError(_HAS_A_DEVICE)
+    found = find_images_to_embed([images] if isinstance(images, str | Path) else images, split)
+    classifier = model if isinstance(model, Classifier) else load(model, device)
+    workers = _choose_workers(workers, classifier, len(found))
+    return embed_images(classifier, found, path, resume, on_bad, workers, progress)
 
 
 def _choose_workers(asked: int | None, classifier: Classifier, images: int, processes: int = 1) -> int:

@@ -57,3 +57,9 @@ class UsageError(ResnextError):
     """Options that cannot be used as given; the message names the option and what to type."""
 
     exit_code = 2
+
+
+class PackageMissing(ResnextError, ImportError):
+    """A package that is not installed; the message has the command that installs it."""
+
+    exit_code = 5

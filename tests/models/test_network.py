@@ -12,11 +12,13 @@ from torch import nn
 
 from resnext.arch import (
     ATTENTIONS,
+    FORMS,
     KNOWN_NAMES,
     SHORTCUTS,
     STEMS,
     TRANSFORMS,
     Architecture,
+    ArchitectureError,
     StageTemplate,
 )
 from resnext.models import Network, blocks, create, shortcuts
@@ -313,3 +315,46 @@ def test_the_parts_hold_every_parameter_once() -> None:
     held = [id(p) for part in network.parts() for p in part.parameters()]
     assert sorted(held) == sorted(id(p) for p in network.parameters())
     assert len(network.parts()) == 1 + 4 + 1
+
+
+@pytest.mark.parametrize("transform", TRANSFORMS)
+def test_features_and_head_are_the_network(transform: str) -> None:
+    network = create(small(transform)).eval()
+    x = torch.randn(2, 1, 19, 23)
+    maps = network.forward_features(x)
+    assert maps.shape[1] == network.num_features
+    assert torch.equal(network.forward_head(maps), network(x))
+    means = network.forward_head(maps, pre_logits=True)
+    torch.testing.assert_close(means, maps.mean((2, 3)))
+    torch.testing.assert_close(F.linear(means, network.fc.weight, network.fc.bias), network(x))
+
+
+def test_the_classifier_alone_is_replaced() -> None:
+    network = create(small("grouped")).double().eval()
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    x = torch.randn(2, 1, 16, 16, dtype=torch.float64)
+    features = network.forward_head(network.forward_features(x), pre_logits=True)
+    network.reset_classifier(0)
+    assert torch.equal(network(x), features)
+    assert (network.num_classes, isinstance(network.get_classifier(), nn.Identity)) == (0, True)
+    torch.manual_seed(3)
+    network.reset_classifier(4)
+    assert (network.num_classes, network.arch.classes) == (4, 4)
+    assert network(x).shape == (2, 4)
+    assert network.fc.weight.dtype == torch.float64
+    assert not network.fc.training
+    after = network.state_dict()
+    assert [name for name in before if not torch.equal(before[name], after[name])] == ["fc.weight", "fc.bias"]
+    assert 0 < network.fc.weight.abs().max() <= network.num_features**-0.5
+    for classes in (-1, 1.5, 10**9):
+        with pytest.raises(ArchitectureError, match="classes"):
+            network.reset_classifier(classes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_network_without_a_classifier_starts_afresh(form: str) -> None:
+    network = create(small(form))
+    network.reset_classifier(0)
+    before = network.get_parameter("conv1.weight").clone()
+    network.reset_parameters(torch.Generator().manual_seed(8))
+    assert not torch.equal(network.get_parameter("conv1.weight"), before)

@@ -6,10 +6,12 @@ import importlib
 import sys
 import types
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 ROOT = Path(__file__).parents[2]
 
@@ -34,3 +36,25 @@ def torchvision() -> Any:
 @pytest.fixture(scope="session")
 def timm(torchvision: Any) -> Any:
     return _peer("timm")
+
+
+@pytest.fixture(scope="session")
+def make_peer(timm: Any) -> Callable[[str], Any]:
+    """`make_peer(name)` is timm's network in evaluation mode, with statistics that differ from channel to
+    channel, so that a swap would show."""
+
+    def make(name: str) -> Any:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            torch.manual_seed(0)
+            network = timm.create_model(name).eval()
+        for tensor_name, tensor in network.state_dict().items():
+            if tensor_name.endswith("running_var"):
+                tensor.uniform_(0.8, 1.2)
+            elif tensor_name.endswith(("running_mean", "bias")):
+                tensor.normal_(0, 0.1)
+            elif tensor.dim() == 1:
+                tensor.normal_(1, 0.1)
+        return network
+
+    return make

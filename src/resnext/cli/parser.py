@@ -28,6 +28,7 @@ MEANT = {
     **dict.fromkeys(("fit", "run", "finetune", "fine-tune"), "train"),
     **dict.fromkeys(("eval", "test", "val", "validate", "score"), "evaluate"),
     **dict.fromkeys(("infer", "inference", "classify", "label"), "predict"),
+    **dict.fromkeys(("embeddings", "features", "encode", "extract"), "embed"),
     **dict.fromkeys(("list", "list-models", "networks"), "models"),
     **dict.fromkeys(("summary", "info", "show"), "describe"),
     **dict.fromkeys(("export", "transform"), "convert"),

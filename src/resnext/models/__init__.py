@@ -1,6 +1,15 @@
-"""Networks as torch modules: blocks, attentions, shortcuts, stems and the `Network` they make."""
+"""Networks as torch modules: blocks, attentions, shortcuts, stems, the `Network` they make, feature maps."""
 
 from resnext.models.forms import convert_form
 from resnext.models.network import Network, create
+from resnext.models.pyramid import FeatureInfo, FeatureMap, FeaturePyramid, feature_maps
 
-__all__ = ["Network", "convert_form", "create"]
+__all__ = [
+    "FeatureInfo",
+    "FeatureMap",
+    "FeaturePyramid",
+    "Network",
+    "convert_form",
+    "create",
+    "feature_maps",
+]

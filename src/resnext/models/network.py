@@ -47,16 +47,68 @@ class Network(nn.Module):
             channels = stage.out_channels
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.dropout: nn.Module = nn.Identity()
-        self.fc = nn.Linear(channels, arch.classes)
-        if not self.fc.weight.is_meta:  # there are no values to set, and setting them takes its time
+        self.fc: nn.Module = nn.Linear(channels, arch.classes)
+        if self._device.type != "meta":  # there are no values to set, and setting them takes its time
             self.reset_parameters()
 
     def forward(self, x: Tensor) -> Tensor:
+        return self.forward_head(self.forward_features(x))
+
+    def forward_features(self, x: Tensor) -> Tensor:
+        """The last feature map: (B, in_channels, H, W) -> (B, num_features, H', W')."""
         x = self.maxpool(self.relu(self.bn1(self.early_maxpool(self.conv1(x)))))
         for number in range(1, len(self.arch.blocks) + 1):
             x = self.get_submodule(f"layer{number}")(x)
-        logits: Tensor = self.fc(self.dropout(self.avgpool(x).flatten(1)))
-        return logits
+        return x
+
+    def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
+        """What the head makes of the last feature map: (B, num_features, H', W') -> (B, classes).
+
+        Args:
+            x: What `forward_features` returned.
+            pre_logits: Return what the classifier would receive, the mean of each channel: (B, num_features).
+        """
+        x = self.dropout(self.avgpool(x).flatten(1))
+        return x if pre_logits else self.fc(x)
+
+    @property
+    def num_features(self) -> int:
+        """Channels of the last feature map, which the classifier receives."""
+        return self.arch.features
+
+    @property
+    def num_classes(self) -> int:
+        """Number of logits; 0 without a classifier."""
+        return self.arch.classes if isinstance(self.fc, nn.Linear) else 0
+
+    def get_classifier(self) -> nn.Module:
+        """The layer from features to logits; `nn.Identity` if there is none."""
+        return self.fc
+
+    def reset_classifier(self, num_classes: int) -> None:
+        """Replace the classifier by a fresh one, drawn from torch's global random state.
+
+        Args:
+            num_classes: Number of logits. 0 leaves the classifier out, so that the network returns features,
+                (B, num_features).
+
+        Raises:
+            ArchitectureError: No network has so many classes.
+
+        >>> network = create(Architecture.from_name("resnext11_4x4d+template=16", classes=10))
+        >>> network.reset_classifier(3)
+        >>> network(torch.zeros(2, 3, 32, 32)).shape
+        torch.Size([2, 3])
+        """
+        if num_classes == 0:
+            self.fc = nn.Identity()
+            return
+        self.arch = replace(self.arch, classes=num_classes)
+        like = next(self.parameters())
+        self.fc = nn.Linear(self.num_features, num_classes, device=like.device, dtype=like.dtype)
+        for module, rule in find_rules([("fc", self.fc)]):
+            rule(module, None)
+        self.fc.train(self.training)
 
     def parts(self) -> list[nn.Module]:
         """The layers from input to output: stem, stages, head."""
@@ -92,11 +144,17 @@ class Network(nn.Module):
         """
         rules = find_rules(self.named_modules())
         if self.arch.transform in FORMS[1:]:  # a path by itself does not know the whole layer's fan-out
-            twin = _fresh(replace(self.arch, transform=FORMS[0]), self.fc.weight.device, generator)
+            twin = _fresh(replace(self.arch, transform=FORMS[0]), self._device, generator)
+            if self.num_classes == 0:
+                twin.reset_classifier(0)
             self.load_state_dict(convert_form(twin.state_dict(), self.arch.cardinality, self.arch.transform))
             return
         for module, rule in rules:
             rule(module, generator)
+
+    @property
+    def _device(self) -> torch.device:
+        return next(self.parameters()).device
 
     def _blocks(self) -> list[Block]:
         return [module for module in self.modules() if isinstance(module, Block)]

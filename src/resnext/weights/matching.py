@@ -126,7 +126,7 @@ def adapt_channels(tensors: Mapping[str, Tensor], channels: int) -> dict[str, Te
     >>> adapt_channels({"conv1.weight": torch.ones(64, 3, 7, 7)}, 6)["conv1.weight"][0, :, 0, 0].tolist()
     [0.5, 0.5, 0.5, 0.5, 0.5, 0.5]
     """
-    name = "conv1.weight" if "conv1.weight" in tensors else "conv1.0.weight"
+    name = _first_convolution(tensors)
     first = tensors.get(name)
     if first is None or first.dim() != 4 or first.shape[1] != 3 or channels == 3:
         return dict(tensors)
@@ -136,6 +136,20 @@ def adapt_channels(tensors: Mapping[str, Tensor], channels: int) -> dict[str, Te
         repeated = first.float().repeat(1, -(-channels // 3), 1, 1)[:, :channels]
         adapted = repeated * (3 / channels)
     return dict(tensors) | {name: adapted.to(first.dtype)}
+
+
+def input_channels(tensors: Mapping[str, Tensor]) -> int:
+    """Channels of the images that the first convolution takes; 3 if there is none.
+
+    >>> input_channels({"conv1.weight": torch.ones(64, 1, 7, 7)})
+    1
+    """
+    first = tensors.get(_first_convolution(tensors))
+    return 3 if first is None or first.dim() != 4 else first.shape[1]
+
+
+def _first_convolution(tensors: Mapping[str, Tensor]) -> str:
+    return "conv1.weight" if "conv1.weight" in tensors else "conv1.0.weight"
 
 
 def blueprint(arch: Architecture) -> dict[str, Tensor]:

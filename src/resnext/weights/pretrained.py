@@ -12,7 +12,14 @@ from resnext.contract import Contract
 from resnext.models import Network, create
 from resnext.weights.errors import WeightsError
 from resnext.weights.hub_folder import read_model
-from resnext.weights.matching import HEAD, adapt_channels, blueprint, load_tensors, match_tensors
+from resnext.weights.matching import (
+    HEAD,
+    adapt_channels,
+    blueprint,
+    input_channels,
+    load_tensors,
+    match_tensors,
+)
 from resnext.weights.places import CONFIG_FILE, WEIGHTS_FILES, weights_file
 from resnext.weights.recognition import recognise
 
@@ -56,6 +63,17 @@ class PretrainedWeights:
             return cls(path, found.tensors, model, None, found.notes)
         model = recognise(found.tensors, str(path)).name
         return cls(path, found.tensors, model, None, (*found.notes, f"its shapes are those of {model}"))
+
+    def own_architecture(self) -> Architecture:
+        """Their network, with the classes and channels of their tensors. Raises `WeightsError` for weights
+        without a classifier."""
+        head = self.tensors.get(HEAD[0])
+        if head is None:
+            raise WeightsError(
+                f"{self.path}: has no classifier ({HEAD[0]}); for a network with a fresh one say "
+                f"resnext.create({self.model!r}, classes=N, weights=..., new_head=True)"
+            )
+        return Architecture.from_name(self.model, len(head), input_channels(self.tensors))
 
     def summary(self, new_head: bool) -> tuple[str, ...]:
         """How they were found, and what is loaded of them, for people."""

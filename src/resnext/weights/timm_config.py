@@ -23,7 +23,8 @@ CLASSES = 1000
 def timm_config(arch: Architecture, contract: Contract) -> dict[str, Any]:
     """What timm and transformers look for (timm's `push_to_hf_hub` layout).
 
-    The architecture has timm's name where timm has the network; timm refuses our names of the others.
+    The architecture has timm's name where timm has the network; of the others it knows our names where
+    `resnext.timm_models` has registered them, and else refuses them.
     """
     size, resize = contract.input, contract.resize
     shape = (size.channels, size.height_px, size.width_px)

@@ -7,6 +7,7 @@ from resnext.cli.commands.convert import ConvertCommand
 from resnext.cli.commands.demo import DemoCommand
 from resnext.cli.commands.describe import DescribeCommand
 from resnext.cli.commands.design import DesignCommand
+from resnext.cli.commands.embed import EmbedCommand
 from resnext.cli.commands.evaluate import EvaluateCommand
 from resnext.cli.commands.experiments import ExperimentsCommand
 from resnext.cli.commands.index import IndexCommand
@@ -25,6 +26,7 @@ COMMANDS: tuple[type[Command], ...] = (
     TrainCommand,
     EvaluateCommand,
     PredictCommand,
+    EmbedCommand,
     ReportCommand,
     IndexCommand,
     RecipesCommand,
