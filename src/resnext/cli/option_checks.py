@@ -49,9 +49,9 @@ def check_model(model: str) -> None:
 
 def check_data(data: str) -> None:
     """Raise `DataError` if `data` is a path where there is nothing. It needs no torch."""
-    from resnext.data import sources
+    from resnext.data import stored_splits
 
-    sources.check_data(data)
+    stored_splits.check_data(data)
 
 
 def check_runs(folders: Sequence[str]) -> None:
