@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from resnext.data import archives, hf_datasets
-from resnext.data.columns import LABEL_COLUMNS
+from resnext.data.columns import LABEL_COLUMNS, SPLIT_BY_NAME
 from resnext.data.decode import DataError
 from resnext.data.folders import ANNOTATIONS, read_annotations, read_folder
 from resnext.data.images import ImageDataset
@@ -18,7 +18,7 @@ from resnext.data.layouts import find_splits, folders_beside_splits, has_images,
 from resnext.data.repeats import check_apart
 from resnext.data.splits import divide
 from resnext.data.stored_images import ImageArrays, ImageFiles
-from resnext.data.tables import SPLIT_BY_NAME, column_names, read_shards, read_table
+from resnext.data.tables import column_names, read_shards, read_table
 from resnext.names import encodable, printable
 
 #: A split of which no image has a label. Only that is told: nothing asks for its images.
