@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from resnext.arch import FORMS, STEMS, TRANSFORMS, Architecture, StageTemplate
@@ -52,11 +53,33 @@ class Network(nn.Module):
             self.reset_parameters()
 
     def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.features(x))
+
+    def features(self, x: Tensor) -> Tensor:
+        """The last feature map: (B, in_channels, H, W) -> (B, features, h, w)."""
         x = self.maxpool(self.relu(self.bn1(self.early_maxpool(self.conv1(x)))))
         for number in range(1, len(self.arch.blocks) + 1):
             x = self.get_submodule(f"layer{number}")(x)
-        logits: Tensor = self.fc(self.dropout(self.avgpool(x).flatten(1)))
+        return x
+
+    def head(self, features: Tensor) -> Tensor:
+        """Logits (B, classes) of last feature maps (B, features, h, w)."""
+        logits: Tensor = self.fc(self.dropout(self.avgpool(features).flatten(1)))
         return logits
+
+    def activation_maps(self, features: Tensor) -> Tensor:
+        """Class activation maps (B, classes, h, w) of last feature maps (Zhou et al. 2016).
+
+        The head is linear in the mean of the features, so the mean of a map plus the bias of its class is the
+        logit, but for rounding.
+
+        >>> network = create(Architecture.from_name("resnet11+template=8", 3)).eval()
+        >>> features = network.features(torch.ones(1, 3, 32, 32))
+        >>> logits = network.activation_maps(features).mean((2, 3)) + network.fc.bias
+        >>> torch.allclose(logits, network.head(features), atol=1e-5)
+        True
+        """
+        return F.conv2d(features, self.fc.weight[:, :, None, None])
 
     def parts(self) -> list[nn.Module]:
         """The layers from input to output: stem, stages, head."""

@@ -9,6 +9,7 @@ from resnext.cli.commands.describe import DescribeCommand
 from resnext.cli.commands.design import DesignCommand
 from resnext.cli.commands.evaluate import EvaluateCommand
 from resnext.cli.commands.experiments import ExperimentsCommand
+from resnext.cli.commands.export import ExportCommand
 from resnext.cli.commands.index import IndexCommand
 from resnext.cli.commands.models import ModelsCommand
 from resnext.cli.commands.predict import PredictCommand
@@ -26,6 +27,7 @@ COMMANDS: tuple[type[Command], ...] = (
     EvaluateCommand,
     PredictCommand,
     ReportCommand,
+    ExportCommand,
     IndexCommand,
     RecipesCommand,
     ModelsCommand,
