@@ -1,4 +1,4 @@
-"""Fixtures of engines: a small network, its contract, and its ONNX file."""
+"""Fixtures of engines: a small network, its contract, and its files."""
 
 from __future__ import annotations
 
@@ -31,4 +31,15 @@ def onnx_path(tmp_path_factory: pytest.TempPathFactory, network: Network, contra
 
     path: Path = tmp_path_factory.mktemp("onnx") / "small.onnx"
     OnnxFormat().write(Source("small", network, contract, "5" * 64), path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def ir_path(tmp_path_factory: pytest.TempPathFactory, network: Network, contract: Contract) -> Path:
+    """In OpenVINO's format, of logits alone."""
+    from resnext.export import Source
+    from resnext.export.openvino_format import OpenVinoFormat
+
+    path: Path = tmp_path_factory.mktemp("ir") / "small.xml"
+    OpenVinoFormat().write(Source("small", network, contract, "5" * 64), path)
     return path

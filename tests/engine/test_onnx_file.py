@@ -206,7 +206,7 @@ def test_what_is_missing_or_wrong_is_named(names: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="std: must be positive"):
         OnnxFile.read(path, ForeignContract(names, half, (0.0, 1.0, 1.0)))
     names.write_text("ant\nbee\n")
-    with pytest.raises(ModelError, match="for its 2 classes it must be"):
+    with pytest.raises(ModelError, match="for 2 classes it must be"):
         OnnxRuntimeEngine(OnnxFile.read(path, ForeignContract(names, half, half)))
 
 

@@ -29,7 +29,7 @@ def test_numbers_are_on_the_scale_of_8_bits() -> None:
 
 def test_labels_are_left_out_where_they_would_fall_apart() -> None:
     assert model_info(CONTRACT)["labels"].split() == [*CONTRACT.classes]
-    for name in ("tabby cat", " cat", "", "a\tb", "a\u00a0b"):
+    for name in ("tabby cat", " cat", "", "a\tb", "a\u00a0b", "a\x01"):
         assert "labels" not in model_info(replace(CONTRACT, classes=("dog", name, "eel")))
     assert "labels" not in model_info(replace(CONTRACT, classes=("None",)))  # its word for no list
 

@@ -2,49 +2,28 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from resnext.contract import Contract
 from resnext.engine.engine import EngineMissing, ModelError, Output
+from resnext.engine.exported_file import OUTPUTS, PIXELS, ExportedFile, read_whole
 from resnext.engine.foreign import ForeignContract
 from resnext.engine.seal import KEY, Seal
-from resnext.files import ordinary
 from resnext.names import brief
 
 #: Largest file, which is also the largest that the format allows, and deepest graphs inside each other.
 MAX_BYTES, MAX_DEPTH = 2**31 - 1, 8
-#: Name of our input.
-PIXELS = "pixel_values"
-OUTPUTS: tuple[Output, ...] = ("logits", "probabilities", "cam")
 
 
 @dataclass(frozen=True)
-class OnnxFile:
-    """A network in ONNX.
+class OnnxFile(ExportedFile):
+    """A network in ONNX; `content` is in the file, and `has_parts` tells whether values lie in files beside
+    it."""
 
-    Attributes:
-        path: The file.
-        content: What is in it.
-        contract: Its classes, preprocessing and calibration.
-        source: SHA-256 of the weights that it was exported from; empty if nobody says.
-        input: Name of its input.
-        outputs: Its own names of what it computes.
-        one_by_one: Whether it takes a single image at a time.
-        has_parts: Whether some of its values lie in files beside it.
-    """
-
-    path: Path
-    content: bytes
-    contract: Contract
-    source: str
-    input: str
-    outputs: Mapping[Output, str]
-    one_by_one: bool = False
+    content: bytes = b""
     has_parts: bool = False
 
     @classmethod
@@ -73,7 +52,7 @@ class OnnxFile:
         seal = Seal.loads(kept[0], sealed_content(model), str(path))
         names = [output.name for output in model.graph.output]
         outputs: dict[Output, str] = {name: name for name in OUTPUTS if name in names}
-        return cls(path, content, seal.contract, seal.source, PIXELS, outputs, has_parts=has_parts)
+        return cls(path, seal.contract, seal.source, PIXELS, outputs, content=content, has_parts=has_parts)
 
     @classmethod
     def _read_foreign(
@@ -85,7 +64,7 @@ class OnnxFile:
             raise ModelError(f"{path}: takes batches of {batch} images only; export it for any, or for 1")
         contract = foreign.contract(path, shape)
         outputs = _foreign_outputs(model)
-        return cls(path, content, contract, "", pixels.name, outputs, batch == 1, has_parts)
+        return cls(path, contract, "", pixels.name, outputs, batch == 1, content, has_parts)
 
 
 def sealed_content(model: Any) -> Iterator[bytes]:
@@ -102,17 +81,6 @@ def import_onnx(path: Path | str) -> ModuleType:
     except ImportError:
         raise EngineMissing(f"{path}: needs the library onnx; pip install 'resnext[onnx]'") from None
     return onnx
-
-
-def read_whole(path: Path, max_bytes: int) -> bytes:
-    """All bytes of a model file. Raises `ModelError` if it is no file, or larger than `max_bytes`."""
-    try:
-        with open(path, "rb", opener=ordinary) as file:
-            if os.fstat(file.fileno()).st_size > max_bytes:
-                raise ModelError(f"{path}: is larger than {max_bytes:,} bytes, too large for a model")
-            return file.read()
-    except OSError as error:
-        raise ModelError(f"{path}: cannot be read ({error.strerror or error})") from None
 
 
 def _parse(path: Path, content: bytes) -> Any:

@@ -28,7 +28,7 @@ class OnnxRuntimeEngine(Engine):
         super().__init__(str(file.path), file.contract, frozenset(file.outputs))
         self._file = file
         self._session = _session(file)
-        check_outputs(self.model, {one.name: one.shape for one in self._session.get_outputs()}, file)
+        file.check_outputs({one.name: one.shape for one in self._session.get_outputs()})
 
     def compute(self, pixels: Tensor, output: Output) -> Tensor:
         pieces = torch.split(pixels.contiguous(), 1 if self._file.one_by_one else len(pixels))
@@ -37,18 +37,6 @@ class OnnxRuntimeEngine(Engine):
     def _run(self, pixels: NDArray[np.float32], output: str) -> Tensor:
         [values] = self._session.run([output], {self._file.input: pixels})
         return torch.from_numpy(np.asarray(values, np.float32))
-
-
-def check_outputs(model: str, shapes: dict[str, Any], file: OnnxFile) -> None:
-    """Raise `ModelError` if the scores of `file` are not of as many classes as its contract names."""
-    classes = len(file.contract.classes)
-    for output in file.outputs.keys() - {"cam"}:
-        shape = shapes.get(file.outputs[output])
-        if shape is None or len(shape) != 2 or shape[1] != classes:
-            raise ModelError(
-                f"{model}: its output {file.outputs[output]} has the shape {shape}; for its {classes} "
-                f"classes it must be (B, {classes})"
-            )
 
 
 def _session(file: OnnxFile) -> Any:

@@ -14,8 +14,10 @@ from resnext.contract import Contract
 from resnext.engine.classifier import Classifier
 from resnext.engine.engine import Engine, ModelError
 from resnext.engine.foreign import ForeignContract
+from resnext.engine.ir_file import IrFile
 from resnext.engine.onnx_file import OnnxFile
 from resnext.engine.onnx_runtime import OnnxRuntimeEngine
+from resnext.engine.openvino_engine import OpenVinoEngine
 from resnext.engine.torch_engines import CompiledEngine, FoldedEngine, TorchEngine
 from resnext.models import Network
 from resnext.recipe.options import EngineName
@@ -25,7 +27,11 @@ from resnext.weights import explain_unfinished, load_network
 TORCH_ENGINES: tuple[type[TorchEngine], ...] = (TorchEngine, FoldedEngine, CompiledEngine)
 Opener = Callable[[Path, ForeignContract | None], Engine]
 FILE_ENGINES: dict[str, dict[str, Opener]] = {
-    ".onnx": {"onnxruntime": lambda path, foreign: OnnxRuntimeEngine(OnnxFile.read(path, foreign))},
+    ".onnx": {
+        "onnxruntime": lambda path, foreign: OnnxRuntimeEngine(OnnxFile.read(path, foreign)),
+        "openvino": lambda path, foreign: OpenVinoEngine(OnnxFile.read(path, foreign)),
+    },
+    ".xml": {"openvino": lambda path, foreign: OpenVinoEngine(IrFile.read(path, foreign))},
 }
 
 

@@ -30,13 +30,13 @@ class Seal:
     source: str = ""
 
     def dumps(self, content: Iterable[bytes]) -> str:
-        """The seal as a JSON text.
+        """The seal as a JSON text, in ASCII.
 
         Args:
             content: All of the file that decides what is computed, in pieces.
         """
         body = self._body()
-        return json.dumps(body | {"sha256": _digest(body, content)}, ensure_ascii=False)
+        return json.dumps(body | {"sha256": _digest(body, content)})
 
     @classmethod
     def loads(cls, text: str, content: Iterable[bytes], source: str) -> Seal:

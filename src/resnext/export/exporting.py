@@ -16,11 +16,12 @@ from resnext.export.graph import Source
 from resnext.export.hub_format import HubFormat
 from resnext.export.judges import Judges
 from resnext.export.onnx_format import OnnxFormat
+from resnext.export.openvino_format import OpenVinoFormat
 from resnext.export.parity import Parity, check, compare
 from resnext.machine import cpu_name
 
 #: The formats by name.
-FORMATS: dict[str, Format] = {one.name: one for one in (OnnxFormat(), HubFormat())}
+FORMATS: dict[str, Format] = {one.name: one for one in (OnnxFormat(), OpenVinoFormat(), HubFormat())}
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,10 @@ from resnext.contract import Contract
 def model_info(contract: Contract) -> dict[str, str]:
     """The metadata of a classifier for OpenVINO Model API; only what it would read rightly.
 
-    Lists are joined by blanks there, so names of classes are left out where one of them holds a blank. Images
-    are taken as OpenCV reads them, blue first. Its `crop` is the same square as ours where nothing is cut off
-    after resizing; otherwise nothing is said about resizing, and images of the input's size are right.
+    Lists are joined by blanks there, so names of classes are left out where one of them holds a blank or a
+    control character. Images are taken as OpenCV reads them, blue first. Its `crop` is the same square as
+    ours where nothing is cut off after resizing; otherwise nothing is said about resizing, and images of
+    the input's size are right.
 
     >>> from resnext.contract import Input, Provenance, Resize
     >>> size, half = Input(3, 32, 32), (0.5,) * 3
@@ -29,7 +30,8 @@ def model_info(contract: Contract) -> dict[str, str]:
     }
     if resize.shorter_px == resize.crop_px:
         info["resize_type"] = "crop"
-    if all(name.split() == [name] for name in contract.classes) and contract.classes != ("None",):
+    classes = contract.classes
+    if all(name.isprintable() and name.split() == [name] for name in classes) and classes != ("None",):
         info["labels"] = " ".join(contract.classes)
     return info
 

@@ -121,7 +121,7 @@ def test_engines_are_chosen_by_name(
         ((trained, image, "--engine", "onnxruntime"), "onnxruntime computes exported files; `resnext export"),
         (
             (exported / "x.onnx", image, "--engine", "torch"),
-            "is computed by onnxruntime, not by --engine torch",
+            "is computed by onnxruntime or openvino, not by --engine torch",
         ),
         ((exported / "x.onnx", image, "--device", "meta"), "--device meta"),
         ((trained, image, "--mean", 0.5, 0.5, 0.5), "carries its own contract; leave out --mean"),
