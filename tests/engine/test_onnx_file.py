@@ -16,7 +16,7 @@ from PIL import Image
 from scipy.special import softmax
 
 from resnext.contract import Contract
-from resnext.engine import Classifier, ForeignContract, ModelError, TorchEngine
+from resnext.engine import Classifier, ForeignContract, ModelError
 from resnext.engine.onnx_file import OnnxFile
 from resnext.engine.onnx_runtime import OnnxRuntimeEngine
 from resnext.engine.seal import KEY
@@ -261,12 +261,3 @@ def test_an_operator_that_the_machine_lacks_is_told(names: Path, tmp_path: Path)
     (tmp_path / "x.onnx").write_bytes(model.SerializeToString())
     with pytest.raises(ModelError, match=r"onnxruntime cannot run it here .*Levitate"):
         OnnxRuntimeEngine(OnnxFile.read(tmp_path / "x.onnx", ForeignContract(names, (0.5,) * 3, (0.5,) * 3)))
-
-
-def test_torch_engines_agree_with_each_other(network: Network, contract: Contract, onnx_path: Path) -> None:
-    from resnext.engine import FoldedEngine
-
-    pixels = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
-    engines = (TorchEngine(network, contract), FoldedEngine(network, contract))
-    one, other = (engine.probabilities(pixels) for engine in engines)
-    torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-5)

@@ -17,6 +17,19 @@ from resnext.data.stored_images import UnlabelledImages
 from resnext.export import Judges, Source
 from resnext.models import Network, create
 
+#: A network of each kind.
+NETWORKS = (
+    "resnext11_4x4d+template=16",
+    "resnet18+template=16",
+    "resnext11_1x16d+transform=separable",
+    "resnext11_4x4d+template=16+transform=multi_resolution",
+    "resnext11_4x4d+template=16+attention=se",
+    "resnext26_4x4d+template=16+stem=deep_imagenet+shortcut=average_projection",
+    "resnext11_4x4d+template=16+transform=branches",
+    "resnext11_4x4d+template=16+transform=concatenated+shortcut=none",
+    "resnext11_4x4d+template=16+transform=inception+shortcut=zero_pad",
+)
+
 MakeNetwork = Callable[..., Network]
 MakeContract = Callable[..., Contract]
 
@@ -66,6 +79,15 @@ def make_contract() -> MakeContract:
 def source(make_network: MakeNetwork, make_contract: MakeContract) -> Source:
     network = make_network("resnext11_4x4d+template=16")
     return Source("small", network, make_contract(network), "0" * 64, ("probabilities", "cam"))
+
+
+@pytest.fixture(scope="session", params=NETWORKS)
+def any_source(
+    request: pytest.FixtureRequest, make_network: MakeNetwork, make_contract: MakeContract
+) -> Source:
+    """Networks of all kinds, with all outputs."""
+    network = make_network(request.param)
+    return Source("any", network, make_contract(network), "0" * 64, ("probabilities", "cam"))
 
 
 @pytest.fixture(scope="session")

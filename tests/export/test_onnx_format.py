@@ -2,50 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import onnx
 import onnxruntime
-import pytest
 import torch
 from scipy.special import softmax
 
-from resnext.contract import Contract
 from resnext.engine import TorchEngine
 from resnext.engine.onnx_file import OnnxFile
 from resnext.engine.onnx_runtime import OnnxRuntimeEngine
 from resnext.engine.openvino_engine import OpenVinoEngine
 from resnext.export import Source
 from resnext.export.onnx_format import OnnxFormat
-from resnext.models import Network
-
-NETWORKS = (
-    "resnext11_4x4d+template=16",
-    "resnet18+template=16",
-    "resnext11_1x16d+transform=separable",
-    "resnext11_4x4d+template=16+transform=multi_resolution",
-    "resnext11_4x4d+template=16+attention=se",
-    "resnext26_4x4d+template=16+stem=deep_imagenet+shortcut=average_projection",
-    "resnext11_4x4d+template=16+transform=branches",
-    "resnext11_4x4d+template=16+transform=inception+shortcut=zero_pad",
-)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
-def test_an_onnx_file_computes_what_torch_computes(
-    name: str,
-    tmp_path: Path,
-    make_network: Callable[..., Network],
-    make_contract: Callable[[Network], Contract],
-) -> None:
-    network = make_network(name)
-    contract = make_contract(network)
-    path = tmp_path / "x.onnx"
-    OnnxFormat().write(Source("x", network, contract, outputs=("probabilities", "cam")), path)
-    file, original = OnnxFile.read(path), TorchEngine(network, contract)
+def test_an_onnx_file_computes_what_torch_computes(any_source: Source, tmp_path: Path) -> None:
+    network, path = any_source.network, tmp_path / "any.onnx"
+    OnnxFormat().write(any_source, path)
+    file, original = OnnxFile.read(path), TorchEngine(network, any_source.contract)
     by_others = OnnxRuntimeEngine(file), OpenVinoEngine(file)
     for batch in (1, 3, 8):
         pixels = torch.randn(batch, 3, 32, 32, generator=torch.Generator().manual_seed(batch))

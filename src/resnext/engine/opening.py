@@ -18,6 +18,8 @@ from resnext.engine.ir_file import IrFile
 from resnext.engine.onnx_file import OnnxFile
 from resnext.engine.onnx_runtime import OnnxRuntimeEngine
 from resnext.engine.openvino_engine import OpenVinoEngine
+from resnext.engine.program_engine import ProgramEngine
+from resnext.engine.program_file import ProgramFile
 from resnext.engine.torch_engines import CompiledEngine, FoldedEngine, TorchEngine
 from resnext.models import Network
 from resnext.recipe.options import EngineName
@@ -31,6 +33,7 @@ FILE_ENGINES: dict[str, dict[str, Opener]] = {
         "onnxruntime": lambda path, foreign: OnnxRuntimeEngine(OnnxFile.read(path, foreign)),
         "openvino": lambda path, foreign: OpenVinoEngine(OnnxFile.read(path, foreign)),
     },
+    ".pt2": {"pt2": lambda path, foreign: ProgramEngine(ProgramFile.read(path, foreign))},
     ".xml": {"openvino": lambda path, foreign: OpenVinoEngine(IrFile.read(path, foreign))},
 }
 

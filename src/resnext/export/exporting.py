@@ -18,10 +18,13 @@ from resnext.export.judges import Judges
 from resnext.export.onnx_format import OnnxFormat
 from resnext.export.openvino_format import OpenVinoFormat
 from resnext.export.parity import Parity, check, compare
+from resnext.export.program_format import ProgramFormat
 from resnext.machine import cpu_name
 
 #: The formats by name.
-FORMATS: dict[str, Format] = {one.name: one for one in (OnnxFormat(), OpenVinoFormat(), HubFormat())}
+FORMATS: dict[str, Format] = {
+    one.name: one for one in (OnnxFormat(), OpenVinoFormat(), ProgramFormat(), HubFormat())
+}
 
 
 @dataclass(frozen=True)

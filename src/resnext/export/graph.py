@@ -59,7 +59,7 @@ class OutputGraph(nn.Module):
         self.temperature = temperature(contract)
         self.outputs = tuple(outputs)
 
-    def forward(self, pixel_values: Tensor) -> tuple[Tensor, ...]:
+    def forward(self, pixel_values: Tensor) -> dict[Output, Tensor]:
         """(B, 3, H, W) -> logits and probabilities (B, classes), cam (B, classes, h, w)."""
         features = self.network.features(pixel_values)
         logits = self.network.head(features)
@@ -68,7 +68,7 @@ class OutputGraph(nn.Module):
             made["probabilities"] = (logits / self.temperature).softmax(1)
         if "cam" in self.outputs:
             made["cam"] = self.network.activation_maps(features)
-        return tuple(made[name] for name in self.outputs)
+        return {name: made[name] for name in self.outputs}
 
 
 def trace(source: Source) -> ExportedProgram:
@@ -81,8 +81,8 @@ def trace(source: Source) -> ExportedProgram:
     >>> contract = Contract(("a", "b"), size, Resize(32, 32), half, half, Provenance("resnet11"))
     >>> network = create(Architecture.from_name("resnet11+template=8", 2))
     >>> program = trace(Source("x", network, contract, outputs=("cam",)))
-    >>> [tuple(output.shape) for output in program.module()(torch.zeros(5, 3, 32, 32))]
-    [(5, 2), (5, 2, 8, 8)]
+    >>> {name: tuple(output.shape) for name, output in program.module()(torch.zeros(5, 3, 32, 32)).items()}
+    {'logits': (5, 2), 'cam': (5, 2, 8, 8)}
     """
     contract, network = source.contract, fold_batch_norms(source.network).cpu()
     network = network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
@@ -92,6 +92,6 @@ def trace(source: Source) -> ExportedProgram:
         warnings.simplefilter("ignore")  # torch warns about its own use of itself
         program = export(graph, (pixels,), dynamic_shapes={PIXELS: {0: Dim("batch", min=1)}})
     for node in program.graph.nodes:  # they hold paths of files on this machine
-        for key in ("stack_trace", "nn_module_stack", "source_fn_stack"):
+        for key in ("stack_trace", "nn_module_stack", "source_fn_stack", "torch_fn"):
             node.meta.pop(key, None)
     return program

@@ -24,7 +24,7 @@ class ExportCommand(Command):
 
     model: Annotated[Positional[str], arg(metavar="MODEL")]
     """A run folder, a hub folder, or a weights file with its contract."""
-    to: tuple[Literal["onnx", "openvino", "hub"], ...] = ("onnx",)
+    to: tuple[Literal["onnx", "openvino", "pt2", "hub"], ...] = ("onnx",)
     """Formats, any of them."""
     outputs: Annotated[tuple[Literal["probabilities", "cam"], ...], arg(name="with")] = ("probabilities",)
     """What is computed beside the logits: calibrated probabilities, class activation maps."""
