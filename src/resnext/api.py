@@ -136,7 +136,8 @@ def load(
             the name of a network, or hf-hub:owner/name. They are fetched once.
         device: `cpu`, `cuda`, `cuda:1`, `mps`; the best there is if None. Exported files are computed on the
             CPU.
-        engine: What computes it; the usual one for such a model if None.
+        engine: What computes it; the usual one for such a model if None, the fastest on this machine for
+            `auto`, by measurement.
         foreign: What is known of an ONNX file of others, which carries no contract.
 
     Raises:
@@ -265,7 +266,8 @@ def evaluate(
         group.check_equal({"contract": contract.dumps(), "images": f"{len(images)} of {split}"})
         workers = _choose_workers(workers, model, len(images), group.local_size)
         evaluation = evaluate_images(model, images, split, on_bad, workers, views, progress, group)
-        return replace(evaluation, train_counts=train_counts, notes=split_notes(images))
+        notes = (*split_notes(images), *filter(None, [model.note]))
+        return replace(evaluation, train_counts=train_counts, notes=notes)
 
 
 def predict(model: str | Path | Classifier, images: Sequence[ImageSource]) -> list[Prediction]:

@@ -15,7 +15,7 @@ from resnext.catalogue.errors import DamagedWeights, FetchError, UnknownWeights
 from resnext.catalogue.hub import CONFIG_FILE, HUB_WEIGHTS_FILES
 from resnext.catalogue.imagenet import imagenet_classes
 from resnext.catalogue.references import Located, check_reference, find_local, is_path, locate, verify_local
-from resnext.catalogue.trust import file_digest
+from resnext.catalogue.trust import cache_folder, file_digest
 
 __all__ = [
     "CONFIG_FILE",
@@ -26,6 +26,7 @@ __all__ = [
     "FetchError",
     "Located",
     "UnknownWeights",
+    "cache_folder",
     "catalogue",
     "check_reference",
     "entry_of_file",

@@ -18,7 +18,8 @@ class ModelCommand(Command):
     """A command that computes MODEL."""
 
     engine: EngineName | None = None
-    """What computes the model; torch, or what reads an exported file, if left out."""
+    """What computes the model: torch, or what reads an exported file, if left out; auto measures which is the
+    fastest here."""
     classes: Path | None = None
     """Of a model that carries no contract: a text file with the name of a class on each line, in the order of
     its outputs."""

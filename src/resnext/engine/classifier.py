@@ -71,9 +71,11 @@ class Classifier:
 
     Args:
         engine: What computes the network.
+        note: Why it does, for people.
 
     Attributes:
         engine: What computes the network.
+        note: Why it does; empty if it was asked for or is the usual one.
         contract: Its classes, preprocessing and calibration.
         device: Where it takes its pixels.
 
@@ -88,8 +90,9 @@ class Classifier:
     ('image 0', True)
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, note: str = "") -> None:
         self.engine = engine
+        self.note = note
         self.contract: Contract = engine.contract
         self.device: torch.device = engine.device
 

@@ -110,18 +110,31 @@ def test_engines_are_chosen_by_name(
     exported: Path,
     trained: Path,
     colours: Path,
+    tmp_path: Path,
     run: Callable[..., int],
     capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("RESNEXT_CACHE", str(tmp_path))
     image = colours / "val" / "a" / "0.png"
-    assert run("predict", trained, image, "--engine", "folded") == 0
-    assert run("predict", exported / "x.onnx", image, "--engine", "onnxruntime") == 0
     capsys.readouterr()
+    answers = []
+    for model, engine in (
+        *((trained, engine) for engine in ("torch", "folded", "onnxruntime", "auto")),
+        *((exported / "x.onnx", engine) for engine in ("onnxruntime", "openvino", "auto")),
+    ):
+        assert run("predict", model, image, "--engine", engine) == 0
+        printed = capsys.readouterr()
+        answers.append(printed.out)
+        assert printed.err.startswith("note: engine ") == (engine == "auto")
+    assert len(set(answers)) == 1
+    assert run("evaluate", trained, colours, "--engine", "auto") == 0
+    assert "note: engine " in capsys.readouterr().err
     for words, says in (
-        ((trained, image, "--engine", "onnxruntime"), "onnxruntime computes exported files; `resnext export"),
+        ((exported / "x.hub", image, "--engine", "onnxruntime"), "not by --engine onnxruntime. Exports in"),
         (
             (exported / "x.onnx", image, "--engine", "torch"),
-            "is computed by onnxruntime or openvino, not by --engine torch",
+            "is computed by onnxruntime, openvino, not by --engine torch",
         ),
         ((exported / "x.onnx", image, "--device", "meta"), "--device meta"),
         ((trained, image, "--mean", 0.5, 0.5, 0.5), "carries its own contract; leave out --mean"),
@@ -129,3 +142,18 @@ def test_engines_are_chosen_by_name(
     ):
         assert run("predict", *words) in (2, 5)
         assert says in capsys.readouterr().err
+
+
+def test_exports_of_other_weights_are_not_taken_for_a_run(
+    exported: Path, trained: Path, colours: Path, tmp_path: Path, run: Callable[..., int]
+) -> None:
+    """As after a run that was resumed with more epochs."""
+    copy = tmp_path / "x"
+    shutil.copytree(trained, copy)
+    image = colours / "val" / "a" / "0.png"
+    assert run("predict", copy, image, "--engine", "onnxruntime") == 0
+    weights = copy / "model" / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    assert run("predict", copy, image, "--engine", "onnxruntime") == 2

@@ -74,6 +74,8 @@ class PredictCommand(ModelCommand):
 
         note_workers(self.workers)
         classifier = resnext.load(self.model, self.device, engine=self.engine, foreign=self.foreign)
+        if classifier.note:
+            say(f"note: {classifier.note}", file=sys.stderr)
         count, bad = 0, []
         with hint_at_skipping(), self._writer(classifier.contract) as writer:
             for outcome in resnext.predict_many(classifier, paths, workers=self.workers, views=self.views):
