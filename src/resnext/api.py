@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from resnext import models
 from resnext.arch import KNOWN_NAMES, STEMS, Architecture
-from resnext.catalogue import locate
+from resnext.catalogue import EXPORTS, locate
 from resnext.cost import Cost, count_cost
 from resnext.data.class_selection import Selection, select_classes
 from resnext.data.decode import BadImage
@@ -32,7 +32,6 @@ from resnext.engine import (
     open_model,
     open_network,
 )
-from resnext.engine.exports import EXPORTS
 from resnext.errors import UsageError
 from resnext.export import FORMATS, Export, Judges, Source, export
 from resnext.machine import default_workers, find_machine, use_machine

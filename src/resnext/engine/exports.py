@@ -11,8 +11,8 @@ from resnext.engine.engine import ModelError
 from resnext.files import write_whole
 from resnext.parsing import MAX_INTEGER, Extensible, Range, build, read_json
 
-#: Folder of a run that its exports lie in, and the file beside them with its schema.
-EXPORTS, PARITY_FILE, SCHEMA = "exports", "parity.json", 1
+#: The file beside exported models, and its schema.
+PARITY_FILE, SCHEMA = "parity.json", 1
 
 Count = Annotated[int, Range(0, MAX_INTEGER)]
 Milliseconds = Annotated[float, Range(0, 1e9)]
@@ -65,10 +65,10 @@ class _ParityDocument(Extensible):
 def read_parity(folder: Path) -> dict[str, ParityRecord]:
     """The records of the models in `folder` by the names of their files, without those that are gone.
 
-    Empty if there is no parity.json. Raises `ModelError` if it cannot be read.
+    Empty if there is no parity.json, or the folder is a link. Raises `ModelError` if it cannot be read.
     """
     path = folder / PARITY_FILE
-    if not path.exists():
+    if folder.is_symlink() or not path.exists():
         return {}
     try:
         document = build(_ParityDocument, read_json(path), "parity")

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import torch
 
-from resnext.catalogue import Located, locate
+from resnext.catalogue import EXPORTS, Located, locate
 from resnext.contract import Contract
 from resnext.engine.engine import Engine, ModelError
-from resnext.engine.exports import EXPORTS, read_parity
+from resnext.engine.exports import read_parity
 from resnext.engine.foreign import ForeignContract
 from resnext.engine.ir_file import IrFile
 from resnext.engine.onnx_file import OnnxFile
@@ -142,7 +142,7 @@ def _open_torch(
 def _exports(run: Path) -> Iterator[Opener]:
     """Those of exported files of a run that agreed with its present weights, by the engine that agreed."""
     folder = run / EXPORTS
-    if not (run / "model").is_dir() or not folder.is_dir() or folder.is_symlink():
+    if not (run / "model").is_dir() or not folder.is_dir():
         return
     digest = weights_digest(run)
     for name, record in read_parity(folder).items():

@@ -15,6 +15,14 @@ pytestmark = pytest.mark.usefixtures("no_reports")
 
 
 @pytest.fixture(scope="module")
+def trained(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the run, to write exports into."""
+    folder: Path = tmp_path_factory.mktemp("copies") / "x"
+    shutil.copytree(trained, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
 def exported(trained: Path, run: Callable[..., int]) -> Path:
     """The exports of the run `trained`."""
     assert run("export", trained, "--to", "onnx", "hub") == 0
