@@ -68,7 +68,7 @@ def test_the_fastest_is_taken_and_measured_once(contract: Contract, tmp_path: Pa
     choice = choose(openers, CPU)
     assert choice.engine is fast
     assert "engine fast: " in choice.why
-    assert "slow 1" in choice.why  # 50 ms for a batch of four
+    assert float(choice.why.partition("slow ")[2].split()[0]) >= 25  # 50 ms for a batch of two
     assert "(measured now); x: needs the library y" in choice.why
     calls = slow.calls
     again = choose(openers, CPU)

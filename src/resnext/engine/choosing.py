@@ -22,7 +22,7 @@ from resnext.timing import interleave
 from resnext.weights import weights_file
 
 #: Images of the batch that is timed, seconds that the timing takes, and most rounds.
-BATCH, SECONDS, MAX_ROUNDS = 4, 1.0, 20
+BATCH, SECONDS, MAX_ROUNDS = 2, 1.0, 20
 #: Where measurements are kept, and how many.
 CACHE_FILE, MAX_KEPT = "engines.json", 200
 #: Libraries whose versions the speed depends on.
@@ -91,8 +91,7 @@ def _measure(engines: dict[str, Engine], device: torch.device) -> dict[str, floa
     start = time.perf_counter()
     for call in calls.values():
         call()
-    once = time.perf_counter() - start
-    rounds = max(2, min(MAX_ROUNDS, int(SECONDS / once)))
+    rounds = max(1, min(MAX_ROUNDS, int(SECONDS / (time.perf_counter() - start)) - 2))
     finish = partial(torch.cuda.synchronize, device) if device.type == "cuda" else None
     timings = interleave(calls, rounds, finish)
     return {name: 1000 * timing.median_s / BATCH for name, timing in timings.items()}

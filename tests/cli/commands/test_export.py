@@ -104,14 +104,18 @@ def test_a_missing_library_is_named_with_its_extra(
         return real(name, *rest, **more)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    for missing, words in (
-        ("onnx", ("export", trained)),
-        ("onnx", ("predict", exported / "x.onnx", colours / "val")),
-        ("onnxruntime", ("predict", exported / "x.onnx", colours / "val")),
+    predict = ("predict", exported / "x.onnx", colours / "val")
+    for missing, extra, words in (
+        ("onnx", "onnx", ("export", trained)),
+        ("onnx", "onnx", predict),
+        ("onnxruntime", "onnx", predict),
+        ("openvino", "openvino", ("export", trained, "--to", "openvino")),
+        ("openvino", "openvino", (*predict, "--engine", "openvino")),
     ):
         assert run(*words) == 5
         message = capsys.readouterr().err
-        assert f"needs the library {missing}; pip install 'resnext[onnx]'" in message
+        assert f"needs the library {missing}; pip install 'resnext[{extra}]'" in message
+    assert {path.name for path in exported.iterdir()} == {"x.onnx", "x.hub", "parity.json"}
 
 
 def test_engines_are_chosen_by_name(
