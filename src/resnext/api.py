@@ -460,7 +460,9 @@ def export_model(
 def _model_name(model: str | Path) -> str:
     """What files made of `model` are called."""
     path = Path(os.fspath(model).rpartition(":")[2])
-    return path.resolve().name if path.is_dir() else path.name.removesuffix(".safetensors").replace("@", "-")
+    if path.is_dir():
+        return path.resolve().name
+    return path.stem if path.is_file() else path.name.replace("@", "-")
 
 
 def convert(model: str | Path, to: str, out: str | Path) -> Path:

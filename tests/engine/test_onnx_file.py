@@ -16,9 +16,10 @@ from PIL import Image
 from scipy.special import softmax
 
 from resnext.contract import Contract
-from resnext.engine import Classifier, ForeignContract, ModelError
-from resnext.engine.onnx_file import OnnxFile
+from resnext.engine import Classifier, ForeignContract, ModelError, Seal
+from resnext.engine.onnx_file import OnnxFile, sealed_content
 from resnext.engine.onnx_runtime import OnnxRuntimeEngine
+from resnext.engine.openvino_engine import OpenVinoEngine
 from resnext.engine.seal import KEY
 from resnext.errors import ResnextError
 from resnext.models import Network
@@ -85,6 +86,10 @@ EDITS: dict[str, tuple[Edit, str]] = {
     "a number": (change_text("1"), "metadata cannot be read"),
     "a key twice": (change_text('{"schema": 1, "schema": 1}'), "stands twice"),
     "stripped": (lambda m: m.ClearField("metadata_props"), "--classes and --mean and --std"),
+    "values elsewhere": (
+        lambda m: setattr(m.graph.initializer[0], "data_location", 1),
+        "outside of its folder",
+    ),
     "sealed twice": (lambda m: m.metadata_props.add(key=KEY, value="{}"), "more than one"),
 }
 
@@ -261,3 +266,50 @@ def test_an_operator_that_the_machine_lacks_is_told(names: Path, tmp_path: Path)
     (tmp_path / "x.onnx").write_bytes(model.SerializeToString())
     with pytest.raises(ModelError, match=r"onnxruntime cannot run it here .*Levitate"):
         OnnxRuntimeEngine(OnnxFile.read(tmp_path / "x.onnx", ForeignContract(names, (0.5,) * 3, (0.5,) * 3)))
+
+
+def test_a_sealed_file_that_does_not_fit_its_contract_is_refused(onnx_path: Path, tmp_path: Path) -> None:
+    """Anybody can make a digest that belongs to a file."""
+
+    def sealed(edit: Edit) -> Path:
+        model = onnx.load(onnx_path)
+        edit(model)
+        contract = OnnxFile.read(onnx_path).contract
+        onnx.helper.set_model_props(model, {KEY: Seal(contract).dumps(sealed_content(model))})
+        (tmp_path / "x.onnx").write_bytes(model.SerializeToString())
+        return tmp_path / "x.onnx"
+
+    def rename_input(model: Any) -> None:
+        old, model.graph.input[0].name = model.graph.input[0].name, "other"
+        for node in model.graph.node:
+            node.input[:] = ["other" if name == old else name for name in node.input]
+
+    def rename_output(model: Any) -> None:
+        old, model.graph.output[0].name = model.graph.output[0].name, "other"
+        for node in model.graph.node:
+            node.output[:] = ["other" if name == old else name for name in node.output]
+
+    def resize_input(model: Any) -> None:
+        model.graph.input[0].type.tensor_type.shape.dim[2].dim_value = 17
+
+    for edit, says in (
+        (rename_input, "are not one batch of images"),
+        (resize_input, "are not one batch of images"),
+        (rename_output, "has neither an output logits nor probabilities"),
+    ):
+        for kind in (OnnxRuntimeEngine, OpenVinoEngine):
+            with pytest.raises(ModelError, match=says):
+                kind(OnnxFile.read(sealed(edit)))
+
+
+def test_a_batch_that_fails_inside_the_library_is_told(names: Path, tmp_path: Path) -> None:
+    """A file of others that says it takes any batch, and has one of 1 inside."""
+    model = onnx.load(foreign(tmp_path / "x.onnx"))
+    model.graph.node[0].CopyFrom(helper.make_node("Reshape", ["images0", "shape"], ["flat"]))
+    model.graph.initializer.append(numpy_helper.from_array(np.array([1, 192]), "shape"))
+    (tmp_path / "x.onnx").write_bytes(model.SerializeToString())
+    file = OnnxFile.read(tmp_path / "x.onnx", ForeignContract(names, (0.5,) * 3, (0.5,) * 3))
+    for engine in (OnnxRuntimeEngine(file), OpenVinoEngine(file)):
+        assert engine.probabilities(torch.zeros(1, 3, 8, 8)).shape == (1, 3)
+        with pytest.raises(ModelError, match=r"cannot run it here|values of 1 images for a batch of 2"):
+            engine.probabilities(torch.zeros(2, 3, 8, 8))

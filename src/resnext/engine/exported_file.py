@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from torch import Tensor
+
 from resnext.contract import Contract
 from resnext.engine.engine import ModelError, Output
 from resnext.files import ordinary
@@ -36,21 +38,39 @@ class ExportedFile:
     outputs: Mapping[Output, str]
     one_by_one: bool = False
 
-    def check_outputs(self, shapes: Mapping[str, object]) -> None:
-        """Raise `ModelError` unless the scores are of as many classes as the contract names.
+    def check(self, inputs: Mapping[str, object], outputs: Mapping[str, object]) -> None:
+        """Raise `ModelError` unless a batch of images of the contract's size goes in, and scores of as many
+        classes as the contract names come out.
 
         Args:
-            shapes: Shape of each output by its name, as a list; what is dynamic is anything.
+            inputs: Shape of each input by its name, as a list; what is dynamic is anything.
+            outputs: Those of each output.
         """
-        classes = len(self.contract.classes)
-        for output in self.outputs.keys() - {"cam"}:
+        size, classes = self.contract.input, len(self.contract.classes)
+        [*pixels] = inputs.values()
+        wanted = [size.channels, size.height_px, size.width_px]
+        if [*inputs] != [self.input] or not isinstance(pixels[0], list) or pixels[0][1:] != wanted:
+            raise ModelError(f"{self.path}: its inputs {dict(inputs)} are not one batch of images {wanted}")
+        scores = self.outputs.keys() - {"cam"}
+        if not scores:
+            raise ModelError(f"{self.path}: has neither an output logits nor probabilities; export it again")
+        for output in scores:
             name = self.outputs[output]
-            shape = shapes.get(name)
+            shape = outputs.get(name)
             if not isinstance(shape, list) or len(shape) != 2 or shape[1] != classes:
                 raise ModelError(
                     f"{self.path}: its output {name} has the shape {shape}; for {classes} classes it must be "
                     f"(B, {classes})"
                 )
+
+    def check_count(self, values: Tensor, images: int) -> Tensor:
+        """`values`. Raises `ModelError` if they are not of so many images."""
+        if len(values) != images:
+            raise ModelError(
+                f"{self.path}: gives values of {len(values)} images for a batch of {images}; export it for "
+                "batches of any size, or of 1"
+            )
+        return values
 
 
 def read_whole(path: Path, max_bytes: int) -> bytes:

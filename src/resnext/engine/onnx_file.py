@@ -49,10 +49,12 @@ class OnnxFile(ExportedFile):
             raise ModelError(f"{path}: carries more than one contract; take the file from where it came from")
         if foreign is not None and foreign.given:
             raise ModelError(f"{path}: carries its own contract; leave out {foreign.given}")
+        if has_parts:
+            raise ModelError(f"{path}: was changed after it was exported: values of it lie in other files")
         seal = Seal.loads(kept[0], sealed_content(model), str(path))
         names = [output.name for output in model.graph.output]
         outputs: dict[Output, str] = {name: name for name in OUTPUTS if name in names}
-        return cls(path, seal.contract, seal.source, PIXELS, outputs, content=content, has_parts=has_parts)
+        return cls(path, seal.contract, seal.source, PIXELS, outputs, content=content)
 
     @classmethod
     def _read_foreign(

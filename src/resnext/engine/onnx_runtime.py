@@ -28,14 +28,19 @@ class OnnxRuntimeEngine(Engine):
         super().__init__(str(file.path), file.contract, frozenset(file.outputs))
         self._file = file
         self._session = _session(file)
-        file.check_outputs({one.name: one.shape for one in self._session.get_outputs()})
+        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        file.check({one.name: one.shape for one in inputs}, {one.name: one.shape for one in outputs})
 
     def compute(self, pixels: Tensor, output: Output) -> Tensor:
         pieces = torch.split(pixels.contiguous(), 1 if self._file.one_by_one else len(pixels))
-        return torch.cat([self._run(piece.numpy(), self._file.outputs[output]) for piece in pieces])
+        made = torch.cat([self._run(piece.numpy(), self._file.outputs[output]) for piece in pieces])
+        return self._file.check_count(made, len(pixels))
 
     def _run(self, pixels: NDArray[np.float32], output: str) -> Tensor:
-        [values] = self._session.run([output], {self._file.input: pixels})
+        try:
+            [values] = self._session.run([output], {self._file.input: pixels})
+        except Exception as error:  # onnxruntime has a class for each of its codes
+            raise _cannot_run(self._file, error) from None
         return torch.from_numpy(np.asarray(values, np.float32))
 
 
@@ -47,9 +52,13 @@ def _session(file: OnnxFile) -> Any:
     model = str(file.path) if file.has_parts else file.content
     try:
         return runtime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime has a class for each of its codes
-        reason = str(error).splitlines()[0]
-        raise ModelError(f"{file.path}: onnxruntime cannot run it here ({reason[:300]})") from None
+    except Exception as error:
+        raise _cannot_run(file, error) from None
+
+
+def _cannot_run(file: OnnxFile, error: Exception) -> ModelError:
+    reason = " ".join(str(error).split())
+    return ModelError(f"{file.path}: onnxruntime cannot run it here ({reason[:300]})")
 
 
 def _import(file: OnnxFile) -> ModuleType:

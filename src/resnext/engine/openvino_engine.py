@@ -37,7 +37,11 @@ class OpenVinoEngine(Engine):
             self._model = self._read()
         except Exception as error:  # OpenVINO's own are RuntimeError, and what it passes on
             raise self._cannot_run(error) from None
-        file.check_outputs({name: _shape(one) for one in self._model.outputs for name in one.get_names()})
+        inputs, outputs = (
+            {name: _shape(one) for one in ports for name in one.get_names()}
+            for ports in (self._model.inputs, self._model.outputs)
+        )
+        file.check(inputs, outputs)
 
     def compute(self, pixels: Tensor, output: Output) -> Tensor:
         if output not in self._requests:
@@ -45,10 +49,13 @@ class OpenVinoEngine(Engine):
         request = self._requests[output]
         pieces = torch.split(pixels.contiguous(), 1 if self._file.one_by_one else len(pixels))
         made = []
-        for piece in pieces:
-            request.infer({self._file.input: piece.numpy()})
-            made.append(torch.from_numpy(request.get_output_tensor(0).data.copy()).float())
-        return torch.cat(made)
+        try:
+            for piece in pieces:
+                request.infer({self._file.input: piece.numpy()})
+                made.append(torch.from_numpy(request.get_output_tensor(0).data.copy()).float())
+        except Exception as error:
+            raise self._cannot_run(error) from None
+        return self._file.check_count(torch.cat(made), len(pixels))
 
     def _read(self) -> Any:
         file = self._file

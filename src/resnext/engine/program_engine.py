@@ -29,15 +29,17 @@ class ProgramEngine(Engine):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # torch warns about its own use of itself
                 self._module: Any = torch.export.load(io.BytesIO(file.archive())).module()
+            size = self.contract.input
+            pixels = torch.zeros(2, size.channels, size.height_px, size.width_px)
+            scores = self._run(pixels)
         except Exception as error:  # of any class, where parts do not fit together
             reason = str(error).strip().splitlines()[:1]
             raise ModelError(
                 f"{file.path}: torch {torch.__version__} cannot read it ({''.join(reason)[:300]}); export it "
                 "again"
             ) from None
-        size = self.contract.input
-        scores = self._run(torch.zeros(2, size.channels, size.height_px, size.width_px))
-        file.check_outputs({name: list(scores[name].shape) for name in file.outputs})
+        shapes: dict[str, object] = {name: list(scores[name].shape) for name in file.outputs}
+        file.check({file.input: list(pixels.shape)}, shapes)
 
     def compute(self, pixels: Tensor, output: Output) -> Tensor:
         scores: Tensor = self._run(pixels)[self._file.outputs[output]].float()

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from resnext.contract import Contract
 from resnext.engine import Classifier, ModelError, TorchEngine, open_model
 from resnext.engine.exports import ParityRecord, add_parity
 from resnext.export.format import Format
@@ -33,6 +34,7 @@ class Export:
 
     path: Path
     parity: Parity
+    contract: Contract
 
 
 def export(
@@ -86,7 +88,7 @@ def export(
         correct=parity.correct,
     )
     add_parity(folder, name, record)
-    return Export(kept, parity)
+    return Export(kept, parity, source.contract)
 
 
 def check_folder(folder: Path) -> None:

@@ -50,5 +50,5 @@ class ExportCommand(Command):
                     progress=bar.update,
                 )
             say(f"{exported.path}: {exported.parity}")
-        if warning := resnext.load(exported.path).contract.provenance.licence_warning:
+        if warning := exported.contract.provenance.licence_warning:
             say(f"note: {warning}", file=sys.stderr)
