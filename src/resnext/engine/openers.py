@@ -55,7 +55,12 @@ class Opener:
 
 
 def is_exported(model: str | Path) -> bool:
-    """Whether `model` is an exported file, by the suffix of its name."""
+    """Whether `model` is an exported file, by its suffix. Raises `TypeError` for what is no path."""
+    if not isinstance(model, str | os.PathLike):
+        raise TypeError(
+            "a model is a Classifier, or the path of a run folder, hub folder, weights file or exported "
+            f"file, not {type(model).__name__}"
+        )
     return os.path.splitext(model)[1].lower() in FILE_ENGINES and not os.path.isdir(model)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import get_args
 
@@ -36,11 +35,6 @@ def open_model(
         EngineMissing: If the engine's library is not installed.
         WeightsError: If the weights do not fit the network.
     """
-    if not isinstance(model, str | os.PathLike):
-        raise TypeError(
-            f"a model is a Classifier, or the path of a run folder, hub folder or weights file, "
-            f"not {type(model).__name__}"
-        )
     if engine is not None and engine not in get_args(EngineName):
         raise ModelError(f"--engine {engine}: must be one of {', '.join(get_args(EngineName))}")
     place = torch.device(device)

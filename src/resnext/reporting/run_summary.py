@@ -39,7 +39,7 @@ from resnext.run import RunError, RunFolder
 from resnext.run.documents import DataDocument, EnvironmentDocument, EpochLine, ResultDocument
 from resnext.run.evaluation import read_data_document
 from resnext.statistics import Rate
-from resnext.weights import CONFIG_FILE, read_contract
+from resnext.weights import CONFIG_FILE, read_contract, weights_digest
 
 #: Number of mistakes that are shown, and the side of their images.
 MISTAKES, THUMBNAIL_PX = 24, 112
@@ -109,7 +109,7 @@ class RunSummary:
             split=split,
             keys=keys,
             outcomes=outcomes,
-            exports=read_parity(path / EXPORTS),
+            exports=_read_exports(path),
         )
 
     @property
@@ -185,6 +185,15 @@ class RunSummary:
             )[1]
         except (DataError, SourceMissing, OSError, ValueError):  # a path that no system allows, too
             return None
+
+
+def _read_exports(run: Path) -> dict[str, ParityRecord]:
+    """What was made of the present weights of a run."""
+    records = read_parity(run / EXPORTS)
+    if not records or not (run / "model").is_dir():
+        return {}
+    digest = weights_digest(run)
+    return {name: record for name, record in records.items() if record.source == digest}
 
 
 def _check_model(folder: RunFolder, contract: Contract) -> None:

@@ -64,6 +64,12 @@ def test_the_page_of_an_exported_file_is_that_of_its_run(
     page = (copy / "report.html").read_text()
     assert re.search(r"<td>x\.pt2</td><td[^>]*>pt2</td><td>6</td><td>100.00 %</td>", page)
     assert re.search(r"<td>x\.hub</td><td[^>]*>torch</td><td>6</td>", page)
+    weights = copy / "model" / "model.safetensors"
+    content = weights.read_bytes()
+    weights.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))  # the run went on
+    assert run("report", copy) == 0
+    assert "<h2>Exports</h2>" not in (copy / "report.html").read_text()
+    weights.write_bytes(content)
     shutil.move(copy / "exports" / "x.pt2", tmp_path / "x.pt2")
     assert run("report", tmp_path / "x.pt2") == 2
     assert run("report", copy) == 0
