@@ -55,9 +55,13 @@ def check_data(data: str) -> None:
 
 
 def check_runs(folders: Sequence[str]) -> None:
-    """Raise `UsageError` if one of `folders` is no folder."""
+    """Raise `UsageError` if one of `folders` is neither a folder nor an exported file in that of a run."""
+    from resnext.catalogue import run_of
+
     for folder in folders:
         if not os.path.isdir(folder):
+            if os.path.exists(folder) and run_of(Path(folder)) is not None:
+                continue
             reason = "is a file" if os.path.exists(folder) else "there is no such folder"
             raise UsageError(f"{folder}: {reason}; give the folder of a finished run, such as runs/NAME")
 
