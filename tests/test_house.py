@@ -144,8 +144,8 @@ def test_the_law_can_be_kept(room: str, source: str) -> None:
 
 #: Calls that open the file at a path. Those of other libraries do it themselves, and wait for a pipe.
 OTHERS_OPEN = {"safe_open", "ParquetFile", "read_schema", "read_table", "memory_map"}
-#: What is opened at places that nobody else chooses: null devices, files of the package and of the system, and
-#: such as have just been written.
+#: What is opened at places that nobody else chooses: null devices, files of the package and of the system,
+#: and such as have just been written.
 OPENED_FREELY = (
     *("cli/main.py", "cli/screen.py", "machine.py"),
     *("catalogue/entries.py", "catalogue/imagenet.py", "export/openvino_format.py"),

@@ -24,6 +24,7 @@ from resnext.data.decode import (
 from resnext.data.images import ImageDataset
 from resnext.data.layout_checks import check_classes
 from resnext.data.layouts import is_folder, is_shown, is_system
+from resnext.data.repeats import link_targets
 from resnext.data.stored_images import ImageFiles
 from resnext.data.tables import TABLE_SUFFIXES, images_from_table
 from resnext.names import counted, encodable, printable
@@ -49,6 +50,7 @@ def read_folder(root: Path) -> ImageDataset:
         raise _no_classes(root, loose)
     for name in folders:
         found.add_folder(root, name)
+    targets = link_targets(root, found.links)
     check_classes(root, folders, found.images)
     class_of = join_forms(folders)
     classes = tuple(sorted(set(class_of.values())))
@@ -56,6 +58,7 @@ def read_folder(root: Path) -> ImageDataset:
     position = {name: i for i, name in enumerate(classes)}
     labels = [position[class_of[path.partition("/")[0]]] for path in found.images]
     dataset = ImageFiles(root, found.images, np.array(labels, dtype=np.int64), classes)
+    dataset.link_targets = targets
     dataset.unread_files = found.unread
     beside = sorted(loose.images + loose.unread)
     dataset.notes = found.notes() + _left_out(beside, "image", "beside the class folders")
@@ -100,10 +103,13 @@ class _Contents:
     unnamed: list[str] = field(default_factory=list)
     system: list[str] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
+    links: list[str] = field(default_factory=list)
 
     def add_folder(self, root: Path, name: str) -> None:
         """Add the files in the folder `name` of `root`, at any depth."""
-        for inner, is_regular in _files_under(root / name, self.system):
+        if os.path.islink(root / name):
+            self.links.append(name)
+        for inner, is_regular in _files_under(root / name, self.system, links=self.links):
             self.add_file(root, f"{name}/{inner}", is_regular)
 
     def add_file(self, root: Path, path: str, is_regular: bool) -> None:
@@ -238,12 +244,13 @@ def _suffix(path: str) -> str:
 
 
 def _files_under(
-    folder: Path, system: list[str], skipped: Counter[str] | None = None
+    folder: Path, system: list[str], skipped: Counter[str] | None = None, links: list[str] | None = None
 ) -> list[tuple[str, bool]]:
     """Files at any depth, relative to `folder`, and whether each is regular or a link that leads nowhere: no
     pipe, socket or device. Those of a folder come before those of the folders in it. Paths that systems have
     left behind are appended to `system` instead, with the name of `folder`; `skipped` counts what else is
-    hidden."""
+    hidden; links to images, and to folders that are looked into, are appended to `links`, with the name of
+    `folder` too."""
     found: list[tuple[str, bool]] = []
     visited: set[str] = set()
     waiting = [""]
@@ -253,6 +260,8 @@ def _files_under(
         if real_path in visited:
             continue
         visited.add(real_path)
+        if links is not None and place and os.path.islink(folder / place[:-1]):
+            links.append(f"{folder.name}/{place[:-1]}")
         all_entries = _entries(folder / place)
         system += [f"{folder.name}/{place}{e.name}" for e in all_entries if is_system(e.name)]
         others = [e for e in all_entries if not is_system(e.name)]
@@ -261,9 +270,15 @@ def _files_under(
             skipped["hidden"] += len(others) - len(entries)
         folders = [entry.name for entry in entries if is_folder(entry)]
         are_folders = set(folders)
+        if links is not None:
+            links += [f"{folder.name}/{place}{entry.name}" for entry in entries if _links_to_image(entry)]
         found += [(place + e.name, _is_regular(e)) for e in entries if e.name not in are_folders]
         waiting += [f"{place}{name}/" for name in reversed(folders)]
     return found
+
+
+def _links_to_image(entry: os.DirEntry[str]) -> bool:
+    return entry.is_symlink() and _suffix(entry.name) in IMAGE_SUFFIXES and os.path.isfile(entry)
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:

@@ -29,7 +29,14 @@ MAX_FILE_BYTES = 2**30
 
 
 class ImageFiles(ImageDataset):
-    """Image files; keys are paths relative to `root`."""
+    """Image files; keys are paths relative to `root`.
+
+    Attributes:
+        root: Folder of the files.
+        link_targets: Real paths of what links among them lead to.
+    """
+
+    link_targets: frozenset[str] = frozenset()
 
     def __init__(self, root: Path, keys: Sequence[str], labels: Labels, classes: tuple[str, ...]) -> None:
         super().__init__(keys, labels, classes)

@@ -15,7 +15,7 @@ from resnext.data.images import ImageDataset
 from resnext.data.index import is_index, read_index
 from resnext.data.labels_beside import read_labels_beside, read_metadata
 from resnext.data.layouts import find_splits, folders_beside_splits, has_images, innermost, is_unlabelled
-from resnext.data.repeats import check_apart
+from resnext.data.repeats import check_apart, check_links_apart
 from resnext.data.splits import divide
 from resnext.data.stored_images import ImageArrays, ImageFiles
 from resnext.data.tables import column_names, read_shards, read_table
@@ -67,6 +67,10 @@ def read_stored_splits(data: str) -> SplitsByName:
     splits: SplitsByName = {split: _read_found_split(split, paths, found) for split, paths in found.items()}
     if not all(paths[0].is_dir() for paths in found.values()):  # a table can name any file
         check_apart(splits, path)
+    folders = {split: paths[0] for split, paths in found.items() if paths[0].is_dir()}
+    read = {split: splits[split] for split in folders}
+    targets = {name: one.link_targets for name, one in read.items() if isinstance(one, ImageFiles)}
+    check_links_apart({name: folders[name] for name in targets}, targets, path)
     return splits
 
 
