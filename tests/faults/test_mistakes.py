@@ -114,7 +114,6 @@ MISTAKES: dict[str, tuple[TypingMistake, ...]] = {
         M("train images --resume must", 2, "--resume needs the --name of the run"),
         M("train images --resume must --name other", 2, "--resume auto starts it"),
         M("train images --name a/b", 2, "--runs says where it lies"),
-        M(f"train birds {QUICK} --weights runs/pets", 4, "--new-head replaces it"),
         M(
             f"train birds {QUICK} --weights nowhere",
             2,

@@ -67,7 +67,7 @@ def cifar_small() -> Recipe:
 
 
 def finetune() -> Recipe:
-    """Fine-tuning of weights that were trained on other data; needs --weights, and mostly --new-head.
+    """Fine-tuning of weights that were trained on other data: the default with --weights.
 
     A tenth of the learning rate of `small`, and less for each part further from the head (Howard and Ruder
     2018; the factor 0.7 is ours). Cost and score: with 100 images of each of two classes an error of 15.8 to
@@ -128,6 +128,7 @@ def imagenet_modern() -> Recipe:
             **IMAGENET_COLOURS,
             size_px=224,
             resize_px=232,
+            interpolation="bilinear",
             train_px=176,
             crop="resized",
             min_area=0.08,
@@ -159,6 +160,15 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "imagenet": imagenet,
     "imagenet-modern": imagenet_modern,
 }
+
+
+def usual_recipe(weights: object) -> str:
+    """Name of the recipe of a run for which none was asked, by the weights that it starts from, if any.
+
+    >>> usual_recipe(None), usual_recipe("resnext50_32x4d")
+    ('small', 'finetune')
+    """
+    return "small" if weights is None else "finetune"
 
 
 def named_recipe(name: str) -> Recipe:

@@ -1,5 +1,6 @@
 """From a recipe to a run folder: the only package in which network, data and training loop meet."""
 
+from resnext.run.autoconfig import Choice, choose_recipe
 from resnext.run.dry_run import dry_run
 from resnext.run.evaluation import Evaluation, evaluate_images
 from resnext.run.events import (
@@ -18,6 +19,7 @@ from resnext.run.stop_signals import Stopped
 from resnext.run.train import train
 
 __all__ = [
+    "Choice",
     "DecodeProgress",
     "EpochEnd",
     "Evaluation",
@@ -32,6 +34,7 @@ __all__ = [
     "ScanProgress",
     "StepEnd",
     "Stopped",
+    "choose_recipe",
     "dry_run",
     "evaluate_images",
     "scan_splits",

@@ -21,6 +21,7 @@ from resnext.data.autoaugment import RandAugment, TrivialAugment
 from resnext.data.images import ImageDataset
 from resnext.data.mixup import Mixing
 from resnext.data.sampling import BalancedSamplingPlan, SamplingPlan, WindowedSamplingPlan
+from resnext.data.settings import USUAL_FILTER
 from resnext.data.splits import Splits
 from resnext.recipe import Recipe, RecipeError
 
@@ -44,7 +45,7 @@ def build_contract(
     return Contract(
         classes=splits.classes,
         input=Input(3, size, size),
-        resize=Resize(recipe.data.resize_px or size, size, recipe.data.interpolation),
+        resize=Resize(recipe.data.resize_px or size, size, recipe.data.interpolation or USUAL_FILTER),
         mean=mean,
         std=std,
         provenance=Provenance(
@@ -69,7 +70,7 @@ def build_augmentation(recipe: Recipe, contract: Contract) -> Augmentation:
     if settings.crop == "pad":
         steps.append(PadCrop(contract.resize, size, settings.pad_px or 0, fill))
     else:
-        steps.append(ResizedCrop(size, settings.min_area, settings.max_aspect, settings.interpolation))
+        steps.append(ResizedCrop(size, settings.min_area, settings.max_aspect, contract.resize.interpolation))
     steps.append(Flip(settings.flip or 0.0))
     if settings.policy == "rand":
         steps.append(RandAugment(settings.operations, settings.magnitude, fill))

@@ -6,20 +6,16 @@ import itertools
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from resnext.arch import Architecture
-from resnext.catalogue import locate
-from resnext.contract import Contract
 from resnext.data import fast_jpeg
 from resnext.data.contents import Contents, contents_digest, to_bytes
 from resnext.data.decode import BadImage, DataError
 from resnext.data.splits import Splits, fingerprint
 from resnext.machine import DeviceError, Machine
-from resnext.models import Network, create
 from resnext.recipe import Recipe, RecipeError, set_field
 from resnext.recipe.options import TrainOptions
 from resnext.records import stamp
@@ -29,6 +25,13 @@ from resnext.run.contents import CONTENTS_FILE
 from resnext.run.documents import WeightsOrigin
 from resnext.run.events import ScanProgress
 from resnext.run.folder import RunFolder, name_taken_error, to_json_text
+from resnext.run.initial_weights import (
+    check_weights,
+    hint_at_weights,
+    origin_of,
+    read_weights,
+    weights_choices,
+)
 from resnext.run.scanning import (
     blank_notes,
     choose_grey,
@@ -37,7 +40,6 @@ from resnext.run.scanning import (
     raise_unreadable,
     scan_splits,
 )
-from resnext.weights import PretrainedWeights, WeightsError, weights_digest
 
 
 @dataclass(frozen=True)
@@ -64,12 +66,14 @@ def create_run(
     """
     if options.name is not None and (options.runs / options.name).exists():
         raise name_taken_error(options.runs / options.name)
-    weights = None if options.weights is None else _read_weights(options.weights, recipe.model)
+    asked_model = recipe.model
+    weights = None if options.weights is None else read_weights(options.weights, recipe.model)
     if weights is not None and recipe.model is None:
         recipe = set_field(recipe, "model", weights.model)
     check_recipe(recipe, machine, processes, has_weights=weights is not None)
+    new_head = options.new_head or (weights is not None and weights.other_head(splits.classes) != "")
     if has_model := recipe.model is not None:
-        _check_weights(weights, recipe, splits, options)
+        check_weights(weights, recipe, splits.classes, new_head)
 
     digest = fingerprint(splits)
     pretrained = None if weights is None else weights.contract
@@ -81,10 +85,10 @@ def create_run(
     splits = leave_out(splits, unreadable)
     grey = choose_grey(scans, asked)
     found = replace(scans["train"], grey=grey)
-    recipe, choices = fill_recipe(recipe, splits, found, machine, processes, pretrained)
+    trained_px = None if weights is None else weights.train_px
+    recipe, choices = fill_recipe(recipe, splits, found, machine, processes, pretrained, trained_px)
     if weights is not None:
-        summary = "; ".join(weights.summary(options.new_head))
-        choices.insert(0, Choice("weights", str(options.weights), summary))
+        choices = [*weights_choices(weights, options, splits.classes), *choices]
     if isinstance(recipe.batch, int) and recipe.batch > len(splits.train):
         raise DataError(
             f"batch: {recipe.batch} is larger than the {len(splits.train)} training images; give --batch "
@@ -92,7 +96,7 @@ def create_run(
         )
     check_recipe(recipe, machine, processes, has_weights=weights is not None)
     if not has_model:
-        _check_weights(weights, recipe, splits, options)
+        check_weights(weights, recipe, splits.classes, new_head)
     build_plan(recipe, splits.train)  # raises for a recipe that the data cannot follow
     licence = pretrained.provenance.weights_licence if pretrained else None
     contract = build_contract(recipe, splits, digest, stamp(machine.name).commit, licence)
@@ -102,13 +106,14 @@ def create_run(
         "contract.json": contract.dumps(),
         "environment.json": to_json_text(asdict(stamp(machine.name)) | {"data": data}),
         "data.json": to_json_text(
-            _describe_data(splits, digest, contents, unreadable, _origin(weights, options))
+            _describe_data(splits, digest, contents, unreadable, origin_of(weights, new_head))
         ),
     }
     if contents:
         files[CONTENTS_FILE] = to_bytes(contents)
     folder, warning = _create_folder(f"{splits.name}-{recipe.model}", files, options, held)
-    told = [warning, contract.provenance.licence_warning, *grey_notes(scans, grey), *blank_notes(scans)]
+    hint = hint_at_weights(data, asked_model, scans["train"]) if weights is None else ""
+    told = [hint, warning, contract.provenance.licence_warning, *grey_notes(scans, grey), *blank_notes(scans)]
     return NewRun(folder, tuple(choices), tuple(filter(None, told)))
 
 
@@ -225,52 +230,6 @@ def _larger_pieces(recipe: Recipe, arch: Architecture, processes: int, side_px: 
     size = "train" if recipe.data.train_px not in (None, recipe.data.size_px) else "size"
     larger = next(px for px in itertools.count(side_px + 1) if arch.last_map_px(px) > 1)
     yield f"--data.{size}-px {larger}"
-
-
-def build_initial_network(recipe: Recipe, contract: Contract, origin: WeightsOrigin | None) -> Network:
-    """The network before its first step, from the seed or from the weights that `origin` names.
-
-    Raises `WeightsError` if the weights are not the file any more that the run was started from.
-    """
-    arch = Architecture.from_name(recipe.model or "", len(contract.classes), contract.input.channels)
-    if origin is None:
-        network = create(arch, recipe.seed)
-        if recipe.training.zero_init:
-            network.zero_last_scales()
-        return network
-    path = Path(origin.path)
-    if weights_digest(path) != origin.sha256:
-        raise WeightsError(
-            f"{path}: is not the file any more that this run was started from. Put that file back, or start "
-            "another run: give another --name"
-        )
-    weights = PretrainedWeights.read(path, recipe.model)
-    return weights.build_network(arch, contract.classes, recipe.seed, origin.new_head)
-
-
-def _read_weights(reference: Path, model: str | None) -> PretrainedWeights:
-    """The weights that `reference` means, fetched if they must be; `model` is the network, if it is given."""
-    located = locate(reference)
-    weights = PretrainedWeights.read(located.path, model)
-    if located.entry is None:
-        return weights
-    return replace(weights, contract=located.entry.contract, notes=(str(located.entry), *weights.notes))
-
-
-def _origin(weights: PretrainedWeights | None, options: TrainOptions) -> WeightsOrigin | None:
-    if weights is None:
-        return None
-    path = weights.path.resolve()
-    return WeightsOrigin(str(path), weights_digest(path), options.new_head)
-
-
-def _check_weights(
-    weights: PretrainedWeights | None, recipe: Recipe, splits: Splits, options: TrainOptions
-) -> None:
-    """Raises `WeightsError` if `weights` do not fit the network and the classes."""
-    if weights is not None:
-        arch = Architecture.from_name(recipe.model or "", len(splits.classes))
-        weights.build_network(arch, splits.classes, recipe.seed, options.new_head)
 
 
 def _create_folder(
