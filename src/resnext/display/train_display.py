@@ -9,7 +9,17 @@ from types import TracebackType
 from resnext.display.console import plain_console
 from resnext.display.progress_bar import LINE_EVERY_S, ProgressBar
 from resnext.names import printable_lines
-from resnext.run import DecodeProgress, EpochEnd, Event, RunFinished, RunStarted, ScanProgress, StepEnd
+from resnext.run import (
+    DecodeProgress,
+    EpochEnd,
+    Event,
+    FeatureProgress,
+    HeadFitted,
+    RunFinished,
+    RunStarted,
+    ScanProgress,
+    StepEnd,
+)
 from resnext.run.timed_loader import WaitTimes
 from resnext.training.loop import Step
 
@@ -73,6 +83,10 @@ class TrainDisplay:
             case EpochEnd(epoch, epochs, val, is_best):
                 self._print(epoch.text(epochs, val) + (" *" if is_best else ""))
                 self._start_interval(time.monotonic())
+            case FeatureProgress(done, total, computed, waits):
+                self._show_features(done, total, computed, waits)
+            case HeadFitted():
+                self._print(event.text() + (" *" if event.is_best else ""))
             case RunFinished():
                 self.bar.close()
                 self.finished = True
@@ -91,6 +105,20 @@ class TrainDisplay:
         elif not self.bar.is_shown and now - self._shown_at >= LINE_EVERY_S:
             self._shown_at = now
             self._print(f"decoded {event.done:,} of {event.total:,} images")
+
+    def _show_features(self, done: int, total: int, computed: int, waits: WaitTimes) -> None:
+        now = time.monotonic()
+        if self._estimate is not None and (text := self._estimate.count_features(done, total, computed, now)):
+            self._print(text)
+            self._estimate = None
+        if now - self._shown_at < (BAR_EVERY_S if self.bar.is_shown else LINE_EVERY_S):
+            return
+        seconds, images = now - self._shown_at, computed - self._images
+        values = f"{images / seconds:,.0f} images/s  {(waits - self._waits_at_shown).text(seconds)}"
+        self._shown_at, self._images, self._waits_at_shown = now, computed, waits
+        self.bar.update(done, total, values)
+        if not self.bar.is_shown:
+            self._print(f"features of {done:,} of {total:,} views: {values}")
 
     def _show_step(self, event: StepEnd) -> None:
         step, steps = event.step, event.plan.steps
@@ -147,6 +175,22 @@ class _Estimate:
         if step - first < TIMED_STEPS and now - start < TIMED_S:
             return ""
         return self._text((now - start) / (step - first), step)
+
+    def count_features(self, done: int, total: int, computed: int, now: float) -> str:
+        """As `count`, where features are computed."""
+        if self._first is None:
+            self._first = computed, now
+            return ""
+        first, start = self._first
+        if now - start < TIMED_S and computed - first < TIMED_STEPS * self.started.plan.batch:
+            return ""
+        image_s = (now - start) / (computed - first)
+        left = total - done
+        lines = [f"time       about {duration(image_s * left)}: {left:,} views of {1000 * image_s:.0f} ms"]
+        if image_s * left >= LONG_S and self.started.plan.epochs > 1:
+            shorter = duration(image_s * left / self.started.plan.epochs)
+            lines.append(f"           about {shorter} with --epochs 1, the images as they are")
+        return "\n".join(lines)
 
     def _text(self, step_s: float, step: int) -> str:
         plan = self.started.plan

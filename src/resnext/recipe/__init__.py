@@ -11,6 +11,7 @@ from resnext.recipe.presets import (
     cifar,
     imagenet,
     named_recipe,
+    probe,
     small,
     usual_recipe,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "imagenet",
     "named_recipe",
     "override",
+    "probe",
     "rebase",
     "set_field",
     "small",

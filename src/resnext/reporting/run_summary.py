@@ -113,8 +113,13 @@ class RunSummary:
 
     @property
     def is_optimistic(self) -> bool:
-        """Whether the reported split also chose the best epoch."""
+        """Whether the reported split also chose the weights."""
         return self.split != "test"
+
+    @property
+    def length(self) -> int:
+        """Epochs that it went on; how often features were computed, where only the head was fitted."""
+        return (self.recipe.epochs or 0) if self.recipe.training.fits == "head" else len(self.epochs)
 
     @cached_property
     def scores(self) -> Scores:

@@ -17,7 +17,7 @@ from resnext.data.images import Scan
 from resnext.data.settings import PAD_CROP_UP_TO_PX, USUAL_FILTER, usual_resize_px
 from resnext.data.splits import Splits
 from resnext.machine import Machine
-from resnext.recipe import Recipe, get_field, set_field, usual_recipe
+from resnext.recipe import Recipe, get_field, probe, set_field, usual_recipe
 from resnext.run.batch_size_finder import Trial, find_batch_size
 
 #: Why a value is that of the weights.
@@ -38,6 +38,8 @@ GPU_NETWORKS = {40: "resnext29_32x4d", 10_000: "resnext50_32x4d"}
 #: Largest batch without a trial, and with one, on a CPU (False) or a GPU (True).
 LARGEST_BATCH = {False: 128, True: 256}
 LARGEST_TRIED_BATCH = {False: 512, True: 4096}
+#: Images of a batch whose features are computed.
+FEATURE_BATCH = 32
 #: Steps that a network needs from scratch; the epochs are chosen to give them, within these bounds.
 MIN_STEPS, MIN_EPOCHS, MAX_EPOCHS = 1500, 18, 150
 #: Peak learning rate from scratch, and the fewest steps that it suits. With the square root of fewer steps it
@@ -91,6 +93,8 @@ def fill_recipe(
     _fill_sizes(form, scan, machine, pretrained, trained_px)
     _fill_grey(form, scan, pretrained)
     _fill_colours(form, splits, scan, pretrained)
+    if form["training.fits"] == "head":
+        form.fill("precision", "float32", "as the classifier computes")
     _fill_network(form, machine)
     _fill_length(form, splits, machine, processes)
     return form.recipe, form.choices
@@ -195,6 +199,11 @@ def _fill_network(form: _Form, machine: Machine) -> None:
 def _fill_length(form: _Form, splits: Splits, machine: Machine, processes: int) -> None:
     """Batch, epochs and learning rate."""
     count = len(splits.train)
+    if form["training.fits"] == "head":
+        form.recipe = set_field(form.recipe, "batch", None if form["batch"] == "auto" else form["batch"])
+        form.fill("batch", min(FEATURE_BATCH, count), "images that go through the network together")
+        form.fill("epochs", probe().epochs, "the images as they are, then augmented")
+        return
     if form["batch"] == "auto":
         form.recipe = set_field(form.recipe, "batch", None)
         found = _batch_size_by_trial(form.recipe, len(splits.classes), count, machine, processes)

@@ -20,7 +20,12 @@ from resnext.data.augment import (
 from resnext.data.autoaugment import RandAugment, TrivialAugment
 from resnext.data.images import ImageDataset
 from resnext.data.mixup import Mixing
-from resnext.data.sampling import BalancedSamplingPlan, SamplingPlan, WindowedSamplingPlan
+from resnext.data.sampling import (
+    BalancedSamplingPlan,
+    OrderedSamplingPlan,
+    SamplingPlan,
+    WindowedSamplingPlan,
+)
 from resnext.data.settings import USUAL_FILTER
 from resnext.data.splits import Splits
 from resnext.recipe import Recipe, RecipeError
@@ -97,11 +102,23 @@ def build_plan(recipe: Recipe, train: ImageDataset) -> SamplingPlan:
     """Which images make up which step. Raises `RecipeError`."""
     batch = recipe.batch if isinstance(recipe.batch, int) else 1
     sizes = (len(train), batch, recipe.epochs or 1, recipe.seed)
+    if recipe.training.fits == "head":
+        check_can_be_kept(train)
+        return OrderedSamplingPlan(*sizes)
     if recipe.data.balance == "sampler":
         if train.window is not None:
             raise RecipeError("data.balance: a stream is read in order, so nothing can be drawn; use weights")
         return BalancedSamplingPlan(*sizes, train.labels)
     return SamplingPlan(*sizes) if train.window is None else WindowedSamplingPlan(*sizes, train.window)
+
+
+def check_can_be_kept(train: ImageDataset) -> None:
+    """Raise `RecipeError` if the features of `train` cannot be kept one by one."""
+    if train.window is not None:
+        raise RecipeError(
+            "training.fits: a head is fitted on features that are kept, and a stream is not: fine-tune "
+            "instead (--recipe finetune), or give a folder, a table or an .index"
+        )
 
 
 def class_weights(recipe: Recipe, train: ImageDataset) -> NDArray[np.float32] | None:

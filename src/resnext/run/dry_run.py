@@ -12,7 +12,7 @@ from resnext.errors import UsageError
 from resnext.recipe import Recipe
 from resnext.recipe.options import TrainOptions
 from resnext.run.autoconfig import Choice
-from resnext.run.events import EpochEnd, Event, RunFinished, RunStarted
+from resnext.run.events import EpochEnd, Event, HeadFitted, RunFinished, RunStarted
 from resnext.run.folder import name_taken_error
 from resnext.run.train import train
 
@@ -42,5 +42,5 @@ def dry_run(
             for event in events:
                 if isinstance(event, RunStarted):
                     yield replace(event, folder=options.runs / (options.name or event.folder.name))
-                elif not isinstance(event, EpochEnd | RunFinished):
+                elif not isinstance(event, EpochEnd | HeadFitted | RunFinished):
                     yield event

@@ -32,11 +32,19 @@ def read_weights(reference: Path, model: str | None) -> PretrainedWeights:
     return replace(weights, contract=entry.contract, notes=notes, train_px=entry.train_px)
 
 
-def weights_choices(
-    weights: PretrainedWeights, options: TrainOptions, classes: tuple[str, ...]
-) -> Iterator[Choice]:
-    """What is loaded, and whether the head is."""
-    why = "--new-head" if options.new_head else weights.other_head(classes)
+def why_new_head(
+    weights: PretrainedWeights | None, recipe: Recipe, options: TrainOptions, classes: tuple[str, ...]
+) -> str:
+    """Why a run does not take the head of its weights; empty if it does, or has none."""
+    if weights is None:
+        return ""
+    if recipe.training.fits == "head":
+        return "it is what is fitted"
+    return "--new-head" if options.new_head else weights.other_head(classes)
+
+
+def weights_choices(weights: PretrainedWeights, options: TrainOptions, why: str) -> Iterator[Choice]:
+    """What is loaded of the weights, and why their head is not, if it is not."""
     yield Choice("weights", str(options.weights), "; ".join(weights.summary(new_head=bool(why))))
     if why:
         yield Choice("head", "new", why)

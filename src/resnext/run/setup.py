@@ -14,23 +14,28 @@ from resnext.arch import Architecture
 from resnext.data import fast_jpeg
 from resnext.data.contents import Contents, contents_digest, to_bytes
 from resnext.data.decode import BadImage, DataError
+from resnext.data.images import ImageDataset
 from resnext.data.splits import Splits, fingerprint
+from resnext.errors import UsageError
 from resnext.machine import DeviceError, Machine
+from resnext.names import printable
 from resnext.recipe import Recipe, RecipeError, set_field
 from resnext.recipe.options import TrainOptions
 from resnext.records import stamp
 from resnext.run.autoconfig import Choice, fill_recipe
-from resnext.run.builders import build_contract, build_plan, grey_range
+from resnext.run.builders import build_contract, build_plan, check_can_be_kept, grey_range
 from resnext.run.contents import CONTENTS_FILE
 from resnext.run.documents import WeightsOrigin
 from resnext.run.events import ScanProgress
 from resnext.run.folder import RunFolder, name_taken_error, to_json_text
 from resnext.run.initial_weights import (
+    USUAL_WEIGHTS,
     check_weights,
     hint_at_weights,
     origin_of,
     read_weights,
     weights_choices,
+    why_new_head,
 )
 from resnext.run.scanning import (
     blank_notes,
@@ -71,7 +76,10 @@ def create_run(
     if weights is not None and recipe.model is None:
         recipe = set_field(recipe, "model", weights.model)
     check_recipe(recipe, machine, processes, has_weights=weights is not None)
-    new_head = options.new_head or (weights is not None and weights.other_head(splits.classes) != "")
+    if recipe.training.fits == "head":
+        check_can_be_kept(splits.train)
+    why = why_new_head(weights, recipe, options, splits.classes)
+    new_head = bool(why)
     if has_model := recipe.model is not None:
         check_weights(weights, recipe, splits.classes, new_head)
 
@@ -88,7 +96,7 @@ def create_run(
     trained_px = None if weights is None else weights.train_px
     recipe, choices = fill_recipe(recipe, splits, found, machine, processes, pretrained, trained_px)
     if weights is not None:
-        choices = [*weights_choices(weights, options, splits.classes), *choices]
+        choices = [*weights_choices(weights, options, why), *choices]
     if isinstance(recipe.batch, int) and recipe.batch > len(splits.train):
         raise DataError(
             f"batch: {recipe.batch} is larger than the {len(splits.train)} training images; give --batch "
@@ -112,8 +120,16 @@ def create_run(
     if contents:
         files[CONTENTS_FILE] = to_bytes(contents)
     folder, warning = _create_folder(f"{splits.name}-{recipe.model}", files, options, held)
+    lonely = lonely_note(splits.train) if recipe.training.fits == "head" else ""
     hint = hint_at_weights(data, asked_model, scans["train"]) if weights is None else ""
-    told = [hint, warning, contract.provenance.licence_warning, *grey_notes(scans, grey), *blank_notes(scans)]
+    told = [
+        hint,
+        lonely,
+        warning,
+        contract.provenance.licence_warning,
+        *grey_notes(scans, grey),
+        *blank_notes(scans),
+    ]
     return NewRun(folder, tuple(choices), tuple(filter(None, told)))
 
 
@@ -127,12 +143,18 @@ def check_recipe(recipe: Recipe, machine: Machine, processes: int, has_weights: 
         has_weights: Whether training starts from weights.
 
     Raises:
+        UsageError: A head is to be fitted, and there are no weights, or several processes.
         RecipeError: A setting makes no sense for this network, these weights or this number of processes.
         DecoderMissing: The decoder is not installed.
         DeviceError: The processes cannot synchronise batch norms on this machine.
         ArchitectureError: The model has no such name.
     """
     check_processes(recipe, machine, processes)
+    if recipe.training.fits == "head" and not has_weights:
+        raise UsageError(
+            f"--recipe probe: fits a head on trained weights; add --weights {USUAL_WEIGHTS}, a run or a file "
+            "(`resnext weights` lists names), or train from scratch with --recipe small"
+        )
     if recipe.data.decoder == "fast":
         fast_jpeg.load_decoder()
     if recipe.model is None:
@@ -158,10 +180,22 @@ def check_recipe(recipe: Recipe, machine: Machine, processes: int, has_weights: 
         raise RecipeError(f"training.{name}: holds back parts that were never trained; give --weights")
 
 
+def lonely_note(train: ImageDataset) -> str:
+    """What to tell of classes with one training image before a head is fitted; empty without any."""
+    counts = np.bincount(train.labels, minlength=len(train.classes))
+    lonely = [train.classes[number] for number in np.flatnonzero(counts == 1)]
+    if not lonely:
+        return ""
+    names = printable(", ".join(lonely[:3]) + ", ..." * (len(lonely) > 3))
+    return f"classes with one training image: {names}; views of it are all they learn from"
+
+
 def check_processes(recipe: Recipe, machine: Machine, processes: int) -> None:
     """Refuse settings by which a process would have nothing to do (`RecipeError`), wait for another one for
     ever (`RecipeError`), or could not synchronise batch norms (`DeviceError`)."""
     training = recipe.training
+    if training.fits == "head" and processes > 1:
+        raise UsageError("--recipe probe: runs as one process: start it without the launcher")
     if training.batch_norm == "synchronised" and processes > 1:
         if not machine.is_gpu:
             raise DeviceError(
@@ -193,7 +227,9 @@ def check_pieces(recipe: Recipe, arch: Architecture, processes: int) -> None:
     """
     training, side_px = recipe.training, recipe.data.train_px or recipe.data.size_px
     shares_norms = training.batch_norm == "synchronised" and processes > 1
-    learns_norms = training.batch_norm != "frozen" and training.frozen <= len(arch.blocks)
+    learns_norms = (
+        training.fits == "network" and training.batch_norm != "frozen" and training.frozen <= len(arch.blocks)
+    )
     if not isinstance(recipe.batch, int) or side_px is None or shares_norms or not learns_norms:
         return
     batch, pieces = recipe.batch, training.accumulate

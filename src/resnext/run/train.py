@@ -24,6 +24,7 @@ from resnext.recipe.options import TrainOptions
 from resnext.run.autoconfig import Choice
 from resnext.run.events import Event
 from resnext.run.folder import Run, RunFolder
+from resnext.run.head_run import HeadRun
 from resnext.run.loggers import choose_loggers
 from resnext.run.network_run import NetworkRun
 from resnext.run.resume import check_same_run, find_run
@@ -86,7 +87,8 @@ def train(
             if not is_new:  # a resumed run may have more processes, and another host may lack a package
                 check_recipe(spec.recipe, machine, group.size, has_weights=spec.origin is not None)
             splits = replace(splits, notes=(*splits.notes, *warnings))
-            run = NetworkRun(options, loggers, group, machine, splits, folder, spec, choices, began)
+            kind = HeadRun if spec.recipe.training.fits == "head" else NetworkRun
+            run = kind(options, loggers, group, machine, splits, folder, spec, choices, began)
             yield from run.train()
         elif folder is not None:
             folder.confirm_finished()
