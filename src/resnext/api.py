@@ -36,7 +36,16 @@ from resnext.recipe import OnBad, Recipe, TrainOptions, named_recipe, override, 
 from resnext.recipe.options import Views
 from resnext.recipe.other_names import meant_by
 from resnext.reporting import Comparison, compare, write_report
-from resnext.run import Choice, Evaluation, Event, Run, choose_recipe, evaluate_images, scan_splits
+from resnext.run import (
+    Choice,
+    Evaluation,
+    Event,
+    FollowingRun,
+    Run,
+    choose_recipe,
+    evaluate_images,
+    scan_splits,
+)
 from resnext.run import train as run_training
 from resnext.run.evaluation import read_train_counts
 from resnext.run.folder import RunFolder
@@ -207,6 +216,7 @@ def train(
     recipe: str | Recipe | None = None,
     *,
     name: str | None = None,
+    then: str | None = None,
     on_event: Callable[[Event], None] | None = None,
     **changes: Any,
 ) -> Run:
@@ -216,6 +226,8 @@ def train(
         data: A folder of images, a table, or another kind of DATA that the command line takes.
         recipe: A recipe or the name of one; `finetune` with `weights`, else `small`, if None.
         name: Name of the run; chosen from data and network if None.
+        then: Recipe of a second run, which goes on from the model of the first and is returned, as `finetune`
+            after `probe`. It is called as the first, with `-finetune` behind.
         on_event: Called with each event of the run (see `resnext.run.events`). If None, progress is shown
             on a terminal (of 60 columns or more) or in a notebook, and nothing is printed elsewhere.
         **changes: Fields of the recipe by their dotted names, with `__` for the dot (`epochs=3,
@@ -238,7 +250,7 @@ def train(
     chosen = choose_recipe(options.weights) if recipe is None else ()
     recipe = usual_recipe(options.weights) if recipe is None else recipe
     base = named_recipe(recipe) if isinstance(recipe, str) else recipe
-    events = train_events(data, override(base, **changes), options, chosen)
+    events = train_events(data, override(base, **changes), options, chosen, then)
     return run_to_end(events, on_event) if on_event is not None else _show(events)
 
 
@@ -253,11 +265,26 @@ def train_events(
     recipe: Recipe,
     options: TrainOptions | None = None,
     chosen: tuple[Choice, ...] = (),
+    then: str | None = None,
 ) -> Generator[Event, None, Run]:
-    """As `train`, yielding the events of the run (see `resnext.run.events`) while it trains.
+    """As `train`, yielding the events of the run, or of both (see `resnext.run.events`), while it trains.
 
     `chosen` are choices that the caller has made, to be told with the others.
     """
+    options = options or TrainOptions()
+    following = None if then is None else FollowingRun(then, recipe, options)
+    if following is not None:
+        following.check()
+    run = yield from _train_one(data, recipe, options, chosen)
+    if following is not None:
+        run = yield from following.follow(run, lambda *given: _train_one(data, *given))
+    return run
+
+
+def _train_one(
+    data: str | Path, recipe: Recipe, options: TrainOptions, chosen: tuple[Choice, ...] = ()
+) -> Generator[Event, None, Run]:
+    """One run, with its report."""
     run = yield from run_training(str(data), recipe, options, chosen=chosen)
     if run.is_main_process and not (run.folder / "report.html").exists():
         # A report takes seconds, and the run is finished: it is written although a stop is asked for.

@@ -89,6 +89,7 @@ class TrainDisplay:
                 self._print(event.text() + (" *" if event.is_best else ""))
             case RunFinished():
                 self.bar.close()
+                self.bar = ProgressBar("scanning images")  # another run may follow
                 self.finished = True
                 self._print(event.text())
 

@@ -15,6 +15,7 @@ from resnext.run.events import (
     StepEnd,
 )
 from resnext.run.folder import Run, RunError, RunFolder, RunFolderLost
+from resnext.run.following import FollowingRun
 from resnext.run.loggers import LoggerMissing
 from resnext.run.scanning import scan_splits
 from resnext.run.stop_signals import Stopped
@@ -27,6 +28,7 @@ __all__ = [
     "Evaluation",
     "Event",
     "FeatureProgress",
+    "FollowingRun",
     "HeadFitted",
     "LoggerMissing",
     "Run",

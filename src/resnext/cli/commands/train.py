@@ -35,6 +35,9 @@ class TrainCommand(Command):
     """Recipe that the settings below start from; left out, `finetune` with --weights and else `small`."""
     config: Path | None = None
     """A config.toml of an earlier run; it replaces the recipe."""
+    then: Annotated[str | None, arg(metavar="|".join(RECIPES))] = None
+    """Recipe of a second run, NAME-RECIPE, which goes on from the model of the first: `--recipe probe --then
+    finetune` has a first result soon."""
     dry_run: Annotated[bool, FlagCreatePairsOff] = False
     """Only say what the data are, what is chosen and how long it takes; nothing is kept."""
     options: Annotated[TrainOptions, arg(name=""), FlagCreatePairsOff] = field(default_factory=TrainOptions)
@@ -53,19 +56,30 @@ class TrainCommand(Command):
         from resnext.cli.output import note_workers  # they import torch
         from resnext.run import choose_recipe
 
+        if self.dry_run and self.then:
+            raise UsageError("--dry-run: is about one run; leave out --then")
         note_workers(self.options.workers)
         chosen = () if self.recipe or self.config else choose_recipe(self.options.weights)
-        show = show_dry_run if self.dry_run else train_and_show
-        show(self.data, self.settings, self.options, chosen)
+        if self.dry_run:
+            show_dry_run(self.data, self.settings, self.options, chosen)
+        else:
+            train_and_show(self.data, self.settings, self.options, chosen, self.then)
 
 
-def train_and_show(data: str, recipe: Recipe, options: TrainOptions, chosen: tuple[Choice, ...] = ()) -> Path:
-    """Train, show what happens, end with the path of the report, and return the run folder."""
+def train_and_show(
+    data: str,
+    recipe: Recipe,
+    options: TrainOptions,
+    chosen: tuple[Choice, ...] = (),
+    then: str | None = None,
+) -> Path:
+    """Train, show what happens, end with the path of the report, and return the run folder; with `then`, that
+    of the second run."""
     from resnext import api
     from resnext.display import TrainDisplay
     from resnext.progress import EventStream
 
-    stream = EventStream(api.train_events(data, recipe, options, chosen))
+    stream = EventStream(api.train_events(data, recipe, options, chosen, then))
     with TrainDisplay() as display:
         for event in stream:
             display.show(event)
