@@ -119,6 +119,9 @@ MISTAKES: dict[str, tuple[TypingMistake, ...]] = {
             2,
             "give a run folder, a hub folder or a weights file",
         ),
+        M("train birds --recipe probe", 2, "add --weights resnext50_32x4d"),
+        M("train birds --dry-run --then finetune", 2, "leave out --then"),
+        M("train birds --weights runs/pets --recipe probe --training.lr 1", 2, "leave it at 0.1"),
         M("train birds --new-head", 2, "--new-head needs --weights"),
     ),
     "recipes and networks": (

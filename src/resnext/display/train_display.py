@@ -9,6 +9,7 @@ from types import TracebackType
 from resnext.display.console import plain_console
 from resnext.display.progress_bar import LINE_EVERY_S, ProgressBar
 from resnext.names import printable_lines
+from resnext.recipe import probe
 from resnext.run import (
     DecodeProgress,
     EpochEnd,
@@ -27,6 +28,8 @@ from resnext.training.loop import Step
 BAR_EVERY_S = 0.25
 #: Steps that are not timed for the estimate, and how many, or how many seconds of them, are.
 WARM_UP_STEPS, TIMED_STEPS, TIMED_S = 3, 20, 10.0
+#: Forward passes that take as long as a step: it goes back through the network, too.
+PASSES_OF_A_STEP = 3
 #: Seconds of training from which a shorter one is suggested.
 LONG_S = 600.0
 
@@ -197,7 +200,13 @@ class _Estimate:
         plan = self.started.plan
         left_s = step_s * (plan.steps - step)
         lines = [f"time       about {duration(left_s)}: {plan.steps - step:,} steps of {step_s:.2f} s"]
-        if left_s >= LONG_S and plan.epochs > 3:
+        if left_s >= LONG_S and self.started.has_weights:
+            views = plan.images * (probe().epochs or 1)
+            soon = duration(step_s / plan.batch / PASSES_OF_A_STEP * views)
+            lines.append(
+                f"           --recipe probe has a first result in about {soon}; --then finetune goes on"
+            )
+        elif left_s >= LONG_S and plan.epochs > 3:
             epochs = max(3, round(plan.epochs * LONG_S / 2 / left_s))
             shorter = duration(step_s * epochs * plan.steps_per_epoch)
             lines.append(

@@ -33,16 +33,17 @@ def curve(epochs: Sequence[EpochLine], best: int, what: str, label: str) -> str:
         what: loss or top1_error.
         label: The metric for people.
     """
-    penalties = [line.penalty for line in epochs if line.penalty is not None]
-    number: list[int] | list[float] = penalties or [line.epoch for line in epochs]
-    what_is, kept = ("penalty", f"{penalties[best - 1]:.1e}") if penalties else ("epoch", f"{best}")
+    penalties = {line.epoch: line.penalty for line in epochs if line.penalty is not None}
+    number = list(penalties.values()) or [line.epoch for line in epochs]
+    best_at = penalties.get(best, best)
+    what_is, kept = ("penalty", f"{best_at:.1e}") if penalties else ("epoch", f"{best}")
     with plot_style():
         figure = new_figure(4.8, 3.1)
         ax = figure.subplots()
         for split, colour in zip(("train", "val"), COLOURS, strict=False):
-            values = [getattr(line, f"{split}_{what}") for line in epochs]
+            lines = [line for line in epochs if not penalties or line.penalty is not None]
+            values = [getattr(line, f"{split}_{what}") for line in lines]
             ax.plot(number, values, color=colour, label=split, marker="." if len(number) < 15 else "")
-        best_at = number[best - 1] if penalties else best
         ax.axvline(best_at, color=INK, linewidth=0.8, linestyle=":", label=f"best {what_is}, {kept}")
         _finish(ax, what_is, label)
         if penalties:

@@ -45,7 +45,7 @@ class RunStarted:
     """Every choice is made; training starts, or resumes, at `first_step`.
 
     `counts` are images by split, without those in `skipped`, and `class_counts` those of each class;
-    `choices` and `notes` are for people.
+    `choices` and `notes` are for people. With `has_weights` the run started from weights.
     """
 
     folder: Path
@@ -60,6 +60,7 @@ class RunStarted:
     plan: SamplingPlan
     first_step: int
     class_counts: tuple[ClassCount, ...] = ()
+    has_weights: bool = False
 
     def text(self) -> str:
         """All of it for people, line by line."""

@@ -102,6 +102,7 @@ class OpenRun(ABC):
             plan=self.plan,
             first_step=first_step,
             class_counts=_count_classes(self.splits),
+            has_weights=self.spec.origin is not None,
         )
 
     def _open_loggers(self, first_step: int) -> Loggers:
