@@ -39,11 +39,20 @@ from resnext.errors import UsageError
 from resnext.export import FORMATS, Export, Judges, Source, export
 from resnext.machine import default_workers, find_machine, use_machine
 from resnext.progress import EventStream, ignore, run_to_end
-from resnext.recipe import OnBad, Recipe, TrainOptions, named_recipe, override
+from resnext.recipe import OnBad, Recipe, TrainOptions, named_recipe, override, usual_recipe
 from resnext.recipe.options import EngineName, Views
 from resnext.recipe.other_names import meant_by
 from resnext.reporting import Comparison, compare, write_report
-from resnext.run import Evaluation, Event, Run, evaluate_images, scan_splits
+from resnext.run import (
+    Choice,
+    Evaluation,
+    Event,
+    FollowingRun,
+    Run,
+    choose_recipe,
+    evaluate_images,
+    scan_splits,
+)
 from resnext.run import train as run_training
 from resnext.run.evaluation import read_train_counts
 from resnext.run.folder import RunFolder
@@ -226,9 +235,10 @@ def load(
 
 def train(
     data: str | Path,
-    recipe: str | Recipe = "small",
+    recipe: str | Recipe | None = None,
     *,
     name: str | None = None,
+    then: str | None = None,
     on_event: Callable[[Event], None] | None = None,
     **changes: Any,
 ) -> Run:
@@ -236,8 +246,10 @@ def train(
 
     Args:
         data: A folder of images, a table, or another kind of DATA that the command line takes.
-        recipe: A recipe or the name of one.
+        recipe: A recipe or the name of one; `finetune` with `weights`, else `small`, if None.
         name: Name of the run; chosen from data and network if None.
+        then: Recipe of a second run, which goes on from the model of the first and is returned, as `finetune`
+            after `probe`. It is called as the first, with `-finetune` behind.
         on_event: Called with each event of the run (see `resnext.run.events`). If None, progress is shown
             on a terminal (of 60 columns or more) or in a notebook, and nothing is printed elsewhere.
         **changes: Fields of the recipe by their dotted names, with `__` for the dot (`epochs=3,
@@ -257,8 +269,10 @@ def train(
         if meant := meant_by(key, names):
             raise UsageError(f"there is no option {key!r}. Nearest: {meant}")
     options = TrainOptions(name=name, **{key: changes.pop(key) for key in tuple(changes) if key in names})
+    chosen = choose_recipe(options.weights) if recipe is None else ()
+    recipe = usual_recipe(options.weights) if recipe is None else recipe
     base = named_recipe(recipe) if isinstance(recipe, str) else recipe
-    events = train_events(data, override(base, **changes), options)
+    events = train_events(data, override(base, **changes), options, chosen, then)
     return run_to_end(events, on_event) if on_event is not None else _show(events)
 
 
@@ -269,10 +283,31 @@ def _show(events: Generator[Event, None, Run]) -> Run:
 
 
 def train_events(
-    data: str | Path, recipe: Recipe, options: TrainOptions | None = None
+    data: str | Path,
+    recipe: Recipe,
+    options: TrainOptions | None = None,
+    chosen: tuple[Choice, ...] = (),
+    then: str | None = None,
 ) -> Generator[Event, None, Run]:
-    """As `train`, yielding the events of the run (see `resnext.run.events`) while it trains."""
-    run = yield from run_training(str(data), recipe, options)
+    """As `train`, yielding the events of the run, or of both (see `resnext.run.events`), while it trains.
+
+    `chosen` are choices that the caller has made, to be told with the others.
+    """
+    options = options or TrainOptions()
+    following = None if then is None else FollowingRun(then, recipe, options)
+    if following is not None:
+        following.check()
+    run = yield from _train_one(data, recipe, options, chosen)
+    if following is not None:
+        run = yield from following.follow(run, lambda *given: _train_one(data, *given))
+    return run
+
+
+def _train_one(
+    data: str | Path, recipe: Recipe, options: TrainOptions, chosen: tuple[Choice, ...] = ()
+) -> Generator[Event, None, Run]:
+    """One run, with its report."""
+    run = yield from run_training(str(data), recipe, options, chosen=chosen)
     if run.is_main_process and not (run.folder / "report.html").exists():
         # A report takes seconds, and the run is finished: it is written although a stop is asked for.
         with StopRequest(), RunFolder(run.folder).name_loss():

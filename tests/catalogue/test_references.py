@@ -141,12 +141,24 @@ def test_training_starts_from_them(
     assert Path(origin["path"]).is_dir()
 
 
-def test_other_classes_need_a_new_head(
+def test_a_name_is_all_that_fine_tuning_needs(
     published: Any, tmp_path: Path, make_folder: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """Recipe, head, sizes and filter follow from it, each with its reason."""
     data = make_folder(tmp_path / "pets", {"cat": 6, "dog": 6})
-    assert main(["train", str(data), "--runs", str(tmp_path), "--weights", NAME]) == 4
-    assert "--new-head replaces it" in capsys.readouterr().err
+    assert main(["train", str(data), "--runs", str(tmp_path), "--weights", NAME, "--dry-run"]) == 0
+    said = capsys.readouterr().out
+    entry = find_entry(NAME)
+    assert entry is not None
+    for choice in (
+        "recipe = finetune  (weights are given",
+        "head = new  (the weights tell 1000 classes apart, among them none of these)",
+        f"data.size_px = {entry.size_px}  (the weights' own size)",
+        f"data.resize_px = {entry.resize_px}  (as the weights were trained)",
+        f"data.train_px = {entry.train_px}  (the size of the crops that the weights were trained on)",
+        f"data.interpolation = {entry.interpolation}  (as the weights were trained)",
+    ):
+        assert f"chosen     {choice}" in said
 
 
 def test_create_takes_other_classes_and_channels(published: Any, network: Network) -> None:

@@ -23,7 +23,7 @@ def test_train_has_the_options_of_a_run_and_the_settings_of_its_recipe() -> None
     command = parse(words)
     assert isinstance(command, TrainCommand)
     assert command.data == "digits"
-    assert command.settings == override(named_recipe("small"), epochs=3, training__lr=0.2)
+    assert command.settings == override(named_recipe("finetune"), epochs=3, training__lr=0.2)
     options = TrainOptions("x", resume="auto", weights=Path("w"), new_head=True, workers=3, log=("wandb",))
     assert command.options == options
 
@@ -36,6 +36,14 @@ def test_every_option_of_a_run_can_be_typed() -> None:
         typed = parse(["train", "digits", "--name", "x", "--weights", "w", option, *words])
         assert isinstance(typed, TrainCommand)
         assert getattr(typed.options, field.name) != getattr(TrainOptions(), field.name), option
+
+
+def test_weights_are_fine_tuned_where_no_recipe_is_named() -> None:
+    for words, name in (([], "small"), (["--weights=w"], "finetune"), (["--recipe", "cifar"], "cifar")):
+        assert starting_recipe(["train", "digits", *words]) == named_recipe(name)
+    assert starting_recipe(["train", "digits", "--weights", "w", "--recipe", "small"]) == named_recipe(
+        "small"
+    )
 
 
 def test_settings_start_from_the_recipe_or_the_file(tmp_path: Path) -> None:

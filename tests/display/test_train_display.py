@@ -17,7 +17,7 @@ from resnext.display.progress_bar import LINE_EVERY_S, ProgressBar
 from resnext.display.train_display import TrainDisplay
 from resnext.metrics import score
 from resnext.recipe import named_recipe
-from resnext.run import DecodeProgress, EpochEnd, RunStarted, StepEnd
+from resnext.run import DecodeProgress, EpochEnd, FeatureProgress, HeadFitted, RunStarted, StepEnd
 from resnext.run.meters import EpochSummary
 from resnext.run.timed_loader import WaitTimes
 from resnext.training.loop import Step
@@ -73,10 +73,11 @@ def test_waiting_in_one_epoch_is_not_shown_in_the_next(
     assert "  50 % waiting" in capsys.readouterr().out
 
 
-def started(steps: int, epochs: int, first_step: int = 0) -> RunStarted:
+def started(steps: int, epochs: int, first_step: int = 0, has_weights: bool = False) -> RunStarted:
     plan = SamplingPlan(images=8 * steps // epochs, batch=8, epochs=epochs, seed=0)
     cost, recipe = Cost(1, 1, 1, 1), named_recipe("small")
-    return RunStarted(Path("x"), recipe, (), (), (), {}, 2, cost, "a machine", plan, first_step)
+    about = (Path("x"), recipe, (), (), (), {}, 2, cost, "a machine", plan, first_step)
+    return RunStarted(*about, has_weights=has_weights)
 
 
 def test_how_long_it_takes_is_said_after_the_first_steps(
@@ -95,6 +96,47 @@ def test_how_long_it_takes_is_said_after_the_first_steps(
     assert said[0] == "time       about 2 h 30 min: 2,993 steps of 3.00 s"
     assert "--epochs 3" in said[1]
     assert len(said) == 2
+
+
+def test_a_long_fine_tuning_names_the_probe_and_how_long_it_takes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Steps of 3 s for 8 images: forward a third of it, so 4 views of 240 images take 2 min."""
+    display, clock = TrainDisplay(), [time.monotonic()]
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    event = started(steps=3000, epochs=100, has_weights=True)
+    assert event.plan.images == 240
+    display.show(event)
+    loss = torch.tensor(1.0)
+    for number in range(1, 10):
+        clock[0] += 3.0
+        display.show(StepEnd(Step(number, 0, False, loss, loss, 8, 8, 0.1), event.plan, WaitTimes()))
+    display.close()
+    said = [line for line in capsys.readouterr().out.splitlines() if "about" in line]
+    assert said[1] == "           --recipe probe has a first result in about 2 min; --then finetune goes on"
+
+
+def test_how_long_features_take_is_said_after_the_first_batches(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """8 views in 4 s: 8,000 of them, of which 24 are done, take more than an hour."""
+    display, clock = TrainDisplay(), [time.monotonic()]
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    display.show(started(steps=1000, epochs=4))
+    assert not display.has_estimate
+    for batch in range(1, 6):
+        clock[0] += 4.0
+        display.show(FeatureProgress(8 * batch, 8000, 8 * batch, WaitTimes()))
+    display.show(HeadFitted(EpochSummary(2, 2, 0.5, 4, 0, 1.0, WaitTimes()), 0.1, 9, SCORES, True))
+    display.close()
+    assert display.has_estimate
+    said = capsys.readouterr().out.splitlines()
+    assert "time       about 66 min: 7,968 views of 500 ms" in said
+    assert "           about 17 min with --epochs 1, the images as they are" in said
+    assert (
+        "penalty 1.0e-01 (2/9): train loss 0.5000, top-1 96.00 %; val loss 0.0000, top-1 100.00 % *" in said
+    )
+    assert "features of 32 of 8,000 views: 2 images/s  0 % waiting for images, 0 % for their transfer" in said
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])

@@ -114,12 +114,14 @@ MISTAKES: dict[str, tuple[TypingMistake, ...]] = {
         M("train images --resume must", 2, "--resume needs the --name of the run"),
         M("train images --resume must --name other", 2, "--resume auto starts it"),
         M("train images --name a/b", 2, "--runs says where it lies"),
-        M(f"train birds {QUICK} --weights runs/pets", 4, "--new-head replaces it"),
         M(
             f"train birds {QUICK} --weights nowhere",
             2,
             "give a run folder, a hub folder or a weights file",
         ),
+        M("train birds --recipe probe", 2, "add --weights resnext50_32x4d"),
+        M("train birds --dry-run --then finetune", 2, "leave out --then"),
+        M("train birds --weights runs/pets --recipe probe --training.lr 1", 2, "leave it at 0.1"),
         M("train birds --new-head", 2, "--new-head needs --weights"),
     ),
     "recipes and networks": (

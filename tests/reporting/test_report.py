@@ -19,6 +19,7 @@ from resnext.reporting import write_report
 from resnext.reporting.run_summary import MISTAKES, RunSummary
 from resnext.run import Run, RunError
 from resnext.statistics import Rate, wilson
+from resnext.training.head import PENALTIES
 
 
 class Page(HTMLParser):
@@ -147,6 +148,21 @@ def test_runs_side_by_side(run: Run, data: Path, capsys: pytest.CaptureFixture[s
     assert "data.flip" not in page  # the same in both
     one, two = (RunSummary.read(r.folder).correct for r in (run, other))
     assert f"two {int((two & ~one).sum())} {int((one & ~two).sum())}" in page
+
+
+def test_a_run_that_fitted_the_head_shows_its_penalties(
+    run: Run, data: Path, tmp_path: Path, recipe: Recipe
+) -> None:
+    probe = resnext.train(data, "probe", name="probe", epochs=2, weights=run.folder, runs=tmp_path)
+    page = (probe.folder / "report.html").read_text()
+    assert "The penalty of the head" in page
+    best = probe.result["curve"][probe.result["metrics"]["best_epoch"] - 1]
+    assert f"penalty {best['penalty']:.1e} of {len(PENALTIES)} that were tried" in page
+    assert "features of each training image in 2 epochs, the first one plain" in page
+    assert "loss with each penalty, on train and val" in page
+    assert "peak rate" not in page
+    beside = write_report([run.folder, probe.folder]).read_text()
+    assert "<td><code>training.fits</code></td><td>network</td><td>head</td>" in beside
 
 
 def test_folders_without_a_finished_run(run: Run, tmp_path: Path) -> None:

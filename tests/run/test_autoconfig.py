@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from resnext.contract import Input, Resize
 from resnext.data import fast_jpeg
 from resnext.data.images import Scan
 from resnext.data.splits import Splits
@@ -112,6 +114,25 @@ def test_weights_get_images_as_they_were_trained() -> None:
     assert (filled.data.mean, filled.data.std) == (trained.mean, trained.std) == ((0.5, 0.4, 0.3), (0.2,) * 3)
 
 
+def test_weights_bring_their_own_size_and_filter() -> None:
+    images = ImageArrays(np.zeros((90, 1, 1), np.uint8), np.arange(90) % 2, ("a", "b"))
+    splits = Splits("some", images, images)
+    scan = Scan({}, np.full(90, 500), (0.1, 0.1, 0.1), (0.05, 0.05, 0.05))
+    contract = build_contract(chosen(90, 500, CPU), splits, "0", None)
+    trained = replace(contract, input=Input(3, 288, 288), resize=Resize(300, 288, "bicubic"))
+
+    def sizes(trained_px: int | None, recipe: Recipe) -> tuple[Any, ...]:
+        filled, made = fill_recipe(recipe, splits, scan, CPU, pretrained=trained, trained_px=trained_px)
+        assert {choice.field for choice in made} >= {"data.interpolation"}
+        assert build_contract(filled, splits, "0", None).resize.interpolation == "bicubic"
+        return filled.data.resize_px, filled.data.size_px, filled.data.train_px
+
+    small = named_recipe("small")
+    assert sizes(None, small) == (300, 288, 288)
+    assert sizes(224, small) == (300, 288, 224)
+    assert sizes(224, override(small, data__size_px=112)) == (128, 112, 112)  # their sizes go together
+
+
 def test_what_is_said_stays() -> None:
     said = override(
         named_recipe("small"),
@@ -121,6 +142,7 @@ def test_what_is_said_stays() -> None:
         precision="float32",
         data__size_px=48,
         data__resize_px=50,
+        data__interpolation="bicubic",
         data__train_px=40,
         data__crop="pad",
         data__pad_px=3,

@@ -22,4 +22,4 @@ def test_scores_have_their_intervals_and_what_the_most_frequent_class_reaches() 
     one = Evaluation("test", score(rows, labels, ("a", "b")), [], labels, rows, train_counts=(2, 1))
     card = model_card(named_recipe("small"), contract, (one, replace(one, split="val", train_counts=())))
     assert "| test | 12 | 91.67 % (64.6 to 98.5 %) | 83.33 % | 0.393" in card
-    assert "| val (chose the epoch, so optimistic) | 12 | 91.67 % (64.6 to 98.5 %) |  | 0.393" in card
+    assert "| val (chose the weights, so optimistic) | 12 | 91.67 % (64.6 to 98.5 %) |  | 0.393" in card

@@ -86,6 +86,7 @@ CHANGES: dict[str, tuple[Recipe, Any]] = {
 ELSEWHERE = {
     "data.decoder",  # tests/data/test_fast.py
     "training.compile",  # below
+    "training.fits",  # test_head_run.py
     "training.patience",  # test_resume.py
 }
 #: They need weights that mean something.

@@ -126,6 +126,23 @@ class BalancedSamplingPlan(SamplingPlan):
 
 
 @dataclass(frozen=True)
+class OrderedSamplingPlan(SamplingPlan):
+    """A plan that shows every image in every epoch, in order; the last batch of an epoch may be smaller.
+
+    >>> plan = OrderedSamplingPlan(images=5, batch=3, epochs=2, seed=0)
+    >>> list(plan.samples(first_step=1))
+    [[(0, 3), (0, 4)], [(1, 0), (1, 1), (1, 2)], [(1, 3), (1, 4)]]
+    """
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return -(-self.images // self.batch)
+
+    def order(self, epoch: int) -> NDArray[np.int64]:
+        return np.arange(self.images)
+
+
+@dataclass(frozen=True)
 class RowShard:
     """The rows of each batch that one of several processes reads.
 

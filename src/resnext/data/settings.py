@@ -10,6 +10,8 @@ from typing import Literal
 
 #: Images up to this side show one object that is already cut out, so random parts of them would lose it.
 PAD_CROP_UP_TO_PX = 40
+#: Filter of resizing where neither the recipe nor the weights say another.
+USUAL_FILTER: Literal["bilinear"] = "bilinear"
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,7 @@ class DataSettings:
     """Side of the square image that the network sees, in pixels."""
     resize_px: int | None = None
     """Evaluation resizes the shorter side to this many pixels, then takes the centre square of `size_px`."""
-    interpolation: Literal["bilinear", "bicubic", "lanczos"] = "bilinear"
+    interpolation: Literal["bilinear", "bicubic", "lanczos"] | None = None
     """Filter of all resizing, always with antialiasing."""
     mean: tuple[float, float, float] | None = None
     """Mean of each channel, subtracted (scale 0 to 1)."""

@@ -9,7 +9,18 @@ from types import TracebackType
 from resnext.display.console import plain_console
 from resnext.display.progress_bar import LINE_EVERY_S, ProgressBar
 from resnext.names import printable_lines
-from resnext.run import DecodeProgress, EpochEnd, Event, RunFinished, RunStarted, ScanProgress, StepEnd
+from resnext.recipe import probe
+from resnext.run import (
+    DecodeProgress,
+    EpochEnd,
+    Event,
+    FeatureProgress,
+    HeadFitted,
+    RunFinished,
+    RunStarted,
+    ScanProgress,
+    StepEnd,
+)
 from resnext.run.timed_loader import WaitTimes
 from resnext.training.loop import Step
 
@@ -17,6 +28,8 @@ from resnext.training.loop import Step
 BAR_EVERY_S = 0.25
 #: Steps that are not timed for the estimate, and how many, or how many seconds of them, are.
 WARM_UP_STEPS, TIMED_STEPS, TIMED_S = 3, 20, 10.0
+#: Forward passes that take as long as a step: it goes back through the network, too.
+PASSES_OF_A_STEP = 3
 #: Seconds of training from which a shorter one is suggested.
 LONG_S = 600.0
 
@@ -73,8 +86,13 @@ class TrainDisplay:
             case EpochEnd(epoch, epochs, val, is_best):
                 self._print(epoch.text(epochs, val) + (" *" if is_best else ""))
                 self._start_interval(time.monotonic())
+            case FeatureProgress(done, total, computed, waits):
+                self._show_features(done, total, computed, waits)
+            case HeadFitted():
+                self._print(event.text() + (" *" if event.is_best else ""))
             case RunFinished():
                 self.bar.close()
+                self.bar = ProgressBar("scanning images")  # another run may follow
                 self.finished = True
                 self._print(event.text())
 
@@ -91,6 +109,20 @@ class TrainDisplay:
         elif not self.bar.is_shown and now - self._shown_at >= LINE_EVERY_S:
             self._shown_at = now
             self._print(f"decoded {event.done:,} of {event.total:,} images")
+
+    def _show_features(self, done: int, total: int, computed: int, waits: WaitTimes) -> None:
+        now = time.monotonic()
+        if self._estimate is not None and (text := self._estimate.count_features(done, total, computed, now)):
+            self._print(text)
+            self._estimate = None
+        if now - self._shown_at < (BAR_EVERY_S if self.bar.is_shown else LINE_EVERY_S):
+            return
+        seconds, images = now - self._shown_at, computed - self._images
+        values = f"{images / seconds:,.0f} images/s  {(waits - self._waits_at_shown).text(seconds)}"
+        self._shown_at, self._images, self._waits_at_shown = now, computed, waits
+        self.bar.update(done, total, values)
+        if not self.bar.is_shown:
+            self._print(f"features of {done:,} of {total:,} views: {values}")
 
     def _show_step(self, event: StepEnd) -> None:
         step, steps = event.step, event.plan.steps
@@ -148,11 +180,33 @@ class _Estimate:
             return ""
         return self._text((now - start) / (step - first), step)
 
+    def count_features(self, done: int, total: int, computed: int, now: float) -> str:
+        """As `count`, where features are computed."""
+        if self._first is None:
+            self._first = computed, now
+            return ""
+        first, start = self._first
+        if now - start < TIMED_S and computed - first < TIMED_STEPS * self.started.plan.batch:
+            return ""
+        image_s = (now - start) / (computed - first)
+        left = total - done
+        lines = [f"time       about {duration(image_s * left)}: {left:,} views of {1000 * image_s:.0f} ms"]
+        if image_s * left >= LONG_S and self.started.plan.epochs > 1:
+            shorter = duration(image_s * left / self.started.plan.epochs)
+            lines.append(f"           about {shorter} with --epochs 1, the images as they are")
+        return "\n".join(lines)
+
     def _text(self, step_s: float, step: int) -> str:
         plan = self.started.plan
         left_s = step_s * (plan.steps - step)
         lines = [f"time       about {duration(left_s)}: {plan.steps - step:,} steps of {step_s:.2f} s"]
-        if left_s >= LONG_S and plan.epochs > 3:
+        if left_s >= LONG_S and self.started.has_weights:
+            views = plan.images * (probe().epochs or 1)
+            soon = duration(step_s / plan.batch / PASSES_OF_A_STEP * views)
+            lines.append(
+                f"           --recipe probe has a first result in about {soon}; --then finetune goes on"
+            )
+        elif left_s >= LONG_S and plan.epochs > 3:
             epochs = max(3, round(plan.epochs * LONG_S / 2 / left_s))
             shorter = duration(step_s * epochs * plan.steps_per_epoch)
             lines.append(

@@ -3,9 +3,18 @@
 Standard library only: `--help` imports it.
 """
 
-from resnext.recipe.fields import Recipe, dotted_names, override, set_field
+from resnext.recipe.fields import Recipe, dotted_names, override, rebase, set_field
 from resnext.recipe.options import OnBad, TrainOptions, Views
-from resnext.recipe.presets import IMAGENET_COLOURS, RECIPES, cifar, imagenet, named_recipe, small
+from resnext.recipe.presets import (
+    IMAGENET_COLOURS,
+    RECIPES,
+    cifar,
+    imagenet,
+    named_recipe,
+    probe,
+    small,
+    usual_recipe,
+)
 from resnext.recipe.rules import RecipeError, get_field
 
 __all__ = [
@@ -22,6 +31,9 @@ __all__ = [
     "imagenet",
     "named_recipe",
     "override",
+    "probe",
+    "rebase",
     "set_field",
     "small",
+    "usual_recipe",
 ]

@@ -16,7 +16,7 @@ from typing import Any, Literal
 from resnext.data.settings import DataSettings
 from resnext.parsing import parse_toml, show
 from resnext.recipe.other_names import meant_by
-from resnext.recipe.rules import RecipeError, check_recipe
+from resnext.recipe.rules import RecipeError, check_recipe, get_field
 from resnext.training.settings import TrainingSettings
 
 #: Most characters of an unknown name that are looked at.
@@ -91,6 +91,18 @@ def set_fields(recipe: Recipe, values: dict[str, Any]) -> Recipe:
         target[last] = value
     changed: Recipe = _replace(recipe, nested, "")
     return changed
+
+
+def rebase(recipe: Recipe, base: Recipe, other: Recipe) -> Recipe:
+    """`other` with the fields in which `recipe` differs from `base`. Raises `RecipeError`.
+
+    >>> asked = override(Recipe(epochs=2), seed=3)
+    >>> changed = rebase(asked, Recipe(epochs=2), Recipe(epochs=9))
+    >>> changed.epochs, changed.seed
+    (9, 3)
+    """
+    values = {name: get_field(recipe, name) for name in dotted_names()}
+    return set_fields(other, {name: v for name, v in values.items() if v != get_field(base, name)})
 
 
 def override(recipe: Recipe, **changes: Any) -> Recipe:

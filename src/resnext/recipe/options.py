@@ -68,7 +68,7 @@ class TrainOptions:
     """Start from these weights, in their network unless --model says another: a run folder, a hub folder, a
     file of weights, or a name that `resnext weights` lists, such as resnext50_32x4d."""
     new_head: bool = False
-    """With --weights: a fresh head, for other classes."""
+    """With --weights: a fresh head in any case; without it, where the classes are others."""
     log: tuple[LoggerName, ...] = ()
     """Where the metrics go besides metrics.jsonl; TensorBoard, if it is installed, if left out."""
     device: str | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from resnext.contract import LARGEST_PX, MAX_GREY, MAX_MEAN, MAX_STD, MIN_GREY_SPAN, MIN_STD
@@ -118,6 +118,8 @@ ACTS_WHERE: dict[str, tuple[str, tuple[Any, ...]]] = {
     "data.magnitude": ("data.policy", ("rand",)),
     "training.milestones": ("training.schedule", ("step",)),
 }
+#: Fields that have no effect where the head alone is fitted, beside those of the optimisation.
+NOT_FOR_A_HEAD = ("data.mixup", "data.cutmix")
 _DEFAULTS = {"data": DataSettings(), "training": TrainingSettings()}
 
 
@@ -138,11 +140,22 @@ def check_recipe(recipe: Recipe) -> None:
     _check_combinations(recipe)
     for name, (other, values) in ACTS_WHERE.items():
         _check_effect(recipe, name, other, values)
+    if recipe.training.fits == "head":
+        _check_head(recipe)
 
 
 def _demand(recipe: Recipe, name: str, must: str, holds: bool, cure: str = "") -> None:
     if not holds:
         raise RecipeError(f"{name}: must be {must}, not {show(get_field(recipe, name))}{cure}")
+
+
+def _check_head(recipe: Recipe) -> None:
+    """Raise `RecipeError` for a setting that a head cannot follow: it is fitted on features that are kept."""
+    for name in (*(f"training.{field.name}" for field in fields(TrainingSettings)), *NOT_FOR_A_HEAD):
+        if name != "training.fits":
+            _check_effect(recipe, name, "training.fits", ("network",))
+    weighs = recipe.data.balance != "sampler"
+    _demand(recipe, "data.balance", "none or weights where a head is fitted: it sees all images", weighs)
 
 
 def _check_sizes(recipe: Recipe) -> None:

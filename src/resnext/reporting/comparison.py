@@ -31,8 +31,8 @@ class Comparison:
 
     `differing` are the settings that differ, by dotted name. `seeds`, `errors` in percent and `tests` by
     McNemar are of each pair of runs. `bootstrap` resamples the images; `across` is the interval of the mean
-    difference over pairs, None where there is one pair. Errors are `optimistic` where the images also chose
-    the epoch.
+    difference over pairs, None where there is one pair. Errors are `optimistic` where the images also
+    chose the weights.
     """
 
     split: str
@@ -52,7 +52,7 @@ class Comparison:
     def lines(self) -> list[str]:
         """The comparison for people."""
         settings = [f"{name}: {first} against {second}" for name, (first, second) in self.differing.items()]
-        chose = " (they chose the epoch, so the errors are optimistic)" if self.optimistic else ""
+        chose = " (they chose the weights, so the errors are optimistic)" if self.optimistic else ""
         pairs = map(_pair_line, self.seeds, self.errors, self.tests)
         of_split = f"{self.images:,} images of {self.split}{chose}"
         return [*settings, of_split, *pairs, self._bootstrap_line(), self._across_line()]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,44 +25,53 @@ MAX_RUN_NAME, MAX_CURVE_POINTS = 40, 300
 
 
 def curve(epochs: Sequence[EpochLine], best: int, what: str, label: str) -> str:
-    """A metric after each epoch, on train and val.
+    """A metric after each epoch, or with each penalty, on train and val.
 
     Args:
         epochs: Lines of metrics.jsonl.
-        best: The epoch that was kept.
+        best: Number of the one that was kept.
         what: loss or top1_error.
         label: The metric for people.
     """
-    number = [line.epoch for line in epochs]
+    penalties = {line.epoch: line.penalty for line in epochs if line.penalty is not None}
+    number = list(penalties.values()) or [line.epoch for line in epochs]
+    best_at = penalties.get(best, best)
+    what_is, kept = ("penalty", f"{best_at:.1e}") if penalties else ("epoch", f"{best}")
     with plot_style():
         figure = new_figure(4.8, 3.1)
         ax = figure.subplots()
         for split, colour in zip(("train", "val"), COLOURS, strict=False):
-            values = [getattr(line, f"{split}_{what}") for line in epochs]
+            lines = [line for line in epochs if not penalties or line.penalty is not None]
+            values = [getattr(line, f"{split}_{what}") for line in lines]
             ax.plot(number, values, color=colour, label=split, marker="." if len(number) < 15 else "")
-        ax.axvline(best, color=INK, linewidth=0.8, linestyle=":", label=f"best epoch, {best}")
-        _finish(ax, "epoch", label)
+        ax.axvline(best_at, color=INK, linewidth=0.8, linestyle=":", label=f"best {what_is}, {kept}")
+        _finish(ax, what_is, label)
+        if penalties:
+            ax.set_xscale("log")
         ax.set_ylim(bottom=0)
         ax.legend()
-        return svg_inline(figure, f"{label} after each epoch, on train and val")
+        after = "with each penalty" if penalties else "after each epoch"
+        return svg_inline(figure, f"{label} {after}, on train and val")
 
 
 def val_errors(runs: dict[str, Sequence[EpochLine]]) -> str:
-    """Top-1 error on val after each epoch, one line for each run."""
+    """Top-1 error on val after each epoch, one line for each run; level where only the head was fitted."""
     with plot_style():
         figure = new_figure(9, 3.4)
         ax = figure.subplots()
         names = shorten(runs, MAX_RUN_NAME)
         for number, (name, epochs) in enumerate(runs.items()):
             errors = [line.val_top1_error for line in epochs]
-            ax.plot(
-                [line.epoch for line in epochs],
-                errors,
-                color=COLOURS[number % len(COLOURS)],
-                linestyle=("-", "--", ":")[number // len(COLOURS) % 3],
-                label=names[name],
-                marker="." if len(errors) < 15 else "",
-            )
+            looks: dict[str, Any] = {
+                "color": COLOURS[number % len(COLOURS)],
+                "linestyle": ("-", "--", ":")[number // len(COLOURS) % 3],
+                "label": names[name],
+            }
+            if any(line.penalty is not None for line in epochs):
+                ax.axhline(min(errors), **looks)
+                continue
+            marker = "." if len(errors) < 15 else ""
+            ax.plot([line.epoch for line in epochs], errors, marker=marker, **looks)
         _finish(ax, "epoch", "top-1 error on val, %")
         ax.set_ylim(bottom=0)
         ax.legend()

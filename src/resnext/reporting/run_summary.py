@@ -118,8 +118,19 @@ class RunSummary:
 
     @property
     def is_optimistic(self) -> bool:
-        """Whether the reported split also chose the best epoch."""
+        """Whether the reported split also chose the weights."""
         return self.split != "test"
+
+    @property
+    def length(self) -> int:
+        """Epochs that it went on; how often features were computed, where only the head was fitted."""
+        return (self.recipe.epochs or 0) if self.recipe.training.fits == "head" else len(self.epochs)
+
+    @property
+    def penalty(self) -> float | None:
+        """The penalty of the head that was kept, where only the head was fitted."""
+        best = self.result.metrics.best_epoch
+        return next((line.penalty for line in self.epochs if line.epoch == best), None)
 
     @cached_property
     def scores(self) -> Scores:

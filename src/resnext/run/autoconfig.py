@@ -14,12 +14,14 @@ import numpy as np
 from resnext.contract import Contract
 from resnext.data import fast_jpeg
 from resnext.data.images import Scan
-from resnext.data.settings import PAD_CROP_UP_TO_PX, usual_resize_px
+from resnext.data.settings import PAD_CROP_UP_TO_PX, USUAL_FILTER, usual_resize_px
 from resnext.data.splits import Splits
 from resnext.machine import Machine
-from resnext.recipe import Recipe, get_field, set_field
+from resnext.recipe import Recipe, get_field, probe, set_field, usual_recipe
 from resnext.run.batch_size_finder import Trial, find_batch_size
 
+#: Why a value is that of the weights.
+AS_TRAINED = "as the weights were trained"
 #: Sides of images that networks are chosen for; larger ones are left to GPUs.
 SIZES_PX = (16, 32, 64, 128, 224)
 LARGEST_ON_CPU_PX = 128
@@ -36,6 +38,8 @@ GPU_NETWORKS = {40: "resnext29_32x4d", 10_000: "resnext50_32x4d"}
 #: Largest batch without a trial, and with one, on a CPU (False) or a GPU (True).
 LARGEST_BATCH = {False: 128, True: 256}
 LARGEST_TRIED_BATCH = {False: 512, True: 4096}
+#: Images of a batch whose features are computed.
+FEATURE_BATCH = 32
 #: Steps that a network needs from scratch; the epochs are chosen to give them, within these bounds.
 MIN_STEPS, MIN_EPOCHS, MAX_EPOCHS = 1500, 18, 150
 #: Peak learning rate from scratch, and the fewest steps that it suits. With the square root of fewer steps it
@@ -54,6 +58,14 @@ class Choice:
     why: str
 
 
+def choose_recipe(weights: object) -> tuple[Choice, ...]:
+    """Why `recipe.usual_recipe` is the recipe of a run that starts from `weights`, where that is not the
+    default."""
+    if weights is None:
+        return ()
+    return (Choice("recipe", usual_recipe(weights), "weights are given; --recipe probe has a result sooner"),)
+
+
 def fill_recipe(
     recipe: Recipe,
     splits: Splits,
@@ -61,6 +73,7 @@ def fill_recipe(
     machine: Machine,
     processes: int = 1,
     pretrained: Contract | None = None,
+    trained_px: int | None = None,
 ) -> tuple[Recipe, list[Choice]]:
     """`recipe` with every open field filled, and the choices that were made, in order.
 
@@ -71,14 +84,17 @@ def fill_recipe(
         machine: The machine that trains.
         processes: How many processes share a batch.
         pretrained: The contract of the weights that training starts from.
+        trained_px: Side of the crops that they were trained on, where it is known.
 
     Raises:
         RecipeError: `batch` is "auto", and not even the smallest one could be trained.
     """
     form = _Form(recipe)
-    _fill_sizes(form, scan, machine)
+    _fill_sizes(form, scan, machine, pretrained, trained_px)
     _fill_grey(form, scan, pretrained)
     _fill_colours(form, splits, scan, pretrained)
+    if form["training.fits"] == "head":
+        form.fill("precision", "float32", "as the classifier computes")
     _fill_network(form, machine)
     _fill_length(form, splits, machine, processes)
     return form.recipe, form.choices
@@ -104,9 +120,14 @@ class _Form:
         return get_field(self.recipe, field)
 
 
-def _fill_sizes(form: _Form, scan: Scan, machine: Machine) -> None:
+def _fill_sizes(
+    form: _Form, scan: Scan, machine: Machine, pretrained: Contract | None, trained_px: int | None
+) -> None:
     """Size of the images, how evaluation and training cut them out, and how they are decoded."""
-    median_px = int(np.median(scan.shorter_px[scan.shorter_px > 0]))
+    median_px = median_shorter_px(scan)
+    if pretrained is not None:
+        _fill_sizes_of_weights(form, pretrained, trained_px)
+    form.fill("data.interpolation", USUAL_FILTER, "the usual filter")
     form.fill(
         "data.size_px",
         _size(median_px, machine),
@@ -127,10 +148,27 @@ def _fill_sizes(form: _Form, scan: Scan, machine: Machine) -> None:
         form.fill("data.decoder", *_decoder(form.recipe, size, median_px))
 
 
+def _fill_sizes_of_weights(form: _Form, pretrained: Contract, trained_px: int | None) -> None:
+    """The sizes and the filter of weights, as far as the recipe says no other size."""
+    resize = pretrained.resize
+    form.fill("data.interpolation", resize.interpolation, AS_TRAINED)
+    form.fill("data.size_px", resize.crop_px, "the weights' own size")
+    if form["data.size_px"] != resize.crop_px:
+        return
+    form.fill("data.resize_px", resize.shorter_px, AS_TRAINED)
+    if trained_px is not None and trained_px <= resize.crop_px:
+        form.fill("data.train_px", trained_px, "the size of the crops that the weights were trained on")
+
+
+def median_shorter_px(scan: Scan) -> int:
+    """Median of the shorter sides of the images that can be read, in pixels."""
+    return int(np.median(scan.shorter_px[scan.shorter_px > 0]))
+
+
 def _fill_grey(form: _Form, scan: Scan, pretrained: Contract | None) -> None:
     """Black and white of deep grey images, if there are any."""
     if pretrained is not None and pretrained.grey is not None:
-        form.fill("data.grey", (pretrained.grey.black, pretrained.grey.white), "as the weights were trained")
+        form.fill("data.grey", (pretrained.grey.black, pretrained.grey.white), AS_TRAINED)
     if scan.grey is not None:
         why = "the first usual white that no value exceeds"
         form.fill("data.grey", (scan.grey.black, scan.grey.white), why)
@@ -143,8 +181,8 @@ def _fill_colours(form: _Form, splits: Splits, scan: Scan, pretrained: Contract 
     else:
         form.fill("data.flip", 0.0, "mirrored digits are not digits")
     if pretrained is not None:
-        form.fill("data.mean", pretrained.mean, "as the weights were trained")
-        form.fill("data.std", pretrained.std, "as the weights were trained")
+        form.fill("data.mean", pretrained.mean, AS_TRAINED)
+        form.fill("data.std", pretrained.std, AS_TRAINED)
     form.fill("data.mean", scan.mean, "measured on train")
     form.fill("data.std", scan.std, "measured on train")
 
@@ -161,6 +199,11 @@ def _fill_network(form: _Form, machine: Machine) -> None:
 def _fill_length(form: _Form, splits: Splits, machine: Machine, processes: int) -> None:
     """Batch, epochs and learning rate."""
     count = len(splits.train)
+    if form["training.fits"] == "head":
+        form.recipe = set_field(form.recipe, "batch", None if form["batch"] == "auto" else form["batch"])
+        form.fill("batch", min(FEATURE_BATCH, count), "images that go through the network together")
+        form.fill("epochs", probe().epochs, "the images as they are, then augmented")
+        return
     if form["batch"] == "auto":
         form.recipe = set_field(form.recipe, "batch", None)
         found = _batch_size_by_trial(form.recipe, len(splits.classes), count, machine, processes)

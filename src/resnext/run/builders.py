@@ -20,7 +20,13 @@ from resnext.data.augment import (
 from resnext.data.autoaugment import RandAugment, TrivialAugment
 from resnext.data.images import ImageDataset
 from resnext.data.mixup import Mixing
-from resnext.data.sampling import BalancedSamplingPlan, SamplingPlan, WindowedSamplingPlan
+from resnext.data.sampling import (
+    BalancedSamplingPlan,
+    OrderedSamplingPlan,
+    SamplingPlan,
+    WindowedSamplingPlan,
+)
+from resnext.data.settings import USUAL_FILTER
 from resnext.data.splits import Splits
 from resnext.recipe import Recipe, RecipeError
 
@@ -44,7 +50,7 @@ def build_contract(
     return Contract(
         classes=splits.classes,
         input=Input(3, size, size),
-        resize=Resize(recipe.data.resize_px or size, size, recipe.data.interpolation),
+        resize=Resize(recipe.data.resize_px or size, size, recipe.data.interpolation or USUAL_FILTER),
         mean=mean,
         std=std,
         provenance=Provenance(
@@ -69,7 +75,7 @@ def build_augmentation(recipe: Recipe, contract: Contract) -> Augmentation:
     if settings.crop == "pad":
         steps.append(PadCrop(contract.resize, size, settings.pad_px or 0, fill))
     else:
-        steps.append(ResizedCrop(size, settings.min_area, settings.max_aspect, settings.interpolation))
+        steps.append(ResizedCrop(size, settings.min_area, settings.max_aspect, contract.resize.interpolation))
     steps.append(Flip(settings.flip or 0.0))
     if settings.policy == "rand":
         steps.append(RandAugment(settings.operations, settings.magnitude, fill))
@@ -96,11 +102,23 @@ def build_plan(recipe: Recipe, train: ImageDataset) -> SamplingPlan:
     """Which images make up which step. Raises `RecipeError`."""
     batch = recipe.batch if isinstance(recipe.batch, int) else 1
     sizes = (len(train), batch, recipe.epochs or 1, recipe.seed)
+    if recipe.training.fits == "head":
+        check_can_be_kept(train)
+        return OrderedSamplingPlan(*sizes)
     if recipe.data.balance == "sampler":
         if train.window is not None:
             raise RecipeError("data.balance: a stream is read in order, so nothing can be drawn; use weights")
         return BalancedSamplingPlan(*sizes, train.labels)
     return SamplingPlan(*sizes) if train.window is None else WindowedSamplingPlan(*sizes, train.window)
+
+
+def check_can_be_kept(train: ImageDataset) -> None:
+    """Raise `RecipeError` if the features of `train` cannot be kept one by one."""
+    if train.window is not None:
+        raise RecipeError(
+            "training.fits: a head is fitted on features that are kept, and a stream is not: fine-tune "
+            "instead (--recipe finetune), or give a folder, a table or an .index"
+        )
 
 
 def class_weights(recipe: Recipe, train: ImageDataset) -> NDArray[np.float32] | None:

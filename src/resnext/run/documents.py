@@ -138,10 +138,11 @@ class StoredSums(Extensible):
 
 @dataclass(frozen=True)
 class EpochLine(Extensible):
-    """A line of metrics.jsonl about a whole epoch."""
+    """A line of metrics.jsonl about a whole epoch; of a run that fits the head, about one `penalty`."""
 
     epoch: Count
     train_loss: float
     train_top1_error: Percent
     val_loss: float
     val_top1_error: Percent
+    penalty: float | None = None

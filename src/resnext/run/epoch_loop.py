@@ -16,7 +16,7 @@ from resnext.run.input_pipeline import InputPipeline
 from resnext.run.loggers import Loggers
 from resnext.run.meters import EpochMeter
 from resnext.run.spec import RunSpec
-from resnext.run.stop_signals import Stopped, StopRequest
+from resnext.run.stop_signals import Stopped, StopRequest, stopped
 from resnext.training.distributed import ProcessGroup
 from resnext.training.loop import Step, TrainState
 
@@ -106,7 +106,5 @@ class EpochLoop:
             raise self._stopped()
 
     def _stopped(self) -> Stopped:
-        return Stopped(
-            f"{self.stop.reason or 'another process'} at step {self.state.step} of {self.plan.steps}; "
-            f"the same command with --name {self.spec.path.name} --resume auto resumes it"
-        )
+        where = f"step {self.state.step} of {self.plan.steps}"
+        return stopped(self.stop.reason, where, self.spec.path.name)

@@ -56,7 +56,7 @@ class Evaluation:
     @property
     def role(self) -> str:
         """What to keep in mind about the scores; empty for `test`."""
-        return "" if self.split == "test" else " (chose the epoch, so optimistic)"
+        return "" if self.split == "test" else " (chose the weights, so optimistic)"
 
     def to_json(self) -> dict[str, Any]:
         """Split, scores and the images that were left out. Errors are in percent, other rates from 0 to 1."""

@@ -49,7 +49,15 @@ class RunEvaluator:
         progress: Callable[[int, int], None] | None = None,
     ) -> Evaluation:
         """Evaluate the main process's network, with its batch-norm statistics, on all processes."""
-        network = _network(state)
+        return self._evaluate(_network(state), split, images, progress)
+
+    def _evaluate(
+        self,
+        network: Network,
+        split: str,
+        images: ImageDataset,
+        progress: Callable[[int, int], None] | None,
+    ) -> Evaluation:
         sync_batch_norm(network, self.group)
         classifier = Classifier(TorchEngine(network, self.spec.contract, self.machine.device))
         # The cache of a worker dies with it, so cached images are decoded here; when the cache is full,
@@ -69,14 +77,20 @@ class RunEvaluator:
         if self.folder is not None:
             checkpoints.load_checkpoint(state, self.folder.best)
         broadcast_state(state, self.group, {})
+        return self.conclude(_network(state), progress, on_progress)
+
+    def conclude(
+        self, network: Network, progress: RunProgress, on_progress: Callable[[int, int], None]
+    ) -> tuple[Evaluation, ...]:
+        """As `finish`, of a `network` that all processes have."""
         counts = self.spec.about.train_counts
         evaluations = tuple(
-            replace(self.evaluate(state, split, images, on_progress), train_counts=counts)
+            replace(self._evaluate(network, split, images, on_progress), train_counts=counts)
             for split, images in self.splits.items()
             if split != "train"
         )
         if self.folder is not None:
-            self._write(self.folder, _network(state), evaluations, progress)
+            self._write(self.folder, network, evaluations, progress)
         return evaluations
 
     def cost(self) -> Cost:

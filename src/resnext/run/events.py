@@ -45,7 +45,7 @@ class RunStarted:
     """Every choice is made; training starts, or resumes, at `first_step`.
 
     `counts` are images by split, without those in `skipped`, and `class_counts` those of each class;
-    `choices` and `notes` are for people.
+    `choices` and `notes` are for people. With `has_weights` the run started from weights.
     """
 
     folder: Path
@@ -60,6 +60,7 @@ class RunStarted:
     plan: SamplingPlan
     first_step: int
     class_counts: tuple[ClassCount, ...] = ()
+    has_weights: bool = False
 
     def text(self) -> str:
         """All of it for people, line by line."""
@@ -141,6 +142,39 @@ class EpochEnd:
 
 
 @dataclass(frozen=True)
+class FeatureProgress:
+    """The features of `done` of `total` views of images are kept; `computed` of them were computed now.
+
+    `waits` are the times that this process has waited for images since the start.
+    """
+
+    done: int
+    total: int
+    computed: int
+    waits: WaitTimes
+
+
+@dataclass(frozen=True)
+class HeadFitted:
+    """A head was fitted with one of `penalties`: its scores on train and val, and whether it is the best so
+    far."""
+
+    fit: EpochSummary
+    penalty: float
+    penalties: int
+    val: Scores
+    is_best: bool
+
+    def text(self) -> str:
+        """All of it for people, in one line."""
+        return (
+            f"penalty {self.penalty:.1e} ({self.fit.epoch}/{self.penalties}): "
+            f"train loss {self.fit.loss:.4f}, top-1 {100 - self.fit.top1_error:.2f} %; "
+            f"val loss {self.val.loss:.4f}, top-1 {100 - self.val.top1_error:.2f} %"
+        )
+
+
+@dataclass(frozen=True)
 class RunFinished:
     """The run is over. Its files lie in `folder`; its weights are those of epoch `best_epoch`.
 
@@ -158,11 +192,7 @@ class RunFinished:
 
     def text(self) -> str:
         """All of it for people, line by line."""
-        lines = [
-            f"best epoch {self.best_epoch}; {self.seconds:,.0f} s of training, of which "
-            f"{self.data_s:,.0f} s waiting for images",
-            f"{self.saves} checkpoints saved, training stood still {self.standstill_s:.1f} s for them",
-        ]
+        lines = self._how()
         for evaluation in self.evaluations:
             scores = evaluation.scores
             top1 = f"top-1 {100 - scores.top1_error:.2f} % of {scores.count:,} images"
@@ -171,5 +201,34 @@ class RunFinished:
         lines.append(f"next       resnext predict {self.folder} IMAGES...")
         return "\n".join(map(printable, lines))
 
+    def _how(self) -> list[str]:
+        return [
+            f"best epoch {self.best_epoch}; {self.seconds:,.0f} s of training, of which "
+            f"{self.data_s:,.0f} s waiting for images",
+            f"{self.saves} checkpoints saved, training stood still {self.standstill_s:.1f} s for them",
+        ]
 
-Event = ScanProgress | RunStarted | DecodeProgress | StepEnd | EpochEnd | RunFinished
+
+@dataclass(frozen=True)
+class HeadRunFinished(RunFinished):
+    """A run that fitted the head is over: with `penalty`, the one of number `best_epoch`."""
+
+    penalty: float = 0.0
+
+    def _how(self) -> list[str]:
+        return [
+            f"best penalty {self.penalty:.1e}; {self.seconds:,.0f} s of training, of which "
+            f"{self.data_s:,.0f} s waiting for images"
+        ]
+
+
+Event = (
+    ScanProgress
+    | RunStarted
+    | DecodeProgress
+    | StepEnd
+    | EpochEnd
+    | FeatureProgress
+    | HeadFitted
+    | RunFinished
+)

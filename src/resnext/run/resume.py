@@ -7,7 +7,16 @@ from typing import Any
 
 from resnext.catalogue import locate
 from resnext.data.splits import Splits, fingerprint
-from resnext.recipe import Recipe, dotted_names, get_field, set_field
+from resnext.recipe import (
+    Recipe,
+    dotted_names,
+    get_field,
+    named_recipe,
+    rebase,
+    set_field,
+    small,
+    usual_recipe,
+)
 from resnext.recipe.options import TrainOptions
 from resnext.run.checkpointing import RunProgress, broadcast_state
 from resnext.run.contents import compare_contents
@@ -37,16 +46,20 @@ def find_run(options: TrainOptions) -> RunFolder | None:
 
 
 def check_same_run(
-    folder: RunFolder, recipe: Recipe, options: TrainOptions, splits: Splits
+    folder: RunFolder, recipe: Recipe, options: TrainOptions, splits: Splits, is_chosen: bool = False
 ) -> Generator[ScanProgress, None, None]:
     """Raises `RunError` with the differences if `recipe`, `options` and `splits` are not those of the run in
     `folder`. Yields how far images are read that may have changed.
 
-    More epochs than the run has are allowed: they lengthen it, unless its `patience` ended it.
+    More epochs than the run has are allowed: they lengthen it, unless its `patience` ended it. With
+    `is_chosen`, nobody asked for the recipe that `recipe` starts from.
     """
     own = folder.recipe()
     is_longer = recipe.epochs is not None and recipe.epochs > (own.epochs or 0)
     differences = _recipe_differences(recipe, own, is_longer)
+    if differences and is_chosen:  # earlier versions chose `small`, with weights too
+        earlier = rebase(recipe, named_recipe(usual_recipe(options.weights)), small())
+        differences = _recipe_differences(earlier, own, is_longer) and differences
     differences += yield from _data_differences(folder, options, splits)
     if differences:
         raise RunError(

@@ -6,29 +6,37 @@ import itertools
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from resnext.arch import Architecture
-from resnext.catalogue import locate
-from resnext.contract import Contract
 from resnext.data import fast_jpeg
 from resnext.data.contents import Contents, contents_digest, to_bytes
 from resnext.data.decode import BadImage, DataError
+from resnext.data.images import ImageDataset
 from resnext.data.splits import Splits, fingerprint
+from resnext.errors import UsageError
 from resnext.machine import DeviceError, Machine
-from resnext.models import Network, create
+from resnext.names import printable
 from resnext.recipe import Recipe, RecipeError, set_field
 from resnext.recipe.options import TrainOptions
 from resnext.records import stamp
 from resnext.run.autoconfig import Choice, fill_recipe
-from resnext.run.builders import build_contract, build_plan, grey_range
+from resnext.run.builders import build_contract, build_plan, check_can_be_kept, grey_range
 from resnext.run.contents import CONTENTS_FILE
 from resnext.run.documents import WeightsOrigin
 from resnext.run.events import ScanProgress
 from resnext.run.folder import RunFolder, name_taken_error, to_json_text
+from resnext.run.initial_weights import (
+    USUAL_WEIGHTS,
+    check_weights,
+    hint_at_weights,
+    origin_of,
+    read_weights,
+    weights_choices,
+    why_new_head,
+)
 from resnext.run.scanning import (
     blank_notes,
     choose_grey,
@@ -37,7 +45,6 @@ from resnext.run.scanning import (
     raise_unreadable,
     scan_splits,
 )
-from resnext.weights import PretrainedWeights, WeightsError, weights_digest
 
 
 @dataclass(frozen=True)
@@ -64,12 +71,17 @@ def create_run(
     """
     if options.name is not None and (options.runs / options.name).exists():
         raise name_taken_error(options.runs / options.name)
-    weights = None if options.weights is None else _read_weights(options.weights, recipe.model)
+    asked_model = recipe.model
+    weights = None if options.weights is None else read_weights(options.weights, recipe.model)
     if weights is not None and recipe.model is None:
         recipe = set_field(recipe, "model", weights.model)
     check_recipe(recipe, machine, processes, has_weights=weights is not None)
+    if recipe.training.fits == "head":
+        check_can_be_kept(splits.train)
+    why = why_new_head(weights, recipe, options, splits.classes)
+    new_head = bool(why)
     if has_model := recipe.model is not None:
-        _check_weights(weights, recipe, splits, options)
+        check_weights(weights, recipe, splits.classes, new_head)
 
     digest = fingerprint(splits)
     pretrained = None if weights is None else weights.contract
@@ -81,10 +93,10 @@ def create_run(
     splits = leave_out(splits, unreadable)
     grey = choose_grey(scans, asked)
     found = replace(scans["train"], grey=grey)
-    recipe, choices = fill_recipe(recipe, splits, found, machine, processes, pretrained)
+    trained_px = None if weights is None else weights.train_px
+    recipe, choices = fill_recipe(recipe, splits, found, machine, processes, pretrained, trained_px)
     if weights is not None:
-        summary = "; ".join(weights.summary(options.new_head))
-        choices.insert(0, Choice("weights", str(options.weights), summary))
+        choices = [*weights_choices(weights, options, why), *choices]
     if isinstance(recipe.batch, int) and recipe.batch > len(splits.train):
         raise DataError(
             f"batch: {recipe.batch} is larger than the {len(splits.train)} training images; give --batch "
@@ -92,7 +104,7 @@ def create_run(
         )
     check_recipe(recipe, machine, processes, has_weights=weights is not None)
     if not has_model:
-        _check_weights(weights, recipe, splits, options)
+        check_weights(weights, recipe, splits.classes, new_head)
     build_plan(recipe, splits.train)  # raises for a recipe that the data cannot follow
     licence = pretrained.provenance.weights_licence if pretrained else None
     contract = build_contract(recipe, splits, digest, stamp(machine.name).commit, licence)
@@ -102,13 +114,22 @@ def create_run(
         "contract.json": contract.dumps(),
         "environment.json": to_json_text(asdict(stamp(machine.name)) | {"data": data}),
         "data.json": to_json_text(
-            _describe_data(splits, digest, contents, unreadable, _origin(weights, options))
+            _describe_data(splits, digest, contents, unreadable, origin_of(weights, new_head))
         ),
     }
     if contents:
         files[CONTENTS_FILE] = to_bytes(contents)
     folder, warning = _create_folder(f"{splits.name}-{recipe.model}", files, options, held)
-    told = [warning, contract.provenance.licence_warning, *grey_notes(scans, grey), *blank_notes(scans)]
+    lonely = lonely_note(splits.train) if recipe.training.fits == "head" else ""
+    hint = hint_at_weights(data, asked_model, scans["train"]) if weights is None else ""
+    told = [
+        hint,
+        lonely,
+        warning,
+        contract.provenance.licence_warning,
+        *grey_notes(scans, grey),
+        *blank_notes(scans),
+    ]
     return NewRun(folder, tuple(choices), tuple(filter(None, told)))
 
 
@@ -122,12 +143,18 @@ def check_recipe(recipe: Recipe, machine: Machine, processes: int, has_weights: 
         has_weights: Whether training starts from weights.
 
     Raises:
+        UsageError: A head is to be fitted, and there are no weights, or several processes.
         RecipeError: A setting makes no sense for this network, these weights or this number of processes.
         DecoderMissing: The decoder is not installed.
         DeviceError: The processes cannot synchronise batch norms on this machine.
         ArchitectureError: The model has no such name.
     """
     check_processes(recipe, machine, processes)
+    if recipe.training.fits == "head" and not has_weights:
+        raise UsageError(
+            f"--recipe probe: fits a head on trained weights; add --weights {USUAL_WEIGHTS}, a run or a file "
+            "(`resnext weights` lists names), or train from scratch with --recipe small"
+        )
     if recipe.data.decoder == "fast":
         fast_jpeg.load_decoder()
     if recipe.model is None:
@@ -153,10 +180,22 @@ def check_recipe(recipe: Recipe, machine: Machine, processes: int, has_weights: 
         raise RecipeError(f"training.{name}: holds back parts that were never trained; give --weights")
 
 
+def lonely_note(train: ImageDataset) -> str:
+    """What to tell of classes with one training image before a head is fitted; empty without any."""
+    counts = np.bincount(train.labels, minlength=len(train.classes))
+    lonely = [train.classes[number] for number in np.flatnonzero(counts == 1)]
+    if not lonely:
+        return ""
+    names = printable(", ".join(lonely[:3]) + ", ..." * (len(lonely) > 3))
+    return f"classes with one training image: {names}; views of it are all they learn from"
+
+
 def check_processes(recipe: Recipe, machine: Machine, processes: int) -> None:
     """Refuse settings by which a process would have nothing to do (`RecipeError`), wait for another one for
     ever (`RecipeError`), or could not synchronise batch norms (`DeviceError`)."""
     training = recipe.training
+    if training.fits == "head" and processes > 1:
+        raise UsageError("--recipe probe: runs as one process: start it without the launcher")
     if training.batch_norm == "synchronised" and processes > 1:
         if not machine.is_gpu:
             raise DeviceError(
@@ -188,7 +227,9 @@ def check_pieces(recipe: Recipe, arch: Architecture, processes: int) -> None:
     """
     training, side_px = recipe.training, recipe.data.train_px or recipe.data.size_px
     shares_norms = training.batch_norm == "synchronised" and processes > 1
-    learns_norms = training.batch_norm != "frozen" and training.frozen <= len(arch.blocks)
+    learns_norms = (
+        training.fits == "network" and training.batch_norm != "frozen" and training.frozen <= len(arch.blocks)
+    )
     if not isinstance(recipe.batch, int) or side_px is None or shares_norms or not learns_norms:
         return
     batch, pieces = recipe.batch, training.accumulate
@@ -225,52 +266,6 @@ def _larger_pieces(recipe: Recipe, arch: Architecture, processes: int, side_px: 
     size = "train" if recipe.data.train_px not in (None, recipe.data.size_px) else "size"
     larger = next(px for px in itertools.count(side_px + 1) if arch.last_map_px(px) > 1)
     yield f"--data.{size}-px {larger}"
-
-
-def build_initial_network(recipe: Recipe, contract: Contract, origin: WeightsOrigin | None) -> Network:
-    """The network before its first step, from the seed or from the weights that `origin` names.
-
-    Raises `WeightsError` if the weights are not the file any more that the run was started from.
-    """
-    arch = Architecture.from_name(recipe.model or "", len(contract.classes), contract.input.channels)
-    if origin is None:
-        network = create(arch, recipe.seed)
-        if recipe.training.zero_init:
-            network.zero_last_scales()
-        return network
-    path = Path(origin.path)
-    if weights_digest(path) != origin.sha256:
-        raise WeightsError(
-            f"{path}: is not the file any more that this run was started from. Put that file back, or start "
-            "another run: give another --name"
-        )
-    weights = PretrainedWeights.read(path, recipe.model)
-    return weights.build_network(arch, contract.classes, recipe.seed, origin.new_head)
-
-
-def _read_weights(reference: Path, model: str | None) -> PretrainedWeights:
-    """The weights that `reference` means, fetched if they must be; `model` is the network, if it is given."""
-    located = locate(reference)
-    weights = PretrainedWeights.read(located.path, model)
-    if located.entry is None:
-        return weights
-    return replace(weights, contract=located.entry.contract, notes=(str(located.entry), *weights.notes))
-
-
-def _origin(weights: PretrainedWeights | None, options: TrainOptions) -> WeightsOrigin | None:
-    if weights is None:
-        return None
-    path = weights.path.resolve()
-    return WeightsOrigin(str(path), weights_digest(path), options.new_head)
-
-
-def _check_weights(
-    weights: PretrainedWeights | None, recipe: Recipe, splits: Splits, options: TrainOptions
-) -> None:
-    """Raises `WeightsError` if `weights` do not fit the network and the classes."""
-    if weights is not None:
-        arch = Architecture.from_name(recipe.model or "", len(splits.classes))
-        weights.build_network(arch, splits.classes, recipe.seed, options.new_head)
 
 
 def _create_folder(

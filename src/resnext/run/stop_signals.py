@@ -24,6 +24,12 @@ class Stopped(ResnextError):
     exit_code = 75
 
 
+def stopped(reason: str | None, where: str, name: str) -> Stopped:
+    """The error of a run called `name` that stops at `where`; without a reason, as another process does."""
+    why = f"{reason or 'another process'} at {where}"
+    return Stopped(f"{why}; the same command with --name {name} --resume auto resumes it")
+
+
 class StopRequest:
     """A context that records signals asking for a stop; a second request ends the process at once.
 

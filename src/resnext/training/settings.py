@@ -10,6 +10,10 @@ from typing import Literal
 class TrainingSettings:
     """How the weights are optimised. Fractions are of the whole run, so that they fit runs of any length."""
 
+    fits: Literal["network", "head"] = "network"
+    """What is fitted: the weights of the whole network, step by step; or the head alone, by logistic
+    regression on the features of the images, which are computed once for each epoch: the first one sees the
+    images as evaluation does, the others augmented. The other settings here are about the network."""
     optimiser: Literal["sgd", "adamw"] = "sgd"
     """SGD with Nesterov momentum, or AdamW."""
     lr: float | Literal["auto"] = 0.1

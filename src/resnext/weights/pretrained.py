@@ -34,6 +34,7 @@ class PretrainedWeights:
         model: Name of their network.
         contract: None if the file has none, as those that others write.
         notes: How the tensors were found and the network was told, for people.
+        train_px: Side of the crops that they were trained on; None if nobody says it.
     """
 
     path: Path
@@ -41,6 +42,7 @@ class PretrainedWeights:
     model: str
     contract: Contract | None
     notes: tuple[str, ...] = ()
+    train_px: int | None = None
 
     @classmethod
     def read(cls, path: Path, model: str | None = None) -> PretrainedWeights:
@@ -74,6 +76,22 @@ class PretrainedWeights:
                 f"resnext.create({self.model!r}, classes=N, weights=..., new_head=True)"
             )
         return Architecture.from_name(self.model, len(head), input_channels(self.tensors))
+
+    def other_head(self, classes: tuple[str, ...]) -> str:
+        """Why their head cannot tell `classes` apart; empty if it can.
+
+        A head whose classes have no names is taken for that of `classes` if it has as many.
+        """
+        head = self.tensors.get(HEAD[0])
+        if head is None:
+            return "the weights have no head"
+        if self.contract is None:
+            return "" if len(head) == len(classes) else f"the weights tell {len(head)} classes apart"
+        own = set(self.contract.classes)
+        if own == set(classes):
+            return ""
+        known = sum(name in own for name in classes)
+        return f"the weights tell {len(own)} classes apart, among them {known or 'none'} of these"
 
     def summary(self, new_head: bool) -> tuple[str, ...]:
         """How they were found, and what is loaded of them, for people."""

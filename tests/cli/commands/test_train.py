@@ -107,7 +107,7 @@ def test_unreadable_pictures_stop_before_training_or_are_left_out(
     assert run("evaluate", tmp_path / "x", data, "--on-bad", "skip") == 0
 
 
-def test_weights_of_another_class_count_need_a_new_head(
+def test_weights_of_other_classes_get_a_new_head(
     trained: Path,
     tmp_path: Path,
     make_folder: Any,
@@ -117,12 +117,12 @@ def test_weights_of_another_class_count_need_a_new_head(
 ) -> None:
     data = make_folder(tmp_path / "data", {"a": 10, "b": 10})
     words = ["train", data, "--runs", tmp_path, "--name", "y", "--weights", trained / "model", *quick]
-    assert run(*words) == 4
-    error = capsys.readouterr().err
-    assert "fc.weight" in error
-    assert "--new-head" in error
-    assert not (tmp_path / "y").exists()
-    assert run(*words, "--new-head") == 0
+    assert run(*words) == 0
+    said = capsys.readouterr().out
+    assert "chosen     recipe = finetune  (weights are given" in said
+    assert "chosen     head = new  (the weights tell 3 classes apart, among them 2 of these)" in said
+    assert "chosen     data.size_px = 16  (the weights' own size)" in said
+    assert api.Run(tmp_path / "y").recipe.training.layer_decay == 0.7
 
     other = ["--model", "resnet20+template=8"]
     assert run(*words, "--new-head", "--name", "z", *other) == 4

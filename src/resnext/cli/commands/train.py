@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
@@ -14,7 +14,10 @@ from resnext.cli.option_checks import check_data
 from resnext.cli.screen import say
 from resnext.errors import UsageError
 from resnext.parsing import MAX_TOML_BYTES, read_text
-from resnext.recipe import RECIPES, Recipe, RecipeError, TrainOptions, named_recipe, small
+from resnext.recipe import RECIPES, Recipe, RecipeError, TrainOptions, named_recipe, small, usual_recipe
+
+if TYPE_CHECKING:
+    from resnext.run import Choice
 
 
 @dataclass(frozen=True)
@@ -28,10 +31,13 @@ class TrainCommand(Command):
     """A folder of class folders (or of train/, val/, test/), a folder of {split}.parquet, .csv, .arrow or
     .tar, one such file, an .index, hf:owner/name, stream: before that or before .tar, .arrow or .parquet
     files, or `digits`."""
-    recipe: Annotated[str, arg(metavar="|".join(RECIPES))] = "small"
-    """Recipe that the settings below start from."""
+    recipe: Annotated[str | None, arg(metavar="|".join(RECIPES))] = None
+    """Recipe that the settings below start from; left out, `finetune` with --weights and else `small`."""
     config: Path | None = None
     """A config.toml of an earlier run; it replaces the recipe."""
+    then: Annotated[str | None, arg(metavar="|".join(RECIPES))] = None
+    """Recipe of a second run, NAME-RECIPE, which goes on from the model of the first: `--recipe probe --then
+    finetune` has a first result soon."""
     dry_run: Annotated[bool, FlagCreatePairsOff] = False
     """Only say what the data are, what is chosen and how long it takes; nothing is kept."""
     options: Annotated[TrainOptions, arg(name=""), FlagCreatePairsOff] = field(default_factory=TrainOptions)
@@ -47,22 +53,33 @@ class TrainCommand(Command):
 
     def run(self) -> None:
         check_data(self.data)
-        from resnext.cli.output import note_workers  # it imports torch
+        from resnext.cli.output import note_workers  # they import torch
+        from resnext.run import choose_recipe
 
+        if self.dry_run and self.then:
+            raise UsageError("--dry-run: is about one run; leave out --then")
         note_workers(self.options.workers)
+        chosen = () if self.recipe or self.config else choose_recipe(self.options.weights)
         if self.dry_run:
-            show_dry_run(self.data, self.settings, self.options)
+            show_dry_run(self.data, self.settings, self.options, chosen)
         else:
-            train_and_show(self.data, self.settings, self.options)
+            train_and_show(self.data, self.settings, self.options, chosen, self.then)
 
 
-def train_and_show(data: str, recipe: Recipe, options: TrainOptions) -> Path:
-    """Train, show what happens, end with the path of the report, and return the run folder."""
+def train_and_show(
+    data: str,
+    recipe: Recipe,
+    options: TrainOptions,
+    chosen: tuple[Choice, ...] = (),
+    then: str | None = None,
+) -> Path:
+    """Train, show what happens, end with the path of the report, and return the run folder; with `then`, that
+    of the second run."""
     from resnext import api
     from resnext.display import TrainDisplay
     from resnext.progress import EventStream
 
-    stream = EventStream(api.train_events(data, recipe, options))
+    stream = EventStream(api.train_events(data, recipe, options, chosen, then))
     with TrainDisplay() as display:
         for event in stream:
             display.show(event)
@@ -73,14 +90,14 @@ def train_and_show(data: str, recipe: Recipe, options: TrainOptions) -> Path:
     return run.folder
 
 
-def show_dry_run(data: str, recipe: Recipe, options: TrainOptions) -> None:
+def show_dry_run(data: str, recipe: Recipe, options: TrainOptions, chosen: tuple[Choice, ...] = ()) -> None:
     """Show what training would, until it is known how long it takes."""
     from contextlib import closing
 
     from resnext.display import TrainDisplay
     from resnext.run import dry_run
 
-    with TrainDisplay() as display, closing(dry_run(data, recipe, options)) as events:
+    with TrainDisplay() as display, closing(dry_run(data, recipe, options, chosen)) as events:
         for event in events:
             display.show(event)
             if display.has_estimate:
@@ -91,7 +108,8 @@ def show_dry_run(data: str, recipe: Recipe, options: TrainOptions) -> None:
 
 
 def starting_recipe(argv: Sequence[str]) -> Recipe:
-    """The recipe that the settings of `train` start from: the file after --config, or the one after --recipe.
+    """The recipe that the settings of `train` start from: the file after --config, the one after
+    --recipe, or the usual one.
 
     Raises:
         RecipeError: If the file or the name gives no recipe.
@@ -100,7 +118,7 @@ def starting_recipe(argv: Sequence[str]) -> Recipe:
     config, name = _value(argv, "--config"), _value(argv, "--recipe")
     if config and name:
         raise UsageError("--recipe: has no effect with --config; leave one of them out")
-    return _read_config(config) if config else named_recipe(name or "small")
+    return _read_config(config) if config else named_recipe(name or usual_recipe(_value(argv, "--weights")))
 
 
 def _read_config(path: str) -> Recipe:
