@@ -65,6 +65,13 @@ def test_other_readers_find_what_they_need() -> None:
         ("mean", [0.5, "0.5", 0.5], r"mean\[1\]: must be float"),
         ("calibration", [], "calibration: must be an object"),
         ("calibration.temperature", "hot", "calibration.temperature: must be float"),
+        (
+            "provenance.weights_licence",
+            "mit\n---\n# x",
+            "weights_licence: must be the identifier",
+        ),
+        ("provenance.weights_licence", "mit\x1b[31m", "weights_licence: must be the identifier"),
+        ("provenance.weights_licence", 7, "provenance.weights_licence: must be str"),
         ("provenance.commit", 7, "provenance.commit: must be str"),
         ("std", [0.2, 0.0, 0.2], "std: must be positive"),
         ("std", [0.2, float("nan"), 0.2], r"std\[1\]: must be finite"),
@@ -104,6 +111,7 @@ numbers = st.floats(-1e6, 1e6)
 def contracts(draw: st.DrawFn) -> Contract:
     channels, crop = draw(st.integers(1, 4)), draw(st.integers(1, 500))
     words = st.none() | st.text()
+    licences = st.none() | st.sampled_from(["mit", "CC-BY-NC-4.0", "MIT OR Apache-2.0"])
     resize = Resize(crop + draw(st.integers(0, 99)), crop, draw(st.sampled_from(["bilinear", "lanczos"])))
     return Contract(
         classes=tuple(draw(st.lists(st.text(), min_size=1, max_size=5, unique=True))),
@@ -111,7 +119,7 @@ def contracts(draw: st.DrawFn) -> Contract:
         resize=resize,
         mean=tuple(draw(st.lists(numbers, min_size=channels, max_size=channels))),
         std=tuple(draw(st.lists(st.floats(1e-6, 9), min_size=channels, max_size=channels))),
-        provenance=Provenance(draw(st.text()), draw(words), draw(words), draw(words), draw(words)),
+        provenance=Provenance(draw(st.text()), draw(licences), draw(words), draw(words), draw(words)),
         calibration=draw(st.none() | st.builds(Calibration, st.floats(0.1, 9), st.floats(0, 1))),
     )
 
@@ -119,6 +127,30 @@ def contracts(draw: st.DrawFn) -> Contract:
 @given(contracts())
 def test_json_loses_nothing(contract: Contract) -> None:
     assert Contract.loads(contract.dumps()) == contract
+
+
+@pytest.mark.parametrize(
+    "licence", ["", "mit: x", "mit\n", "'mit'", "ü", "a" * 101, " mit", "-", "\u202emit"]
+)
+def test_a_licence_is_an_identifier(licence: str) -> None:
+    with pytest.raises(ContractError, match="weights_licence"):
+        Provenance("resnet18", weights_licence=licence)
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("apache-2.0", "apache-2.0"),
+        ("MIT (see LICENSE, © us)", "MIT see LICENSE us"),
+        ("cc-by-nc-4.0: non-commercial", "cc-by-nc-4.0 non-commercial"),
+        ("?", None),
+        ("a" * 500, "a" * 100),
+    ],
+)
+def test_what_earlier_versions_took_for_a_licence_stays_readable(written: str, read: str | None) -> None:
+    value = json.loads(CONTRACT.dumps())
+    value["provenance"]["weights_licence"] = written
+    assert Contract.from_json(value).provenance.weights_licence == read
 
 
 @pytest.mark.parametrize("field", ["classes", "input", "resize", "mean", "std", "provenance"])

@@ -70,6 +70,10 @@ def test_markdown_is_text() -> None:
         assert not any(f"{mark}" in shown.replace(f"\\{mark}", "") for mark in "[]`*|<>!:")
 
 
+def test_markdown_makes_no_link_of_a_name() -> None:
+    assert markdown("www.a.b WWW.a") == r"www\.a.b WWW\.a"
+
+
 #: Names with much in common, so that most of them would be cut to the same.
 alike = st.builds("{}{}{}".format, st.sampled_from(["", "a" * 30, "猫" * 15]), any_text, st.just("z" * 30))
 

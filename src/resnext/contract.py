@@ -7,11 +7,12 @@ never by position; pixels are prepared as the contract says, never by convention
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from typing import Any
 
 from resnext.errors import ResnextError
-from resnext.names import MAX_NAME, encodable
+from resnext.names import MAX_NAME, encodable, printable
 from resnext.parsing import build, parse_json, show
 from resnext.version import __version__
 
@@ -19,6 +20,8 @@ SCHEMA = 1
 INTERPOLATIONS = ("bilinear", "bicubic", "lanczos")
 #: Most classes, longest side of an image in pixels, and longest text about the origin of weights.
 MAX_CLASSES, LARGEST_PX, MAX_TEXT = 1_000_000, 4096, 10_000
+#: The identifier of a licence, such as `apache-2.0` or `MIT OR Apache-2.0`: it goes into model cards.
+LICENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+ -]{0,99}")
 #: Largest mean of a channel, whatever its sign, and least and largest standard deviation: beyond them,
 #: float32 cannot tell the levels of an image apart.
 MAX_MEAN, MIN_STD, MAX_STD = 1e6, 1e-6, 1e6
@@ -89,6 +92,9 @@ class Provenance:
     """Origin of the weights: the network's name, the licence, training data, recipe and commit.
 
     `data` is the name of the training data and its fingerprint, separated by a space.
+
+    Raises:
+        ContractError: If the licence is no identifier of one; see `licence_meant` for what others write.
     """
 
     architecture: str
@@ -96,6 +102,15 @@ class Provenance:
     data: str | None = None
     recipe: str | None = None
     commit: str | None = None
+
+    def __post_init__(self) -> None:
+        licence = self.weights_licence
+        _demand(
+            licence is None or LICENCE.fullmatch(licence) is not None,
+            "provenance.weights_licence",
+            "must be the identifier of a licence, such as apache-2.0 (letters, digits, blanks and -._+, at "
+            f"most 100), not {show(licence)}",
+        )
 
     @property
     def licence_warning(self) -> str:
@@ -105,7 +120,7 @@ class Provenance:
         'the weights are under cc-by-nc-4.0, which forbid'
         """
         licence = self.weights_licence or ""
-        if "nc" not in licence.lower().split("-"):
+        if "nc" not in re.split("[ -]", licence.lower()):
             return ""
         return f"the weights are under {licence}, which forbids commercial use, of what is made from them too"
 
@@ -235,6 +250,9 @@ class Contract:
                 f"contract: schema {show(schema)} was written by {who}; this version reads schema {SCHEMA}"
             )
         body = {k: v for k, v in value.items() if k not in ("schema", "written_by", "exif")}
+        origin = body.get("provenance")
+        if isinstance(origin, dict) and isinstance(text := origin.get("weights_licence"), str):
+            body["provenance"] = origin | {"weights_licence": licence_meant(text)}
         try:
             return build(cls, body, "contract")
         except ContractError:
@@ -254,6 +272,18 @@ class Contract:
     def dumps(self) -> str:
         """The contract as a JSON text, the content of contract.json."""
         return json.dumps(self.to_json(), indent=2, ensure_ascii=False) + "\n"
+
+
+def licence_meant(text: str | None) -> str | None:
+    """What others wrote about a licence, as its identifier: earlier versions took any text. What is no line
+    of text stays as it is, and is refused by `Provenance`.
+
+    >>> licence_meant("CC BY-NC 4.0 (c) ACME")
+    'CC BY-NC 4.0 c ACME'
+    """
+    if text is None or printable(text) != text:
+        return text
+    return " ".join(re.sub(r"[^A-Za-z0-9._+-]", " ", text).split()).lstrip("-._+ ")[:100] or None
 
 
 def first_difference(one: Any, other: Any, where: str = "") -> str:

@@ -25,8 +25,8 @@ _UNPRINTABLE_IN_LINES = re.compile(f"(?!\n){_UNPRINTABLE.pattern}")
 #: Least width of a shortened name, and columns of its end that are kept by preference.
 MIN_SHORT, USUAL_TAIL = 12, 7
 _SHORT = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
-#: Characters that Markdown and HTML take for more than themselves.
-_MARKUP = re.compile(r"[\\`*_\[\]<>!|~&$:]")
+#: Characters that Markdown and HTML take for more than themselves, and what makes a link of a word.
+_MARKUP = re.compile(r"[\\`*_\[\]<>!|~&$:]|(?i:(?<=www)\.)")
 
 
 def printable(name: str) -> str:

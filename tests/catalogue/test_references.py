@@ -132,7 +132,7 @@ def test_training_starts_from_them(
     assert "mean = [\n    0.485," in config  # as the weights were trained
     contract = json.loads((run / "contract.json").read_text())
     assert contract["provenance"]["weights_licence"] == "apache-2.0"
-    assert "license: apache-2.0" in (run / "model" / "README.md").read_text()
+    assert 'license: "apache-2.0"' in (run / "model" / "README.md").read_text()
     trained = resnext.load(run, "cpu").network.state_dict()
     name = "layer4.0.conv1.weight"
     assert torch.allclose(trained[name], network.state_dict()[name], atol=1e-9)
@@ -219,6 +219,6 @@ def test_a_licence_that_forbids_commercial_use_is_told_and_kept(
     words = "--weights hf-hub:someone/network --new-head --epochs 1 --batch 4 --data.size-px 32"
     assert main(["train", str(data), "--runs", str(tmp_path), "--name", "x", *words.split()]) == 0
     assert "the weights are under cc-by-nc-4.0, which forbids commercial use" in capsys.readouterr().out
-    assert "license: cc-by-nc-4.0" in (tmp_path / "x" / "model" / "README.md").read_text()
+    assert 'license: "cc-by-nc-4.0"' in (tmp_path / "x" / "model" / "README.md").read_text()
     contract = resnext.load(tmp_path / "x", "cpu").contract
     assert contract.provenance.weights_licence == "cc-by-nc-4.0"

@@ -205,6 +205,17 @@ def test_what_helps_against_running_out_of_memory(
         assert capsys.readouterr().err == f"resnext: out of memory{hint}\n"
 
 
+def test_no_python_that_is_started_runs_code_of_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Callable[..., int]
+) -> None:
+    (tmp_path / "json.py").write_text("print('executed')")
+    monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
+    start = [sys.executable, "-c", "import json"]
+    assert subprocess.run(start, cwd=tmp_path, capture_output=True, check=True).stdout == b"executed\n"
+    assert run("--version") == 0
+    assert subprocess.run(start, cwd=tmp_path, capture_output=True, check=True).stdout == b""
+
+
 def test_the_version(capsys: pytest.CaptureFixture[str], run: Callable[..., int]) -> None:
     assert run("--version") == 0
     assert capsys.readouterr().out == f"resnext {__version__}\n"

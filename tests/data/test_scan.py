@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import signal
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -73,3 +76,27 @@ def test_images_in_memory_have_digests_too() -> None:
     assert after is not None
     assert (before.digests != after.digests).tolist() == [False, True, False]
     assert (before.stamps != after.stamps).tolist() == [False, True, False]
+
+
+class SlowImages(ImageArrays):
+    """Images that take a moment each; the fourth one asks the process to stop, as Ctrl-C does."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(np.zeros((count, 2, 2), np.uint8), np.zeros(count, np.int64), ("a",))
+        self.read: list[int] = []
+
+    def stored(self, index: int) -> bytes | None:
+        self.read.append(index)
+        if index == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.05 if index >= 3 else 0)
+        return super().stored(index)
+
+
+@pytest.mark.parametrize("look", [scan.scan, lambda images: scan.read_digests(images, range(len(images)))])
+def test_threads_stop_between_two_images(look: Callable[[SlowImages], Any]) -> None:
+    images = SlowImages(2 * scan.CHUNK)
+    with pytest.raises(KeyboardInterrupt):
+        run_to_end(look(images))
+    assert 3 in images.read
+    assert len(images.read) < scan.CHUNK

@@ -228,6 +228,14 @@ def test_data_that_are_nowhere_leave_images_out(place: str, run: Run, tmp_path: 
     assert "not found" in Page(write_report([tmp_path / "x"]).read_text()).text
 
 
+def test_images_of_the_hub_are_not_shown_and_that_is_said(run: Run, tmp_path: Path) -> None:
+    shutil.copytree(run.folder, tmp_path / "x")
+    damage(tmp_path / "x" / "environment.json", lambda value: value.update(data="hf:owner/name"))
+    page = Page(write_report([tmp_path / "x"]).read_text()).text
+    assert "not shown" in page
+    assert "The images of hf:owner/name are not shown: a report uses no network." in page
+
+
 def test_a_run_of_an_earlier_version_is_reported(run: Run, tmp_path: Path) -> None:
     """Without what was added since: waits, counts, commit, a field of a split."""
     shutil.copytree(run.folder, tmp_path / "x")

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -53,3 +58,36 @@ def test_what_does_not_compile_runs_as_it_is(monkeypatch: pytest.MonkeyPatch) ->
     assert why == "RuntimeError: no compiler here"
     for name, tensor in twin.state_dict().items():
         assert net.state_dict()[name].equal(tensor)
+
+
+#: Standard modules that whatever the compiler starts imports sooner or later.
+IMPORTED = ("ctypes", "argparse", "base64", "pickle", "logging", "subprocess", "threading")
+COMPILE = """
+import sys, torch
+from torch import nn
+from resnext.training.compiling import compile_network
+print(compile_network(nn.Linear(64, 64), torch.randn(8, 64), "on", torch.float32)[1])
+"""
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="compiles")
+def test_no_process_of_the_compiler_runs_code_of_the_current_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "of strangers"
+    folder.mkdir()
+    for name in IMPORTED:
+        (folder / f"{name}.py").write_text(f"open({str(tmp_path / 'executed')!r}, 'a').write({name!r})")
+    environment = os.environ | {
+        "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "cache"),
+        "TORCHINDUCTOR_COMPILE_THREADS": "2",
+    }
+    environment.pop("PYTHONSAFEPATH", None)
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", COMPILE],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == "None\n", done.stderr
+    assert not (tmp_path / "executed").exists(), (tmp_path / "executed").read_text()

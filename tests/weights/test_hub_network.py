@@ -48,7 +48,7 @@ def test_what_is_read_is_saved(folder: Path, tmp_path: Path) -> None:
     assert torch.equal(again(IMAGES), network(IMAGES))
     assert again.contract == CONTRACT
     assert sorted(path.name for path in saved.parent.iterdir()) == ["saved"]  # and no draft
-    assert "license: apache-2.0" in (saved / "README.md").read_text()
+    assert 'license: "apache-2.0"' in (saved / "README.md").read_text()
     assert resnext.load(saved, "cpu").contract == CONTRACT
 
 

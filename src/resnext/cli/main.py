@@ -37,6 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code, one of `resnext.errors.EXIT_CODES`. An error that is no `ResnextError` is raised.
     """
     limit_spinning()
+    # Libraries start Python as well (compilers, loggers), which would look for modules in the current folder.
+    os.environ.setdefault("PYTHONSAFEPATH", "1")
     prepare_screen()
     argv = sys.argv[1:] if argv is None else list(argv)
     try:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+import threading
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +32,7 @@ MAX_THREADS = 32
 #: Blank images that are named.
 NAMED = 5
 
+Result = TypeVar("Result")
 _Colour = tuple[float, float, float]
 #: Means of the levels of an image and of their squares (2, 3), by each range that its set may get; None for 8
 #: bits.
@@ -67,10 +71,10 @@ def scan(images: ImageDataset, threads: int = 1, grey: GreyRange | None = None) 
     stamps = np.full(len(images), UNKNOWN_STAMP, dtype=np.int64)
     is_blank = np.zeros(len(images), dtype=np.bool_)
 
-    def scan_chunk(chunk: range) -> tuple[list[_Moments], list[GreySeen]]:
+    def scan_some(indices: Iterable[int]) -> tuple[list[_Moments], list[GreySeen]]:
         """The colours of those images that are in the sample, and what is deep grey."""
         moments, deep = [], []
-        for index in chunk:
+        for index in indices:
             stamps[index] = images.stamp(index)  # first: an image that changes now will be read again
             try:
                 stored = images.stored(index)
@@ -93,14 +97,13 @@ def scan(images: ImageDataset, threads: int = 1, grey: GreyRange | None = None) 
                 moments.append({one: _moments(to_rgb(image, one)) for one in ranges})
         return moments, GreySeen.merge(deep)
 
-    chunks = _chunks(len(images))
     moments: list[_Moments] = []
     deep: list[GreySeen] = []
-    with ThreadPoolExecutor(_max_threads(images, threads)) as pool:
-        for chunk, (chunk_moments, chunk_deep) in zip(chunks, pool.map(scan_chunk, chunks), strict=True):
-            moments += chunk_moments
-            deep = GreySeen.merge(deep + chunk_deep)
-            yield chunk.stop
+    with closing(_on_threads(scan_some, len(images), _max_threads(images, threads))) as chunks:
+        for done, (some_moments, some_deep) in chunks:
+            moments += some_moments
+            deep = GreySeen.merge(deep + some_deep)
+            yield done
     values = deep[0].values(images.keys) if deep else None
     if grey is None and values is not None:
         grey = values.choose()
@@ -155,18 +158,40 @@ def read_digests(
     """
     digests = np.zeros(len(indices), dtype=np.uint64)
 
-    def read(chunk: range) -> int:
-        for place in chunk:
+    def read(places: Iterable[int]) -> None:
+        for place in places:
             digests[place] = content_digest(images.stored(int(indices[place])))
-        return chunk.stop
 
-    with ThreadPoolExecutor(_max_threads(images, threads)) as pool:
-        yield from pool.map(read, _chunks(len(indices)))
+    with closing(_on_threads(read, len(indices), _max_threads(images, threads))) as chunks:
+        for done, _ in chunks:
+            yield done
     return digests
 
 
-def _chunks(count: int) -> list[range]:
-    return [range(count)[start : start + CHUNK] for start in range(0, count, CHUNK)]
+def _on_threads(
+    work: Callable[[Iterable[int]], Result], count: int, threads: int
+) -> Generator[tuple[int, Result], None, None]:
+    """What `work` returns for one chunk of `count` images after another, and how many images that makes.
+
+    Once the caller leaves, as on Ctrl-C, each thread ends with the image that it is at: a chunk of large ones
+    takes minutes.
+    """
+    is_left = threading.Event()
+
+    def until_left(chunk: range) -> Iterator[int]:
+        for index in chunk:
+            if is_left.is_set():
+                return
+            yield index
+
+    chunks = [range(count)[start : start + CHUNK] for start in range(0, count, CHUNK)]
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            results = pool.map(lambda chunk: work(until_left(chunk)), chunks)
+            for chunk, result in zip(chunks, results, strict=True):
+                yield chunk.stop, result
+        finally:
+            is_left.set()
 
 
 def _max_threads(images: ImageDataset, threads: int) -> int:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,14 +10,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from PIL import Image
 
 from resnext.catalogue import EXPORTS, run_of
 from resnext.contract import Contract, first_difference
-from resnext.data.decode import DataError
-from resnext.data.hf_datasets import SourceMissing
-from resnext.data.images import ImageDataset
-from resnext.data.sources import read_split
 from resnext.engine.exports import ParityRecord, read_parity
 from resnext.errors import UsageError
 from resnext.metrics import (
@@ -32,17 +25,17 @@ from resnext.metrics import (
     reliability,
     score_outcomes,
 )
-from resnext.names import encodable
 from resnext.recipe import Recipe
 from resnext.reporting.prediction_table import read_predictions
+from resnext.reporting.thumbnails import find_thumbnails, is_on_hub
 from resnext.run import RunError, RunFolder
 from resnext.run.documents import DataDocument, EnvironmentDocument, EpochLine, ResultDocument
 from resnext.run.evaluation import read_data_document
 from resnext.statistics import Rate
 from resnext.weights import CONFIG_FILE, read_contract, weights_digest
 
-#: Number of mistakes that are shown, and the side of their images.
-MISTAKES, THUMBNAIL_PX = 24, 112
+#: Number of mistakes that are shown.
+MISTAKES = 24
 
 
 @dataclass(frozen=True)
@@ -163,7 +156,10 @@ class RunSummary:
         predicted, confidence = self.outcomes.predicted, self.outcomes.confidence
         wrong = np.flatnonzero(~self.correct)
         worst = wrong[np.argsort(-confidence[wrong], kind="stable")][:MISTAKES]
-        thumbnails = self._thumbnails([self.keys[i] for i in worst])
+        keys = [self.keys[i] for i in worst]
+        thumbnails = find_thumbnails(
+            self.environment.data, self.split, keys, self.contract, self.data.fingerprint
+        )
         classes = self.contract.classes
         for i in worst:
             yield Mistake(
@@ -174,29 +170,10 @@ class RunSummary:
                 image=thumbnails.get(self.keys[i]),
             )
 
-    def _thumbnails(self, keys: list[str]) -> dict[str, str | None]:
-        """The images with these keys, where exactly one image has the key."""
-        images = self._images()
-        if images is None:
-            return {}
-        found: dict[str, list[int]] = {key: [] for key in keys}
-        for index, key in enumerate(map(encodable, images.keys)):  # those of predictions are
-            if key in found:
-                found[key].append(index)
-        unique = sorted((own[0], key) for key, own in found.items() if len(own) == 1)  # streams read in order
-        return {key: _thumbnail(images, index) for index, key in unique}
-
-    def _images(self) -> ImageDataset | None:
-        """The reported split, if the data are still where training found them."""
-        if not self.environment.data:
-            return None
-        try:
-            images = read_split(
-                self.environment.data, self.contract.classes, self.split, self.data.fingerprint
-            )[1]
-        except (DataError, SourceMissing, OSError, ValueError):  # a path that no system allows, too
-            return None
-        return images.in_range(self.contract.grey)
+    @property
+    def is_on_hub(self) -> bool:
+        """Whether the images could only be had over the network, which a report does not use."""
+        return is_on_hub(self.environment.data)
 
 
 def _read_exports(run: Path) -> dict[str, ParityRecord]:
@@ -213,18 +190,6 @@ def _check_model(folder: RunFolder, contract: Contract) -> None:
     model = read_contract(folder.model) if (folder.model / CONFIG_FILE).exists() else None
     if model is not None and (field := first_difference(contract, model)):
         raise RunError(f"{folder.path}: contract.json and model/config.json have different values of {field}")
-
-
-def _thumbnail(images: ImageDataset, index: int) -> str | None:
-    """Image `index`, small, as a data URI."""
-    try:
-        image = images.open(index)
-    except DataError:
-        return None
-    image.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX), Image.Resampling.LANCZOS)
-    file, kind = io.BytesIO(), "png" if max(image.size) <= 40 else "jpeg"
-    image.save(file, kind.upper(), quality=85)
-    return f"data:image/{kind};base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
 def read_runs(runs: Sequence[str | Path], least: int) -> list[RunSummary]:

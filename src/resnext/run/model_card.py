@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from resnext.arch import TIMM_NAMES
 from resnext.contract import Contract
 from resnext.names import markdown
@@ -17,7 +19,7 @@ def model_card(recipe: Recipe, contract: Contract, evaluations: tuple[Evaluation
     licence, deep = contract.provenance.weights_licence, _grey(contract)
     return f"""---
 library_name: {"timm" if recipe.model in TIMM_NAMES else "resnext"}
-{f"license: {licence}" + chr(10) if licence else ""}pipeline_tag: image-classification
+{f"license: {json.dumps(licence)}" + chr(10) if licence else ""}pipeline_tag: image-classification
 tags:
 - image-classification
 - resnext

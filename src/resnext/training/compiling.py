@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import torch
 from torch import Tensor, nn
 
@@ -33,6 +35,8 @@ def compile_network(
     Returns:
         The compiled network and None; or, if it cannot be compiled, `network` and the reason.
     """
+    # The compiler starts Python again and again, which would look for modules in the current folder.
+    os.environ.setdefault("PYTHONSAFEPATH", "1")
     buffers = [(buffer, buffer.clone()) for buffer in network.buffers()]
     compiled: nn.Module = network
     why = None

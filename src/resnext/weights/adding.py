@@ -71,7 +71,7 @@ def _card(entry: CatalogueEntry, file: Path) -> str:
     return f"""---
 library_name: timm
 pipeline_tag: image-classification
-license: {entry.licence}
+license: "{entry.licence}"
 ---
 # {entry.name}
 

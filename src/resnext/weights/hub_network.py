@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
@@ -192,7 +193,7 @@ def _card(contract: Contract) -> str:
     )
     return f"""---
 library_name: {"timm" if name in TIMM_NAMES else "resnext"}
-{f"license: {licence}" + chr(10) if licence else ""}pipeline_tag: image-classification
+{f"license: {json.dumps(licence)}" + chr(10) if licence else ""}pipeline_tag: image-classification
 tags:
 - image-classification
 - resnext

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from resnext.arch import STEMS, TIMM_NAMES, Architecture
 from resnext.arch.architecture import MAX_INPUT_CHANNELS
 from resnext.catalogue import OUR_NAMES, imagenet_classes
-from resnext.contract import MAX_CLASSES, Contract, Input, Provenance, Resize
+from resnext.contract import MAX_CLASSES, Contract, Input, Provenance, Resize, licence_meant
 from resnext.parsing import Extensible, Range, build, show
 from resnext.weights.errors import WeightsError
 
@@ -155,6 +155,6 @@ def _contract(
         resize=Resize(math.floor(height / (crop or DEFAULT_CROP)), height, config.interpolation),
         mean=config.mean,
         std=config.std,
-        provenance=Provenance(arch.name, weights_licence=config.license),
+        provenance=Provenance(arch.name, weights_licence=licence_meant(config.license)),
         descriptions=descriptions,
     )
