@@ -276,3 +276,12 @@ def test_a_column_that_looks_like_splits_is_said(tmp_path: Path) -> None:
     text = "image,label,is_valid\n" + "".join(f"{path},{name},False\n" for path, name in ROWS)
     (tmp_path / "t.csv").write_text(text)
     assert any("is_valid" in note and "split" in note for note in read_splits(str(tmp_path / "t.csv")).notes)
+
+
+def test_the_parent_of_sets_of_tables_is_told(tmp_path: Path, make_folder: Any) -> None:
+    make_folder(tmp_path, {"cat": 4})
+    for name in ("cifar10", "pets"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "train.parquet").touch()
+    with pytest.raises(DataError, match=r"'cifar10', 'pets' would be a class, .* Give .*/cifar10"):
+        read_splits(str(tmp_path))

@@ -12,7 +12,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from resnext.data.decode import DataError
-from resnext.data.layouts import IMAGE_PARTS, WORD, folders_in, has_images, split_meant, splits_side_by_side
+from resnext.data.layouts import (
+    IMAGE_PARTS,
+    WORD,
+    find_splits,
+    folders_in,
+    has_images,
+    split_meant,
+    splits_side_by_side,
+)
 from resnext.names import printable
 
 #: A year, month or day.
@@ -38,6 +46,7 @@ def check_classes(root: Path, folders: Sequence[str], images: Sequence[str]) -> 
     _check_no_splits(root, folders)
     _check_no_parts(root, folders)
     _check_no_unlabelled(root, folders)
+    _check_no_tables(root, folders, images)
     places = sorted({os.path.dirname(path) for path in images})
     _check_no_parent(root, folders, places)
     _check_no_masks(root, places)
@@ -87,6 +96,16 @@ def _check_no_unlabelled(root: Path, folders: Sequence[str]) -> None:
         raise DataError(
             f"{root}: {_quoted([labelled, unlabelled])} are called like parts of one set, not like classes. "
             f"Give {printable(str(root / labelled))}"
+        )
+
+
+def _check_no_tables(root: Path, folders: Sequence[str], images: Sequence[str]) -> None:
+    """Raises `DataError` if folders without images hold the tables of a data set."""
+    empty = set(folders) - {path.partition("/")[0] for path in images}
+    if sets := [name for name in sorted(empty) if "train" in find_splits(root / name)]:
+        raise DataError(
+            f"{root}: {_quoted(sets)} would be a class, and holds the tables of a data set. Give "
+            f"{printable(str(root / sets[0]))}"
         )
 
 
