@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from resnext.api import create as create
     from resnext.api import embed as embed
     from resnext.api import evaluate as evaluate
+    from resnext.api import export_model as export_model
     from resnext.api import from_pretrained as from_pretrained
     from resnext.api import index_images as index_images
     from resnext.api import list_models as list_models
@@ -49,6 +50,8 @@ if TYPE_CHECKING:
     from resnext.data.workers import WorkerError as WorkerError
     from resnext.design import DesignError as DesignError
     from resnext.engine import Classifier as Classifier
+    from resnext.engine import EngineMissing as EngineMissing
+    from resnext.engine import ForeignContract as ForeignContract
     from resnext.engine import ModelError as ModelError
     from resnext.engine import Prediction as Prediction
     from resnext.errors import PackageMissing as PackageMissing
@@ -56,6 +59,8 @@ if TYPE_CHECKING:
     from resnext.errors import UsageError as UsageError
     from resnext.experiments import ExperimentError as ExperimentError
     from resnext.experiments.tasks import CannotTime as CannotTime
+    from resnext.export import Export as Export
+    from resnext.export import ParityError as ParityError
     from resnext.machine import DeviceError as DeviceError
     from resnext.models import FeaturePyramid as FeaturePyramid
     from resnext.models import Network as Network
@@ -83,8 +88,9 @@ if TYPE_CHECKING:
 _PACKAGES = ("bench", "design", "experiments")
 _NAMES_BY_MODULE = {
     "resnext.api": (
-        *("compare", "convert", "create", "embed", "evaluate", "from_pretrained", "index_images"),
-        *("list_models", "load", "predict", "predict_many", "select", "train", "write_report"),
+        *("compare", "convert", "create", "embed", "evaluate", "export_model", "from_pretrained"),
+        *("index_images", "list_models", "load", "predict", "predict_many", "select", "train"),
+        "write_report",
     ),
     "resnext.arch": ("Architecture", "ArchitectureError"),
     "resnext.bench": ("BenchError", "NothingTimed"),
@@ -95,10 +101,11 @@ _NAMES_BY_MODULE = {
     "resnext.data.hf_datasets": ("SourceMissing",),
     "resnext.data.workers": ("WorkerError",),
     "resnext.design": ("DesignError",),
-    "resnext.engine": ("Classifier", "ModelError", "Prediction"),
+    "resnext.engine": ("Classifier", "EngineMissing", "ForeignContract", "ModelError", "Prediction"),
     "resnext.errors": ("PackageMissing", "ResnextError", "UsageError"),
     "resnext.experiments": ("ExperimentError",),
     "resnext.experiments.tasks": ("CannotTime",),
+    "resnext.export": ("Export", "ParityError"),
     "resnext.machine": ("DeviceError",),
     "resnext.models": ("FeaturePyramid", "Network"),
     "resnext.recipe": ("Recipe", "RecipeError", "TrainOptions"),

@@ -5,6 +5,7 @@ Networks are designed in `resnext.design` and timed in `resnext.bench`.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any, Literal, overload
 
 from resnext import models
 from resnext.arch import KNOWN_NAMES, STEMS, Architecture
+from resnext.catalogue import EXPORTS, locate
 from resnext.cost import Cost, count_cost
 from resnext.data.class_selection import Selection, select_classes
 from resnext.data.decode import BadImage
@@ -23,17 +25,22 @@ from resnext.display import TrainDisplay
 from resnext.engine import (
     Classifier,
     EmbeddingSummary,
+    ForeignContract,
     ModelError,
+    Output,
     Prediction,
     embed_images,
     find_images_to_embed,
+    is_exported,
     open_model,
+    open_network,
 )
 from resnext.errors import UsageError
+from resnext.export import FORMATS, Export, Judges, Source, export
 from resnext.machine import default_workers, find_machine, use_machine
 from resnext.progress import EventStream, ignore, run_to_end
 from resnext.recipe import OnBad, Recipe, TrainOptions, named_recipe, override, usual_recipe
-from resnext.recipe.options import Views
+from resnext.recipe.options import EngineName, Views
 from resnext.recipe.other_names import meant_by
 from resnext.reporting import Comparison, compare, write_report
 from resnext.run import (
@@ -51,13 +58,14 @@ from resnext.run.evaluation import read_train_counts
 from resnext.run.folder import RunFolder
 from resnext.run.stop_signals import StopRequest
 from resnext.training.distributed import init_group
-from resnext.weights import HubNetwork, convert_network, create_network, write_hub_folder
+from resnext.weights import HubNetwork, convert_network, create_network, weights_digest, write_hub_folder
 
 __all__ = [
     "Classifier",
     "Comparison",
     "EmbeddingSummary",
     "Evaluation",
+    "Export",
     "ListedModel",
     "Prediction",
     "Recipe",
@@ -68,6 +76,7 @@ __all__ = [
     "create",
     "embed",
     "evaluate",
+    "export_model",
     "find_images",
     "from_pretrained",
     "index_images",
@@ -83,7 +92,7 @@ __all__ = [
 
 #: Up to this many images are decoded sooner than worker processes would have started.
 FEW_IMAGES = 500
-_HAS_A_DEVICE = "a Classifier computes where it is: leave out device, or give it the path of the model"
+_IS_OPEN = "a Classifier computes where and as it is: leave out device and engine, or give its path"
 
 
 @overload
@@ -191,16 +200,28 @@ def from_pretrained(model: str | Path) -> HubNetwork:
     return HubNetwork.from_pretrained(model)
 
 
-def load(model: str | Path, device: str | None = None) -> Classifier:
-    """The classifier in a run folder, a hub folder or a weights file with its contract, or of public weights.
+def load(
+    model: str | Path,
+    device: str | None = None,
+    *,
+    engine: EngineName | None = None,
+    foreign: ForeignContract | None = None,
+) -> Classifier:
+    """The classifier in a run folder, a hub folder, a weights file with its contract or an exported file, or
+    that of public weights.
 
     Args:
         model: Path of the folder or file, or the name of public weights: one that `resnext weights` lists,
             the name of a network, or hf-hub:owner/name. They are fetched once.
-        device: `cpu`, `cuda`, `cuda:1`, `mps`; the best there is if None.
+        device: `cpu`, `cuda`, `cuda:1`, `mps`; the best there is if None. Exported files are computed on the
+            CPU.
+        engine: What computes it; the usual one for such a model if None, the fastest on this machine for
+            `auto`, by measurement.
+        foreign: What is known of an ONNX file of others, which carries no contract.
 
     Raises:
-        ModelError: There is no model at this path.
+        ModelError: There is no model at this path, or the engine cannot take it.
+        EngineMissing: The engine's library is not installed.
         WeightsError: The weights cannot be read, or do not fit their network.
         DeviceError: The device cannot be used.
 
@@ -208,7 +229,8 @@ def load(model: str | Path, device: str | None = None) -> Classifier:
     >>> resnext.load("runs/pets").contract.classes
     ('cat', 'dog')
     """
-    return open_model(model, find_machine(device).device)
+    usual = "cpu" if device is None and is_exported(model) else device
+    return open_model(model, find_machine(usual).device, engine, foreign)
 
 
 def train(
@@ -302,6 +324,8 @@ def evaluate(
     on_bad: OnBad = "fail",
     workers: int | None = None,
     views: Views = "one",
+    engine: EngineName | None = None,
+    foreign: ForeignContract | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
     """Scores of a model on one split of a data set. Classes are matched by name.
@@ -317,6 +341,8 @@ def evaluate(
         on_bad: What to do about images that cannot be read: `fail`, or `skip` them.
         workers: Decoding processes; as many as suit the machine if None.
         views: Average over more views of each image: `flip`, or `ten` crops.
+        engine: What computes the model; the usual one for it if None.
+        foreign: What is known of an ONNX file of others, which carries no contract.
         progress: Called with the numbers of images done and in all.
 
     Raises:
@@ -331,19 +357,22 @@ def evaluate(
     with init_group() as group:
         train_counts: tuple[int, ...] = ()
         if not isinstance(model, Classifier):
-            path, machine = model, find_machine(device, group.local_rank)
+            path = model
+            usual = "cpu" if device is None and is_exported(path) else device
+            machine = find_machine(usual, group.local_rank)
             if group.size > 1:
                 use_machine(machine)
-            model = open_model(path, machine.device)
+            model = open_model(path, machine.device, engine, foreign)
             train_counts = read_train_counts(Path(path), len(model.contract.classes))
-        elif device is not None:
-            raise TypeError(_HAS_A_DEVICE)
+        elif device is not None or engine is not None or foreign is not None:
+            raise TypeError(_IS_OPEN)
         contract = model.contract
         split, images = read_split(str(data), contract.classes, split, contract.provenance.fingerprint)
         group.check_equal({"contract": contract.dumps(), "images": f"{len(images)} of {split}"})
         workers = _choose_workers(workers, model, len(images), group.local_size)
         evaluation = evaluate_images(model, images, split, on_bad, workers, views, progress, group)
-        return replace(evaluation, train_counts=train_counts, notes=split_notes(images))
+        notes = (*split_notes(images), *filter(None, [model.note]))
+        return replace(evaluation, train_counts=train_counts, notes=notes)
 
 
 def predict(model: str | Path | Classifier, images: Sequence[ImageSource]) -> list[Prediction]:
@@ -373,6 +402,7 @@ def predict_many(
     device: str | None = None,
     workers: int | None = None,
     views: Views = "one",
+    engine: EngineName | None = None,
 ) -> Iterator[Prediction | BadImage]:
     """Predictions for any number of images, as they are made; for an image that cannot be read, its error.
 
@@ -382,6 +412,7 @@ def predict_many(
         device: Where to compute; the best there is if None.
         workers: Decoding processes; as many as suit the machine if None.
         views: Average over more views of each image: `flip`, or `ten` crops.
+        engine: What computes the model; the usual one for it if None.
 
     Raises:
         DataError: A source names no image.
@@ -393,9 +424,9 @@ def predict_many(
     new/1.png
     new/2.png
     """
-    if isinstance(model, Classifier) and device is not None:
-        raise TypeError(_HAS_A_DEVICE)
-    classifier = model if isinstance(model, Classifier) else load(model, device)
+    if isinstance(model, Classifier) and (device is not None or engine is not None):
+        raise TypeError(_IS_OPEN)
+    classifier = model if isinstance(model, Classifier) else load(model, device, engine=engine)
     images = UnlabelledImages(find_images(sources))
     workers = _choose_workers(workers, classifier, len(images))
     for batch in classifier.classify(images, workers=workers, views=views):
@@ -450,7 +481,7 @@ def embed(
     if path.suffix != ".parquet":
         raise UsageError(f"--out {path}: must end in .parquet, as in {path.stem}.parquet")
     if isinstance(model, Classifier) and device is not None:
-        raise TypeError(_HAS_A_DEVICE)
+        raise TypeError(_IS_OPEN)
     found = find_images_to_embed([images] if isinstance(images, str | Path) else images, split)
     classifier = model if isinstance(model, Classifier) else load(model, device)
     workers = _choose_workers(workers, classifier, len(found))
@@ -540,6 +571,60 @@ def _listed(arch: Architecture) -> ListedModel:
     return ListedModel(arch.name, cost, stem.size_px, stem.classes)
 
 
+def export_model(
+    model: str | Path,
+    to: str = "onnx",
+    *,
+    out: str | Path | None = None,
+    outputs: Sequence[Output] = ("probabilities",),
+    images: Sequence[str | Path] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Export:
+    """Write a trained network in a format of other programs, if it answers there as it does here.
+
+    Image files go through the original and through what was exported, each with its own pre-processing. If
+    one gets another class, or a probability differs by more than 1e-4, nothing is kept.
+
+    Args:
+        model: Path of the model, or the name of public weights.
+        to: The format, a key of `resnext.export.FORMATS`.
+        out: Folder to write into; `exports` in the run's folder if None, and `exports` here for models that
+            are no runs.
+        outputs: What is computed beside the logits: `probabilities`, `cam`.
+        images: Files, folders and globs of the images to compare on; those of val, at most 2,000, if None.
+        progress: Called with the numbers of images done and in all.
+
+    Returns:
+        The path, and how both agree.
+
+    Raises:
+        ParityError: The exported model answers otherwise.
+        ModelError: There is no such model or format, or no images to compare on.
+        EngineMissing: A library is not installed.
+
+    >>> import resnext
+    >>> exported = resnext.export_model("runs/pets", "hub")
+    >>> print(exported.path, exported.parity.is_passed)
+    runs/pets/exports/pets.hub True
+    """
+    if to not in FORMATS:
+        raise ModelError(f"--to {to}: must be some of {', '.join(FORMATS)}")
+    network, contract = open_network(model)
+    path = locate(model).path
+    judges = Judges.of_run(path, contract) if images is None else Judges.given(images)
+    folder = Path(out) if out is not None else (path if (path / "model").is_dir() else Path()) / EXPORTS
+    source = Source(_model_name(model), network, contract, weights_digest(path), tuple(outputs))
+    return export(source, FORMATS[to], folder, judges, progress)
+
+
+def _model_name(model: str | Path) -> str:
+    """What files made of `model` are called."""
+    path = Path(os.fspath(model).rpartition(":")[2])
+    if path.is_dir():
+        return path.resolve().name
+    return path.stem if path.is_file() else path.name.replace("@", "-")
+
+
 def convert(model: str | Path, to: str, out: str | Path) -> Path:
     """Write a trained network in another of the paper's three forms, as a hub folder. No value changes.
 
@@ -562,11 +647,11 @@ def convert(model: str | Path, to: str, out: str | Path) -> Path:
     out = Path(out)
     if out.exists():
         raise ModelError(f"{out}: exists already; say another --out")
-    classifier = load(model, "cpu")
-    network = convert_network(classifier.network, to)
-    provenance = replace(classifier.contract.provenance, architecture=network.arch.name)
-    contract = replace(classifier.contract, provenance=provenance)
-    card = f"# {network.arch.name}\n\nConverted from {classifier.network.arch.name}: the same function.\n"
+    original, contract = open_network(model)
+    network = convert_network(original, to)
+    provenance = replace(contract.provenance, architecture=network.arch.name)
+    contract = replace(contract, provenance=provenance)
+    card = f"# {network.arch.name}\n\nConverted from {original.arch.name}: the same function.\n"
     write_hub_folder(out, network, contract, card)
     return out
 

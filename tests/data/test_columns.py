@@ -199,3 +199,29 @@ def test_pixels_in_columns(tmp_path: Path) -> None:
         read(tmp_path, f"{header}\n3,{'256,' * 15}0\n")
     with pytest.raises(DataError, match="17 columns of pixels, which are not those of a square"):
         read(tmp_path, f"{header},pixel16\n3,{'1,' * 16}0\n")
+
+
+@pytest.mark.parametrize(
+    ("rows", "agree"),
+    [
+        (["0,cat", "1,dog", "0,cat", "1,dog"], True),
+        (["0,cat", "0,dog", "1,cow", "1,cow"], False),  # one is coarser
+        (["0,cat", "1,dog", "1,cat", "0,dog"], False),
+    ],
+)
+@pytest.mark.parametrize("names", ["label,class", "category,class", "Label,target"])
+def test_two_columns_of_labels_must_divide_alike(
+    rows: list[str], agree: bool, names: str, tmp_path: Path
+) -> None:
+    text = "\n".join([f"image,{names}", *(f"{i}.png,{row}" for i, row in enumerate(rows)), ""])
+    if agree:
+        assert len(read(tmp_path, text).classes) == 2
+    else:
+        with pytest.raises(DataError, match="are both called like labels, and divide the images differently"):
+            read(tmp_path, text)
+
+
+def test_columns_of_ones_that_say_splits_are_no_classes(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="the columns train, val of zeros and ones say splits, not classes"):
+        read(tmp_path, "path,train,val\n0.png,1,0\n1.png,0,1\n2.png,1,0\n")
+    assert read(tmp_path, "path,train,bus\n0.png,1,0\n1.png,0,1\n").classes == ("bus", "train")

@@ -93,6 +93,9 @@ def test_all_unlabelled(labels: list[Any], metadata: dict[str, str] | None) -> N
         ([0, 1], named("a", 7), "do not name the classes of label by words"),
         ([0, 1], {"huggingface": "{"}, "metadata cannot be read"),
         ([0, 1], {"huggingface": '{"info": [1]}'}, "metadata cannot be read"),
+        (["cat", "ca\u200bt"], None, "differ by characters that look alike only"),
+        (["cat", "c\u0430t"], None, "differ by characters that look alike only"),  # a Cyrillic a
+        (["cat", "\uff43at"], None, "differ by characters that look alike only"),  # a wide c
         (["cat", "cat ", "dog"], None, "the classes 'cat' and 'cat ' differ by blanks only"),
         ([[0], [1]], None, "not one label for each image"),
     ],

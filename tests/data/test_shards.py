@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from resnext.data.decode import DataError
 from resnext.data.shards import check_shards, lone_shard_note
+from resnext.data.sources import read_splits
 
 FOLDER = Path("pets")
 
@@ -76,3 +80,44 @@ def test_a_shard_alone_says_so() -> None:
     assert lone_shard_note(Path("train.csv")) == lone_shard_note(shards("train", 1, ".csv")[0]) == ()
     (note,) = lone_shard_note(shards("train", 3, ".csv")[0])
     assert "one of 3 shards" in note
+
+
+CAT_DOG, DOG_CAT = ["cat", "dog"], ["dog", "cat"]
+
+
+def write_shards(folder: Path, suffix: str, labels: list[str], classes: list[list[str] | None]) -> None:
+    for number, (label, names) in enumerate(zip(labels, classes, strict=True)):
+        table = pa.table({"image": [b"x"] * 4, label: [0, 1, 0, 1]})
+        if names is not None:
+            features = {label: {"names": names, "_type": "ClassLabel"}}
+            table = table.replace_schema_metadata(
+                {"huggingface": json.dumps({"info": {"features": features}})}
+            )
+        path = folder / f"train-{number:05d}-of-00002.{suffix}"
+        if suffix == "parquet":
+            pq.write_table(table, path)
+        else:
+            with pa.ipc.new_stream(path, table.schema) as writer:
+                writer.write_table(table)
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "arrow"])
+@pytest.mark.parametrize("start", ["", "stream:"])
+@pytest.mark.parametrize(
+    ("labels", "classes", "says"),
+    [
+        (["label"] * 2, [CAT_DOG, DOG_CAT], "its classes are dog, cat, and those of .*00000.* cat, dog"),
+        (["label"] * 2, [CAT_DOG, None], "its classes are without names"),
+        (["label"] * 2, [None, CAT_DOG], "its classes are cat, dog, and those of .* without names"),
+        (["label", "Label"], [None, None], "its label columns are Label, and those of .* label"),
+        (["label", "class"], [CAT_DOG, CAT_DOG], "its label columns are class"),
+    ],
+)
+def test_shards_whose_labels_mean_other_classes_are_refused(
+    suffix: str, start: str, labels: list[str], classes: list[list[str] | None], says: str, tmp_path: Path
+) -> None:
+    write_shards(tmp_path, suffix, labels, classes)
+    with pytest.raises(DataError, match=says):
+        read_splits(f"{start}{tmp_path}")
+    write_shards(tmp_path, suffix, ["label"] * 2, [CAT_DOG] * 2)
+    assert read_splits(f"{start}{tmp_path}").classes == ("cat", "dog")

@@ -22,8 +22,8 @@ from resnext import api
 from resnext.data.decode import UNSUPPORTED_SUFFIXES, DataError
 from resnext.data.folders import images_under
 from resnext.data.images import ImageDataset
-from resnext.data.sources import SPLIT_SEED, read_split, read_splits, split_notes
-from resnext.data.splits import fingerprint, stratified_holdout
+from resnext.data.sources import read_split, read_splits, split_notes
+from resnext.data.splits import SPLIT_SEED, fingerprint, stratified_holdout
 
 
 def class_by_key(images: ImageDataset) -> dict[str, str]:

@@ -130,3 +130,57 @@ def test_a_compressed_tar_is_refused(tmp_path: Path) -> None:
         tar.addfile(tarfile.TarInfo("1.jpg"))
     with pytest.raises(DataError, match="not compressed"):
         read_members(write(tmp_path, written.getvalue()))
+
+
+@pytest.mark.parametrize("kind", [tarfile.LNKTYPE, tarfile.SYMTYPE])
+def test_links_are_no_samples_that_may_be_lost(kind: bytes, tmp_path: Path) -> None:
+    written = io.BytesIO(tar_of(FILES))
+    with tarfile.open(fileobj=written, mode="a") as tar:
+        link = tarfile.TarInfo("a/3.jpg")
+        link.type, link.linkname = kind, "a/1.jpg"
+        tar.addfile(link)
+    with pytest.raises(DataError, match=r"t\.tar: a/3\.jpg is a link to a/1\.jpg.*--hard-dereference"):
+        read_members(write(tmp_path, written.getvalue()))
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ({"a/1.label": b"4"}, r"a/1 has cls and label, and which is meant is not certain"),
+        ({"a/1.CLS": b"4"}, r"a/1 has cls and CLS, and which"),
+        ({"a/1.png": b"x"}, r"a/1 has jpg and png, and which"),
+    ],
+)
+def test_a_sample_has_one_image_and_one_class(more: dict[str, bytes], says: str, tmp_path: Path) -> None:
+    files = {"a/1.jpg": b"one", "a/1.cls": b"3"} | more | {"a/2.jpg": b"two", "a/2.cls": b"7"}
+    with pytest.raises(DataError, match=says):
+        read_tars([write(tmp_path, tar_of(files))], tmp_path)
+
+
+def test_a_sample_that_was_appended_again_is_not_two(tmp_path: Path) -> None:
+    written = io.BytesIO(tar_of(FILES))
+    with tarfile.open(fileobj=written, mode="a") as tar:
+        for name, content in {"a/1.jpg": b"one", "a/1.cls": b"9"}.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    with pytest.raises(DataError, match="has the sample a/1 twice, as where files were appended"):
+        read_tars([write(tmp_path, written.getvalue())], tmp_path)
+
+
+def test_a_long_label_is_not_cut(tmp_path: Path) -> None:
+    files = {"1.jpg": b"x", "1.label": b"a" * 1000, "2.jpg": b"x", "2.label": b"a" * 1000 + b"b"}
+    with pytest.raises(DataError, match=r"2\.label has 1,001 bytes, and is no class"):
+        read_tars([write(tmp_path, tar_of(files))], tmp_path)
+
+
+def test_empty_bytes_at_the_end_are_told(tmp_path: Path) -> None:
+    """Tools that make room for a whole file first leave zeros where the rest was not fetched."""
+    files = {f"{i}.{kind}": b"7" for i in range(40) for kind in ("jpg", "cls")}
+    whole = tar_of(files)
+    assert read_tars([write(tmp_path, whole)], tmp_path)[0].notes == ()
+    cut = whole[: 16 * 1024] + bytes(len(whole) - 16 * 1024)
+    images, _ = read_tars([write(tmp_path, cut)], tmp_path)
+    assert len(images) < 40
+    assert images.notes[0].startswith("t.tar ends in ")
+    assert images.notes[0].endswith("empty bytes: is it whole?")

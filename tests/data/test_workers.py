@@ -44,10 +44,13 @@ def batches_of(count: int) -> Any:
 
 
 def are_gone(children: Sequence[BaseProcess]) -> bool:
-    """Whether all have ended, within the 10 s that are promised."""
+    """Whether all have ended, within the 10 s that are promised.
+
+    Where torch's handler of SIGCHLD raises while the process is waited for, its exit code is lost.
+    """
     for child in children:
         child.join(10)
-    return all(child.exitcode is not None for child in children)
+    return all(child.exitcode is not None or not Path(f"/proc/{child.pid}").exists() for child in children)
 
 
 def test_workers_end_when_their_loader_is_closed() -> None:

@@ -18,7 +18,14 @@ from PIL import Image
 import resnext
 from resnext.contract import GreyRange
 from resnext.data.decode import BadImage, DataError
-from resnext.engine import Classifier, EmbeddingSummary, ModelError, embed_images, find_images_to_embed
+from resnext.engine import (
+    Classifier,
+    EmbeddingSummary,
+    ModelError,
+    TorchEngine,
+    embed_images,
+    find_images_to_embed,
+)
 from resnext.engine import embedding_file as files
 from resnext.errors import UsageError
 from resnext.models import create
@@ -62,7 +69,7 @@ def test_deep_grey_images_are_seen_as_the_contract_says(classifier: Classifier, 
     Image.fromarray(levels.astype(np.uint8)).save(tmp_path / "a.png")
     Image.fromarray((16 * levels - 500).astype(np.int32)).save(tmp_path / "b.tif")
     contract = replace(classifier.contract, grey=GreyRange(-500, 16 * 255 - 500))
-    deep = Classifier(classifier.network, contract, torch.device("cpu"))
+    deep = Classifier(TorchEngine(classifier.network, contract))
     embed(deep, tmp_path, tmp_path / "x.parquet")
     shallow, same = pq.read_table(tmp_path / "x.parquet")["embedding"].to_pylist()
     assert shallow == same
@@ -173,24 +180,22 @@ def test_images_that_have_changed_are_named(classifier: Classifier, pets: Path, 
 
 def test_another_model_is_told(classifier: Classifier, pets: Path, tmp_path: Path) -> None:
     out, arch, contract = tmp_path / "x.parquet", classifier.network.arch, classifier.contract
-    others = {
-        r"resnet11\+template=8 with other weights \(SHA-256 [0-9a-f]{16}": Classifier(
-            create(arch, 2), contract
-        ),
-        "another contract: contract.mean differs": Classifier(
-            create(arch, 1), replace(contract, mean=(0.4,) * 3)
-        ),
-        r"resnet11\+template=8, not resnet11\+template=8\+attention=se": Classifier(
-            create(replace(arch, attention="se")), contract
+    networks = {
+        r"resnet11\+template=8 with other weights \(SHA-256 [0-9a-f]{16}": (create(arch, 2), contract),
+        "another contract: contract.mean differs": (create(arch, 1), replace(contract, mean=(0.4,) * 3)),
+        r"resnet11\+template=8, not resnet11\+template=8\+attention=se": (
+            create(replace(arch, attention="se")),
+            contract,
         ),
     }
+    others = {says: Classifier(TorchEngine(*pair)) for says, pair in networks.items()}
     with pytest.raises(KeyboardInterrupt):
         embed(classifier, pets, out, progress=stop_after(64))
     for _ in range(2):  # with the rows so far, then with the finished file
         for says, other in others.items():
             with pytest.raises(ModelError, match=says):
                 embed(other, pets, out, resume=True)
-        assert embed(Classifier(create(arch, 1), contract), pets, out, resume=True).rows == 140
+        assert embed(Classifier(TorchEngine(create(arch, 1), contract)), pets, out, resume=True).rows == 140
 
 
 def test_rows_so_far_are_not_written_over(classifier: Classifier, pets: Path, tmp_path: Path) -> None:

@@ -34,6 +34,13 @@ def torchvision() -> Any:
 
 
 @pytest.fixture(scope="session")
+def model_api() -> Any:
+    """The models of OpenVINO Model API."""
+    _peer("model_api")
+    return importlib.import_module("model_api.models")
+
+
+@pytest.fixture(scope="session")
 def timm(torchvision: Any) -> Any:
     return _peer("timm")
 

@@ -14,11 +14,21 @@ from resnext.catalogue.entries import (
 from resnext.catalogue.errors import DamagedWeights, FetchError, UnknownWeights
 from resnext.catalogue.hub import CONFIG_FILE, HUB_WEIGHTS_FILES
 from resnext.catalogue.imagenet import imagenet_classes
-from resnext.catalogue.references import Located, check_reference, find_local, is_path, locate, verify_local
-from resnext.catalogue.trust import file_digest
+from resnext.catalogue.references import (
+    EXPORTS,
+    Located,
+    check_reference,
+    find_local,
+    is_path,
+    locate,
+    run_of,
+    verify_local,
+)
+from resnext.catalogue.trust import cache_folder, file_digest
 
 __all__ = [
     "CONFIG_FILE",
+    "EXPORTS",
     "HUB_WEIGHTS_FILES",
     "OUR_NAMES",
     "CatalogueEntry",
@@ -26,6 +36,7 @@ __all__ = [
     "FetchError",
     "Located",
     "UnknownWeights",
+    "cache_folder",
     "catalogue",
     "check_reference",
     "entry_of_file",
@@ -35,6 +46,7 @@ __all__ = [
     "imagenet_classes",
     "is_path",
     "locate",
+    "run_of",
     "unknown_name",
     "verify_local",
 ]

@@ -14,6 +14,8 @@ from resnext.catalogue.trust import cache_folder, check_trusted
 HUB, FOLDER = "hf-hub:", "local-dir:"
 #: Endings of files of weights.
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".tar", ".ckpt")
+#: Folder of a run that its exports lie in.
+EXPORTS = "exports"
 
 
 @dataclass(frozen=True)
@@ -106,3 +108,13 @@ def check_reference(reference: str) -> None:
         Repository.parse(reference.removeprefix(HUB))
     elif not reference.startswith(FOLDER) and find_entry(reference) is None:
         raise unknown_name(reference)
+
+
+def run_of(path: Path) -> Path | None:
+    """The folder of the run that the exported file or folder at `path` lies in; None if it lies elsewhere.
+
+    >>> print(run_of(Path("runs/pets/exports/pets.onnx")))
+    None
+    """
+    run = path.parent.parent
+    return run if path.parent.name == EXPORTS and (run / "model").is_dir() else None

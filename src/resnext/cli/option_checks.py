@@ -49,15 +49,19 @@ def check_model(model: str) -> None:
 
 def check_data(data: str) -> None:
     """Raise `DataError` if `data` is a path where there is nothing. It needs no torch."""
-    from resnext.data import sources
+    from resnext.data import stored_splits
 
-    sources.check_data(data)
+    stored_splits.check_data(data)
 
 
 def check_runs(folders: Sequence[str]) -> None:
-    """Raise `UsageError` if one of `folders` is no folder."""
+    """Raise `UsageError` if one of `folders` is neither a folder nor an exported file in that of a run."""
+    from resnext.catalogue import run_of
+
     for folder in folders:
         if not os.path.isdir(folder):
+            if os.path.exists(folder) and run_of(Path(folder)) is not None:
+                continue
             reason = "is a file" if os.path.exists(folder) else "there is no such folder"
             raise UsageError(f"{folder}: {reason}; give the folder of a finished run, such as runs/NAME")
 

@@ -45,14 +45,15 @@ def option_names(kind: type[Command]) -> tuple[str, ...]:
     ('to', 'out')
     """
     names: list[str] = []
-    for name, hint in _hints(kind).items():
+    for field, hint in _hints(kind).items():
+        name = _typed_name(field, hint)
         if typing.get_args(hint)[:1] == (TrainOptions,):
             names += [field.name for field in fields(TrainOptions)]
         elif typing.get_args(hint)[:1] == (Recipe,):
             for dotted in dotted_names():
                 room, _, last = dotted.rpartition(".")
                 names += [dotted, f"{room}.no_{last}"]  # the second for switches
-        elif name not in positional_names(kind):
+        elif field not in positional_names(kind):
             names.append(name)
     return tuple(names)
 
@@ -65,6 +66,12 @@ def positional_names(kind: type[Command]) -> dict[str, str]:
         for name, found in marks.items()
         if _POSITIONAL in found
     }
+
+
+def _typed_name(field: str, hint: Any) -> str:
+    """What is typed for a field: its name, unless another one is given, as where Python has the word."""
+    names = (getattr(mark, "name", None) for mark in getattr(hint, "__metadata__", ()))
+    return next(filter(None, names), field)
 
 
 def _hints(kind: type[Command]) -> dict[str, Any]:

@@ -15,14 +15,15 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from resnext.data.columns import SPLIT_BY_NAME, SPLIT_NAMES
 from resnext.data.contents import files_stamp
 from resnext.data.decode import DataError
 from resnext.data.images import ImageDataset
 from resnext.data.layouts import check_one_each, find_splits, folders_in, holds_images, innermost, is_shown
 from resnext.data.repeats import leave_out_repeats
-from resnext.data.shards import check_shards
+from resnext.data.shards import check_schemas, check_shards
 from resnext.data.streaming import ROWS, STREAM, ImageStream, stream_of_rows
-from resnext.data.tables import SPLIT_BY_NAME, SPLIT_NAMES, images_from_table, load_arrow
+from resnext.data.tables import images_from_table, load_arrow
 from resnext.data.tars import TarImages, read_tars
 from resnext.files import check_ordinary
 
@@ -69,7 +70,9 @@ def _read_checked(
 def _read_whole(paths: list[Path], data: Path) -> ImageDataset:
     if paths[0].suffix == ".tar":
         return read_tars(paths, data)[0]
-    table = pa.concat_tables(map(load_arrow, paths), promote_options="permissive")
+    tables = [load_arrow(path) for path in paths]
+    check_schemas([(path, table.schema) for path, table in zip(paths, tables, strict=True)])
+    table = pa.concat_tables(tables, promote_options="permissive")
     return leave_out_repeats(images_from_table(table, data, files_stamp(paths)), data)
 
 
@@ -77,8 +80,12 @@ def _read_stream(paths: list[Path], data: Path) -> ImageStream:
     stamp = files_stamp(paths)
     if paths[0].suffix == ".tar":
         images, keys = read_tars(paths, data)
-        return ImageStream(TarReader(images), keys, images.labels, images.classes, files_stamp=stamp)
-    return stream_of_rows(FileRows(tuple(paths), _read_schema(paths[0])), data, stamp)
+        stream = ImageStream(TarReader(images), keys, images.labels, images.classes, files_stamp=stamp)
+        stream.notes = images.notes
+        return stream
+    schemas = [(path, _read_schema(path)) for path in paths]
+    check_schemas(schemas)
+    return stream_of_rows(FileRows(tuple(paths), schemas[0][1]), data, stamp)
 
 
 @dataclass(frozen=True)

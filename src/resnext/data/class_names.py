@@ -15,6 +15,14 @@ _COPY = re.compile(
 )
 
 
+#: Cyrillic and Greek letters that look like Latin ones, and these.
+_TWINS = str.maketrans(
+    "\u0430\u0435\u043e\u0440\u0441\u0443\u0445\u0456\u0458\u0455\u0410\u0412\u0415\u041a\u041c\u041d\u041e"
+    "\u0420\u0421\u0422\u0425\u0391\u0392\u0395\u0397\u0399\u039a\u039c\u039d\u039f\u03a1\u03a4\u03a7\u03bf",
+    "aeopcyxijsABEKMHOPCTXABEHIKMNOPTXo",
+)
+
+
 def one_form(name: str) -> str:
     """`name` with each accent joined to its letter, as most systems write it (Unicode form NFC).
 
@@ -37,8 +45,8 @@ def join_forms(names: Iterable[str]) -> dict[str, str]:
 
 
 def check_lookalikes(names: Collection[str], where: str) -> None:
-    """Raises `DataError` if two class names differ only by case or by blanks around them, or one is called as
-    file managers call a copy of the other (`cat (copy)`).
+    """Raises `DataError` if two class names differ only by case, by blanks around them or by characters that
+    look alike, or one is called as file managers call a copy of the other (`cat (copy)`).
 
     Single letters may differ by case: in sets of characters, `a` and `A` are two classes.
     """
@@ -51,11 +59,19 @@ def check_lookalikes(names: Collection[str], where: str) -> None:
     seen: dict[str, str] = {}
     for name in sorted(names):
         plain = name.strip()
-        other = seen.setdefault(plain.casefold() if len(plain) > 1 else plain, name)
+        look = _look(plain)
+        other = seen.setdefault(look.casefold() if len(plain) > 1 else look, name)
         if other == name:
             continue
-        how = "blanks" if other.strip() == plain else "case"
+        ways = {"blanks": other.strip() == plain, "characters that look alike": _look(other.strip()) == look}
+        how = next((way for way, is_it in ways.items() if is_it), "case")
         raise DataError(
             f"{where}: the classes {other!r} and {name!r} differ by {how} only; give both one name if they "
             "are one class, or names that differ by more"
         )
+
+
+def _look(name: str) -> str:
+    """What a person sees of a name: without characters that take no room, wide letters as plain ones."""
+    shown = unicodedata.normalize("NFKC", name).translate(_TWINS)
+    return "".join(c for c in shown if unicodedata.category(c) not in ("Cf", "Cc"))

@@ -29,6 +29,14 @@ LABEL_COLUMNS = (
     *("class_id", "classid"),
 )
 SPLIT_COLUMN = "split"
+#: Names of each split in files, folders and columns, in any case.
+SPLIT_NAMES = {
+    "train": ("train", "training"),
+    "val": ("val", "valid", "validation"),
+    "test": ("test", "testing"),
+}
+#: Split of each of these names.
+SPLIT_BY_NAME = {name: split for split, names in SPLIT_NAMES.items() for name in names}
 #: Columns that may say which split an image is of, in a way that is not read.
 SPLIT_LIKE_COLUMNS = (
     *("is_valid", "is_val", "is_test", "is_train", "subset", "set", "fold", "folds", "kfold", "phase"),
@@ -111,11 +119,12 @@ def with_label(table: pa.Table, image: str, path: Path) -> tuple[pa.Table, str, 
     Raises:
         DataError: If it is not certain which class each row is of.
     """
-    if (found := known_column(table, LABEL_COLUMNS, path)) is not None:
+    if (found := label_column_name(table, path)) is not None:
         return table, found, ()
     no_labels = (image, *(n for n in table.column_names if n.lower() in (SPLIT_COLUMN, *SPLIT_LIKE_COLUMNS)))
     others = [name for name in table.column_names if name not in no_labels]
     if len(others) > 1 and (flags := _flags(table, others)) is not None:
+        _check_no_splits(others, path)
         words = [others[column] for column in _only_ones(flags, path)]
         note = f"each class is a column of {printable(path.name)}: {_some(others, 5)}"
         return table.append_column(LABEL_COLUMNS[0], pa.array(words)), LABEL_COLUMNS[0], (note,)
@@ -123,6 +132,36 @@ def with_label(table: pa.Table, image: str, path: Path) -> tuple[pa.Table, str, 
         note = f"the column {printable(others[0])} of {printable(path.name)} is the label: it has no other"
         return table, others[0], (note,)
     return table, find_column(table, LABEL_COLUMNS, path, "label"), ()
+
+
+def label_column_name(table: pa.Table, path: Path) -> str | None:
+    """The column that is called like labels; None if there is none.
+
+    Raises:
+        DataError: Several are, and do not divide the images alike.
+    """
+    found = known_column(table, LABEL_COLUMNS, path)
+    others = [name for name in table.column_names if name.lower() in LABEL_COLUMNS and name != found]
+    for other in others:
+        pairs = set(zip(_texts(table[found]), _texts(table[other]), strict=True))
+        if len(pairs) > len({one for one, _ in pairs}) or len(pairs) > len({two for _, two in pairs}):
+            raise DataError(
+                f"{path}: the columns {found} and {other} are both called like labels, and divide the images "
+                "differently; rename or remove the one that is not the class"
+            )
+    return found
+
+
+def _texts(column: pa.ChunkedArray) -> list[str]:
+    return list(map(str, column.to_pylist()))
+
+
+def _check_no_splits(names: Sequence[str], path: Path) -> None:
+    if all(name.lower() in SPLIT_BY_NAME for name in names):
+        raise DataError(
+            f"{path}: the columns {_some(names)} of zeros and ones say splits, not classes; put one column "
+            "split in their place, with train, val and test, and add a column label"
+        )
 
 
 def _flags(table: pa.Table, names: Sequence[str]) -> NDArray[np.float64] | None:

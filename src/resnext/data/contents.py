@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from resnext.data.npy_files import parse_array
+
 Digests = NDArray[np.uint64]
 Stamps = NDArray[np.int64]
 
@@ -105,12 +107,17 @@ def from_bytes(npz: bytes) -> dict[str, Contents]:
     [3, 4]
     """
     try:
-        with zipfile.ZipFile(io.BytesIO(npz)) as archive:  # compressed arrays could unpack to any size
-            if any(one.compress_type != zipfile.ZIP_STORED for one in archive.infolist()):
-                raise ValueError("no contents of images: packed")
-        with np.load(io.BytesIO(npz), allow_pickle=False) as file:
-            arrays = dict(file.items())
+        with zipfile.ZipFile(io.BytesIO(npz)) as archive:
+            members = archive.infolist()
+            if any(one.compress_type != zipfile.ZIP_STORED or one.file_size > len(npz) for one in members):
+                raise ValueError("no contents of images: packed")  # they could unpack to any size
+            arrays = {one.filename.removesuffix(".npy"): parse_array(archive.read(one)) for one in members}
         splits = [name.removesuffix(".digests") for name in arrays if name.endswith(".digests")]
-        return {split: Contents(arrays[f"{split}.digests"], arrays[f"{split}.stamps"]) for split in splits}
-    except (OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        found = {split: Contents(arrays[f"{split}.digests"], arrays[f"{split}.stamps"]) for split in splits}
+    except (OSError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile) as error:
         raise ValueError(f"no contents of images: {error}") from None
+    for split, one in found.items():
+        fits = one.digests.dtype == np.uint64 and one.stamps.dtype == np.int64
+        if not fits or len(one.digests) != len(one.stamps):
+            raise ValueError(f"no contents of images: the arrays of {split} do not fit together")
+    return found

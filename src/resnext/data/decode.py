@@ -60,6 +60,8 @@ UNSUPPORTED_SUFFIXES = (
 MAX_PIXELS = 102_000_000
 #: The same where a pixel takes more memory: more than 8 bits, or a format that is decoded as a whole.
 MAX_DEEP_PIXELS = 40_000_000
+#: The same of a side: decoders need room for whole rows, and filters for whole columns.
+MAX_SIDE_PX = 65_535
 DEEP_FORMATS = ("AVIF", "HEIF", "JPEG2000", "WEBP")
 
 # This module decides what is too large, so Pillow's warning is off; its error, at a higher limit, stays.
@@ -211,6 +213,12 @@ def is_too_large(width: int, height: int) -> bool:
 def _check_size(image: Image.Image, key: str) -> None:
     """Raise `BadImage` if the header of `image` claims too many pixels."""
     pixels = image.width * image.height
+    if max(image.size) > MAX_SIDE_PX:
+        raise BadImage(
+            key,
+            f"is too large: its header claims {image.width:,} x {image.height:,} pixels, and at most "
+            f"{MAX_SIDE_PX:,} of a side are decoded (resnext.data.decode.MAX_SIDE_PX)",
+        )
     if is_too_large(*image.size):
         raise BadImage(key, _too_large(pixels, "MAX_PIXELS", MAX_PIXELS))
     if pixels > MAX_DEEP_PIXELS and (image.format in DEEP_FORMATS or is_deep(image)):

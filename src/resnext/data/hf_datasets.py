@@ -10,12 +10,13 @@ from typing import Any
 
 import pyarrow as pa
 
+from resnext.data.columns import SPLIT_BY_NAME
 from resnext.data.contents import files_stamp
 from resnext.data.decode import DataError
 from resnext.data.images import ImageDataset
 from resnext.data.layouts import check_one_each
 from resnext.data.streaming import ROWS, STREAM, ImageStream, stream_of_rows
-from resnext.data.tables import SPLIT_BY_NAME, check_arrow_end, images_from_table
+from resnext.data.tables import check_arrow_end, images_from_table
 from resnext.errors import ResnextError
 
 #: Prefix of DATA that is a repository of the hub.

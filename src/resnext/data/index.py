@@ -12,8 +12,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
-import tokenize
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
@@ -29,9 +29,10 @@ from resnext.data.decode import BadImage, DataError
 from resnext.data.grey import GreyValues
 from resnext.data.images import NOT_BLANK, Blank, ImageDataset, ImageSubset, NameView, Scan
 from resnext.data.index_checks import check_bounds, check_files, check_types, leads_out
+from resnext.data.npy_files import map_array
 from resnext.data.splits import Splits, fingerprint
 from resnext.data.stored_images import ImageFiles
-from resnext.files import check_ordinary, ordinary
+from resnext.files import ordinary
 from resnext.parsing import build, read_json, show
 
 INDEX_SUFFIX, SCHEMA = ".index", 3
@@ -48,8 +49,6 @@ _ARRAYS_1 = {
 }
 _ARRAYS_2: dict[str, Any] = _ARRAYS_1 | {"times": np.int64, "digests": np.uint64}
 ARRAYS: dict[int, dict[str, Any]] = {1: _ARRAYS_1, 2: _ARRAYS_2, 3: _ARRAYS_2}
-#: What numpy raises beside `ValueError` for damaged arrays, whose headers it parses as Python.
-NUMPY_ERRORS = (EOFError, OverflowError, SyntaxError, tokenize.TokenError)
 #: Facts of a scan that indexes know since schema 3.
 _FACTS_3 = ("grey_values", "grey", "blank")
 #: What an index of each earlier schema cannot tell.
@@ -148,7 +147,7 @@ class IndexedFiles(ImageFiles):
     ) -> None:
         self.folder, self.split, self.facts, self.schema = folder, split, facts, schema
         self.arrays: dict[str, NDArray[Any]] = {
-            name: _open_array(folder / f"{split}.{name}.npy") for name in ARRAYS[schema]
+            name: map_array(folder / f"{split}.{name}.npy") for name in ARRAYS[schema]
         }
         names = PackedNames(self.arrays["text"], self.arrays["ends"])
         super().__init__(Path(facts.root), names, self.arrays["labels"], classes)
@@ -262,14 +261,15 @@ def open_index(folder: Path) -> Splits:
         if facts.schema > 1 and facts.digest != _digest(folder, facts):
             raise ValueError("its digest is another: one of its files was changed or damaged")
         return _open_splits(folder, facts)
-    except (OSError, ValueError, KeyError, TypeError, *NUMPY_ERRORS) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{folder}: not a complete index ({error}). Make it again") from None
 
 
 def _open_splits(folder: Path, facts: IndexFacts) -> Splits:
     if len(set(facts.classes)) < len(facts.classes):
         raise ValueError("two of its classes have one name")
-    int(facts.fingerprint, 16)  # raises `ValueError` if it is no number
+    if not re.fullmatch("[0-9a-f]{16}", facts.fingerprint):
+        raise ValueError("its fingerprint is not one of 16 hexadecimal digits")
     splits = {name: _open_split(folder, name, split, facts) for name, split in facts.splits.items()}
     found = Splits(
         facts.name,
@@ -292,12 +292,6 @@ def _open_split(folder: Path, name: str, facts: SplitFacts, index: IndexFacts) -
     assert images.known_scan is not None
     check_bounds(images.arrays, images.known_scan, len(index.classes), facts.inside)
     return images
-
-
-def _open_array(path: Path) -> NDArray[Any]:
-    check_ordinary(path)
-    array: NDArray[Any] = np.load(path, mmap_mode="r")
-    return array
 
 
 def _digest(folder: Path, facts: IndexFacts) -> str:

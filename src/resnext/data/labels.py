@@ -57,7 +57,7 @@ def label_column(table: pa.Table, name: str, path: Path) -> tuple[Labels, tuple[
             f"{where} is {UNLABELLED} in {describe_rows(unlabelled)}, which says that an image has no label. "
             "Remove these rows; if it is a class, give the classes names"
         )
-    words = _words(values, _class_names(table, name, path), where)
+    words = _words(values, class_names(table.schema, name, path), where)
     class_of = join_forms(set(words))
     words = [class_of[word] for word in words]
     classes = tuple(sorted(set(words)))
@@ -99,13 +99,13 @@ def _words(values: list[Any], names: list[str] | None, where: str) -> list[str]:
     return [by_label[value] for value in values]
 
 
-def _class_names(table: pa.Table, column: str, path: Path) -> list[str] | None:
-    """Class names in the Hugging Face metadata of the table's schema.
+def class_names(schema: pa.Schema, column: str, path: Path) -> list[str] | None:
+    """Class names in the Hugging Face metadata of a table's schema.
 
     Raises:
         DataError: If labels would not say which of them they mean.
     """
-    metadata: dict[bytes, bytes] = table.schema.metadata or {}
+    metadata: dict[bytes, bytes] = schema.metadata or {}
     if b"huggingface" not in metadata:
         return None
     try:

@@ -9,9 +9,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from resnext.data.columns import SPLIT_BY_NAME, SPLIT_NAMES
 from resnext.data.decode import IMAGE_SUFFIXES, UNSUPPORTED_SUFFIXES, DataError, is_image
 from resnext.data.shards import shard_stem
-from resnext.data.tables import SPLIT_BY_NAME, SPLIT_NAMES, TABLE_SUFFIXES
+from resnext.data.tables import TABLE_SUFFIXES
 
 #: Folders and files that systems and tools leave behind, in lower case.
 SYSTEM_NAMES = frozenset(

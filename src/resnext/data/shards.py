@@ -9,7 +9,11 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+import pyarrow as pa
+
+from resnext.data.columns import IMAGE_COLUMNS, LABEL_COLUMNS
 from resnext.data.decode import DataError
+from resnext.data.labels import class_names
 from resnext.names import printable
 
 #: Stems such as `train-00002-of-00008`; the hub has put a digest after the numbers.
@@ -144,3 +148,39 @@ def _gaps(paths: Iterable[Path]) -> tuple[str, ...]:
             names = printable(f"{files[first].name} and {files[last].name}")
             notes.append(f"between {names} there is no number {listed}: is a file missing?")
     return tuple(notes)
+
+
+def check_schemas(schemas: Sequence[tuple[Path, pa.Schema]]) -> None:
+    """Raises `DataError` if shards of one set call their images, labels or classes differently: a label of
+    one would be another class in the next.
+
+    Args:
+        schemas: Each shard and the schema of its table.
+    """
+    (first, expected), *others = ((path, _meaning(path, schema)) for path, schema in schemas)
+    for path, meaning in others:
+        for what, value in meaning.items():
+            if value != expected[what]:
+                raise DataError(
+                    f"{path}: its {what} are {_told(value)}, and those of {printable(first.name)} "
+                    f"{_told(expected[what])}; shards of one set must agree. Write them again together"
+                )
+
+
+def _meaning(path: Path, schema: pa.Schema) -> dict[str, list[str] | None]:
+    """Names of the columns and classes in a shard."""
+    names = list(map(str, schema.names))
+    labels = sorted(name for name in names if name.lower() in LABEL_COLUMNS)
+    classes = [class_names(schema, name, path) for name in labels]
+    return {
+        "image columns": sorted(name for name in names if name.lower() in IMAGE_COLUMNS),
+        "label columns": labels,
+        "classes": next((found for found in classes if found is not None), None),
+    }
+
+
+def _told(names: Sequence[str] | None) -> str:
+    """Names in an error; the first ones of many."""
+    if not names:
+        return "without names" if names is None else "none"
+    return printable(", ".join(names[:6])) + ", ..." * (len(names) > 6)

@@ -6,42 +6,26 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 
-from resnext.data import archives, hf_datasets
+from resnext.data import hf_datasets
 from resnext.data.class_names import one_form
-from resnext.data.columns import LABEL_COLUMNS
 from resnext.data.decode import IMAGE_SUFFIXES, DataError
-from resnext.data.folders import ANNOTATIONS, describe_unread, read_annotations, read_folder
+from resnext.data.folders import describe_unread
 from resnext.data.images import ImageDataset
 from resnext.data.index import is_index, read_index
-from resnext.data.labels_beside import read_labels_beside, read_metadata
-from resnext.data.layouts import find_splits, folders_beside_splits, has_images, innermost, is_unlabelled
-from resnext.data.repeats import check_apart
-from resnext.data.splits import Splits, align_labels, fingerprint, holdout_of_each_class
-from resnext.data.stored_images import ImageArrays, ImageFiles
+from resnext.data.layouts import find_splits, folders_beside_splits
+from resnext.data.splits import Splits, align_labels, divide, fingerprint
+from resnext.data.stored_splits import SplitsByName, read_stored_splits
 from resnext.data.streaming import STREAM, WINDOW
-from resnext.data.tables import SPLIT_BY_NAME, column_names, read_shards, read_table
-from resnext.names import encodable, printable
+from resnext.names import printable
 
-#: Seed of every split that is made here; it is fixed, so that runs with different seeds see the same images.
-SPLIT_SEED = 0
 #: What training on a stream is like.
 STREAM_NOTE = f"a stream: shuffled within windows of {WINDOW} images, read again on resume up to where it was"
-#: A split of which no image has a label. Only that is told: nothing asks for its images.
-NO_LABELS = ImageFiles(Path(), (), np.empty(0, np.int64), ())
-
-#: What can be given as DATA, in a few words.
-DATA_KINDS = (
-    "Give a folder of class folders, as in DATA/cat/1.jpg, a table (.parquet, .csv), an .index or `digits`"
-)
-
-SplitsByName = dict[str | None, ImageDataset]
 
 
 def read_splits(data: str) -> Splits:
@@ -63,13 +47,13 @@ def read_splits(data: str) -> Splits:
     with _readable(data):
         if is_index(Path(data)):
             return read_index(Path(data))
-        found = _find_splits(data)
+        found = read_stored_splits(data)
     labelled = _labelled(found, data)
     notes = _reading_notes(found, labelled, data)
     if None in labelled:
         images = labelled[None]
         _check_classes(images, data, min_images=3)
-        train, val, rest = _divide(images, len(images) // 10, len(images) // 10)
+        train, val, rest = divide(images, len(images) // 10, len(images) // 10)
         last = f"{len(rest)} test" if len(rest) else "none for test"
         notes.append(f"no splits: divided into {len(train)} train, {len(val)} val, {last}")
         return Splits(_set_name(data), train, val, rest if len(rest) else None, notes=tuple(notes))
@@ -85,7 +69,7 @@ def read_splits(data: str) -> Splits:
         val = _align_to_train(labelled["val"], train, data, "val")
     else:
         tenth = len(train) // 10
-        train, val, _ = _divide(train, tenth, 0)
+        train, val, _ = divide(train, tenth, 0)
         more = ", but at least one image of each class" if len(val) > tenth else ""
         notes.append(f"no val split: a stratified tenth of train{more} ({len(val)} images) takes its place")
     test = _align_to_train(labelled["test"], train, data, "test") if "test" in labelled else None
@@ -187,7 +171,7 @@ def read_splits_by_name(data: str) -> SplitsByName:
     ['train', 'val', 'test']
     """
     with _readable(data):
-        return _labelled(_find_splits(data), data)
+        return _labelled(read_stored_splits(data), data)
 
 
 @contextlib.contextmanager
@@ -210,105 +194,6 @@ def _labelled(splits: SplitsByName, data: str) -> SplitsByName:
     raise DataError(f"{data}: not one image has a label; all are -1")
 
 
-def _find_splits(data: str) -> SplitsByName:
-    if data == "digits":
-        return _read_digits()
-    if hf_datasets.is_supported(data):
-        return hf_datasets.read_splits_by_name(data)
-    if archives.is_supported(data):
-        return archives.read_splits_by_name(data)
-    path = Path(data)
-    if is_index(path):
-        indexed = read_index(path)
-        for _, images in indexed.items():
-            images.notes = indexed.notes
-        return dict(indexed.items())
-    if not path.exists():
-        raise _no_such_data(data)
-    if path.is_file():
-        return read_table(path)
-    if not path.is_dir():
-        raise DataError(f"{path}: is a pipe, socket or device; give a folder or a file")
-    if (path / "metrics.jsonl").exists() and (path / "config.toml").exists():
-        raise DataError(f"{path}: is the folder of a run; give the folder of its images")
-    if encodable(data) != data:
-        raise DataError(f"{printable(data)}: the name of this folder is not UTF-8; rename it")
-    found = find_splits(path)
-    if not found:
-        return read_metadata(path) or {None: read_folder(path)}
-    splits: SplitsByName = {split: _read_found_split(split, paths, found) for split, paths in found.items()}
-    if not all(paths[0].is_dir() for paths in found.values()):  # a table can name any file
-        check_apart(splits, path)
-    return splits
-
-
-def check_data(data: str) -> None:
-    """Raise `DataError` if `data` is a path where there is nothing. Nothing is read; it needs no torch."""
-    named = data == "digits" or archives.is_supported(data) or hf_datasets.is_supported(data)
-    if not named and not Path(data).exists():
-        raise _no_such_data(data)
-
-
-def _no_such_data(data: str) -> DataError:
-    """The error for a path where there is nothing, with the likeliest mistake."""
-    if "://" in data:
-        return DataError(f"{data}: addresses are not read; download it first, and give the folder")
-    parent = Path(data).parent
-    siblings = [path.name for path in parent.iterdir()] if parent.is_dir() else []
-    similar = difflib.get_close_matches(Path(data).name, [*siblings, "digits"], n=1)
-    hint = f"Is it {similar[0]!r}?" if similar else f"{DATA_KINDS}, or the set on the hub as hf:owner/name"
-    return DataError(f"{data}: there is no such folder or file. {hint}")
-
-
-def _read_found_split(split: str, paths: list[Path], found: dict[str, list[Path]]) -> ImageDataset:
-    """The images of one split: a folder, or one or more tables."""
-    if not paths[0].is_dir():
-        return NO_LABELS if split == "test" and _lacks_labels(paths, found) else read_shards(paths)
-    folder = innermost(paths[0])
-    if named := next(filter(None, map(read_metadata, dict.fromkeys((paths[0], folder)))), None):
-        return _of_split(named, split, folder)
-    if is_unlabelled(folder):
-        if (folder / ANNOTATIONS).is_file():
-            return read_annotations(folder)
-        if named := read_labels_beside(paths[0]):
-            return _of_split(named, split, paths[0])
-        if split == "test" and "train" in found:
-            return NO_LABELS
-    return _read_class_folders(folder, found)
-
-
-def _lacks_labels(test: list[Path], found: dict[str, list[Path]]) -> bool:
-    """Whether the tables of train have labels and those of test none: a column less, and none that is called
-    like labels."""
-    if not all(path.is_file() for path in found.get("train", [Path()])):
-        return False
-    own, of_train = (set(column_names(paths[0])) for paths in (test, found["train"]))
-    return own < of_train and not {name.lower() for name in own} & {*LABEL_COLUMNS}
-
-
-def _of_split(named: SplitsByName, split: str, folder: Path) -> ImageDataset:
-    """The images of `split` in its folder, which a table names. Raises `DataError` if it names others."""
-    if others := [str(name) for name in named if name not in (None, split)]:
-        raise DataError(
-            f"{folder}: is {split} by its name, but {others[0]} by the column split of the table that names "
-            "its images; remove the column, or give the table alone"
-        )
-    return next(iter(named.values()))
-
-
-def _read_class_folders(folder: Path, found: dict[str, list[Path]]) -> ImageDataset:
-    try:
-        return read_folder(folder)
-    except DataError as error:
-        others = folders_beside_splits(folder.parent, [paths[0] for paths in found.values()])
-        if others and has_images(folder) and folder.name.lower() in SPLIT_BY_NAME:
-            raise DataError(
-                f"{error}. Is it a class, as {printable(others[0])} is? By its name it is taken for a split: "
-                f"call it {folder.name}s, or any other name"
-            ) from None
-        raise
-
-
 def _left_out_folders(folder: Path) -> list[str]:
     """Names of folders with images beside the splits in `folder`; none if it is no folder with splits."""
     if not folder.is_dir():
@@ -329,32 +214,6 @@ def _set_name(data: str) -> str:
         return where
     path = Path(where).resolve()
     return (path.name if path.is_dir() else path.stem) or "data"
-
-
-def _read_digits() -> SplitsByName:
-    """scikit-learn's 1,797 scanned digits of 8x8 pixels: 1,077 train, 180 val, 540 test."""
-    from sklearn.datasets import load_digits
-
-    digits = load_digits()
-    images = ImageArrays(
-        np.rint(digits.images * (255 / 16)).astype(np.uint8),
-        digits.target.astype(np.int64),
-        tuple(str(i) for i in range(10)),
-    )
-    train, val, test = _divide(images, 180, 540)
-    return {"train": train, "val": val, "test": test}
-
-
-def _divide(images: ImageDataset, val: int, test: int) -> tuple[ImageDataset, ImageDataset, ImageDataset]:
-    """(train, val, test): `test` images are held out, then `val` of the rest, but at least one; and at least
-    one of each class that has an image for each part."""
-    rest, test_indices = holdout_of_each_class(images.labels, test, SPLIT_SEED, at_least=3)
-    train, val_indices = holdout_of_each_class(images.labels[rest], max(val, 1), SPLIT_SEED, at_least=2)
-    return (
-        images.select(rest[train]),
-        images.select(rest[val_indices]),
-        images.select(test_indices),
-    )
 
 
 def _align_to_train(images: ImageDataset, train: ImageDataset, data: str, split: str) -> ImageDataset:

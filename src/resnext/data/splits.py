@@ -14,6 +14,9 @@ from resnext.data.class_names import one_form
 from resnext.data.decode import DataError
 from resnext.data.images import ImageDataset, Labels
 
+#: Seed of every split that is made here; it is fixed, so that runs with different seeds see the same images.
+SPLIT_SEED = 0
+
 
 @dataclass(frozen=True)
 class Splits:
@@ -167,3 +170,15 @@ def fingerprint(splits: Splits) -> str:
 def _first_few(names: Sequence[str], limit: int = 5) -> str:
     listed = ", ".join(repr(name) for name in names[:limit])
     return listed + (f" and {len(names) - limit} more" if len(names) > limit else "")
+
+
+def divide(images: ImageDataset, val: int, test: int) -> tuple[ImageDataset, ImageDataset, ImageDataset]:
+    """(train, val, test): `test` images are held out, then `val` of the rest, but at least one; and at least
+    one of each class that has an image for each part."""
+    rest, test_indices = holdout_of_each_class(images.labels, test, SPLIT_SEED, at_least=3)
+    train, val_indices = holdout_of_each_class(images.labels[rest], max(val, 1), SPLIT_SEED, at_least=2)
+    return (
+        images.select(rest[train]),
+        images.select(rest[val_indices]),
+        images.select(test_indices),
+    )

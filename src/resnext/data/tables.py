@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from resnext.data.columns import (
     LABEL_COLUMNS,
+    SPLIT_BY_NAME,
     SPLIT_COLUMN,
     SPLIT_LIKE_COLUMNS,
     PixelColumns,
@@ -32,20 +33,12 @@ from resnext.data.image_names import NamedFiles
 from resnext.data.images import ImageDataset, Labels
 from resnext.data.labels import describe_rows, label_column
 from resnext.data.repeats import check_one_label_each, first_rows, leave_out_repeats, repeats_note
-from resnext.data.shards import check_shards, lone_shard_note
+from resnext.data.shards import check_schemas, check_shards, lone_shard_note
 from resnext.data.stored_images import ColumnImages, ImageArrays, ImageFiles
 from resnext.files import check_ordinary, ordinary
 from resnext.names import printable
 from resnext.parsing import MAX_LINES_BYTES, build, parse_json, read_text
 
-#: Names of each split in files, folders and columns, in any case.
-SPLIT_NAMES = {
-    "train": ("train", "training"),
-    "val": ("val", "valid", "validation"),
-    "test": ("test", "testing"),
-}
-#: Split of each of these names.
-SPLIT_BY_NAME = {name: split for split, names in SPLIT_NAMES.items() for name in names}
 #: Suffixes of tables.
 TABLE_SUFFIXES = (".parquet", ".csv", ".jsonl")
 #: Most fields of JSON lines for each that is filled, where they are more than `MIN_CELLS`.
@@ -118,6 +111,7 @@ def read_shards(paths: list[Path]) -> ImageDataset:
     """
     notes = check_shards(paths) + _end_notes(paths)
     tables = [load_table(path) for path in paths]
+    check_schemas([(path, table.schema) for path, table in zip(paths, tables, strict=True)])
     try:
         table = pa.concat_tables(tables)
         images = leave_out_repeats(images_from_table(table, paths[0], files_stamp(paths)), paths[0])

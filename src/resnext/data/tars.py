@@ -6,6 +6,7 @@ first: they tell whether a tar is whole.
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import tarfile
@@ -25,16 +26,19 @@ from resnext.data.decode import IMAGE_SUFFIXES, DataError
 from resnext.data.images import Labels
 from resnext.data.labels import label_column
 from resnext.data.stored_images import EncodedImages
+from resnext.data.tables import read_end
 from resnext.files import ordinary
 from resnext.names import printable
 
-#: The end of a tar: two empty blocks. Programs that write in larger units fill up the last one, of a megabyte
-#: at most.
-END, MAX_PADDING = bytes(1024), 2**20
+#: The end of a tar: two empty blocks. Programs that write in larger units fill up the last one, which has
+#: 10,240 bytes, but for those that were told a larger unit, of a megabyte at most.
+END, USUAL_PADDING, MAX_PADDING = bytes(1024), 12 * 1024, 2**20
 #: Largest file that can be the class of an image, in bytes.
 MAX_LABEL_BYTES = 1000
 #: Fields whose images the library `datasets`, which earlier versions read tars with, names by their file.
 NAMED_FIELDS = {suffix[1:] for suffix in IMAGE_SUFFIXES} - {"avif"}
+#: Fields that an image or a label can be.
+KNOWN_FIELDS = frozenset((*IMAGE_COLUMNS, *LABEL_COLUMNS))
 #: A name as key and field: folders and the name up to its first dot, and what follows.
 _SAMPLE_NAME = re.compile(r"((?:.*/|)[^.]+)[.]([^/]*)")
 
@@ -55,10 +59,16 @@ class Sample:
     key: str
     fields: dict[str, Member]
 
-    def find(self, known: Sequence[str]) -> str | None:
-        """The first field that is one of `known`, in any case, the preferred ones first."""
+    def find(self, known: Sequence[str], path: Path) -> str | None:
+        """The field that is one of `known`, in any case; None if there is none. Raises `DataError` if there
+        are several in the tar at `path`."""
         found = [name for name in self.fields if name.lower() in known]
-        return min(found, key=lambda name: known.index(name.lower()), default=None)
+        if len(found) > 1:
+            raise DataError(
+                f"{path}: {printable(self.key)} has {printable(' and '.join(found))}, and which is meant is "
+                "not certain; leave one"
+            )
+        return found[0] if found else None
 
 
 def read_members(path: Path) -> list[Member]:
@@ -70,7 +80,7 @@ def read_members(path: Path) -> list[Member]:
     try:
         with open(path, "rb", opener=ordinary) as file:
             with tarfile.open(fileobj=file, mode="r:") as tar:
-                members = list(_regular_files(tar))
+                members = list(_regular_files(tar, path))
                 end = tar.offset
             file.seek(end)
             rest = file.read(MAX_PADDING + 1)
@@ -89,9 +99,14 @@ def read_members(path: Path) -> list[Member]:
     return members
 
 
-def _regular_files(tar: tarfile.TarFile) -> Iterator[Member]:
+def _regular_files(tar: tarfile.TarFile, path: Path) -> Iterator[Member]:
     for member in tar:
         tar.members = []  # type: ignore[attr-defined] # it would keep all headers
+        if (member.islnk() or member.issym()) and _suffix(member.name) in KNOWN_FIELDS:
+            raise DataError(
+                f"{path}: {printable(member.name)} is a link to {printable(member.linkname)}, and links "
+                "in tars are not read; write it again with the files (tar --dereference --hard-dereference)"
+            )
         if member.isreg():
             yield Member(member.name, member.offset_data, member.size)
 
@@ -100,14 +115,27 @@ def read_samples(path: Path) -> Iterator[Sample]:
     """The samples of a tar, in order. Hidden files are none.
 
     Raises:
-        DataError: If the tar is not whole, or a sample has two files of one field.
+        DataError: If the tar is not whole, or a sample is there twice or has two files of one field.
     """
+    seen: set[str] = set()
     for key, group in groupby(_visible(read_members(path)), key=lambda entry: entry[0]):
         fields: dict[str, Member] = {}
         for _, field, member in group:
             if fields.setdefault(field, member) is not member:
                 raise DataError(f"{path}: has {printable(member.name)} twice in one sample; remove one")
+        if key in seen:
+            raise DataError(
+                f"{path}: has the sample {printable(key)} twice, as where files were appended; write "
+                "it again, with the files of a sample side by side and each sample once"
+            )
+        seen.add(key)
         yield Sample(key, fields)
+
+
+def _suffix(name: str) -> str:
+    """The field of a file in a tar, in lower case."""
+    found = _SAMPLE_NAME.fullmatch(name)
+    return found[2].lower() if found else ""
 
 
 def _visible(members: Iterable[Member]) -> Iterator[tuple[str, str, Member]]:
@@ -190,8 +218,8 @@ def read_tars(paths: Sequence[Path], data: Path) -> tuple[TarImages, list[str]]:
     for number, path in enumerate(paths):
         with open(path, "rb", opener=ordinary) as file:
             for sample in read_samples(path):
-                field = sample.find(IMAGE_COLUMNS)
-                if field is None and sample.find(LABEL_COLUMNS) is None:
+                field = sample.find(IMAGE_COLUMNS, path)
+                if field is None and sample.find(LABEL_COLUMNS, path) is None:
                     continue  # neither image nor class, such as a text about the set
                 image = Member("", 0, -1) if field is None else sample.fields[field]
                 labels.append(_read_label(sample, file, path))
@@ -202,20 +230,33 @@ def read_tars(paths: Sequence[Path], data: Path) -> tuple[TarImages, list[str]]:
     if not keys:
         raise DataError(f"{data}: has no samples: files such as 00017.jpg beside 00017.cls")
     indices, classes = label_column(pa.table({"class": labels}), "class", data)
-    return TarImages(paths, np.array(places, np.int64), names, indices, classes), keys
+    images = TarImages(paths, np.array(places, np.int64), names, indices, classes)
+    images.notes = tuple(itertools.chain.from_iterable(map(_padding_note, paths)))
+    return images, keys
+
+
+def _padding_note(path: Path) -> tuple[str, ...]:
+    """A note on a tar that ends in more zeros than usual: its last part may not have been fetched."""
+    end = read_end(path, MAX_PADDING)
+    padding = len(end) - len(end.rstrip(b"\0"))
+    if padding <= USUAL_PADDING:
+        return ()
+    return (f"{printable(path.name)} ends in {padding:,} empty bytes: is it whole?",)
 
 
 def _read_label(sample: Sample, file: IO[bytes], path: Path) -> str:
     """The class of `sample`, in `file`, which is `path`. Raises `DataError` if it has none."""
-    field = sample.find(LABEL_COLUMNS)
+    field = sample.find(LABEL_COLUMNS, path)
     if field is None:
         raise DataError(
             f"{path}: no label column beside {printable(sample.key)}, which has "
             f"{printable(', '.join(sample.fields))}; one of {', '.join(LABEL_COLUMNS)} is needed"
         )
     member = sample.fields[field]
+    if member.size > MAX_LABEL_BYTES:
+        raise DataError(f"{path}: {printable(member.name)} has {member.size:,} bytes, and is no class")
     file.seek(member.offset)
-    text = file.read(min(member.size, MAX_LABEL_BYTES)).decode("utf-8", "replace").strip()
+    text = file.read(member.size).decode("utf-8", "replace").strip()
     try:
         return str(int(text)) if field.lower() == "cls" else text
     except ValueError:

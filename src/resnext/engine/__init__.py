@@ -1,16 +1,33 @@
-"""Inference: a saved model, opened as a classifier: images in, probabilities or embeddings out."""
+"""Inference: a model, opened as a classifier: images in, probabilities or embeddings out."""
 
-from resnext.engine.classifier import BatchPrediction, Classifier, ModelError, Prediction, open_model
+from resnext.engine.classifier import BatchPrediction, Classifier, Prediction
 from resnext.engine.embedding import EmbeddingSummary, embed_images
 from resnext.engine.embedding_images import find_images_to_embed
+from resnext.engine.engine import Engine, EngineMissing, ModelError, Output, temperature
+from resnext.engine.foreign import ForeignContract
+from resnext.engine.openers import is_exported, open_network
+from resnext.engine.opening import open_model
+from resnext.engine.seal import Seal
+from resnext.engine.torch_engines import CompiledEngine, FoldedEngine, TorchEngine
 
 __all__ = [
     "BatchPrediction",
     "Classifier",
+    "CompiledEngine",
     "EmbeddingSummary",
+    "Engine",
+    "EngineMissing",
+    "FoldedEngine",
+    "ForeignContract",
     "ModelError",
+    "Output",
     "Prediction",
+    "Seal",
+    "TorchEngine",
     "embed_images",
     "find_images_to_embed",
+    "is_exported",
     "open_model",
+    "open_network",
+    "temperature",
 ]

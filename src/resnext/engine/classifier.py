@@ -1,8 +1,7 @@
-"""`Classifier`: a network together with its contract, in torch."""
+"""`Classifier`: images in, predictions out, whatever engine computes them."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -13,30 +12,23 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from resnext.catalogue import locate
 from resnext.contract import Contract
 from resnext.data.decode import BadImage
 from resnext.data.images import ImageDataset
 from resnext.data.loaders import Crops, evaluation_batches, on_device
 from resnext.data.stored_images import ImageSource, UnlabelledImages
 from resnext.data.workers import worker_errors
-from resnext.errors import ResnextError
+from resnext.engine.engine import Engine, ModelError
+from resnext.engine.torch_engines import TorchEngine
 from resnext.models import Network
 from resnext.names import encodable
 from resnext.recipe.options import Views
 from resnext.training.loop import Diverged
-from resnext.weights import explain_unfinished, load_network
 
 #: Which crops of an image each of `Views` takes.
 CROPS_OF_VIEWS: dict[Views, Crops] = {"one": "centre", "flip": "centre", "ten": "five"}
 #: Most pixels of a batch: as many as 64 crops of 1,024 px have.
 MAX_BATCH_PIXELS = 2**26
-
-
-class ModelError(ResnextError):
-    """A model that cannot be opened, or that cannot do what it is asked for."""
-
-    exit_code = 2
 
 
 @dataclass(frozen=True)
@@ -75,17 +67,17 @@ class BatchPrediction:
 
 
 class Classifier:
-    """A network that takes images and gives probabilities of the classes in its contract.
-
-    It computes in float32; GPUs may round the inputs of convolutions to TensorFloat-32.
+    """Takes images and gives probabilities of the classes in the contract of its engine.
 
     Args:
-        network: The network; it is moved to `device` and put in evaluation mode.
-        contract: Its classes, preprocessing and calibration.
-        device: Where it computes.
+        engine: What computes the network.
+        note: Why it does, for people.
 
-    Raises:
-        ModelError: If the contract is not that of such a network, or is not about colour images.
+    Attributes:
+        engine: What computes the network.
+        note: Why it does; empty if it was asked for or is the usual one.
+        contract: Its classes, preprocessing and calibration.
+        device: Where it takes its pixels.
 
     >>> from resnext.arch import Architecture
     >>> from resnext.contract import Input, Provenance, Resize
@@ -93,21 +85,26 @@ class Classifier:
     >>> classes, size = ("cat", "dog"), Input(3, 16, 16)
     >>> contract = Contract(classes, size, Resize(16, 16), (0.5,) * 3, (0.25,) * 3, Provenance("resnet11"))
     >>> network = create(Architecture.from_name("resnet11+template=8", 2))
-    >>> [prediction] = Classifier(network, contract).predict([Image.new("RGB", (20, 16))])
+    >>> [prediction] = Classifier(TorchEngine(network, contract)).predict([Image.new("RGB", (20, 16))])
     >>> prediction.key, prediction.label in classes
     ('image 0', True)
     """
 
-    def __init__(self, network: Network, contract: Contract, device: torch.device | str = "cpu") -> None:
-        channels, classes = contract.input.channels, len(contract.classes)
-        if (channels, classes) != (network.arch.in_channels, network.arch.classes) or channels != 3:
-            own = f"{network.arch.in_channels} channels and {network.arch.classes} classes"
+    def __init__(self, engine: Engine, note: str = "") -> None:
+        self.engine = engine
+        self.note = note
+        self.contract: Contract = engine.contract
+        self.device: torch.device = engine.device
+
+    @property
+    def network(self) -> Network:
+        """The network as a torch module. Raises `ModelError` for a model that holds none."""
+        if not isinstance(self.engine, TorchEngine):
             raise ModelError(
-                f"{network.arch.name}: has {own}, its contract {channels} and {classes}; images have 3"
+                f"{self.engine.model}: is an exported model, which cannot be changed or trained; give the "
+                "run folder, hub folder or weights file that it was made from"
             )
-        self.device = torch.device(device)
-        self.network = network.to(self.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
-        self.contract = contract
+        return self.engine.network
 
     @torch.inference_mode()
     def classify(
@@ -149,17 +146,16 @@ class Classifier:
 
     def _probabilities(self, crops: torch.Tensor, count: int, views: Views) -> NDArray[np.float32]:
         """Probabilities (count, classes) of `count` images, whose crops are (count * crops, 3, H, W)."""
-        calibration, classes = self.contract.calibration, len(self.contract.classes)
-        temperature = 1.0 if calibration is None else calibration.temperature
+        classes = len(self.contract.classes)
         if count == 0:  # all images of the batch were bad
             return np.empty((0, classes), np.float32)
         inputs = [crops] if views == "one" else [crops, crops.flip(-1)]
-        outputs = [(self.network(x).float() / temperature).softmax(1) for x in inputs]
+        outputs = [self.engine.probabilities(x) for x in inputs]
         by_view = torch.stack(outputs).view(len(inputs), count, -1, classes)
         probabilities: NDArray[np.float32] = by_view.mean((0, 2)).cpu().numpy()
         if not np.isfinite(probabilities).all():
             raise Diverged(
-                f"{self.network.arch.name}: its outputs are not finite: its weights have diverged. Train "
+                f"{self.engine.model}: its outputs are not finite: its weights have diverged. Train "
                 "again with a third of --training.lr"
             )
         return probabilities
@@ -197,38 +193,3 @@ class Classifier:
             key, rejected = encodable(images.keys[int(index)]), probability < threshold
             predictions.append(Prediction(key, label, probability, ranking, rejected))
         return predictions
-
-
-def open_model(model: str | Path, device: torch.device | str = "cpu") -> Classifier:
-    """The classifier in a run folder, a hub folder or a weights file with its contract, or that of a name.
-
-    Args:
-        model: Path of the folder or file, or a name of public weights (see `resnext.catalogue.locate`).
-        device: Where the classifier computes.
-
-    Raises:
-        ModelError: If there is no model at that path.
-        WeightsError: If the weights do not fit the network.
-    """
-    if not isinstance(model, str | os.PathLike):
-        raise TypeError(
-            f"a model is a Classifier, or the path of a run folder, hub folder or weights file, "
-            f"not {type(model).__name__}"
-        )
-    located = locate(model)
-    path = located.path
-    if not path.exists():
-        raise ModelError(
-            f"{model}: there is no such model; give a run folder, a hub folder or a weights file"
-        )
-    if (path / "model").is_dir():
-        path = path / "model"
-    elif hint := explain_unfinished(path):
-        raise ModelError(hint)
-    elif path.is_dir() and not (path / "config.json").exists():
-        raise ModelError(
-            f"{model}: neither a run folder nor a hub folder (no model/, no config.json); give the folder "
-            "of a finished run, such as runs/NAME"
-        )
-    network, contract = load_network(path)
-    return Classifier(network, located.entry.contract if located.entry else contract, device)

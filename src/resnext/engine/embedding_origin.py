@@ -13,7 +13,8 @@ from torch import nn
 
 from resnext.contract import Contract, ContractError, first_difference
 from resnext.data.decode import DataError
-from resnext.engine.classifier import MAX_BATCH_PIXELS, Classifier, ModelError
+from resnext.engine.classifier import MAX_BATCH_PIXELS, Classifier
+from resnext.engine.engine import ModelError
 from resnext.parsing import Extensible, Range, build, parse_json, show
 from resnext.version import __version__
 

@@ -1,5 +1,6 @@
 """Networks as torch modules: blocks, attentions, shortcuts, stems, the `Network` they make, feature maps."""
 
+from resnext.models.folding import fold_batch_norms
 from resnext.models.forms import convert_form
 from resnext.models.network import Network, create
 from resnext.models.pyramid import FeatureInfo, FeatureMap, FeaturePyramid, feature_maps
@@ -12,4 +13,5 @@ __all__ = [
     "convert_form",
     "create",
     "feature_maps",
+    "fold_batch_norms",
 ]

@@ -35,10 +35,10 @@ class MultiResolution(Bottleneck):
         self.bn3 = nn.BatchNorm2d(out)
 
     def transform(self, x: Tensor) -> Tensor:
-        *shares, last = F.relu(self.bn1(self.conv1(x)), inplace=True).chunk(SCALES, dim=1)
+        shares = F.relu(self.bn1(self.conv1(x)), inplace=True).chunk(SCALES, dim=1)
         seen: list[Tensor] = []
-        for share, conv, bn in zip(shares, self.convs, self.bns, strict=True):
-            share = share if self.opens or not seen else share + seen[-1]
+        for number, (conv, bn) in enumerate(zip(self.convs, self.bns, strict=True)):
+            share = shares[number] if self.opens or not seen else shares[number] + seen[-1]
             seen.append(F.relu(bn(conv(share)), inplace=True))
-        y: Tensor = self.bn3(self.conv3(torch.cat([*seen, self.pool(last)], dim=1)))
+        y: Tensor = self.bn3(self.conv3(torch.cat([*seen, self.pool(shares[SCALES - 1])], dim=1)))
         return y

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from resnext.arch import FORMS, STEMS, TRANSFORMS, Architecture, StageTemplate
@@ -109,6 +110,21 @@ class Network(nn.Module):
         for module, rule in find_rules([("fc", self.fc)]):
             rule(module, None)
         self.fc.train(self.training)
+
+    def activation_maps(self, features: Tensor) -> Tensor:
+        """Class activation maps (B, classes, h, w) of last feature maps (Zhou et al. 2016).
+
+        The head is linear in the mean of the features, so the mean of a map plus the bias of its class is the
+        logit, but for rounding.
+
+        >>> network = create(Architecture.from_name("resnet11+template=8", 3)).eval()
+        >>> features = network.forward_features(torch.ones(1, 3, 32, 32))
+        >>> logits = network.activation_maps(features).mean((2, 3)) + network.fc.bias
+        >>> torch.allclose(logits, network.forward_head(features), atol=1e-5)
+        True
+        """
+        assert isinstance(self.fc, nn.Linear)
+        return F.conv2d(features, self.fc.weight[:, :, None, None])
 
     def parts(self) -> list[nn.Module]:
         """The layers from input to output: stem, stages, head."""

@@ -13,6 +13,7 @@ from resnext.errors import UsageError
 
 OnBad = Literal["fail", "skip"]
 Views = Literal["one", "flip", "ten"]
+EngineName = Literal["auto", "torch", "folded", "compiled", "onnxruntime", "openvino", "pt2"]
 Resume = Literal["never", "auto", "must"]
 LoggerName = Literal["tensorboard", "mlflow", "wandb"]
 

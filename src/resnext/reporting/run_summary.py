@@ -14,11 +14,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from PIL import Image
 
+from resnext.catalogue import EXPORTS, run_of
 from resnext.contract import Contract, first_difference
 from resnext.data.decode import DataError
 from resnext.data.hf_datasets import SourceMissing
 from resnext.data.images import ImageDataset
 from resnext.data.sources import read_split
+from resnext.engine.exports import ParityRecord, read_parity
 from resnext.errors import UsageError
 from resnext.metrics import (
     Confusion,
@@ -37,7 +39,7 @@ from resnext.run import RunError, RunFolder
 from resnext.run.documents import DataDocument, EnvironmentDocument, EpochLine, ResultDocument
 from resnext.run.evaluation import read_data_document
 from resnext.statistics import Rate
-from resnext.weights import CONFIG_FILE, read_contract
+from resnext.weights import CONFIG_FILE, read_contract, weights_digest
 
 #: Number of mistakes that are shown, and the side of their images.
 MISTAKES, THUMBNAIL_PX = 24, 112
@@ -59,7 +61,8 @@ class RunSummary:
     """One finished run.
 
     `split` is the split that is reported: test where there is one, else val. `keys` (N) and `outcomes` (N)
-    are of its predictions, `epochs` the lines of metrics.jsonl that end an epoch.
+    are of its predictions, `epochs` the lines of metrics.jsonl that end an epoch, `exports` what was made of
+    it.
     """
 
     folder: Path
@@ -72,6 +75,7 @@ class RunSummary:
     split: str
     keys: list[str]
     outcomes: Outcomes
+    exports: dict[str, ParityRecord]
 
     @classmethod
     def read(cls, path: Path) -> RunSummary:
@@ -105,6 +109,7 @@ class RunSummary:
             split=split,
             keys=keys,
             outcomes=outcomes,
+            exports=_read_exports(path),
         )
 
     @property
@@ -194,6 +199,15 @@ class RunSummary:
         return images.in_range(self.contract.grey)
 
 
+def _read_exports(run: Path) -> dict[str, ParityRecord]:
+    """What was made of the present weights of a run."""
+    records = read_parity(run / EXPORTS)
+    if not records or not (run / "model").is_dir():
+        return {}
+    digest = weights_digest(run)
+    return {name: record for name, record in records.items() if record.source == digest}
+
+
 def _check_model(folder: RunFolder, contract: Contract) -> None:
     """Raises `RunError` if the model of a run has another contract: the predictions are by that one."""
     model = read_contract(folder.model) if (folder.model / CONFIG_FILE).exists() else None
@@ -223,4 +237,4 @@ def read_runs(runs: Sequence[str | Path], least: int) -> list[RunSummary]:
     if isinstance(runs, str | Path) or len(runs) < least:
         example = ", ".join(repr(f"runs/{name}") for name in ("NAME", "OTHER")[:least])
         raise UsageError(f"runs must be a list of run folders, as in [{example}]")
-    return [RunSummary.read(Path(run)) for run in runs]
+    return [RunSummary.read(run_of(Path(run)) or Path(run)) for run in runs]

@@ -17,6 +17,8 @@ from resnext.progress import EventStream
 from resnext.run.events import ScanProgress
 from resnext.run.folder import RunFolder
 
+#: Most bytes of the file for each image, and around them.
+IMAGE_BYTES, FRAME_BYTES = 16, 2**14
 #: Digest and stamp of each image of a run, by split.
 CONTENTS_FILE = "contents.npz"
 
@@ -38,7 +40,7 @@ def compare_contents(folder: RunFolder, expected: str, splits: Splits) -> Genera
     """
     if not expected:
         return ""
-    then = _read(folder, expected)
+    then = _read(folder, expected, sum(len(images) for _, images in splits.items()))
     now: dict[str, Contents] = {}
     changed: list[str] = []
     for name, images in splits.items():
@@ -53,11 +55,12 @@ def compare_contents(folder: RunFolder, expected: str, splits: Splits) -> Genera
     return ""
 
 
-def _read(folder: RunFolder, expected: str) -> Mapping[str, Contents]:
-    """What the images held; empty if the file is missing or damaged, so that all must be read."""
+def _read(folder: RunFolder, expected: str, count: int) -> Mapping[str, Contents]:
+    """What the `count` images held; empty if the file is missing or damaged, so that all must be read."""
+    largest = FRAME_BYTES + IMAGE_BYTES * count
     try:
         with open(folder.path / CONTENTS_FILE, "rb", opener=ordinary) as file:
-            then = from_bytes(file.read())
+            then = from_bytes(file.read(largest))
     except (OSError, ValueError):
         return {}
     return then if contents_digest(then) == expected else {}

@@ -10,7 +10,7 @@ from resnext.arch import Architecture
 from resnext.cost import Cost, count_cost
 from resnext.data.images import CachedImages, ImageDataset
 from resnext.data.splits import Splits
-from resnext.engine import Classifier
+from resnext.engine import Classifier, TorchEngine
 from resnext.machine import Machine, device_name
 from resnext.models import Network
 from resnext.records import ResultRecord, stamp
@@ -59,7 +59,7 @@ class RunEvaluator:
         progress: Callable[[int, int], None] | None,
     ) -> Evaluation:
         sync_batch_norm(network, self.group)
-        classifier = Classifier(network, self.spec.contract, self.machine.device)
+        classifier = Classifier(TorchEngine(network, self.spec.contract, self.machine.device))
         # The cache of a worker dies with it, so cached images are decoded here; when the cache is full,
         # workers decode the rest faster.
         workers = 0 if isinstance(images, CachedImages) and not images.is_full else self.workers

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -84,20 +84,24 @@ def read_pickle(path: Path) -> Mapping[str, Any]:
         WeightsError: The file is cut or damaged, holds other objects, or is not a dict.
     """
     try:
-        with open(path, "rb", opener=ordinary) as file:  # given a path, torch goes by its suffix
-            value = torch.load(file, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise WeightsError(f"{path}: there is no such file") from None
+        file = open(path, "rb", opener=ordinary)  # noqa: SIM115
     except OSError as error:
         raise WeightsError(f"{path}: cannot be read ({error.strerror or error})") from None
-    except pickle.UnpicklingError as error:
-        raise WeightsError(f"{path}: {_explain(path, str(error))}") from None
-    except Exception as error:  # a damaged pickle can make torch raise nearly anything
-        raise WeightsError(f"{path}: not a complete file of torch.save ({printable(str(error))})") from None
+    with file:  # given a path, torch goes by its suffix
+        value = _load(file, path)
     if not isinstance(value, Mapping):
         hint = "give a file with its state dict: torch.save(model.state_dict(), ...)"
         raise WeightsError(f"{path}: holds a {type(value).__name__}, not tensors by name; {hint}")
     return value
+
+
+def _load(file: BinaryIO, path: Path) -> object:
+    try:
+        return torch.load(file, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise WeightsError(f"{path}: {_explain(path, str(error))}") from None
+    except Exception as error:  # a damaged pickle can make torch raise nearly anything
+        raise WeightsError(f"{path}: not a complete file of torch.save ({printable(str(error))})") from None
 
 
 def _explain(path: Path, message: str) -> str:

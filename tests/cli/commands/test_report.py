@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -46,3 +48,32 @@ def test_warnings_of_ours_are_notes(
         assert run("report", trained) == 0
     assert len(told) == 1
     assert capsys.readouterr().err == "note: install\\u001b this\n"
+
+
+def test_the_page_of_an_exported_file_is_that_of_its_run(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], run: Callable[..., int]
+) -> None:
+    copy = tmp_path / "x"
+    shutil.copytree(trained, copy)
+    assert run("report", copy) == 0
+    assert "<h2>Exports</h2>" not in (copy / "report.html").read_text()
+    assert run("export", copy, "--to", "hub", "pt2") == 0
+    capsys.readouterr()
+    assert run("report", copy / "exports" / "x.pt2") == 0
+    assert capsys.readouterr().out == f"{copy / 'report.html'}\n"
+    page = (copy / "report.html").read_text()
+    assert re.search(r"<td>x\.pt2</td><td[^>]*>pt2</td><td>6</td><td>100.00 %</td>", page)
+    assert re.search(r"<td>x\.hub</td><td[^>]*>torch</td><td>6</td>", page)
+    weights = copy / "model" / "model.safetensors"
+    content = weights.read_bytes()
+    weights.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))  # the run went on
+    assert run("report", copy) == 0
+    assert "<h2>Exports</h2>" not in (copy / "report.html").read_text()
+    weights.write_bytes(content)
+    shutil.move(copy / "exports" / "x.pt2", tmp_path / "x.pt2")
+    assert run("report", tmp_path / "x.pt2") == 2
+    assert run("report", copy) == 0
+    assert "x.pt2" not in (copy / "report.html").read_text()
+    (copy / "exports" / "parity.json").write_text("{")
+    assert run("report", copy) == 2
+    assert "parity.json: cannot be read" in capsys.readouterr().err

@@ -10,6 +10,7 @@ from resnext.cli.commands.design import DesignCommand
 from resnext.cli.commands.embed import EmbedCommand
 from resnext.cli.commands.evaluate import EvaluateCommand
 from resnext.cli.commands.experiments import ExperimentsCommand
+from resnext.cli.commands.export import ExportCommand
 from resnext.cli.commands.index import IndexCommand
 from resnext.cli.commands.models import ModelsCommand
 from resnext.cli.commands.predict import PredictCommand
@@ -28,6 +29,7 @@ COMMANDS: tuple[type[Command], ...] = (
     PredictCommand,
     EmbedCommand,
     ReportCommand,
+    ExportCommand,
     IndexCommand,
     RecipesCommand,
     ModelsCommand,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from tyro.conf import Positional, arg
 
 import resnext
-from resnext.cli.command import Command
+from resnext.cli.model_command import ModelCommand
 from resnext.cli.option_checks import check_data, check_folder, check_model, check_not_negative
 from resnext.cli.out_of_memory import device_hint
 from resnext.cli.screen import say, say_text
@@ -34,14 +34,14 @@ NOTES = {
 
 
 @dataclass(frozen=True)
-class EvaluateCommand(Command):
+class EvaluateCommand(ModelCommand):
     """Score MODEL on DATA: top-1, top-5, loss, and each class."""
 
     name: ClassVar[str] = "evaluate"
     is_distributed: ClassVar[bool] = True
 
     model: Annotated[Positional[str], arg(metavar="MODEL")]
-    """A run folder, a hub folder, or a weights file with its contract."""
+    """A run folder, a hub folder, a weights file with its contract, or an exported file."""
     data: Annotated[Positional[str], arg(metavar="DATA")]
     """As for train. Classes are matched by name."""
     split: Literal["train", "val", "test"] | None = None
@@ -97,6 +97,8 @@ class EvaluateCommand(Command):
                 on_bad=self.on_bad,
                 workers=self.workers,
                 views=self.views,
+                engine=self.engine,
+                foreign=self.foreign,
                 progress=bar.update,
             )
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from tyro.conf import Positional, arg
 
 import resnext
-from resnext.cli.command import Command
+from resnext.cli.model_command import ModelCommand
 from resnext.cli.option_checks import (
     check_folder,
     check_model,
@@ -35,13 +35,13 @@ DESCRIBED_WIDTH = 40
 
 
 @dataclass(frozen=True)
-class PredictCommand(Command):
+class PredictCommand(ModelCommand):
     """Name the class of images."""
 
     name: ClassVar[str] = "predict"
 
     model: Annotated[Positional[str], arg(metavar="MODEL")]
-    """A run folder, a hub folder, or a weights file with its contract."""
+    """A run folder, a hub folder, a weights file with its contract, or an exported file."""
     images: Annotated[Positional[tuple[str, ...]], arg(metavar="IMAGES")]
     """Files, folders (searched to any depth) and globs."""
     out: Path | None = None
@@ -73,7 +73,9 @@ class PredictCommand(Command):
         from resnext.data.decode import BadImage
 
         note_workers(self.workers)
-        classifier = resnext.load(self.model, self.device)
+        classifier = resnext.load(self.model, self.device, engine=self.engine, foreign=self.foreign)
+        if classifier.note:
+            say(f"note: {classifier.note}", file=sys.stderr)
         count, bad = 0, []
         with hint_at_skipping(), self._writer(classifier.contract) as writer:
             for outcome in resnext.predict_many(classifier, paths, workers=self.workers, views=self.views):

@@ -22,7 +22,7 @@ class ReportCommand(Command):
     name: ClassVar[str] = "report"
 
     folders: Annotated[Positional[tuple[str, ...]], arg(name="runs", metavar="RUN")]
-    """Run folders."""
+    """Run folders, or exported files in them."""
     out: Path | None = None
     """The page; report.html in the run's folder, or comparison.html beside the first run, if left out."""
 

@@ -1,0 +1,54 @@
+"""`resnext export`."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+from tyro.conf import Positional, arg
+
+import resnext
+from resnext.cli.command import Command
+from resnext.cli.option_checks import check_model
+from resnext.cli.screen import say
+from resnext.errors import UsageError
+
+
+@dataclass(frozen=True)
+class ExportCommand(Command):
+    """Write MODEL in the formats of other programs; what does not answer as MODEL does is not kept."""
+
+    name: ClassVar[str] = "export"
+
+    model: Annotated[Positional[str], arg(metavar="MODEL")]
+    """A run folder, a hub folder, or a weights file with its contract."""
+    to: tuple[Literal["onnx", "openvino", "pt2", "hub"], ...] = ("onnx",)
+    """Formats, any of them."""
+    outputs: Annotated[tuple[Literal["probabilities", "cam"], ...], arg(name="with")] = ("probabilities",)
+    """What is computed beside the logits: calibrated probabilities, class activation maps."""
+    images: tuple[str, ...] = ()
+    """Files, folders and globs of the images that both must agree on; those of val, if left out."""
+    out: Path | None = None
+    """Folder to write into; exports/ in the run's folder, or here for other models, if left out."""
+
+    def run(self) -> None:
+        if not self.to:
+            raise UsageError("--to needs formats, as in --to onnx")
+        check_model(self.model)
+        from resnext.display.progress_bar import ProgressBar
+
+        for to in dict.fromkeys(self.to):
+            with ProgressBar(f"comparing {to}") as bar:
+                exported = resnext.export_model(
+                    self.model,
+                    to,
+                    out=self.out,
+                    outputs=self.outputs,
+                    images=self.images or None,
+                    progress=bar.update,
+                )
+            say(f"{exported.path}: {exported.parity}")
+        if warning := exported.contract.provenance.licence_warning:
+            say(f"note: {warning}", file=sys.stderr)

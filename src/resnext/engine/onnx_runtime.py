@@ -1,0 +1,73 @@
+"""`OnnxRuntimeEngine`: an ONNX file, computed by onnxruntime on the CPU."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from resnext.engine.engine import Engine, EngineMissing, ModelError, Output
+from resnext.engine.onnx_file import OnnxFile
+
+
+class OnnxRuntimeEngine(Engine):
+    """An ONNX file, computed by onnxruntime on the CPU in the file's own precision.
+
+    Raises:
+        ModelError: onnxruntime cannot run the file, or its outputs do not fit the contract.
+        EngineMissing: onnxruntime is not installed.
+    """
+
+    name: ClassVar[str] = "onnxruntime"
+
+    def __init__(self, file: OnnxFile) -> None:
+        super().__init__(str(file.path), file.contract, frozenset(file.outputs))
+        self._file = file
+        self._session = _session(file)
+        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        file.check({one.name: one.shape for one in inputs}, {one.name: one.shape for one in outputs})
+
+    def compute(self, pixels: Tensor, output: Output) -> Tensor:
+        pieces = torch.split(pixels.contiguous(), 1 if self._file.one_by_one else len(pixels))
+        made = torch.cat([self._run(piece.numpy(), self._file.outputs[output]) for piece in pieces])
+        return self._file.check_count(made, len(pixels))
+
+    def _run(self, pixels: NDArray[np.float32], output: str) -> Tensor:
+        try:
+            [values] = self._session.run([output], {self._file.input: pixels})
+        except Exception as error:  # onnxruntime has a class for each of its codes
+            raise _cannot_run(self._file, error) from None
+        return torch.from_numpy(np.asarray(values, np.float32))
+
+
+def _session(file: OnnxFile) -> Any:
+    runtime = _import(file)
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.log_severity_level = 4  # errors are raised
+    model = str(file.path) if file.has_parts else file.content
+    try:
+        return runtime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise _cannot_run(file, error) from None
+
+
+def _cannot_run(file: OnnxFile, error: Exception) -> ModelError:
+    reason = " ".join(str(error).split())
+    return ModelError(f"{file.path}: onnxruntime cannot run it here ({reason[:300]})")
+
+
+def _import(file: OnnxFile) -> ModuleType:
+    try:
+        import onnxruntime
+    except ImportError:
+        raise EngineMissing(
+            f"{file.path}: needs the library onnxruntime; pip install 'resnext[onnx]'"
+        ) from None
+    runtime: ModuleType = onnxruntime
+    runtime.disable_telemetry_events()
+    return runtime

@@ -1,0 +1,98 @@
+"""`OpenVinoEngine`: a file of OpenVINO or ONNX, computed by OpenVINO on the CPU."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import ModuleType
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from resnext.engine.engine import Engine, EngineMissing, ModelError, Output
+from resnext.engine.ir_file import IrFile
+from resnext.engine.onnx_file import OnnxFile
+
+
+class OpenVinoEngine(Engine):
+    """A file of OpenVINO or ONNX, computed by OpenVINO on the CPU.
+
+    It computes in float32: left alone, OpenVINO takes bfloat16 on processors that have it, and answers
+    differ.
+
+    Raises:
+        ModelError: OpenVINO cannot run the file, or its outputs do not fit the contract.
+        EngineMissing: OpenVINO is not installed.
+    """
+
+    name: ClassVar[str] = "openvino"
+
+    def __init__(self, file: IrFile | OnnxFile) -> None:
+        super().__init__(str(file.path), file.contract, frozenset(file.outputs))
+        self._file = file
+        self._openvino = import_openvino(file.path)
+        self._core = self._openvino.Core()
+        self._requests: dict[Output, Any] = {}
+        try:
+            self._model = self._read()
+        except Exception as error:  # OpenVINO's own are RuntimeError, and what it passes on
+            raise self._cannot_run(error) from None
+        inputs, outputs = (
+            {name: _shape(one) for one in ports for name in one.get_names()}
+            for ports in (self._model.inputs, self._model.outputs)
+        )
+        file.check(inputs, outputs)
+
+    def compute(self, pixels: Tensor, output: Output) -> Tensor:
+        if output not in self._requests:
+            self._requests[output] = self._compile(output)
+        request = self._requests[output]
+        pieces = torch.split(pixels.contiguous(), 1 if self._file.one_by_one else len(pixels))
+        made = []
+        try:
+            for piece in pieces:
+                request.infer({self._file.input: piece.numpy()})
+                made.append(torch.from_numpy(request.get_output_tensor(0).data.copy()).float())
+        except Exception as error:
+            raise self._cannot_run(error) from None
+        return self._file.check_count(torch.cat(made), len(pixels))
+
+    def _read(self) -> Any:
+        file = self._file
+        if isinstance(file, IrFile):
+            return self._core.read_model(file.graph, file.weights)
+        if file.has_parts:
+            return self._core.read_model(file.path)
+        return self._core.read_model(file.content, b"")
+
+    def _compile(self, output: Output) -> Any:
+        """A request for one output alone: the others are not computed."""
+        settings = {
+            "INFERENCE_PRECISION_HINT": "f32",
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+        }
+        try:
+            wanted = self._model.output(self._file.outputs[output])
+            part = self._openvino.Model([wanted], self._model.get_parameters(), output)
+            return self._core.compile_model(part, "CPU", settings).create_infer_request()
+        except Exception as error:
+            raise self._cannot_run(error) from None
+
+    def _cannot_run(self, error: Exception) -> ModelError:
+        reason = " ".join(str(error).split())
+        return ModelError(f"{self.model}: OpenVINO cannot run it here ({reason[:300]})")
+
+
+def import_openvino(path: Path | str) -> ModuleType:
+    """The library `openvino`. Raises `EngineMissing`."""
+    try:
+        import openvino
+    except ImportError:
+        raise EngineMissing(f"{path}: needs the library openvino; pip install 'resnext[openvino]'") from None
+    library: ModuleType = openvino
+    return library
+
+
+def _shape(output: Any) -> list[int | None]:
+    return [None if size.is_dynamic else size.get_length() for size in output.get_partial_shape()]

@@ -1,0 +1,97 @@
+"""What is exported: the folded network with the outputs that were asked for, for batches of any size."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.export import Dim, ExportedProgram, export
+
+from resnext.contract import Contract
+from resnext.engine import Output, temperature
+from resnext.models import Network, fold_batch_norms
+
+#: Name of the input, (B, 3, H, W), float32, prepared as the contract says.
+PIXELS = "pixel_values"
+#: Outputs that can be had beside `logits`, in the order in which they come.
+OPTIONAL: tuple[Output, ...] = ("probabilities", "cam")
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is exported.
+
+    Attributes:
+        name: Name of the model.
+        network: The network.
+        contract: Its classes, preprocessing and calibration.
+        sha256: Digest of its file of weights; empty if it has none.
+        outputs: What is computed beside the logits, some of `OPTIONAL`.
+    """
+
+    name: str
+    network: Network
+    contract: Contract
+    sha256: str = ""
+    outputs: tuple[Output, ...] = ()
+
+    @property
+    def output_names(self) -> list[Output]:
+        """All outputs, in their order."""
+        return ["logits", *(name for name in OPTIONAL if name in self.outputs)]
+
+
+class OutputGraph(nn.Module):
+    """A network with several outputs.
+
+    Args:
+        network: The network.
+        contract: Where the temperature of the softmax stands.
+        outputs: Names of the outputs, in their order.
+    """
+
+    def __init__(self, network: Network, contract: Contract, outputs: Sequence[Output]) -> None:
+        super().__init__()
+        self.network = network
+        self.temperature = temperature(contract)
+        self.outputs = tuple(outputs)
+
+    def forward(self, pixel_values: Tensor) -> dict[Output, Tensor]:
+        """(B, 3, H, W) -> logits and probabilities (B, classes), cam (B, classes, h, w)."""
+        features = self.network.forward_features(pixel_values)
+        logits = self.network.forward_head(features)
+        made: dict[Output, Tensor] = {"logits": logits}
+        if "probabilities" in self.outputs:
+            made["probabilities"] = (logits / self.temperature).softmax(1)
+        if "cam" in self.outputs:
+            made["cam"] = self.network.activation_maps(features)
+        return {name: made[name] for name in self.outputs}
+
+
+def trace(source: Source) -> ExportedProgram:
+    """The program of torch.export for `source`, for batches of any size.
+
+    >>> from resnext.arch import Architecture
+    >>> from resnext.contract import Input, Provenance, Resize
+    >>> from resnext.models import create
+    >>> size, half = Input(3, 32, 32), (0.5,) * 3
+    >>> contract = Contract(("a", "b"), size, Resize(32, 32), half, half, Provenance("resnet11"))
+    >>> network = create(Architecture.from_name("resnet11+template=8", 2))
+    >>> program = trace(Source("x", network, contract, outputs=("cam",)))
+    >>> {name: tuple(output.shape) for name, output in program.module()(torch.zeros(5, 3, 32, 32)).items()}
+    {'logits': (5, 2), 'cam': (5, 2, 8, 8)}
+    """
+    contract, network = source.contract, fold_batch_norms(source.network).cpu()
+    network = network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    graph = OutputGraph(network, contract, source.output_names).eval().requires_grad_(False)
+    pixels = torch.zeros(2, contract.input.channels, contract.input.height_px, contract.input.width_px)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch warns about its own use of itself
+        program = export(graph, (pixels,), dynamic_shapes={PIXELS: {0: Dim("batch", min=1)}})
+    for node in program.graph.nodes:  # they hold paths of files on this machine
+        for key in ("stack_trace", "nn_module_stack", "source_fn_stack", "torch_fn"):
+            node.meta.pop(key, None)
+    return program

@@ -1,0 +1,98 @@
+"""Export to ONNX: one file, which carries the contract."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+
+from resnext.engine import EngineMissing, ModelError, Seal
+from resnext.engine.onnx_file import MAX_BYTES, import_onnx, sealed_content
+from resnext.engine.seal import KEY
+from resnext.export.format import Format
+from resnext.export.graph import PIXELS, Source, trace
+from resnext.export.model_info import model_info
+
+#: Version of the operators: as old as the exporter of torch writes them without a conversion.
+OPSET = 18
+
+
+class OnnxFormat(Format):
+    """ONNX, in one file."""
+
+    name: ClassVar[str] = "onnx"
+    suffix: ClassVar[str] = ".onnx"
+
+    def write(self, source: Source, path: Path) -> None:
+        content = onnx_model(source, path).SerializeToString()
+        if len(content) > MAX_BYTES:
+            raise ModelError(
+                f"{source.name}: takes {len(content):,} bytes, more than a file of ONNX can hold"
+            )
+        path.write_bytes(content)
+
+
+def onnx_model(source: Source, path: Path) -> Any:
+    """`source` as an ONNX `ModelProto` with its metadata.
+
+    Args:
+        source: What is exported.
+        path: Where it will lie, for errors.
+
+    Raises:
+        EngineMissing: A library is not installed.
+    """
+    onnx = import_onnx(path)
+    if importlib.util.find_spec("onnxscript") is None:
+        raise EngineMissing(f"{path}: needs the library onnxscript; pip install 'resnext[onnx]'")
+    with _quiet():
+        program = torch.onnx.export(
+            trace(source),
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=[PIXELS],
+            output_names=list(source.output_names),
+            external_data=False,
+            verbose=False,
+        )
+    assert program is not None  # it is written to no file
+    model = program.model_proto
+    _forget_this_machine(model)
+    model.producer_name, model.producer_version = "resnext", ""
+    seal = Seal(source.contract, source.sha256)
+    metadata = {f"model_info {key}": value for key, value in model_info(source.contract).items()}
+    onnx.helper.set_model_props(model, metadata | {KEY: seal.dumps(sealed_content(model))})
+    return model
+
+
+def _forget_this_machine(model: Any) -> None:
+    """Remove notes of the exporter about each layer, which hold paths of files on this machine, and name the
+    only dynamic size."""
+    graph = model.graph
+    for part in (graph, *graph.node, *graph.initializer, *graph.input, *graph.output, *graph.value_info):
+        del part.metadata_props[:]
+        part.doc_string = ""
+    for value in (*graph.input, *graph.output, *graph.value_info):
+        for dim in value.type.tensor_type.shape.dim:
+            if dim.dim_param:
+                dim.dim_param = "batch"
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Hold back what the exporter tells about libraries that it does not need, and about torch."""
+    logger = logging.getLogger("torch.onnx")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(before)
