@@ -183,8 +183,9 @@ def counted_apart(method: Any, passes: list[int]) -> Any:
     return conclude
 
 
-def test_a_killed_process_goes_on_to_the_same_bits(
-    data: Path, weights: Path, whole: Path, tmp_path: Path
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -9), (signal.SIGTERM, 75)])
+def test_a_process_that_is_killed_or_stopped_goes_on_to_the_same_bits(
+    number: int, code: int, data: Path, weights: Path, whole: Path, tmp_path: Path
 ) -> None:
     words = [sys.executable, "-m", "resnext", "train", str(data), "--recipe", "probe", "--epochs", str(VIEWS)]
     words += ["--batch", "4", "--weights", str(weights), "--runs", str(tmp_path), "--name", "x"]
@@ -193,7 +194,8 @@ def test_a_killed_process_goes_on_to_the_same_bits(
         rows = tmp_path / "x" / "features" / "rows.f32"
         while process.poll() is None and not (rows.exists() and rows.stat().st_size > 4000):
             time.sleep(0.01)
-        process.send_signal(signal.SIGKILL)
+        process.send_signal(number)
+    assert process.returncode == code
     assert subprocess.run(words, stdout=subprocess.DEVNULL, check=False).returncode == 0
     assert outcome(tmp_path / "x") == outcome(whole)
 

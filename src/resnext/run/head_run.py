@@ -61,7 +61,9 @@ class HeadRun(OpenRun):
         progress.seconds, progress.waits, progress.images = kept.seconds, kept.waits, kept.rows
         penalty, head = yield from self._choose(kept.read(), progress, stop)
         network.get_classifier().load_state_dict({"weight": head.weight, "bias": head.bias})
-        evaluations = self.evaluator.conclude(network, progress, partial(self._raise_if_stopped, stop))
+        evaluations = self.evaluator.conclude(
+            network, progress, partial(self._raise_if_stopped, stop, "image")
+        )
         finished = HeadRunFinished(
             self.spec.path,
             progress.best_epoch,
@@ -116,7 +118,7 @@ class HeadRun(OpenRun):
                     kept.append(features, now - since, waited - counted)
                     waits, since, counted = waits + (waited - counted), now, waited
                     yield FeatureProgress(kept.rows, total, kept.rows - begun, waits)
-                    self._raise_if_stopped(stop, kept.rows, total)
+                    self._raise_if_stopped(stop, "view", kept.rows, total)
         kept.sync()
 
     def _next_batches(self, first: int) -> Batches:
@@ -177,10 +179,10 @@ class HeadRun(OpenRun):
                 event = HeadFitted(fit, penalty, len(PENALTIES), scores, is_best)
                 self.writer.log(event.text())
                 yield event
-                self._raise_if_stopped(stop, number, len(PENALTIES))
+                self._raise_if_stopped(stop, "penalty", number, len(PENALTIES))
         assert best is not None, "there are penalties"
         return best
 
-    def _raise_if_stopped(self, stop: StopRequest, done: int, total: int) -> None:
+    def _raise_if_stopped(self, stop: StopRequest, what: str, done: int, total: int) -> None:
         if stop.reason is not None:
-            raise stopped(stop.reason, f"{done:,} of {total:,}", self.spec.path.name)
+            raise stopped(stop.reason, f"{what} {done:,} of {total:,}", self.spec.path.name)
