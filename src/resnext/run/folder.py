@@ -156,7 +156,7 @@ class RunFolder(RunWriter):
             raise RunError(
                 f"{error.filename}: is not a folder that a run can lie in; say another with --runs"
             ) from None
-        except OSError:
+        except BaseException:  # a full disk, or a signal
             folder.discard()
             raise
         return folder
@@ -309,9 +309,7 @@ class RunFolder(RunWriter):
             checkpoints.hard_link(self.last, self.best)
 
     def set_status(self, state: str, why: str = "") -> None:
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        value = {"state": state, "why": why, "time_utc": now, "pid": os.getpid()}
-        self._status.write(to_json_text(value))
+        self._status.write(status_text(state, why))
 
     def close(self) -> None:
         self._status.close()
@@ -371,6 +369,12 @@ class RunFolder(RunWriter):
             record for record in self.metrics() if record["step"] <= step and record.get("epoch", 0) <= epochs
         ]
         self.write("metrics.jsonl", "".join(json.dumps(record) + "\n" for record in kept))
+
+
+def status_text(state: str, why: str = "") -> str:
+    """status.json."""
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return to_json_text({"state": state, "why": why, "time_utc": now, "pid": os.getpid()})
 
 
 def to_json_text(value: Any) -> str:
