@@ -30,6 +30,7 @@ from resnext.engine import (
     open_model,
 )
 from resnext.errors import UsageError
+from resnext.files import naming
 from resnext.machine import default_workers, find_machine, use_machine
 from resnext.progress import EventStream, ignore, run_to_end
 from resnext.recipe import OnBad, Recipe, TrainOptions, named_recipe, override
@@ -468,7 +469,8 @@ def index_images(
     for event in scan:
         if progress is not None:
             progress(event.done, event.total)
-    write_index(splits, scan.result, Path(out))
+    with naming(out):
+        write_index(splits, scan.result, Path(out))
     return Path(out)
 
 

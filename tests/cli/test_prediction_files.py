@@ -112,6 +112,7 @@ def test_a_full_disk(
             writer.write(replace(ANSWER, key=str(i)))
             written += 1
     assert caught.value.errno == errno.EFBIG
+    assert caught.value.filename == str(partial)
     check_what_is_told(path, partial, caught.value, written)
     del writer, caught
     gc.collect()

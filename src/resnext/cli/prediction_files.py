@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from resnext.cli.option_checks import check_suffix
-from resnext.files import as_it_is
+from resnext.files import as_it_is, naming
 from resnext.names import csv_cell, printable
 
 if TYPE_CHECKING:
@@ -199,7 +199,8 @@ class CountingWriter:
 
     def write(self, prediction: Prediction) -> None:
         self._state = "broken"
-        self._writer.write(prediction)
+        with naming(self._file.name):
+            self._writer.write(prediction)
         self.count += 1
         self._state = "open"
 
@@ -208,10 +209,11 @@ class CountingWriter:
         if self._state == "saved":
             return
         self._state = "broken"
-        self._writer.close()
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
+        with naming(self._file.name):
+            self._writer.close()
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
         self._state = "saved"
 
     def close_after_error(self) -> bool:
@@ -293,7 +295,8 @@ def _open_partial(partial: Path) -> Iterator[BinaryIO]:
 def _begin(path: Path, partial: Path, file: BinaryIO, columns: Columns) -> CountingWriter:
     """The writer of `file`, which is `partial`; that is removed if not even its beginning can be written."""
     try:
-        return CountingWriter(WRITERS[path.suffix](file, columns), file)
+        with naming(partial):
+            return CountingWriter(WRITERS[path.suffix](file, columns), file)
     except BaseException:
         with contextlib.suppress(OSError):
             partial.unlink()

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from resnext.contract import Contract
 from resnext.errors import ResnextError
-from resnext.files import as_it_is, find_link, replacing, write_whole
+from resnext.files import as_it_is, find_link, naming, replacing, write_whole
 from resnext.models import Network
 from resnext.names import printable
 from resnext.parsing import MAX_TOML_BYTES, build, read_json, read_json_lines, read_text, show
@@ -326,11 +326,13 @@ class RunFolder(RunWriter):
 
     def log(self, text: str) -> None:
         now = datetime.now().isoformat(sep=" ", timespec="seconds")
-        with open(self.path / "log.txt", "a", encoding="utf-8", opener=as_it_is) as file:
+        path = self.path / "log.txt"
+        with naming(path), open(path, "a", encoding="utf-8", opener=as_it_is) as file:
             file.writelines(f"{now}  {printable(line)}\n" for line in text.splitlines())
 
     def add_metrics(self, records: Iterable[dict[str, Any]]) -> None:
-        with open(self.path / "metrics.jsonl", "a", encoding="utf-8", opener=as_it_is) as file:
+        path = self.path / "metrics.jsonl"
+        with naming(path), open(path, "a", encoding="utf-8", opener=as_it_is) as file:
             file.writelines(json.dumps(record) + "\n" for record in records)
 
     def sync_metrics(self) -> None:

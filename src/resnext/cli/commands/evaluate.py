@@ -16,6 +16,7 @@ from resnext.cli.command import Command
 from resnext.cli.option_checks import check_data, check_folder, check_model, check_not_negative
 from resnext.cli.out_of_memory import device_hint
 from resnext.cli.screen import say, say_text
+from resnext.files import write_output
 from resnext.names import shorten
 from resnext.recipe import OnBad, Views
 from resnext.training.launcher import is_main_process
@@ -78,7 +79,7 @@ class EvaluateCommand(Command):
             say_text(text)
             return
         if self.json is not None and is_main_process():
-            self.json.write_text(text + "\n", encoding="utf-8")
+            write_output(self.json, text + "\n")
         say(f"{evaluation.scores.count:,} images of {evaluation.split}")
         if evaluation.split in NOTES:
             say(NOTES[evaluation.split], file=sys.stderr)
