@@ -144,7 +144,7 @@ class CsvPredictionWriter(TextWriter):
         super().__init__(file, columns)
         self._rows = csv.writer(self._text)
         common = [name for name, _ in COMMON_COLUMNS]
-        self._rows.writerow([*common, *map(printable, columns.names)])
+        self._rows.writerow([*common, *map(csv_cell, columns.names)])
 
     def write(self, prediction: Prediction) -> None:
         row = _common(prediction) | self._columns.cells(prediction)
@@ -152,11 +152,11 @@ class CsvPredictionWriter(TextWriter):
 
 
 class JsonLinesPredictionWriter(TextWriter):
-    """An object for each image, on a line of its own."""
+    """An object for each image, on a line of its own; escapes stand for what no terminal should be sent."""
 
     def write(self, prediction: Prediction) -> None:
         row = _common(prediction) | self._columns.objects(prediction)
-        self._text.write(json.dumps(row, ensure_ascii=False) + "\n")
+        self._text.write(printable(json.dumps(row, ensure_ascii=False)) + "\n")
 
 
 class ParquetPredictionWriter:

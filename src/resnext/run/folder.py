@@ -24,7 +24,7 @@ from resnext.contract import Contract
 from resnext.errors import ResnextError
 from resnext.files import as_it_is, find_link, naming, replacing, write_whole
 from resnext.models import Network
-from resnext.names import printable
+from resnext.names import printable, printable_lines
 from resnext.parsing import MAX_TOML_BYTES, build, read_json, read_json_lines, read_text, show
 from resnext.recipe import Recipe
 from resnext.run.documents import EpochLine, StatusDocument
@@ -381,7 +381,7 @@ def status_text(state: str, why: str = "") -> str:
 
 def to_json_text(value: Any) -> str:
     """`value` as a JSON file for people."""
-    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+    return printable_lines(json.dumps(value, indent=2, ensure_ascii=False)) + "\n"
 
 
 def _rename_to_free(folder: Path, path: Path) -> bool:

@@ -19,6 +19,7 @@ from resnext.arch import Architecture, ArchitectureError
 from resnext.contract import Contract, ContractError, first_difference
 from resnext.files import naming
 from resnext.models import Network, create
+from resnext.names import printable_lines
 from resnext.parsing import read_json, show
 from resnext.weights.errors import WeightsError
 from resnext.weights.matching import blueprint, load_tensors, match_tensors
@@ -37,7 +38,7 @@ def write_hub_folder(folder: Path, network: Network, contract: Contract, card: s
     # Not `save_file`: only the owner may read its files.
     data = save(state, metadata={"format": "pt", "resnext": json.dumps(about)})
     config = timm_config(network.arch, contract) | {"resnext": about}
-    text = json.dumps(config, indent=2, ensure_ascii=False) + "\n"
+    text = printable_lines(json.dumps(config, indent=2, ensure_ascii=False)) + "\n"
     with naming(folder):
         (folder / WEIGHTS_FILE).write_bytes(data)
         (folder / CONFIG_FILE).write_text(text, encoding="utf-8")

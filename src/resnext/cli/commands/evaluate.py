@@ -17,7 +17,7 @@ from resnext.cli.option_checks import check_data, check_folder, check_model, che
 from resnext.cli.out_of_memory import device_hint
 from resnext.cli.screen import say, say_text
 from resnext.files import write_output
-from resnext.names import shorten
+from resnext.names import printable_lines, shorten
 from resnext.recipe import OnBad, Views
 from resnext.training.launcher import is_main_process
 
@@ -74,7 +74,7 @@ class EvaluateCommand(Command):
             evaluation = self._evaluate()
         for note in evaluation.notes:
             say(f"note: {note}", file=sys.stderr)
-        text = json.dumps(evaluation.to_json(), indent=2, ensure_ascii=False)
+        text = printable_lines(json.dumps(evaluation.to_json(), indent=2, ensure_ascii=False))
         if str(self.json) == "-":
             say_text(text)
             return
