@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -127,6 +128,7 @@ def contracts(draw: st.DrawFn) -> Contract:
 @given(contracts())
 def test_json_loses_nothing(contract: Contract) -> None:
     assert Contract.loads(contract.dumps()) == contract
+    assert not re.search("[\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]", contract.dumps())
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from resnext.files import as_it_is, find_link, ordinary, write_whole
+from resnext.files import as_it_is, find_link, naming, ordinary, write_output, write_whole
 
 
 @pytest.fixture
@@ -83,9 +85,44 @@ def test_what_cannot_be_written_leaves_the_old_file(tmp_path: Path, monkeypatch:
 
     write_whole(tmp_path / "x", "old")
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space"):
-        write_whole(tmp_path / "x", "new")
+    for write in (write_whole, write_output):
+        with pytest.raises(OSError, match="No space") as error:
+            write(tmp_path / "x", "new")
+        assert error.value.filename == str(tmp_path / "x")
     assert [path.read_text() for path in tmp_path.iterdir()] == ["old"]
+
+
+def test_an_error_that_names_no_file_gets_its_name() -> None:
+    for error in (OSError(errno.EIO, "bad", "other"), ValueError("no error of the system")):
+        with pytest.raises(type(error)) as raised, naming("x"):
+            raise error
+        assert raised.value is error
+        assert getattr(error, "filename", "other") == "other"
+    with pytest.raises(OSError, match=r"^x: cannot be written \(4 requested and 0 written\)$"), naming("x"):
+        raise OSError("4 requested and 0 written")  # as numpy tells of a full disk
+
+
+def test_output_is_written_whole_through_links_and_to_pipes_at_once(secret: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(secret)
+    write_output(tmp_path / "link", "caf\udce9")
+    assert (tmp_path / "link").is_symlink()
+    assert secret.read_bytes() == rb"caf\udce9"
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    write_output(tmp_path / "pipe", "through")
+    assert os.read(reader, 100) == b"through"
+    os.close(reader)
+    assert {path.name for path in tmp_path.iterdir()} == {"secret", "link", "pipe"}
+
+
+def test_the_output_of_the_process_is_not_replaced(tmp_path: Path) -> None:
+    code = "import resnext.files as f; from pathlib import Path; f.write_output(Path('/dev/stdout'), 'all')"
+    with open(tmp_path / "x", "w") as file:
+        place = os.fstat(file.fileno())
+        subprocess.run([sys.executable, "-c", code], stdout=file, check=True)
+    assert os.path.samestat((tmp_path / "x").stat(), place)
+    assert (tmp_path / "x").read_text() == "all"
+    assert os.path.exists("/dev/stdout")
 
 
 def test_links_are_found_at_any_depth_but_not_the_folder_itself(secret: Path, tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ def test_what_is_printed_acts_on_no_terminal(name: str) -> None:
         assert not {unicodedata.bidirectional(c) for c in shown} & {
             *("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
         }
+        assert not set(shown) & {*"\u061c\u200e\u200f\u206a\u206b\u206c\u206d\u206e\u206f\ufff9\ufffa\ufffb"}
         shown.encode()
 
 
@@ -52,10 +53,38 @@ def test_json_stays_the_same_json(name: str) -> None:
 def test_no_cell_is_a_formula(name: str) -> None:
     file = io.StringIO()
     csv.writer(file).writerow([csv_cell(name), csv_cell(f"={name}"), csv_cell(f"@{name}")])
-    for cell in next(csv.reader(io.StringIO(file.getvalue()))):
-        assert not cell.startswith(("=", "@", "\t", "\r"))
-        if cell.startswith(("+", "-")):
-            float(cell)
+    for separator in ",;\t":
+        for cell in next(csv.reader(io.StringIO(file.getvalue()), delimiter=separator)):
+            start = unicodedata.normalize("NFKC", cell).strip()[:1]  # of full width, too
+            if start in ("=", "@", "+", "-", "\u2212") and start:
+                float(cell)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "=1",
+        "\uff1d1+1",
+        "\uff20x",
+        "\uff0b1",
+        "\uff0d1",
+        " =1",
+        "\u3000=1",
+        '"=1',
+        '" =1',
+        "\ufeff=1",
+        "@a",
+        "--x",
+    ],
+)
+def test_formulas_begin_in_many_ways(name: str) -> None:
+    assert csv_cell(name) == f"'{name}"
+    assert csv_cell(f"a;{name}") == f"a;'{name}"
+    assert csv_cell(f"a,{name};b") == f"a,{name};b"  # which is quoted, and is no separator beside semicolons
+
+
+def test_cells_that_begin_with_a_tab_begin_with_its_escape() -> None:
+    assert [csv_cell(f"{c}=1") for c in "\t\r\n"] == [r"\t=1", r"\r=1", r"\n=1"]
 
 
 def test_numbers_stay_numbers_in_cells() -> None:

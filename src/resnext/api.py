@@ -37,6 +37,7 @@ from resnext.engine import (
 )
 from resnext.errors import UsageError
 from resnext.export import FORMATS, Export, Judges, Source, export
+from resnext.files import naming
 from resnext.machine import default_workers, find_machine, use_machine
 from resnext.progress import EventStream, ignore, run_to_end
 from resnext.recipe import OnBad, Recipe, TrainOptions, named_recipe, override, usual_recipe
@@ -534,7 +535,8 @@ def index_images(
     for event in scan:
         if progress is not None:
             progress(event.done, event.total)
-    write_index(splits, scan.result, Path(out))
+    with naming(out):
+        write_index(splits, scan.result, Path(out))
     return Path(out)
 
 

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, fields, is_dataclass
 from typing import Any
 
 from resnext.errors import ResnextError
-from resnext.names import MAX_NAME, encodable, printable
+from resnext.names import MAX_NAME, encodable, printable, printable_lines
 from resnext.parsing import build, parse_json, show
 from resnext.version import __version__
 
@@ -271,7 +271,7 @@ class Contract:
 
     def dumps(self) -> str:
         """The contract as a JSON text, the content of contract.json."""
-        return json.dumps(self.to_json(), indent=2, ensure_ascii=False) + "\n"
+        return printable_lines(json.dumps(self.to_json(), indent=2, ensure_ascii=False)) + "\n"
 
 
 def licence_meant(text: str | None) -> str | None:

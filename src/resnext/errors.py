@@ -9,7 +9,8 @@ from typing import ClassVar
 
 from resnext.names import printable
 
-#: What `resnext` returns to the shell, and what each code means.
+#: What `resnext` returns to the shell, and what each code means. Signal N adds 128 + N, before a training has
+#: begun and in commands that do not train.
 EXIT_CODES = {
     0: "done",
     1: "internal error",

@@ -67,6 +67,38 @@ def as_it_is(path: str, flags: int) -> int:
     return handle
 
 
+@contextlib.contextmanager
+def naming(path: str | Path) -> Iterator[None]:
+    """A context in which an `OSError` that says no file, as that of a full disk, gets the name `path`.
+
+    >>> with naming("x.csv"):
+    ...     raise OSError(errno.ENOSPC, "No space left on device")
+    Traceback (most recent call last):
+    ...
+    OSError: [Errno 28] No space left on device: 'x.csv'
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None and type(error) is OSError:  # of a library that keeps the reason to itself
+            raise OSError(f"{path}: cannot be written ({error})") from error
+        if error.errno is not None and error.filename is None:
+            error.filename = str(path)
+        raise
+
+
+def write_output(path: Path, content: str) -> None:
+    """Write `content` where a user wants it: as `write_whole` to what is or will be an ordinary file, also
+    through links, and at once to a pipe or device, such as /dev/stdout."""
+    place = Path(os.path.realpath(path)) if path.is_symlink() else path
+    is_of_system = os.path.abspath(path).startswith(("/dev/", "/proc/"))  # a link to a file, if redirected
+    if is_of_system or (place.exists() and not place.is_file()):
+        with naming(path):
+            path.write_text(content, encoding="utf-8", errors="backslashreplace")
+    else:
+        write_whole(place, content)
+
+
 def write_whole(path: Path, content: str | bytes) -> None:
     """Write `content` to `path`, as `replacing` does.
 
@@ -84,7 +116,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     with contextlib.suppress(FileNotFoundError):
         part.unlink()
     try:
-        with open(part, "xb", opener=as_it_is) as file:
+        with naming(path), open(part, "xb", opener=as_it_is) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

@@ -17,14 +17,19 @@ from itertools import count
 MAX_NAME = 1000
 #: Longest name that a message has as a whole, in characters.
 MAX_BRIEF = 400
-#: Control characters, breaks of lines and paragraphs, marks of the direction of text, and halves of
-#: characters, which stand for bytes of file names that are not UTF-8.
-_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+#: Control characters, breaks of lines and paragraphs, marks of the direction of text and of what stands above
+#: it, and halves of characters, which stand for bytes of file names that are not UTF-8.
+_UNPRINTABLE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f\ufff9-\ufffb\ud800-\udfff]"
+)
 #: The same without the line break.
 _UNPRINTABLE_IN_LINES = re.compile(f"(?!\n){_UNPRINTABLE.pattern}")
 #: Least width of a shortened name, and columns of its end that are kept by preference.
 MIN_SHORT, USUAL_TAIL = 12, 7
 _SHORT = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
+#: What a spreadsheet may take for the beginning of a formula, also in full width: at the start of a cell, or
+#: after a semicolon, at which those of many countries divide the lines of a CSV file, whatever is quoted.
+_FORMULA = re.compile('(^|;)(?=[\\s"\u200b-\u200d\ufeff]*[=+@\uff1d\uff0b\uff20\uff0d\u2212-])')
 #: Characters that Markdown and HTML take for more than themselves, and what makes a link of a word.
 _MARKUP = re.compile(r"[\\`*_\[\]<>!|~&$:]|(?i:(?<=www)\.)")
 
@@ -115,11 +120,11 @@ def counted(number: int, noun: str) -> str:
 def csv_cell(name: str) -> str:
     r"""`name` as a cell that no spreadsheet takes for a formula: with a ' before it, unless it is a number.
 
-    >>> csv_cell("=1+1"), csv_cell("-1"), csv_cell("cat")
-    ("'=1+1", '-1', 'cat')
+    >>> csv_cell("=1+1"), csv_cell("-1"), csv_cell("cat"), csv_cell("cat; =1+1")
+    ("'=1+1", '-1', 'cat', "cat;' =1+1")
     """
     name = printable(name)
-    return f"'{name}" if name.startswith(("=", "+", "-", "@")) and not _is_number(name) else name
+    return name if _is_number(name) else _FORMULA.sub(r"\1'", name)
 
 
 def markdown(name: str) -> str:

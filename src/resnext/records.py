@@ -15,6 +15,7 @@ from typing import Any
 
 from resnext.errors import ResnextError
 from resnext.files import ordinary
+from resnext.names import printable
 from resnext.parsing import read_json_lines
 from resnext.version import __version__
 
@@ -128,7 +129,7 @@ def append_record(record: dict[str, Any], path: Path) -> None:
     [{'seed': 0}]
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(record, ensure_ascii=False) + "\n"
+    text = printable(json.dumps(record, ensure_ascii=False)) + "\n"
     # Without a buffer there is one write, so lines of two processes do not mix.
     with open(path, "ab+", buffering=0, opener=ordinary) as file:
         file.seek(0)

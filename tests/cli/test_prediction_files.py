@@ -63,6 +63,24 @@ def test_an_error_before_the_first_row_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+def test_no_name_turns_the_text_around_or_is_a_formula(suffix: str, tmp_path: Path) -> None:
+    names = ("\u202eevil", "a;=1+1", "\x9b31m", "\uff1d1")
+    path = tmp_path / f"out{suffix}"
+    for columns in (prediction_files.TopColumns(1), prediction_files.AllColumns(names)):
+        with open_prediction_writer(path, columns) as writer:
+            for name in names:
+                ranking = ((name, 1.0), *((other, 0.0) for other in names if other != name))
+                writer.write(Prediction(f"{name}.png", name, 1.0, ranking))
+        text = path.read_text()
+        assert not {"\u202e", "\x9b"} & {*text}
+        if suffix == ".jsonl":
+            assert [row["label"] for row in read_rows(path)] == [*names]
+        else:
+            assert ";=" not in text
+            assert not {"\uff1d1", "a;=1+1"} & {cell for row in csv.reader(text.splitlines()) for cell in row}
+
+
 @contextmanager
 def full_disk(size: int) -> Iterator[None]:
     """No file of this process grows beyond `size` bytes meanwhile, as on a disk that is full then."""
@@ -112,6 +130,7 @@ def test_a_full_disk(
             writer.write(replace(ANSWER, key=str(i)))
             written += 1
     assert caught.value.errno == errno.EFBIG
+    assert caught.value.filename == str(partial)
     check_what_is_told(path, partial, caught.value, written)
     del writer, caught
     gc.collect()

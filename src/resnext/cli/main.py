@@ -14,6 +14,7 @@ from resnext.cli.command import Command
 from resnext.cli.openmp import limit_spinning
 from resnext.cli.out_of_memory import is_out_of_memory
 from resnext.cli.screen import prepare_screen, say
+from resnext.cli.signals import SignalsInterrupt
 from resnext.errors import ResnextError, ResnextWarning, UsageError
 from resnext.training import launcher
 from resnext.version import __version__
@@ -34,19 +35,29 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: Words after `resnext`; those of this process if None.
 
     Returns:
-        The exit code, one of `resnext.errors.EXIT_CODES`. An error that is no `ResnextError` is raised.
+        The exit code, one of `resnext.errors.EXIT_CODES`, or 128 + N after signal N. An error that is no
+        `ResnextError` is raised.
     """
     limit_spinning()
     # Libraries start Python as well (compilers, loggers), which would look for modules in the current folder.
     os.environ.setdefault("PYTHONSAFEPATH", "1")
     prepare_screen()
     argv = sys.argv[1:] if argv is None else list(argv)
-    try:
-        return _main(argv)
-    except KeyboardInterrupt as error:
-        return _fail(error, INTERRUPTED, "interrupted")
-    except BrokenPipeError:  # while the help was printed
-        return _stop_printing(DONE)
+    with SignalsInterrupt() as signals:
+        try:
+            return _main(argv)
+        except KeyboardInterrupt as error:
+            if (number := signals.received) is None:
+                return _fail(error, INTERRUPTED, "interrupted")
+            return _fail(error, 128 + number, f"stopped by {number.name}{_and_now(error)}")
+        except BrokenPipeError:  # while the help was printed
+            return _stop_printing(DONE)
+
+
+def _and_now(error: KeyboardInterrupt) -> str:
+    """What follows from a stop, unless the notes on `error` say it."""
+    said = getattr(error, "__notes__", [])
+    return "" if said else "; nothing was lost: the same command starts again"
 
 
 def _main(argv: list[str]) -> int:

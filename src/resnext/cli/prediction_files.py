@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from resnext.cli.option_checks import check_suffix
-from resnext.files import as_it_is
+from resnext.files import as_it_is, naming
 from resnext.names import csv_cell, printable
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ class CsvPredictionWriter(TextWriter):
         super().__init__(file, columns)
         self._rows = csv.writer(self._text)
         common = [name for name, _ in COMMON_COLUMNS]
-        self._rows.writerow([*common, *map(printable, columns.names)])
+        self._rows.writerow([*common, *map(csv_cell, columns.names)])
 
     def write(self, prediction: Prediction) -> None:
         row = _common(prediction) | self._columns.cells(prediction)
@@ -152,11 +152,11 @@ class CsvPredictionWriter(TextWriter):
 
 
 class JsonLinesPredictionWriter(TextWriter):
-    """An object for each image, on a line of its own."""
+    """An object for each image, on a line of its own; escapes stand for what no terminal should be sent."""
 
     def write(self, prediction: Prediction) -> None:
         row = _common(prediction) | self._columns.objects(prediction)
-        self._text.write(json.dumps(row, ensure_ascii=False) + "\n")
+        self._text.write(printable(json.dumps(row, ensure_ascii=False)) + "\n")
 
 
 class ParquetPredictionWriter:
@@ -199,7 +199,8 @@ class CountingWriter:
 
     def write(self, prediction: Prediction) -> None:
         self._state = "broken"
-        self._writer.write(prediction)
+        with naming(self._file.name):
+            self._writer.write(prediction)
         self.count += 1
         self._state = "open"
 
@@ -208,10 +209,11 @@ class CountingWriter:
         if self._state == "saved":
             return
         self._state = "broken"
-        self._writer.close()
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
+        with naming(self._file.name):
+            self._writer.close()
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
         self._state = "saved"
 
     def close_after_error(self) -> bool:
@@ -293,7 +295,8 @@ def _open_partial(partial: Path) -> Iterator[BinaryIO]:
 def _begin(path: Path, partial: Path, file: BinaryIO, columns: Columns) -> CountingWriter:
     """The writer of `file`, which is `partial`; that is removed if not even its beginning can be written."""
     try:
-        return CountingWriter(WRITERS[path.suffix](file, columns), file)
+        with naming(partial):
+            return CountingWriter(WRITERS[path.suffix](file, columns), file)
     except BaseException:
         with contextlib.suppress(OSError):
             partial.unlink()

@@ -25,7 +25,7 @@ from resnext.data.decode import DataError
 from resnext.engine.embedding_images import ImagesToEmbed
 from resnext.engine.embedding_origin import METADATA_KEY, Origin
 from resnext.errors import UsageError
-from resnext.files import as_it_is
+from resnext.files import as_it_is, naming
 
 try:
     import fcntl
@@ -125,7 +125,7 @@ class PartialFile:
             {METADATA_KEY: replace(self._origin, batch=self.batch, images=self._images.digest()).dumps()},
         )
         try:
-            with open(part, "wb", opener=as_it_is) as file:
+            with naming(part), open(part, "wb", opener=as_it_is) as file:
                 with pq.ParquetWriter(file, schema, use_dictionary=["split", "label"]) as writer:
                     for group in _row_groups(self._batches(), self._group_rows):
                         writer.write_table(group.select(schema.names).cast(schema))
@@ -154,9 +154,10 @@ class PartialFile:
         self._is_whole = False
         self._file.seek(0, os.SEEK_END)
         rest = memoryview(content)
-        while len(rest):
-            rest = rest[self._file.write(rest) :]
-        os.fsync(self._file.fileno())
+        with naming(self.path):
+            while len(rest):
+                rest = rest[self._file.write(rest) :]
+            os.fsync(self._file.fileno())
         self._is_whole = True
 
     def _read_origin(self) -> Origin | None:

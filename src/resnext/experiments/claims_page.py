@@ -88,7 +88,7 @@ def write_findings(found: Sequence[Sequence[Findings]], review: Sequence[ReviewS
         if PLOT.fullmatch(old.name) and old.name not in plots:
             old.unlink()
     for name, svg in plots.items():
-        (folder / name).write_text(svg, encoding="utf-8")
+        write_whole(folder / name, svg)
     write_whole(out, text)
     return out
 

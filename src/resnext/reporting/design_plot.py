@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from resnext.files import write_output
 from resnext.reporting.plot_style import COLOURS, new_figure, plot_style, svg_on_white
 
 #: Up to this many points get their names.
@@ -46,5 +47,5 @@ def write_design_plot(
         ax.grid(True)
         ax.set_axisbelow(True)
         ax.legend()
-        out.write_text(svg_on_white(figure), encoding="utf-8")
+        write_output(out, svg_on_white(figure))
     return out

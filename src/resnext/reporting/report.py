@@ -11,7 +11,7 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from resnext.files import write_whole
+from resnext.files import write_output, write_whole
 from resnext.names import printable_lines, shorten
 from resnext.recipe import dotted_names, get_field
 from resnext.reporting.run_plots import (
@@ -56,12 +56,15 @@ def write_report(runs: Sequence[str | Path], out: str | Path | None = None) -> P
     """
     summaries = read_runs(runs, 1)
     if len(summaries) == 1:
-        out = out or summaries[0].folder / "report.html"
+        usual = summaries[0].folder / "report.html"
         page = _render("run.html.j2", _run(summaries[0]))
     else:
-        out = out or summaries[0].folder.parent / "comparison.html"
+        usual = summaries[0].folder.parent / "comparison.html"
         page = _render("comparison.html.j2", _comparison(summaries))
-    write_whole(Path(out), page)
+    if out is None:
+        write_whole(usual, page)  # through no link: others may have made the folder
+        return usual
+    write_output(Path(out), page)
     return Path(out)
 
 

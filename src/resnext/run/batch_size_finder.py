@@ -97,6 +97,10 @@ def _run_trial(trial: Trial) -> tuple[list[TrialResult], str]:
         except subprocess.TimeoutExpired:
             process.kill()
             output, errors = process.communicate()
+        except BaseException:  # as of a signal: it would go on for a second
+            process.kill()
+            process.wait()
+            raise
     results = [build(TrialResult, parse_json(line), "trial") for line in output.splitlines()]
     return results, (errors.strip().splitlines() or [f"exit code {process.returncode}"])[-1]
 

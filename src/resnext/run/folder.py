@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 
 from resnext.contract import Contract
 from resnext.errors import ResnextError
-from resnext.files import as_it_is, find_link, replacing, write_whole
+from resnext.files import as_it_is, find_link, naming, replacing, write_whole
 from resnext.models import Network
-from resnext.names import printable
+from resnext.names import printable, printable_lines
 from resnext.parsing import MAX_TOML_BYTES, build, read_json, read_json_lines, read_text, show
 from resnext.recipe import Recipe
 from resnext.run.documents import EpochLine, StatusDocument
@@ -156,7 +156,7 @@ class RunFolder(RunWriter):
             raise RunError(
                 f"{error.filename}: is not a folder that a run can lie in; say another with --runs"
             ) from None
-        except OSError:
+        except BaseException:  # a full disk, or a signal
             folder.discard()
             raise
         return folder
@@ -309,9 +309,7 @@ class RunFolder(RunWriter):
             checkpoints.hard_link(self.last, self.best)
 
     def set_status(self, state: str, why: str = "") -> None:
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        value = {"state": state, "why": why, "time_utc": now, "pid": os.getpid()}
-        self._status.write(to_json_text(value))
+        self._status.write(status_text(state, why))
 
     def close(self) -> None:
         self._status.close()
@@ -328,11 +326,13 @@ class RunFolder(RunWriter):
 
     def log(self, text: str) -> None:
         now = datetime.now().isoformat(sep=" ", timespec="seconds")
-        with open(self.path / "log.txt", "a", encoding="utf-8", opener=as_it_is) as file:
+        path = self.path / "log.txt"
+        with naming(path), open(path, "a", encoding="utf-8", opener=as_it_is) as file:
             file.writelines(f"{now}  {printable(line)}\n" for line in text.splitlines())
 
     def add_metrics(self, records: Iterable[dict[str, Any]]) -> None:
-        with open(self.path / "metrics.jsonl", "a", encoding="utf-8", opener=as_it_is) as file:
+        path = self.path / "metrics.jsonl"
+        with naming(path), open(path, "a", encoding="utf-8", opener=as_it_is) as file:
             file.writelines(json.dumps(record) + "\n" for record in records)
 
     def sync_metrics(self) -> None:
@@ -373,9 +373,15 @@ class RunFolder(RunWriter):
         self.write("metrics.jsonl", "".join(json.dumps(record) + "\n" for record in kept))
 
 
+def status_text(state: str, why: str = "") -> str:
+    """status.json."""
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return to_json_text({"state": state, "why": why, "time_utc": now, "pid": os.getpid()})
+
+
 def to_json_text(value: Any) -> str:
     """`value` as a JSON file for people."""
-    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+    return printable_lines(json.dumps(value, indent=2, ensure_ascii=False)) + "\n"
 
 
 def _rename_to_free(folder: Path, path: Path) -> bool:

@@ -27,7 +27,7 @@ from resnext.run.builders import build_contract, build_plan, check_can_be_kept, 
 from resnext.run.contents import CONTENTS_FILE
 from resnext.run.documents import WeightsOrigin
 from resnext.run.events import ScanProgress
-from resnext.run.folder import RunFolder, name_taken_error, to_json_text
+from resnext.run.folder import RunFolder, name_taken_error, status_text, to_json_text
 from resnext.run.initial_weights import (
     USUAL_WEIGHTS,
     check_weights,
@@ -117,6 +117,7 @@ def create_run(
             _describe_data(splits, digest, contents, unreadable, origin_of(weights, new_head))
         ),
     }
+    files["status.json"] = status_text("resumable", "has not begun to train")
     if contents:
         files[CONTENTS_FILE] = to_bytes(contents)
     folder, warning = _create_folder(f"{splits.name}-{recipe.model}", files, options, held)

@@ -73,12 +73,14 @@ def train(
         choices: tuple[Choice, ...] = ()
         warnings: tuple[str, ...] = ()
         is_new = False
+        unbegun = held.enter_context(contextlib.ExitStack())
         if group.is_main_process:
             folder = find_run(options)
             is_new = folder is None
             if folder is None:
                 new = yield from create_run(data, recipe, options, splits, machine, group.size, held)
                 folder, choices, warnings = new.folder, (*chosen, *new.choices), new.warnings
+                unbegun.callback(folder.discard)  # the same command makes it again
             else:
                 warnings = tuple(filter(None, [held.enter_context(folder.lock())]))
                 yield from check_same_run(folder, recipe, options, splits, is_chosen=bool(chosen))
@@ -89,6 +91,7 @@ def train(
             splits = replace(splits, notes=(*splits.notes, *warnings))
             kind = HeadRun if spec.recipe.training.fits == "head" else NetworkRun
             run = kind(options, loggers, group, machine, splits, folder, spec, choices, began)
+            unbegun.pop_all()
             yield from run.train()
         elif folder is not None:
             folder.confirm_finished()

@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from resnext.errors import ResnextError
-from resnext.files import as_it_is, check_ordinary
+from resnext.files import as_it_is, check_ordinary, naming
 from resnext.parsing import MAX_INTEGER, Extensible, Range, build, parse_json, show
 from resnext.training.loop import TrainState
 
@@ -66,7 +66,7 @@ def write_snapshot(snapshot: Snapshot, path: Path) -> None:
     aside = path.with_name(path.name + ".part")
     aside.unlink(missing_ok=True)  # a link there would be written through
     try:
-        with ThreadPoolExecutor(1) as threads:  # beside the writing, which takes longer
+        with naming(path), ThreadPoolExecutor(1) as threads:  # beside the writing, which takes longer
             digest = threads.submit(_digest, text, snapshot.tensors)
             save_file(snapshot.tensors, aside, metadata)
             with open(aside, "r+b", opener=as_it_is) as file:

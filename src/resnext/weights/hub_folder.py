@@ -17,7 +17,9 @@ from torch import Tensor
 
 from resnext.arch import Architecture, ArchitectureError
 from resnext.contract import Contract, ContractError, first_difference
+from resnext.files import naming
 from resnext.models import Network, create
+from resnext.names import printable_lines
 from resnext.parsing import read_json, show
 from resnext.weights.errors import WeightsError
 from resnext.weights.matching import blueprint, load_tensors, match_tensors
@@ -35,11 +37,12 @@ def write_hub_folder(folder: Path, network: Network, contract: Contract, card: s
     state = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
     # Not `save_file`: only the owner may read its files.
     data = save(state, metadata={"format": "pt", "resnext": json.dumps(about)})
-    (folder / WEIGHTS_FILE).write_bytes(data)
     config = timm_config(network.arch, contract) | {"resnext": about}
-    text = json.dumps(config, indent=2, ensure_ascii=False) + "\n"
-    (folder / CONFIG_FILE).write_text(text, encoding="utf-8")
-    (folder / "README.md").write_text(card, encoding="utf-8")
+    text = printable_lines(json.dumps(config, indent=2, ensure_ascii=False)) + "\n"
+    with naming(folder):
+        (folder / WEIGHTS_FILE).write_bytes(data)
+        (folder / CONFIG_FILE).write_text(text, encoding="utf-8")
+        (folder / "README.md").write_text(card, encoding="utf-8")
 
 
 def load_network(path: Path) -> tuple[Network, Contract]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import resource
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -69,6 +70,21 @@ def test_files_that_are_left_out_of_the_scores_are_told(
     (data / "all.csv").write_text("path,label,fold\nval/a/0.png,a,1\nval/b/0.png,b,2\n")
     assert run("evaluate", trained, data / "all.csv") == 0
     assert "note: the column fold of all.csv is not used" in capsys.readouterr().err
+
+
+def test_on_a_full_disk_the_old_scores_stay_and_the_file_is_named(
+    trained: Path, colours: Path, tmp_path: Path, run: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "scores.json"
+    out.write_text("old")
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8, limit[1]))
+    try:
+        assert run("evaluate", trained, colours, "--workers", "0", "--json", out) == 5
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert capsys.readouterr().err.splitlines()[-1] == f"resnext: {out}: file too large"
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["old"]
 
 
 def shown(

@@ -15,6 +15,7 @@ from resnext.cli.command import Command
 from resnext.cli.costs import COST_COLUMNS, cost_cells
 from resnext.cli.option_checks import check_folder, check_positive, check_suffix
 from resnext.cli.screen import say_text
+from resnext.files import write_output
 
 if TYPE_CHECKING:
     from resnext.design import Description
@@ -44,7 +45,7 @@ class DescribeCommand(Command):
         arch = Architecture.from_name(self.model, self.classes)
         description = resnext.design.describe(arch, self.size_px)
         if self.figure is not None:
-            self.figure.write_text(resnext.design.draw_block(arch), encoding="utf-8")
+            write_output(self.figure, resnext.design.draw_block(arch))
         if self.json:
             say_text(json.dumps(description.to_json(), indent=2))
         else:

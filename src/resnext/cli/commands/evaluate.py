@@ -16,7 +16,8 @@ from resnext.cli.model_command import ModelCommand
 from resnext.cli.option_checks import check_data, check_folder, check_model, check_not_negative
 from resnext.cli.out_of_memory import device_hint
 from resnext.cli.screen import say, say_text
-from resnext.names import shorten
+from resnext.files import write_output
+from resnext.names import printable_lines, shorten
 from resnext.recipe import OnBad, Views
 from resnext.training.launcher import is_main_process
 
@@ -73,12 +74,12 @@ class EvaluateCommand(ModelCommand):
             evaluation = self._evaluate()
         for note in evaluation.notes:
             say(f"note: {note}", file=sys.stderr)
-        text = json.dumps(evaluation.to_json(), indent=2, ensure_ascii=False)
+        text = printable_lines(json.dumps(evaluation.to_json(), indent=2, ensure_ascii=False))
         if str(self.json) == "-":
             say_text(text)
             return
         if self.json is not None and is_main_process():
-            self.json.write_text(text + "\n", encoding="utf-8")
+            write_output(self.json, text + "\n")
         say(f"{evaluation.scores.count:,} images of {evaluation.split}")
         if evaluation.split in NOTES:
             say(NOTES[evaluation.split], file=sys.stderr)
