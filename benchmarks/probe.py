@@ -1,11 +1,11 @@
 """What `--recipe probe` takes beside one bare forward pass over all its views.
 
 `python benchmarks/probe.py TINY_IMAGENET`: 600 images of 5 classes, enlarged to 256 px, at 224 px with
-ResNeXt-50 32x4d of random weights, which take as long as others. After every third batch of the probe
-the bare network computes as many images of noise, so that what else the machine does slows both. The probe decodes in
-its own process, and its time has all that the command does: reading all images once, features, heads,
-evaluation, report. Promised: at most 1.3 times the bare pass, and a top-1 on test within the interval of
-scikit-learn's logistic regression on the same features. Appends a record to results/bench.jsonl; about 10
+ResNeXt-50 32x4d of random weights, which take as long as others. After every third batch of the probe the
+bare network computes as many images of noise, so that what else the machine does slows both. The probe
+decodes in its own process, and its time has all that the command does: reading all images once, features,
+heads, evaluation, report. Promised: at most 1.3 times the bare pass, and a top-1 on test within the interval
+of scikit-learn's logistic regression on the same features. Appends a record to results/bench.jsonl; about 10
 minutes on two cores.
 """
 
