@@ -19,7 +19,6 @@ from resnext.reporting import write_report
 from resnext.reporting.run_summary import MISTAKES, RunSummary
 from resnext.run import Run, RunError
 from resnext.statistics import Rate, wilson
-from resnext.training.head import PENALTIES
 
 
 class Page(HTMLParser):
@@ -157,7 +156,7 @@ def test_a_run_that_fitted_the_head_shows_its_penalties(
     page = (probe.folder / "report.html").read_text()
     assert "The penalty of the head" in page
     best = probe.result["curve"][probe.result["metrics"]["best_epoch"] - 1]
-    assert f"penalty {best['penalty']:.1e} of {len(PENALTIES)} that were tried" in page
+    assert f"penalty {best['penalty']:.1e} of {len(probe.result['curve'])} that were tried" in page
     assert "features of each training image in 2 epochs, the first one plain" in page
     assert "loss with each penalty, on train and val" in page
     assert "peak rate" not in page

@@ -148,7 +148,7 @@ def events_of(data: Path, recipe: Recipe = RECIPE, **options: Any) -> list[Any]:
     return events
 
 
-@pytest.mark.parametrize("after", [1, 3, 12, 13, 19, 28, 30])
+@pytest.mark.parametrize("after", [1, 3, 12, 13, 19, 28, 31])
 def test_a_run_that_is_left_anywhere_goes_on_to_the_same_bits(
     after: int, data: Path, weights: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

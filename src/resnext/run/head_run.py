@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from resnext.data.images import ImageDataset
 from resnext.data.loaders import ImageBatch, evaluation_batches, on_device, training_batches
 from resnext.engine.embedding_origin import tensors_digest
+from resnext.machine import torch_threads
 from resnext.metrics import score
 from resnext.models import Network
 from resnext.recipe import set_field
@@ -32,6 +33,11 @@ from resnext.training.head import PENALTIES, Head, fit_heads
 from resnext.training.loop import Diverged
 from resnext.training.precision import autocast, torch_precision
 
+#: Penalties in a row that are no better than the best one before the smaller ones are left out.
+PATIENCE = 3
+#: Multiply-adds of one evaluation of the loss up to which one thread is soon enough: more would wait for each
+#: other, above all where other programs keep the machine busy.
+SMALL_FIT = 2**30
 #: Folder of a run in which they are kept.
 FEATURES_FOLDER = "features"
 Batches = Generator[ImageBatch, None, None]
@@ -158,9 +164,11 @@ class HeadRun(OpenRun):
         val, features = rows[: len(self.splits.val)], rows[len(self.splits.val) :]
         labels = np.tile(train.labels, self.plan.epochs)
         weights = class_weights(self.recipe, train)
+        is_small = features.size * len(classes) <= SMALL_FIT
+        threads = torch_threads(1) if is_small else contextlib.nullcontext()
         best: tuple[float, Head] | None = None
         since = time.perf_counter()
-        with contextlib.closing(self._open_loggers(0)) as loggers:
+        with threads, contextlib.closing(self._open_loggers(0)) as loggers:
             fitted = fit_heads(features, labels, len(classes), weights)
             for number, (penalty, head) in enumerate(fitted, start=1):
                 scores = score(head.logits(val).softmax(1).numpy(), self.splits.val.labels, classes)
@@ -180,6 +188,8 @@ class HeadRun(OpenRun):
                 self.writer.log(event.text())
                 yield event
                 self._raise_if_stopped(stop, "penalty", number, len(PENALTIES))
+                if progress.since_best >= PATIENCE:
+                    break
         assert best is not None, "there are penalties"
         return best
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 #: Penalties that are tried, the largest first: each fit starts from the one before.
-PENALTIES = tuple(10.0 ** (-half / 2) for half in range(9))
+PENALTIES = tuple(10.0 ** (1 - half / 2) for half in range(11))
 #: Rows that are computed with at once, and how many bytes of them are kept in double precision.
 CHUNK_ROWS, KEPT_BYTES = 4096, 2**31
 #: Most iterations of L-BFGS, and the largest component of the gradient at which it has converged.
@@ -74,22 +74,24 @@ def fit_heads(
     from scipy.optimize import minimize  # it takes a while to import
 
     objective = _Objective(features, labels, classes, class_weights)
-    start = np.zeros(classes * (features.shape[1] + 1))
     for penalty in penalties:
         found = minimize(
             objective,
-            start,
-            args=(penalty,),
+            objective.prepare(penalty),
             jac=True,
             method="L-BFGS-B",
             options={"maxiter": MAX_ITERATIONS, "gtol": GRADIENT, "ftol": 64 * np.finfo(float).eps},
         )
-        start = found.x
-        yield penalty, objective.head(start)
+        yield penalty, objective.settle(found.x)
 
 
 class _Objective:
-    """The loss and its gradient as functions of the weights of standardised features and the biases."""
+    """The loss and its gradient as functions of the weights of standardised features and the biases.
+
+    Features of a network go together, so that L-BFGS would take hundreds of iterations. The weights are
+    therefore given as `values`, on axes in which the curvature of the loss is about 1 in all directions: by
+    the Cholesky factor of the covariance, times the mean slope of the softmax, plus the penalty.
+    """
 
     def __init__(
         self,
@@ -107,9 +109,27 @@ class _Objective:
         shares = torch.from_numpy(np.asarray(weights, np.float64))[torch.cat(self.labels)] / rows
         self.shares = torch.split(shares, CHUNK_ROWS)
         self.mean, self.std = self._standardisation(rows)
+        self.covariance = self._covariance()
+        self.weight = torch.zeros(classes, self.width, dtype=torch.float64)
+        self.bias = torch.zeros(classes, dtype=torch.float64)
+        self.penalty, self.factor = 1.0, torch.eye(self.width, dtype=torch.float64)
 
-    def __call__(self, values: NDArray[np.float64], penalty: float) -> tuple[float, NDArray[np.float64]]:
+    def prepare(self, penalty: float) -> NDArray[np.float64]:
+        """Take another penalty; returns the values of the weights so far, on its axes."""
+        curvature = self._slope() * self.covariance
+        curvature.diagonal().add_(penalty)
+        self.penalty, self.factor = penalty, torch.linalg.cholesky(curvature)
+        return torch.cat([(self.weight @ self.factor).ravel(), self.bias]).numpy()
+
+    def settle(self, values: NDArray[np.float64]) -> Head:
+        """Keep the weights that `values` mean; the head that takes features as they are."""
+        self.weight, self.bias = (one.clone() for one in self._unpack(values))
+        folded, offset = self._fold(self.weight, self.bias)
+        return Head(folded.float(), offset.float())
+
+    def __call__(self, values: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         weight, bias = self._unpack(values)
+        penalty = self.penalty
         folded, offset = self._fold(weight, bias)
         loss, by_weight = penalty / 2 * weight.square().sum(), torch.zeros_like(weight)
         by_bias = torch.zeros_like(bias)
@@ -122,16 +142,31 @@ class _Objective:
             by_weight += slope.T @ rows
             by_bias += slope.sum(0)
         by_weight = (by_weight - by_bias[:, None] * self.mean) / self.std + penalty * weight
-        return loss.item(), torch.cat([by_weight.ravel(), by_bias]).numpy()
-
-    def head(self, values: NDArray[np.float64]) -> Head:
-        """The head that takes features as they are."""
-        weight, bias = self._fold(*self._unpack(values))
-        return Head(weight.float(), bias.float())
+        by_value = torch.linalg.solve_triangular(self.factor, by_weight.T, upper=False).T
+        return loss.item(), torch.cat([by_value.ravel(), by_bias]).numpy()
 
     def _unpack(self, values: NDArray[np.float64]) -> tuple[Tensor, Tensor]:
-        weight, bias = torch.split(torch.from_numpy(values), [self.classes * self.width, self.classes])
-        return weight.view(self.classes, self.width), bias
+        """The weights of standardised features (classes, features) and the biases that `values` mean."""
+        flat, bias = torch.split(torch.from_numpy(values), [self.classes * self.width, self.classes])
+        on_axes = flat.view(self.classes, self.width)
+        return torch.linalg.solve_triangular(self.factor, on_axes, upper=False, left=False), bias
+
+    def _slope(self) -> Tensor:
+        """Mean over rows and classes of p (1 - p), which the curvature of the loss is in proportion to."""
+        folded, offset = self._fold(self.weight, self.bias)
+        total = torch.zeros((), dtype=torch.float64)
+        for rows in self._chunks():
+            shares = (rows @ folded.T + offset).softmax(1)
+            total += (shares * (1 - shares)).mean(1).sum()
+        return total / len(self.features)
+
+    def _covariance(self) -> Tensor:
+        """Of the standardised features, (features, features)."""
+        total = torch.zeros(self.width, self.width, dtype=torch.float64)
+        for rows in self._chunks():
+            standard = (rows - self.mean) / self.std
+            total += standard.T @ standard
+        return total / len(self.features)
 
     def _fold(self, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
         folded = weight / self.std
