@@ -75,7 +75,7 @@ def test_a_hangup_that_nohup_ignores_stays_ignored() -> None:
         ("evaluate RUN DATA --json OUT.json", "resnext.engine.classifier:Classifier._probabilities"),
         ("predict RUN DATA --out OUT.csv", "resnext.engine.classifier:Classifier._probabilities"),
         ("embed RUN DATA --out OUT.parquet", "resnext.models:Network.forward_features"),
-        ("report RUN --out OUT.html", "resnext.reporting.report:write_whole"),
+        ("report RUN --out OUT.html", "resnext.reporting.report:write_output"),
     ],
 )
 def test_a_command_ends_with_a_message_and_leaves_nothing(
@@ -123,7 +123,7 @@ def begin(run: Callable[..., int], colours: Path, quick: list[str], runs: Path, 
         "resnext.run.folder:RunFolder.write",
         "resnext.run.folder:RunFolder.publish",
         "resnext.run.train:RunSpec.read",
-        "resnext.run.train:_TrainingRun",
+        "resnext.run.train:NetworkRun",
     ],
 )
 def test_a_run_that_has_not_begun_leaves_no_folder(
