@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import os
 import shutil
-import signal
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -27,16 +28,10 @@ WAIT_S = 60
 
 @pytest.fixture(autouse=True)
 def nothing_waits() -> Iterator[None]:
-    """Whoever waits for a pipe is woken by an error."""
-
-    def wake(*_: object) -> None:
-        raise AssertionError("waits for a pipe")
-
-    before = signal.signal(signal.SIGALRM, wake)
-    signal.alarm(WAIT_S)
+    """Whoever waits for a pipe ends the test process: a signal does not wake what waits in C++."""
+    faulthandler.dump_traceback_later(WAIT_S, exit=True, file=sys.__stderr__)
     yield
-    signal.alarm(0)
-    signal.signal(signal.SIGALRM, before)
+    faulthandler.cancel_dump_traceback_later()
 
 
 @pytest.fixture(scope="module")

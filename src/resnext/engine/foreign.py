@@ -82,3 +82,17 @@ class ForeignContract:
         except (OSError, ValueError) as error:
             raise ModelError(f"--classes {self.classes}: cannot be read ({error})") from None
         return tuple(line for line in lines if line.strip())
+
+
+def refuse_foreign(path: Path, foreign: ForeignContract | None) -> None:
+    """Raises `ModelError` if the user says something about the file at `path`, which has its own contract."""
+    if foreign is not None and foreign.given:
+        raise ModelError(f"{path}: carries its own contract; leave out {foreign.given}")
+
+
+def no_contract(path: Path) -> ModelError:
+    """The error for a file without a contract, in a format of which files of others are not opened."""
+    return ModelError(
+        f"{path}: carries no contract, since it was not exported by resnext or its metadata were removed; "
+        "export it again. Of files of others, ONNX is opened"
+    )

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 from resnext.engine.engine import ModelError, Output
 from resnext.engine.exported_file import OUTPUTS, PIXELS, ExportedFile, read_whole
-from resnext.engine.foreign import ForeignContract
+from resnext.engine.foreign import ForeignContract, no_contract, refuse_foreign
 from resnext.engine.seal import KEY, Seal
 
 #: Largest .xml, and largest .bin.
@@ -34,17 +34,13 @@ class IrFile(ExportedFile):
         Raises:
             ModelError: It is none that was exported here, or was changed after its export.
         """
-        if foreign is not None and foreign.given:
-            raise ModelError(f"{path}: carries its own contract; leave out {foreign.given}")
+        refuse_foreign(path, foreign)
         graph = read_whole(path, MAX_XML_BYTES)
         weights = read_whole(path.with_suffix(".bin"), MAX_BIN_BYTES)
         root = _parse(path, graph)
         seals = [one.get("value", "") for one in root.iterfind(f"rt_info/{KEY}")]
         if len(seals) != 1:
-            raise ModelError(
-                f"{path}: carries no contract, since it was not exported by resnext or its metadata were "
-                "removed; export it again. Of files of others, ONNX is opened"
-            )
+            raise no_contract(path)
         seal = Seal.loads(seals[0], sealed_content(root, weights), str(path))
         names = [one.get("name") for one in root.iterfind("layers/layer[@type='Result']/input/port")]
         names += [one.get("names") for one in root.iterfind("layers/layer/output/port")]

@@ -19,7 +19,7 @@ import torch
 
 from resnext.engine.engine import ModelError, Output
 from resnext.engine.exported_file import OUTPUTS, PIXELS, ExportedFile, read_whole
-from resnext.engine.foreign import ForeignContract
+from resnext.engine.foreign import ForeignContract, no_contract, refuse_foreign
 from resnext.engine.seal import KEY, Seal
 from resnext.parsing import parse_json, show
 
@@ -77,14 +77,10 @@ class ProgramFile(ExportedFile):
         Raises:
             ModelError: It is none that was exported here, or was changed after its export.
         """
-        if foreign is not None and foreign.given:
-            raise ModelError(f"{path}: carries its own contract; leave out {foreign.given}")
+        refuse_foreign(path, foreign)
         parts = unpack(path, read_whole(path, MAX_BYTES))
         if _SEAL not in parts:
-            raise ModelError(
-                f"{path}: carries no contract, since it was not exported by resnext or its metadata were "
-                "removed; export it again. Of files of others, ONNX is opened"
-            )
+            raise no_contract(path)
         text = parts.pop(_SEAL).decode("ascii", "replace")
         seal = Seal.loads(text, sealed_content(parts), str(path))
         try:
