@@ -84,8 +84,8 @@ class ForeignContract:
         return tuple(line for line in lines if line.strip())
 
 
-def refuse_foreign(path: Path, foreign: ForeignContract | None) -> None:
-    """Raises `ModelError` if the user says something about the file at `path`, which has its own contract."""
+def refuse_foreign(path: str | Path, foreign: ForeignContract | None) -> None:
+    """Raises `ModelError` if the user says something about the model `path`, which has its own contract."""
     if foreign is not None and foreign.given:
         raise ModelError(f"{path}: carries its own contract; leave out {foreign.given}")
 

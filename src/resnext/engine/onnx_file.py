@@ -10,7 +10,7 @@ from typing import Any
 
 from resnext.engine.engine import EngineMissing, ModelError, Output
 from resnext.engine.exported_file import OUTPUTS, PIXELS, ExportedFile, read_whole
-from resnext.engine.foreign import ForeignContract
+from resnext.engine.foreign import ForeignContract, refuse_foreign
 from resnext.engine.seal import KEY, Seal
 from resnext.names import brief
 
@@ -47,8 +47,7 @@ class OnnxFile(ExportedFile):
             return cls._read_foreign(path, content, model, foreign or ForeignContract(), has_parts)
         if len(kept) > 1:
             raise ModelError(f"{path}: carries more than one contract; take the file from where it came from")
-        if foreign is not None and foreign.given:
-            raise ModelError(f"{path}: carries its own contract; leave out {foreign.given}")
+        refuse_foreign(path, foreign)
         if has_parts:
             raise ModelError(f"{path}: was changed after it was exported: values of it lie in other files")
         seal = Seal.loads(kept[0], sealed_content(model), str(path))

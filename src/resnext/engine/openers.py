@@ -14,7 +14,7 @@ from resnext.catalogue import EXPORTS, Located, locate
 from resnext.contract import Contract
 from resnext.engine.engine import Engine, ModelError
 from resnext.engine.exports import read_parity
-from resnext.engine.foreign import ForeignContract
+from resnext.engine.foreign import ForeignContract, refuse_foreign
 from resnext.engine.ir_file import IrFile
 from resnext.engine.onnx_file import OnnxFile
 from resnext.engine.onnx_runtime import OnnxRuntimeEngine
@@ -82,8 +82,7 @@ def find_openers(
     if is_exported(model):
         yield from _of_file(Path(model), device, foreign)
         return
-    if foreign is not None and foreign.given:
-        raise ModelError(f"{model}: carries its own contract; leave out {foreign.given}")
+    refuse_foreign(model, foreign)
     path, opened = _locate(model).path, cache(partial(open_network, model))
     for kind in TORCH_ENGINES:
         yield Opener(kind.name, path, partial(_open_torch, kind, opened, device), kind is CompiledEngine)
