@@ -73,6 +73,7 @@ if TYPE_CHECKING:
     from resnext.run import Run as Run
     from resnext.run import RunError as RunError
     from resnext.run import RunFolderLost as RunFolderLost
+    from resnext.run import RunTaken as RunTaken
     from resnext.run import Stopped as Stopped
     from resnext.training.checkpoints import CheckpointError as CheckpointError
     from resnext.training.heartbeat import PeerFailed as PeerFailed
@@ -110,7 +111,7 @@ _NAMES_BY_MODULE = {
     "resnext.models": ("FeaturePyramid", "Network"),
     "resnext.recipe": ("Recipe", "RecipeError", "TrainOptions"),
     "resnext.records": ("RecordsError",),
-    "resnext.run": ("Evaluation", "LoggerMissing", "Run", "RunError", "RunFolderLost", "Stopped"),
+    "resnext.run": ("Evaluation", "LoggerMissing", "Run", "RunError", "RunFolderLost", "RunTaken", "Stopped"),
     "resnext.training.checkpoints": ("CheckpointError",),
     "resnext.training.heartbeat": ("PeerFailed", "PeerLost"),
     "resnext.training.launcher": ("LaunchError",),

@@ -5,13 +5,17 @@ from __future__ import annotations
 import errno
 import json
 import os
+import tracemalloc
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from resnext.run.folder import RunError, RunFolder, RunFolderLost
+from resnext.run.folder import RunError, RunFolder, RunFolderLost, RunTaken
+from resnext.training.checkpoints import Snapshot
 
 
 def state(path: Path) -> tuple[str, str]:
@@ -117,3 +121,54 @@ def test_errors_in_a_folder_that_is_gone_say_so(tmp_path: Path) -> None:
         folder.log("a line")
     assert caught.value.exit_code == 5
     assert isinstance(caught.value.__cause__, FileNotFoundError)
+
+
+def test_the_earlier_of_two_processes_that_train_one_run_writes_nothing_more(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "x")
+    folder.checkpoints.mkdir(parents=True)
+    earlier, later = RunFolder(folder.path), RunFolder(folder.path)
+    earlier.set_status("running")
+    earlier.log("alone")
+    later.set_status("running", "the later one")
+    before = {path: path.read_bytes() for path in folder.path.rglob("*") if path.is_file()}
+    writes: list[Callable[[], None]] = [
+        lambda: earlier.set_status("failed"),
+        lambda: earlier.log("a line"),
+        lambda: earlier.add_metrics([{"step": 1}]),
+        lambda: earlier.truncate_metrics(0, 0),
+        lambda: earlier.write("result.json", "{}"),
+        lambda: earlier.save_checkpoint(Snapshot({}, {}), is_best=True),
+        lambda: earlier.write_predictions("val", [], np.empty(0, int), np.empty((0, 2), np.float32)),
+    ]
+    for write in writes:
+        with pytest.raises(RunTaken, match="another process has begun to train this run") as caught:
+            write()
+        assert caught.value.exit_code == 5
+    assert {path: path.read_bytes() for path in folder.path.rglob("*") if path.is_file()} == before
+    later.log("goes on")
+    for one in (earlier, later):
+        one.close()
+
+
+def test_a_status_of_another_number_and_the_same_words_is_ones_own(tmp_path: Path) -> None:
+    """Some network file systems give one file another number each time it is looked up."""
+    folder = RunFolder(tmp_path)
+    folder.set_status("running")
+    path = tmp_path / "status.json"
+    other = tmp_path / "copy"
+    other.write_bytes(path.read_bytes())
+    other.replace(path)
+    folder.log("goes on")
+    folder.close()
+
+
+def test_metrics_of_too_many_epochs_are_refused_and_steps_are_not_kept(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.add_metrics({"step": step, "loss": 0.5} for step in range(300_000))
+    tracemalloc.start()
+    assert folder.epoch_metrics() == []
+    assert tracemalloc.get_traced_memory()[1] < 2e6
+    tracemalloc.stop()
+    folder.add_metrics({"step": 1, "epoch": epoch, "val_loss": 1} for epoch in range(100_001))
+    with pytest.raises(RunError, match=r"metrics\.jsonl: has more than 100,000 epochs"):
+        folder.epoch_metrics()

@@ -29,6 +29,7 @@ from resnext.run import (
     RunError,
     RunFinished,
     RunStarted,
+    RunTaken,
     StepEnd,
     Stopped,
     evaluator,
@@ -315,6 +316,22 @@ def test_a_file_system_without_locks_is_told_of(
     for text in (started.text(), (tmp_path / "x" / "log.txt").read_text()):  # the first is printed
         assert "no locks on this file system" in text
         assert "make sure that no other process trains this run" in text
+
+
+def test_of_two_processes_without_locks_the_later_one_goes_on(
+    data: str, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    earlier = iter(api.train_events(data, RECIPE, TrainOptions("x", tmp_path)))
+    next(event for event in earlier if isinstance(event, StepEnd))
+    api.train(data, RECIPE, name="x", runs=tmp_path, resume="must")
+    with pytest.raises(RunTaken, match="another process has begun to train this run"):
+        list(earlier)
+    assert json.loads((tmp_path / "x" / "status.json").read_text())["state"] == "finished"
+    assert_same(tmp_path / "x", whole)
 
 
 def test_a_failed_run_says_so(data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

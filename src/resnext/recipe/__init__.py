@@ -15,10 +15,11 @@ from resnext.recipe.presets import (
     small,
     usual_recipe,
 )
-from resnext.recipe.rules import RecipeError, get_field
+from resnext.recipe.rules import MAX_EPOCHS, RecipeError, get_field
 
 __all__ = [
     "IMAGENET_COLOURS",
+    "MAX_EPOCHS",
     "RECIPES",
     "OnBad",
     "Recipe",

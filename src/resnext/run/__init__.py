@@ -14,7 +14,7 @@ from resnext.run.events import (
     ScanProgress,
     StepEnd,
 )
-from resnext.run.folder import Run, RunError, RunFolder, RunFolderLost
+from resnext.run.folder import Run, RunError, RunFolder, RunFolderLost, RunTaken
 from resnext.run.following import FollowingRun
 from resnext.run.loggers import LoggerMissing
 from resnext.run.scanning import scan_splits
@@ -37,6 +37,7 @@ __all__ = [
     "RunFolder",
     "RunFolderLost",
     "RunStarted",
+    "RunTaken",
     "ScanProgress",
     "StepEnd",
     "Stopped",

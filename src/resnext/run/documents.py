@@ -6,9 +6,11 @@ files.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Any
 
+from resnext.names import printable_lines
 from resnext.parsing import MAX_INTEGER, Extensible, Range
 
 Count = Annotated[int, Range(0, MAX_INTEGER)]
@@ -146,3 +148,8 @@ class EpochLine(Extensible):
     val_loss: float
     val_top1_error: Percent
     penalty: float | None = None
+
+
+def to_json_text(value: Any) -> str:
+    """`value` as a JSON file for people."""
+    return printable_lines(json.dumps(value, indent=2, ensure_ascii=False)) + "\n"

@@ -11,7 +11,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,11 +25,12 @@ from resnext.contract import Contract
 from resnext.errors import ResnextError
 from resnext.files import as_it_is, find_link, naming, replacing, write_whole
 from resnext.models import Network
-from resnext.names import printable, printable_lines
+from resnext.names import printable
 from resnext.parsing import MAX_TOML_BYTES, build, read_json, read_json_lines, read_text, show
-from resnext.recipe import Recipe
-from resnext.run.documents import EpochLine, StatusDocument
+from resnext.recipe import MAX_EPOCHS, Recipe
+from resnext.run.documents import EpochLine, StatusDocument, to_json_text
 from resnext.run.locks import lock_file
+from resnext.run.status_file import StatusFile, status_text
 from resnext.training import checkpoints
 from resnext.training.checkpoints import Snapshot
 from resnext.weights import write_hub_folder
@@ -44,6 +46,12 @@ class RunError(ResnextError):
 
 class RunFolderLost(RunError, OSError):
     """A run folder was moved or removed while its run trained."""
+
+    exit_code = 5
+
+
+class RunTaken(RunError):
+    """Another process trains this run as well, where there are no locks to keep it out."""
 
     exit_code = 5
 
@@ -89,40 +97,6 @@ class NullRunWriter(RunWriter):
 
     def close(self) -> None:
         pass
-
-
-class StatusFile:
-    """A small file that is replaced as a whole, and overwritten in place where that fails.
-
-    Overwriting takes no room on a full disk, and reaches a folder that was moved.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._handle: int | None = None
-
-    def write(self, text: str) -> None:
-        """Make `text` the content. Raises `OSError`."""
-        try:
-            write_whole(self.path, text)
-        except OSError:
-            self._overwrite(text.encode(errors="backslashreplace"))
-        else:
-            self.close()
-            self._handle = os.open(self.path, os.O_WRONLY)
-
-    def close(self) -> None:
-        """Let go of the file."""
-        if self._handle is not None:
-            os.close(self._handle)
-            self._handle = None
-
-    def _overwrite(self, content: bytes) -> None:
-        if self._handle is None:
-            self._handle = as_it_is(str(self.path), os.O_WRONLY)
-        os.lseek(self._handle, 0, os.SEEK_SET)
-        os.write(self._handle, content)
-        os.ftruncate(self._handle, len(content))
 
 
 class RunFolder(RunWriter):
@@ -241,10 +215,23 @@ class RunFolder(RunWriter):
                 f"{self.checkpoints}: is gone; the run folder was moved or removed while it trained ({error})"
             ) from error
 
+    def check_own(self) -> None:
+        """Raise `RunTaken` if another process has set status.json since this one did.
+
+        Where there are no locks, this is how the earlier of two processes that train one run is told, before
+        each of its writes.
+        """
+        if self._status.is_replaced():
+            raise RunTaken(
+                f"{self.path}: another process has begun to train this run, and there are no locks here that "
+                "would have kept it out; it goes on, and this process has ended. Train one run in one process"
+            )
+
     # Files that are written once
 
     def write(self, name: str, content: str | bytes) -> None:
         """Write the file `name`, through a temporary file that is renamed."""
+        self.check_own()
         write_whole(self.path / name, content)
 
     def write_json(self, name: str, value: Any) -> None:
@@ -284,6 +271,7 @@ class RunFolder(RunWriter):
 
     def write_model(self, network: Network, contract: Contract, card: str) -> None:
         """Write the folder model/ in the hub layout, through a temporary folder that is renamed."""
+        self.check_own()
         temporary = self.path / "model.part"
         shutil.rmtree(temporary, ignore_errors=True)
         shutil.rmtree(self.model, ignore_errors=True)  # left where the end of a run was interrupted
@@ -294,6 +282,7 @@ class RunFolder(RunWriter):
         self, split: str, keys: list[str], labels: NDArray[np.int64], probabilities: NDArray[np.float32]
     ) -> None:
         """Write predictions/{split}.parquet: key, label, probabilities."""
+        self.check_own()
         (self.path / "predictions").mkdir(exist_ok=True)
         table = pa.table({"key": keys, "label": labels, "probabilities": list(probabilities)})
         with replacing(self.path / "predictions" / f"{split}.parquet") as file:
@@ -303,12 +292,14 @@ class RunFolder(RunWriter):
 
     def save_checkpoint(self, snapshot: Snapshot, is_best: bool) -> None:
         """Write `snapshot` as `last`, and as `best` if it is; the former `last` becomes `previous`."""
+        self.check_own()
         checkpoints.keep_as_previous(self.last, self.previous)
         checkpoints.write_snapshot(snapshot, self.last)
         if is_best:
             checkpoints.hard_link(self.last, self.best)
 
     def set_status(self, state: str, why: str = "") -> None:
+        self.check_own()
         self._status.write(status_text(state, why))
 
     def close(self) -> None:
@@ -325,12 +316,14 @@ class RunFolder(RunWriter):
             self.close()
 
     def log(self, text: str) -> None:
+        self.check_own()
         now = datetime.now().isoformat(sep=" ", timespec="seconds")
         path = self.path / "log.txt"
         with naming(path), open(path, "a", encoding="utf-8", opener=as_it_is) as file:
             file.writelines(f"{now}  {printable(line)}\n" for line in text.splitlines())
 
     def add_metrics(self, records: Iterable[dict[str, Any]]) -> None:
+        self.check_own()
         path = self.path / "metrics.jsonl"
         with naming(path), open(path, "a", encoding="utf-8", opener=as_it_is) as file:
             file.writelines(json.dumps(record) + "\n" for record in records)
@@ -340,22 +333,26 @@ class RunFolder(RunWriter):
             with open(self.path / "metrics.jsonl", "r+b", opener=as_it_is) as file:
                 os.fsync(file.fileno())
 
-    def metrics(self) -> list[dict[str, Any]]:
+    def metrics(self) -> Iterator[dict[str, Any]]:
         """The lines of metrics.jsonl, without a last one that is half written. Raises `RunError`."""
         path = self.path / "metrics.jsonl"
+        if not path.exists():
+            return
         try:
-            lines = list(read_json_lines(path)) if path.exists() else []
+            for number, line in enumerate(read_json_lines(path), start=1):
+                for name, value in (("step", line.get("step")), ("epoch", line.get("epoch", 0))):
+                    if type(value) is not int or value < 0:
+                        raise ValueError(f"line {number}: {name} must be a whole number, not {show(value)}")
+                yield line
         except (OSError, ValueError) as error:
             raise RunError(f"{path}: {error}; mend or remove it") from None
-        for number, line in enumerate(lines, start=1):
-            for name, value in (("step", line.get("step")), ("epoch", line.get("epoch", 0))):
-                if type(value) is not int or value < 0:
-                    raise RunError(f"{path}: line {number}: {name} must be a whole number, not {show(value)}")
-        return lines
 
     def epoch_metrics(self) -> list[dict[str, Any]]:
-        """The lines of metrics.jsonl about whole epochs."""
-        return [record for record in self.metrics() if "val_loss" in record]
+        """The lines of metrics.jsonl about whole epochs. Raises `RunError`."""
+        lines = list(islice((line for line in self.metrics() if "val_loss" in line), MAX_EPOCHS + 1))
+        if len(lines) > MAX_EPOCHS:
+            raise RunError(f"{self.path / 'metrics.jsonl'}: has more than {MAX_EPOCHS:,} epochs")
+        return lines
 
     def epochs(self) -> list[EpochLine]:
         """As `epoch_metrics`, as typed values. Raises `RunError`, which names the field."""
@@ -367,21 +364,11 @@ class RunFolder(RunWriter):
 
     def truncate_metrics(self, step: int, epochs: int) -> None:
         """Drop metrics after `step`, and of epochs after `epochs`: the resumed run writes them again."""
-        kept = [
-            record for record in self.metrics() if record["step"] <= step and record.get("epoch", 0) <= epochs
-        ]
-        self.write("metrics.jsonl", "".join(json.dumps(record) + "\n" for record in kept))
-
-
-def status_text(state: str, why: str = "") -> str:
-    """status.json."""
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    return to_json_text({"state": state, "why": why, "time_utc": now, "pid": os.getpid()})
-
-
-def to_json_text(value: Any) -> str:
-    """`value` as a JSON file for people."""
-    return printable_lines(json.dumps(value, indent=2, ensure_ascii=False)) + "\n"
+        self.check_own()
+        with replacing(self.path / "metrics.jsonl") as file:
+            for record in self.metrics():
+                if record["step"] <= step and record.get("epoch", 0) <= epochs:
+                    file.write(json.dumps(record).encode() + b"\n")
 
 
 def _rename_to_free(folder: Path, path: Path) -> bool:

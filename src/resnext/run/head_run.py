@@ -109,6 +109,7 @@ class HeadRun(OpenRun):
         self, network: Network, kept: KeptFeatures, stop: StopRequest
     ) -> Generator[FeatureProgress, None, None]:
         """Compute and keep the batches of features that are missing."""
+        assert self.folder is not None
         total, begun, waits = sum(kept.sizes), kept.rows, WaitTimes()
         while len(kept.records) < len(kept.sizes):
             source = self._next_batches(len(kept.records))
@@ -121,6 +122,7 @@ class HeadRun(OpenRun):
                         raise batch.bad[0]
                     features = self._features(network, batch)
                     now, waited = time.perf_counter(), loader.waits
+                    self.folder.check_own()
                     kept.append(features, now - since, waited - counted)
                     waits, since, counted = waits + (waited - counted), now, waited
                     yield FeatureProgress(kept.rows, total, kept.rows - begun, waits)

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from resnext.files import as_it_is, check_ordinary, ordinary, write_whole
 from resnext.parsing import MAX_INTEGER, Extensible, Range, build, parse_json, read_json
-from resnext.run.documents import Seconds
-from resnext.run.folder import RunError, to_json_text
+from resnext.run.documents import Seconds, to_json_text
+from resnext.run.folder import RunError
 from resnext.run.timed_loader import WaitTimes
 
 ROWS_FILE, BATCHES_FILE, ORIGIN_FILE = "rows.f32", "batches.jsonl", "origin.json"

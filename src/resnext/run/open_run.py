@@ -17,7 +17,7 @@ from resnext.run.autoconfig import Choice
 from resnext.run.builders import build_plan
 from resnext.run.evaluator import RunEvaluator
 from resnext.run.events import ClassCount, Event, RunStarted
-from resnext.run.folder import NullRunWriter, RunFolder, RunWriter
+from resnext.run.folder import NullRunWriter, RunFolder, RunTaken, RunWriter
 from resnext.run.input_pipeline import cache_if_small
 from resnext.run.loggers import Loggers
 from resnext.run.spec import RunSpec
@@ -83,10 +83,13 @@ class OpenRun(ABC):
 
     def _set_end(self, state: str, why: str, line: str) -> None:
         """Set the status, unless the run has its result already, and append `line` to log.txt."""
-        with contextlib.suppress(OSError):  # a full disk may be the reason
-            if not self._is_finished():
-                self.writer.set_status(state, why)
+        with contextlib.suppress(OSError, RunTaken):  # one of which may be the reason
+            self._set_status(state, why)
             self.writer.log(line)
+
+    def _set_status(self, state: str, why: str) -> None:
+        if not self._is_finished():
+            self.writer.set_status(state, why)
 
     def _started(self, first_step: int, notes: tuple[str, ...] = ()) -> RunStarted:
         return RunStarted(
@@ -114,12 +117,12 @@ class OpenRun(ABC):
         return self.folder is not None and self.folder.is_finished()
 
     def _on_second_request(self, why: str) -> None:
-        if not self._is_finished():
-            self.writer.set_status("resumable", f"ended at once: {why}")
+        with contextlib.suppress(RunTaken):
+            self._set_status("resumable", f"ended at once: {why}")
 
     def _on_peer_lost(self, why: str, resumable: bool) -> None:
-        if not self._is_finished():
-            self.writer.set_status("resumable" if resumable else "failed", why)
+        with contextlib.suppress(RunTaken):
+            self._set_status("resumable" if resumable else "failed", why)
 
 
 def _count_classes(splits: Splits) -> tuple[ClassCount, ...]:

@@ -25,9 +25,9 @@ from resnext.records import stamp
 from resnext.run.autoconfig import Choice, fill_recipe
 from resnext.run.builders import build_contract, build_plan, check_can_be_kept, grey_range
 from resnext.run.contents import CONTENTS_FILE
-from resnext.run.documents import WeightsOrigin
+from resnext.run.documents import WeightsOrigin, to_json_text
 from resnext.run.events import ScanProgress
-from resnext.run.folder import RunFolder, name_taken_error, status_text, to_json_text
+from resnext.run.folder import RunFolder, name_taken_error
 from resnext.run.initial_weights import (
     USUAL_WEIGHTS,
     check_weights,
@@ -45,6 +45,7 @@ from resnext.run.scanning import (
     raise_unreadable,
     scan_splits,
 )
+from resnext.run.status_file import status_text
 
 
 @dataclass(frozen=True)
