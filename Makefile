@@ -4,18 +4,23 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ORACLE := .oracle/.ready
+PYTEST := $(BIN)/python -m pytest
 
-.PHONY: demo test faults miniature check format clean
+.PHONY: demo test slow faults miniature check format clean
 
 demo: $(READY)
 	$(BIN)/python -m resnext demo
 
 test: $(READY) $(ORACLE)
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(PYTEST) -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
+
+# What starts many processes or compiles (about two minutes).
+slow: $(READY)
+	$(PYTEST) -n 2 -m slow
 
 # Everything that is broken on purpose, in full (about half an hour); results go to results/faults.jsonl.
 faults: $(READY)
-	RESNEXT_FAULTS=full $(BIN)/python -m pytest -s tests/faults
+	RESNEXT_FAULTS=full $(PYTEST) -s tests/faults
 
 # Every experiment end to end, in seconds each, and the page about them; nothing is kept.
 miniature: $(READY)

@@ -12,6 +12,7 @@ from resnext.engine import CompiledEngine, FoldedEngine, ModelError, TorchEngine
 from resnext.models import Network
 
 
+@pytest.mark.slow
 def test_folded_and_compiled_networks_answer_as_the_plain_one(network: Network, contract: Contract) -> None:
     plain = TorchEngine(network, contract)
     others = (FoldedEngine(network, contract), CompiledEngine(network, contract))

@@ -20,6 +20,8 @@ from PIL import Image
 
 import resnext
 
+pytestmark = pytest.mark.slow
+
 Start = Callable[..., subprocess.Popen[bytes]]
 
 #: Starts the command line with rows that are written after each batch, so that kills fall between and into

@@ -13,10 +13,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 import torch
 from safetensors.torch import load_file
 
 from resnext.cli import main
+
+pytestmark = pytest.mark.slow
 
 
 def command(runs: Path, name: str, epochs: int, workers: int = 0) -> list[str]:

@@ -29,6 +29,8 @@ from resnext.experiments.runner import missing_tasks
 from resnext.records import read_records
 from resnext.run.locks import lock_file
 
+pytestmark = pytest.mark.slow
+
 #: One thread each, and what would make them a part of something larger taken away.
 ENVIRONMENT = {
     name: value for name, value in os.environ.items() if name not in ("RANK", "WORLD_SIZE", "MASTER_PORT")

@@ -40,6 +40,8 @@ from resnext.training.heartbeat import PeerLost
 from resnext.training.loop import TrainState
 from resnext.training.settings import TrainingSettings
 
+pytestmark = pytest.mark.slow
+
 #: Where something happens: before this call of this function.
 PHASES = {
     "training": ("resnext.run.meters:EpochMeter.update", 5),

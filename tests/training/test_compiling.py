@@ -71,6 +71,7 @@ print(compile_network(nn.Linear(64, 64), torch.randn(8, 64), "on", torch.float32
 
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="compiles")
+@pytest.mark.slow
 def test_no_process_of_the_compiler_runs_code_of_the_current_folder(tmp_path: Path) -> None:
     folder = tmp_path / "of strangers"
     folder.mkdir()
