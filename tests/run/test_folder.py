@@ -164,10 +164,10 @@ def test_a_status_of_another_number_and_the_same_words_is_ones_own(tmp_path: Pat
 
 def test_metrics_of_too_many_epochs_are_refused_and_steps_are_not_kept(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
-    folder.add_metrics({"step": step, "loss": 0.5} for step in range(300_000))
+    folder.add_metrics({"step": step, "loss": 0.5} for step in range(30_000))
     tracemalloc.start()
     assert folder.epoch_metrics() == []
-    assert tracemalloc.get_traced_memory()[1] < 2e6
+    assert tracemalloc.get_traced_memory()[1] < 1e6
     tracemalloc.stop()
     folder.add_metrics({"step": 1, "epoch": epoch, "val_loss": 1} for epoch in range(100_001))
     with pytest.raises(RunError, match=r"metrics\.jsonl: has more than 100,000 epochs"):
