@@ -1,7 +1,7 @@
 """A network of 100 classes moved to 20 others with 50 images each: which way is best, and how long it takes.
 
-`python benchmarks/transfer.py TINY_IMAGENET RUNS`: trains `MODEL` on the first 100 classes of Tiny ImageNet at
-32 px into RUNS/source (about half an hour on two cores; the same command goes on where it was stopped). Then
+`python benchmarks/transfer.py TINY_IMAGENET RUNS`: trains `MODEL` on the first 100 classes of Tiny ImageNet
+at 32 px into RUNS/source (half an hour on two cores; the same command goes on where it was stopped). Then
 each of five seeds draws 20 of the other classes and 50 images of each, and learns them in all ways of `WAYS`;
 the other 500 images of each class are the test. Appends a record for each to results/transfer.jsonl and
 prints the table of docs/weights.md.
@@ -87,9 +87,7 @@ def learn(way: str, source: Path, images: Path, runs: Path, seed: int, epochs: i
 def print_table(records: list[dict[str, Any]]) -> None:
     """Top-1 and seconds of each arm, with 95 % intervals of the means by Student's t."""
     arms = list(dict.fromkeys(record["arm"] for record in records))
-    print(
-        "| way | epochs | top-1 of test | against finetune, paired | seconds |\n| --- | --- | --- | --- | --- |"
-    )
+    print("| way | epochs | top-1 of test | against finetune | seconds |\n| --- | --- | --- | --- | --- |")
     top1 = {arm: {r["seed"]: r["metrics"]["test_top1"] for r in records if r["arm"] == arm} for arm in arms}
     for arm in arms:
         own = [record for record in records if record["arm"] == arm]

@@ -15,6 +15,7 @@ from resnext.data.decode import UNSUPPORTED_SUFFIXES, DataError
 from resnext.data.folders import IRREGULAR
 from resnext.data.image_files import find_image_files
 from resnext.errors import ResnextError
+from resnext.names import counted
 
 
 def test_files_folders_and_globs_in_their_order(tmp_path: Path) -> None:
@@ -57,7 +58,7 @@ def test_only_regular_files_are_opened(where: str, tmp_path: Path, monkeypatch: 
     assert sorted(set(names)) == ["gone.png", "image.png"]
     count = {"": 6, "*": 3, "*.png": 2, "inner": 3}[where]
     assert found.skipped == {IRREGULAR: count}
-    assert found.note() == f"skipped {count} files that are not read as images: {count} {IRREGULAR}"
+    assert found.note() == f"skipped {counted(count, 'file')} not read as images: {count} {IRREGULAR}"
 
 
 def test_a_folder_of_pipes_only_is_refused(tmp_path: Path) -> None:

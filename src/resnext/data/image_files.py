@@ -12,7 +12,7 @@ from pathlib import Path
 from resnext.data.decode import HEIF_HINT, HEIF_SUFFIXES, UNSUPPORTED_SUFFIXES, DataError
 from resnext.data.folders import IRREGULAR, images_under
 from resnext.errors import UsageError
-from resnext.names import printable
+from resnext.names import counted, printable
 
 #: Kinds of skipped files that are counted one by one; the others are counted together.
 LISTED_KINDS = 5
@@ -34,7 +34,7 @@ class FoundImages:
         """What was skipped, as one line; empty if nothing was.
 
         >>> FoundImages(skipped=Counter({".txt": 1200, "hidden": 1})).note()
-        'skipped 1,201 files that are not read as images: 1,200 .txt, 1 hidden'
+        'skipped 1,201 files not read as images: 1,200 .txt, 1 hidden'
         """
         if not self.skipped:
             return ""
@@ -42,7 +42,7 @@ class FoundImages:
         if others := self.skipped.total() - sum(n for _, n in self.skipped.most_common(LISTED_KINDS)):
             kinds.append(f"{others:,} others")
         needs_heif = HEIF_SUFFIXES & UNSUPPORTED_SUFFIXES & self.skipped.keys()
-        return f"skipped {self.skipped.total():,} files that are not read as images: {', '.join(kinds)}" + (
+        return f"skipped {counted(self.skipped.total(), 'file')} not read as images: {', '.join(kinds)}" + (
             f"; {HEIF_HINT}" if needs_heif else ""
         )
 

@@ -9,7 +9,7 @@ from resnext.cost import Cost
 from resnext.data.decode import BadImage
 from resnext.data.sampling import SamplingPlan
 from resnext.metrics import Scores
-from resnext.names import printable, shorten
+from resnext.names import counted, printable, shorten
 from resnext.recipe import Recipe
 from resnext.run.autoconfig import Choice
 from resnext.run.evaluation import Evaluation
@@ -205,7 +205,7 @@ class RunFinished:
         return [
             f"best epoch {self.best_epoch}; {self.seconds:,.0f} s of training, of which "
             f"{self.data_s:,.0f} s waiting for images",
-            f"{self.saves} checkpoints saved, training stood still {self.standstill_s:.1f} s for them",
+            f"{counted(self.saves, 'checkpoint')} saved; training stood still for {self.standstill_s:.1f} s",
         ]
 
 

@@ -28,7 +28,7 @@ def test_a_set_and_files_are_embedded(
     assert run("embed", trained, colours / "val" / "a", colours / "val" / "b" / "*.png", "--out", out) == 0
     told = capsys.readouterr()
     assert told.out.startswith("4 embeddings")
-    assert "note: skipped 1 files" in told.err
+    assert "note: skipped 1 file " in told.err
     (colours / "val" / "a" / "notes.txt").unlink()
 
 

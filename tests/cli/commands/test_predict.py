@@ -67,7 +67,7 @@ def test_what_a_folder_skips_is_told(
         (tmp_path / name).touch()
     assert run("predict", trained, tmp_path) == 0
     assert capsys.readouterr().err == (
-        "note: skipped 3 files that are not read as images: 1 hidden, 1 without a suffix, 1 .cr2\n"
+        "note: skipped 3 files not read as images: 1 hidden, 1 without a suffix, 1 .cr2\n"
     )
 
 

@@ -17,7 +17,7 @@ from resnext.cli.option_checks import check_data, check_folder, check_model, che
 from resnext.cli.out_of_memory import device_hint
 from resnext.cli.screen import say, say_text
 from resnext.files import write_output
-from resnext.names import printable_lines, shorten
+from resnext.names import counted, printable_lines, shorten
 from resnext.recipe import OnBad, Views
 from resnext.training.launcher import is_main_process
 
@@ -80,7 +80,7 @@ class EvaluateCommand(ModelCommand):
             return
         if self.json is not None and is_main_process():
             write_output(self.json, text + "\n")
-        say(f"{evaluation.scores.count:,} images of {evaluation.split}")
+        say(f"{counted(evaluation.scores.count, 'image')} of {evaluation.split}")
         if evaluation.split in NOTES:
             say(NOTES[evaluation.split], file=sys.stderr)
         print_evaluation(evaluation)

@@ -12,6 +12,7 @@ import resnext
 from resnext.cli.command import Command
 from resnext.cli.option_checks import check_not_negative
 from resnext.cli.screen import say
+from resnext.names import counted
 
 
 @dataclass(frozen=True)
@@ -35,4 +36,4 @@ class SelectCommand(Command):
     def run(self) -> None:
         check_not_negative(self, "others")
         train, judged = resnext.select(self.data, self.out, self.like, self.others, self.judged)
-        say(f"{self.out}: {train:,} images to train on, {judged:,} as {self.judged}")
+        say(f"{self.out}: {counted(train, 'image')} to train on, {judged:,} as {self.judged}")
