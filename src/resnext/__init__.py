@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from resnext.api import load as load
     from resnext.api import predict as predict
     from resnext.api import predict_many as predict_many
+    from resnext.api import predict_to_file as predict_to_file
     from resnext.api import select as select
     from resnext.api import train as train
     from resnext.api import write_report as write_report
@@ -90,8 +91,8 @@ _PACKAGES = ("bench", "design", "experiments")
 _NAMES_BY_MODULE = {
     "resnext.api": (
         *("compare", "convert", "create", "embed", "evaluate", "export_model", "from_pretrained"),
-        *("index_images", "list_models", "load", "predict", "predict_many", "select", "train"),
-        "write_report",
+        *("index_images", "list_models", "load", "predict", "predict_many", "predict_to_file", "select"),
+        *("train", "write_report"),
     ),
     "resnext.arch": ("Architecture", "ArchitectureError"),
     "resnext.bench": ("BenchError", "NothingTimed"),

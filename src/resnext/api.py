@@ -29,11 +29,14 @@ from resnext.engine import (
     ModelError,
     Output,
     Prediction,
+    TableSummary,
     embed_images,
     find_images_to_embed,
     is_exported,
+    list_image_files,
     open_model,
     open_network,
+    predict_images,
 )
 from resnext.errors import UsageError
 from resnext.export import FORMATS, Export, Judges, Source, export
@@ -41,7 +44,7 @@ from resnext.files import naming
 from resnext.machine import default_workers, find_machine, use_machine
 from resnext.progress import EventStream, ignore, run_to_end
 from resnext.recipe import OnBad, Recipe, TrainOptions, named_recipe, override, usual_recipe
-from resnext.recipe.options import EngineName, Views
+from resnext.recipe.options import EngineName, ImageShard, Views
 from resnext.recipe.other_names import meant_by
 from resnext.reporting import Comparison, compare, write_report
 from resnext.run import (
@@ -433,6 +436,64 @@ def predict_many(
     for batch in classifier.classify(images, workers=workers, views=views):
         yield from classifier.to_predictions(images, batch)
         yield from batch.bad
+
+
+def predict_to_file(
+    model: str | Path | Classifier,
+    sources: Sequence[str | Path],
+    out: str | Path,
+    *,
+    top: int | None = 3,
+    views: Views = "one",
+    shard: ImageShard | None = None,
+    resume: bool = False,
+    device: str | None = None,
+    workers: int | None = None,
+    engine: EngineName | None = None,
+    on_bad: OnBad = "fail",
+    progress: Callable[[int, int], None] | None = None,
+) -> TableSummary:
+    """Write the prediction for each of any number of images to a file, at constant memory.
+
+    Rows are kept while they come, in a file whose name ends in .partial. A run that was stopped or killed at
+    any moment goes on with `resume`: no row is lost, and none comes twice.
+
+    Args:
+        model: A classifier, or the path of one.
+        sources: Files, folders (searched to any depth) and globs.
+        out: File to write: .csv, .jsonl or .parquet. docs/ship.md lists its columns.
+        top: How many of the likeliest classes a row holds; the probabilities of all if None.
+        views: Average over more views of each image: `flip`, or `ten` crops.
+        shard: Only this part of the images, in a file with its number in the name. The files of all shards,
+            one after the other, have the rows of the file without shards.
+        resume: Go on where a run was stopped, if one was; if none was, begin.
+        device: Where to compute; the best there is if None.
+        workers: Decoding processes; as many as suit the machine if None.
+        engine: What computes the model; the usual one for it if None.
+        on_bad: What to do about images that cannot be read: `fail`, or `skip` them.
+        progress: Called with the numbers of images done and in all.
+
+    Raises:
+        BadImage: An image cannot be read, and `on_bad` is "fail".
+        DataError: A source names no image; or the rows so far are of images that have changed.
+        ModelError: There is no such model, or the rows so far are of another one.
+        UsageError: There are rows of a stopped run and `resume` is false, another process writes them, or
+            the suffix of `out` is unknown.
+
+    >>> import resnext
+    >>> resnext.predict_to_file("runs/pets", ["new/"], "answers.csv").rows
+    2
+    """
+    if isinstance(sources, str | Path):
+        raise TypeError(f"sources must be a list, as in [{str(sources)!r}]")
+    if isinstance(model, Classifier) and (device is not None or engine is not None):
+        raise TypeError(_IS_OPEN)
+    images, path = list_image_files(find_image_files(sources)), Path(out)
+    if shard is not None:
+        images, path = images.shard(shard), shard.path(path)
+    classifier = model if isinstance(model, Classifier) else load(model, device, engine=engine)
+    workers = _choose_workers(workers, classifier, len(images))
+    return predict_images(classifier, images, path, top, views, resume, on_bad, workers, progress)
 
 
 def embed(

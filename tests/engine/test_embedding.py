@@ -26,7 +26,7 @@ from resnext.engine import (
     embed_images,
     find_images_to_embed,
 )
-from resnext.engine import embedding_file as files
+from resnext.engine import kept_rows as files
 from resnext.errors import UsageError
 from resnext.models import create
 

@@ -1,4 +1,5 @@
-"""kill -9 at random moments while images are embedded; then the bytes of the undisturbed run. And memory."""
+"""kill -9 at random moments while images are embedded or predicted; then the bytes of the undisturbed run.
+And memory."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -28,10 +30,10 @@ Start = Callable[..., subprocess.Popen[bytes]]
 #: many writes, and tells the most memory that it took.
 PROGRAM = """
 import resource, sys
-from resnext.engine import embedding_file
+from resnext.engine import kept_rows
 from resnext.cli import main
 if sys.argv[1] == "often":
-    embedding_file.WAITING_S = 0.0
+    kept_rows.WAITING_S = 0.0
 code = main(sys.argv[2:])
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, file=sys.stderr)
 sys.exit(code)
@@ -40,12 +42,12 @@ sys.exit(code)
 
 @pytest.fixture
 def start() -> Iterator[Start]:
-    """`start(when, *words)` starts `resnext embed`; what is left of it at the end is killed."""
+    """`start(when, *words)` starts `resnext *words`; what is left of it at the end is killed."""
     started: list[subprocess.Popen[bytes]] = []
 
     def begin(when: str, *words: object) -> subprocess.Popen[bytes]:
         one = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, when, "embed", *map(str, words)],
+            [sys.executable, "-c", PROGRAM, when, *map(str, words)],
             env=os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -91,20 +93,44 @@ def size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
+def write_files(folder: Path, count: int) -> Path:
+    """As `write_images`, each in a file of its own."""
+    table = pq.read_table(write_images(folder.with_suffix(".parquet"), count))
+    folder.mkdir()
+    for number, content in enumerate(table["image"].to_pylist()):
+        (folder / f"{number:05}.png").write_bytes(content)
+    return folder
+
+
+@pytest.mark.parametrize(("verb", "out"), [("embed", "out.parquet"), ("predict", "out.csv")])
 def test_killed_at_random_moments(
-    full: bool, record: Callable[..., None], model: Path, tmp_path: Path, start: Start
+    verb: str,
+    out: str,
+    full: bool,
+    record: Callable[..., None],
+    model: Path,
+    tmp_path: Path,
+    start: Start,
 ) -> None:
     kills, count = (20, 20_000) if full else (2, 1500)
-    images = write_images(tmp_path / "images.parquet", count)
-    whole, cut = tmp_path / "whole.parquet", tmp_path / "cut.parquet"
+    whole, cut = tmp_path / f"whole-{out}", tmp_path / out
+    if verb == "embed":
+        images, make = write_images(tmp_path / "images.parquet", count), resnext.embed
+    else:
+        images = write_files(tmp_path / "images", count)
+
+        def make(model: Path, folder: Path, out: Path, **options: Any) -> Any:
+            return resnext.predict_to_file(model, [folder], out, **options)
+
     partial = Path(f"{cut}.partial")
     with pytest.raises(ZeroDivisionError):  # how large the rows so far become
-        resnext.embed(model, images, whole, progress=lambda done, total: 1 / (total - done), workers=0)
+        make(model, images, whole, progress=lambda done, total: 1 / (total - done), workers=0)
     largest = size(Path(f"{whole}.partial"))
-    resnext.embed(model, images, whole, resume=True)
+    make(model, images, whole, resume=True)
     draw, places = random.Random(0), []
+    words = (verb, model, images, "--out", cut, "--resume", "--workers")
     for number, target in enumerate(sorted(draw.uniform(0, 0.95 * largest) for _ in range(kills))):
-        process = start("often", model, images, "--out", cut, "--resume", "--workers", number % 3)
+        process = start("often", *words, number % 3)
         before, end = size(partial), time.monotonic() + 240
         while process.poll() is None and size(partial) <= max(before, target):
             assert time.monotonic() < end
@@ -115,14 +141,14 @@ def test_killed_at_random_moments(
         process.wait()
         places.append(size(partial) / largest)
     assert not cut.exists()
-    last = start("often", model, images, "--out", cut, "--resume", "--workers", 0)
+    last = start("often", *words, 0)
     assert last.wait(600) == 0
-    assert pq.read_metadata(cut).num_rows == count
-    assert len(set(pq.read_table(cut, columns=["key"])["key"].to_pylist())) == count
+    keys = pq.read_table(cut)["key"].to_pylist() if verb == "embed" else cut.read_text().splitlines()[1:]
+    assert len(keys) == len(set(keys)) == count
     assert cut.read_bytes() == whole.read_bytes()
     assert not partial.exists()
     record(
-        "kill -9 in embedding",
+        "kill -9 in embedding" if verb == "embed" else "kill -9 in predicting",
         kills=len(places),
         rows=count,
         bit_equal=True,  # or an assertion above has failed
@@ -142,10 +168,11 @@ def test_memory_does_not_grow_with_the_images(
         folder.mkdir()
         for number in range(count):
             (folder / f"{number}.png").write_bytes(picture)
-        process = start("seldom", model, folder, "--out", tmp_path / f"{count}.parquet", "--workers", 0)
+        out = tmp_path / f"{count}.parquet"
+        process = start("seldom", "embed", model, folder, "--out", out, "--workers", 0)
         _, told = process.communicate(timeout=600)
         assert process.returncode == 0, told
-        assert pq.read_metadata(tmp_path / f"{count}.parquet").num_rows == count
+        assert pq.read_metadata(out).num_rows == count
         most.append(int(told.split()[-1]))
     names_mb = (counts[1] - counts[0]) * 1000 / 2**20  # of names, sizes and times: at most 1 kB an image
     assert most[1] - most[0] < names_mb + 30

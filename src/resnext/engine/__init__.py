@@ -2,12 +2,14 @@
 
 from resnext.engine.classifier import BatchPrediction, Classifier, Prediction
 from resnext.engine.embedding import EmbeddingSummary, embed_images
-from resnext.engine.embedding_images import find_images_to_embed
 from resnext.engine.engine import Engine, EngineMissing, ModelError, Output, temperature
 from resnext.engine.foreign import ForeignContract
+from resnext.engine.image_list import ImageList, find_images_to_embed, list_image_files
 from resnext.engine.openers import is_exported, open_network
 from resnext.engine.opening import open_model
+from resnext.engine.predicting import predict_images
 from resnext.engine.seal import Seal
+from resnext.engine.tables import TableSummary
 from resnext.engine.torch_engines import CompiledEngine, FoldedEngine, TorchEngine
 
 __all__ = [
@@ -19,15 +21,19 @@ __all__ = [
     "EngineMissing",
     "FoldedEngine",
     "ForeignContract",
+    "ImageList",
     "ModelError",
     "Output",
     "Prediction",
     "Seal",
+    "TableSummary",
     "TorchEngine",
     "embed_images",
     "find_images_to_embed",
     "is_exported",
+    "list_image_files",
     "open_model",
     "open_network",
+    "predict_images",
     "temperature",
 ]

@@ -134,15 +134,18 @@ class Classifier:
             raise ModelError(f"--workers {workers}: must be at least 0")
         if views not in CROPS_OF_VIEWS:
             raise ModelError(f"--views {views}: must be one of {', '.join(CROPS_OF_VIEWS)}")
-        crops = CROPS_OF_VIEWS[views]
-        batch = min(batch, MAX_BATCH_PIXELS // self.contract.resize.crop_px**2)
-        batch = max(1, batch // 5) if crops == "five" else max(1, batch)
+        crops, batch = CROPS_OF_VIEWS[views], self.batch(batch, views)
         images = images.in_range(self.contract.grey)
         loader = evaluation_batches(images, self.contract.resize, batch, workers, crops, shard)
         with worker_errors(), closing(loader) as batches:
             for loaded in on_device(batches, self.contract, self.device):
                 probabilities = self._probabilities(loaded.images, len(loaded.indices), views)
                 yield BatchPrediction(loaded.indices.numpy(), probabilities, loaded.bad)
+
+    def batch(self, most: int, views: Views = "one") -> int:
+        """Images of a batch that has `most` crops, fewer where they are very large."""
+        crops = max(1, min(most, MAX_BATCH_PIXELS // self.contract.resize.crop_px**2))
+        return max(1, crops // 5) if CROPS_OF_VIEWS[views] == "five" else crops
 
     def _probabilities(self, crops: torch.Tensor, count: int, views: Views) -> NDArray[np.float32]:
         """Probabilities (count, classes) of `count` images, whose crops are (count * crops, 3, H, W)."""

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
 
-from resnext.data.decode import BadImage, DataError
+from resnext.data.decode import BadImage
 from resnext.data.images import ImageDataset
 from resnext.data.loaders import evaluation_batches, on_device
 from resnext.data.workers import worker_errors
 from resnext.engine.classifier import Classifier
-from resnext.engine.embedding_file import finished_rows, open_partial
-from resnext.engine.embedding_images import ImagesToEmbed
-from resnext.engine.embedding_origin import BATCH, Origin
-from resnext.recipe.options import OnBad, check_choice
+from resnext.engine.image_list import ImageList
+from resnext.engine.kept_rows import TableFormat
+from resnext.engine.origin import BATCH, Origin
+from resnext.engine.tables import BatchRows, TableSummary, write_table
+from resnext.recipe.options import OnBad
 from resnext.training.loop import Diverged
 
 
@@ -39,26 +43,41 @@ class BatchEmbedding:
 
 
 @dataclass(frozen=True)
-class EmbeddingSummary:
-    """What `embed_images` has written.
+class EmbeddingSummary(TableSummary):
+    """What `embed_images` has written; `features` are the numbers in an embedding."""
 
-    Attributes:
-        path: The Parquet file.
-        rows: Its rows, one for each image that could be read.
-        features: Numbers in an embedding.
-        images: Images in all.
-        resumed_at: Images that an earlier, stopped run had done.
-        bad: Errors of the images that this run left out.
-        notes: Sentences that tell the user what of the data was not read.
-    """
+    features: int = 0
 
-    path: Path
-    rows: int
+
+@dataclass(frozen=True)
+class EmbeddingFormat(TableFormat):
+    """Parquet: key, split, label and embedding, a list of `features` float32."""
+
     features: int
-    images: int
-    resumed_at: int = 0
-    bad: tuple[BadImage, ...] = ()
-    notes: tuple[str, ...] = ()
+
+    @property
+    def about(self) -> tuple[str, ...]:
+        return ("key", "split", "label")
+
+    @property
+    def computed(self) -> list[tuple[str, pa.DataType]]:
+        return [("embedding", pa.list_(pa.float32()))]
+
+    @property
+    def width(self) -> int:
+        return self.features
+
+    def write(self, tables: Iterator[pa.Table], file: BinaryIO, metadata: dict[bytes, bytes]) -> None:
+        schema = pa.schema(self.columns, metadata)
+        with pq.ParquetWriter(file, schema, use_dictionary=["split", "label"]) as writer:
+            for table in tables:
+                writer.write_table(table.cast(schema))
+
+
+def _to_lists(rows: NDArray[np.float32]) -> pa.Array:
+    """A column of lists, one for each of `rows` (N, width)."""
+    offsets = np.arange(len(rows) + 1, dtype=np.int32) * rows.shape[1]
+    return pa.ListArray.from_arrays(offsets, rows.reshape(-1))
 
 
 @torch.inference_mode()
@@ -92,7 +111,7 @@ def embed_batches(
 
 def embed_images(
     classifier: Classifier,
-    images: ImagesToEmbed,
+    images: ImageList,
     out: Path,
     resume: bool = False,
     on_bad: OnBad = "fail",
@@ -101,8 +120,7 @@ def embed_images(
 ) -> EmbeddingSummary:
     """Write the embedding of each image to a Parquet file, at constant memory.
 
-    Rows are kept in a file beside it, whose name ends in .partial, until all are there. A run that was
-    stopped or killed at any moment goes on from there: no row is lost, and none comes twice.
+    See `write_table`.
 
     Args:
         classifier: The network and its contract.
@@ -119,29 +137,13 @@ def embed_images(
         ModelError: The rows so far are of another model.
         UsageError: There are rows of a stopped run and `resume` is false, or another process writes them.
     """
-    check_choice("--on-bad", on_bad, OnBad)
-    origin, total = Origin.of(classifier), len(images)
-    if resume and (rows := finished_rows(out, origin, images)) is not None:
-        return EmbeddingSummary(out, rows, origin.features, total, total, notes=images.notes)
-    bad: list[BadImage] = []
-    with open_partial(out, origin, images, resume) as partial:
-        resumed_at = partial.next_index
-        if progress is not None:
-            progress(resumed_at, total)
-        for first, rest in images.rest(resumed_at, partial.batch):
-            with closing(embed_batches(classifier, rest, partial.batch, workers)) as batches:
-                done = first
-                for one in batches:
-                    if one.bad and on_bad == "fail":
-                        raise one.bad[0]
-                    bad += one.bad
-                    partial.add(first + one.indices, one.features)
-                    done += len(one.indices) + len(one.bad)
-                    if progress is not None:
-                        progress(done, total)
-        if partial.rows == 0:
-            raise DataError(f"{out}: none of {total:,} images can be read; repair them, or give others")
-        partial.finish()
-        return EmbeddingSummary(
-            out, partial.rows, origin.features, total, resumed_at, tuple(bad), images.notes
-        )
+    origin = Origin.of_embeddings(classifier)
+
+    def compute(rest: ImageDataset) -> Generator[BatchRows, None, None]:
+        with closing(embed_batches(classifier, rest, origin.batch, workers)) as batches:
+            for one in batches:
+                yield BatchRows(one.indices, {"embedding": _to_lists(one.features)}, one.bad)
+
+    format = EmbeddingFormat(origin.features)
+    summary = write_table(out, format, origin, images, compute, resume, on_bad, progress)
+    return EmbeddingSummary(**vars(summary), features=origin.features)

@@ -46,6 +46,32 @@ class CheckpointInterval:
 
 
 @dataclass(frozen=True)
+class ImageShard:
+    """Which of `count` equal parts of the images, `number` from 0 on, is worked on.
+
+    >>> shard = ImageShard.parse("3/64")
+    >>> shard.path(Path("answers.csv")).name
+    'answers-00003-of-00064.csv'
+    """
+
+    number: int
+    count: int
+
+    @classmethod
+    def parse(cls, text: str) -> ImageShard:
+        """The shard that `text` names, such as 3/64. Raises `UsageError`."""
+        match = re.fullmatch(r"([0-9]{1,5})/([0-9]{1,5})", text)
+        if match is None or not int(match[1]) < int(match[2]):
+            last = "" if match is None else f"; the last one is {max(0, int(match[2]) - 1)}/{match[2]}"
+            raise UsageError(f"--shard {text}: say which of how many, from 0 on, as in 3/64{last}")
+        return cls(int(match[1]), int(match[2]))
+
+    def path(self, out: Path) -> Path:
+        """`out`, with the number of the shard in its name."""
+        return out.with_name(f"{out.stem}-{self.number:05}-of-{self.count:05}{out.suffix}")
+
+
+@dataclass(frozen=True)
 class TrainOptions:
     """Options of a run beside its data and recipe: where it is kept, what it starts from, what computes it.
 

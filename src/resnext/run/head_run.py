@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from resnext.data.images import ImageDataset
 from resnext.data.loaders import ImageBatch, evaluation_batches, on_device, training_batches
-from resnext.engine.embedding_origin import tensors_digest
+from resnext.engine.origin import tensors_digest
 from resnext.machine import torch_threads
 from resnext.metrics import score
 from resnext.models import Network

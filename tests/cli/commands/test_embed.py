@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from resnext.cli.commands.embed import progress_line
+from resnext.cli.image_progress import progress_line
 
 pytestmark = pytest.mark.usefixtures("no_reports")
 

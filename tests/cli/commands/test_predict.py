@@ -48,15 +48,59 @@ def test_predictions_are_the_same_by_every_way(
     assert run("predict", trained, path, "--out", tmp_path / "out.xml") == 2
 
 
-def test_an_unreadable_image_leaves_the_rows_before_it_in_another_file(
+def test_an_unreadable_image_leaves_no_table_and_resume_goes_on(
     trained: Path, colours: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], run: Callable[..., int]
 ) -> None:
     bad, out = tmp_path / "bad.png", tmp_path / "out.csv"
     bad.write_bytes(b"no image")
-    assert run("predict", trained, colours / "val" / "a", bad, "--out", out) == 3
-    assert f"{out}.partial holds the 2 rows so far" in capsys.readouterr().err
+    words = ("predict", trained, colours / "val" / "a", bad, "--out", out)
+    assert run(*words) == 3
+    assert "--on-bad skip lists images that cannot be read, and goes on" in capsys.readouterr().err
     assert not out.exists()
-    assert len(Path(f"{out}.partial").read_text().splitlines()) == 3
+    assert run(*words, "--resume", "--on-bad", "skip") == 0
+    assert len(out.read_text().splitlines()) == 3
+    assert not Path(f"{out}.partial").exists()
+
+
+def test_shards_are_said_or_are_those_of_the_launcher(
+    trained: Path,
+    colours: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    run: Callable[..., int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    words, out = ("predict", trained, colours / "val", "--out"), tmp_path / "out.csv"
+    assert run(*words, out) == 0
+    for number in range(2):
+        assert run(*words, out, "--shard", f"{number}/2") == 0
+    whole = out.read_text().splitlines()
+    shards = [(tmp_path / f"out-0000{n}-of-00002.csv").read_text().splitlines() for n in range(2)]
+    names = [[line.split(",")[0] for line in lines] for lines in (whole, *shards)]
+    assert names[1] + names[2][1:] == names[0]
+    for name, value in {"WORLD_SIZE": "2", "RANK": "1", "MASTER_ADDR": "x", "MASTER_PORT": "1"}.items():
+        monkeypatch.setenv(name, value)
+    assert run(*words, tmp_path / "launched.csv") == 0
+    assert (tmp_path / "launched-00001-of-00002.csv").read_text().splitlines() == shards[1]
+    capsys.readouterr()
+    assert run(*words, out, "--shard", "0/2") == 2
+    assert "processes of one launcher take a part each" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--out", "x.csv", "--shard", "2/2"], "from 0 on, as in 3/64; the last one is 1/2"),
+        (["--out", "x.csv", "--shard", "half"], "say which of how many"),
+        (["--shard", "0/2"], "--shard: is about a table; say its name with --out"),
+        (["--resume"], "--resume: is about a table"),
+    ],
+)
+def test_options_of_tables(
+    options: list[str], says: str, colours: Path, capsys: pytest.CaptureFixture[str], run: Callable[..., int]
+) -> None:
+    assert run("predict", "runs/x", colours / "val", *options) == 2
+    assert says in capsys.readouterr().err
 
 
 def test_what_a_folder_skips_is_told(

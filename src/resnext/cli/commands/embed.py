@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Annotated, ClassVar
 
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 import resnext
 from resnext.cli.command import Command
+from resnext.cli.image_progress import ImageProgress
 from resnext.cli.option_checks import check_folder, check_model, check_not_negative, check_suffix
 from resnext.cli.out_of_memory import device_hint
 from resnext.cli.screen import say
@@ -61,7 +60,7 @@ class EmbedCommand(Command):
         from resnext.cli.output import hint_at_skipping, note_workers, print_bad_images  # they import torch
 
         note_workers(self.workers)
-        with hint_at_skipping(), EmbeddingProgress() as progress:
+        with hint_at_skipping(), ImageProgress("embedding") as progress:
             summary = resnext.embed(
                 self.model,
                 self.images,
@@ -78,48 +77,3 @@ class EmbedCommand(Command):
         before = f" ({summary.resumed_at:,} images were done before)" if summary.resumed_at else ""
         say(f"{summary.rows:,} embeddings of {summary.features:,} numbers in {self.out}{before}")
         print_bad_images(summary.bad)
-
-
-class EmbeddingProgress:
-    """Images done and the time left: a bar on a terminal, and elsewhere a line on stderr now and then."""
-
-    def __init__(self) -> None:
-        from resnext.display.progress_bar import ProgressBar
-
-        self._bar = ProgressBar("embedding")
-        self._began_at = self._line_at = time.monotonic()
-        self._before: int | None = None
-
-    def __enter__(self) -> EmbeddingProgress:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._bar.close()
-
-    def show(self, done: int, total: int) -> None:
-        """Show that `done` images of `total` are done."""
-        from resnext.display.progress_bar import LINE_EVERY_S
-
-        self._bar.update(done, total)
-        now = time.monotonic()
-        if (
-            self._before is None
-        ):  # the model has been read, and rows of an earlier run are no work of this one
-            self._before, self._began_at, self._line_at = done, now, now
-        elif not self._bar.is_shown and now - self._line_at >= LINE_EVERY_S:
-            self._line_at = now
-            say(progress_line(done, total, self._before, now - self._began_at), file=sys.stderr, flush=True)
-
-
-def progress_line(done: int, total: int, before: int, seconds: float) -> str:
-    """How far it is, and the time left at the pace so far.
-
-    >>> progress_line(3000, 10_000, before=1000, seconds=20)
-    '3,000/10,000 images, about 70 s left'
-    """
-    from resnext.display.train_display import duration
-
-    left_s = seconds * (total - done) / max(1, done - before)
-    return f"{done:,}/{total:,} images, about {duration(left_s)} left"

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from tyro.conf import Positional, arg
+from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 import resnext
+from resnext.cli.image_progress import ImageProgress
 from resnext.cli.model_command import ModelCommand
 from resnext.cli.option_checks import (
     check_folder,
@@ -23,11 +23,14 @@ from resnext.cli.option_checks import (
 from resnext.cli.out_of_memory import device_hint
 from resnext.cli.screen import say
 from resnext.errors import UsageError
-from resnext.names import printable, shorten
+from resnext.names import counted, printable, shorten
 from resnext.recipe import OnBad, Views
+from resnext.recipe.options import ImageShard
+from resnext.training import launcher
 
 if TYPE_CHECKING:
-    from resnext.cli.prediction_files import PredictionWriter
+    from resnext.data.decode import BadImage
+    from resnext.engine import Classifier
 
 
 #: Most columns of a class with its description.
@@ -39,6 +42,7 @@ class PredictCommand(ModelCommand):
     """Name the class of images."""
 
     name: ClassVar[str] = "predict"
+    is_distributed: ClassVar[bool] = True
 
     model: Annotated[Positional[str], arg(metavar="MODEL")]
     """A run folder, a hub folder, a weights file with its contract, or an exported file."""
@@ -58,71 +62,99 @@ class PredictCommand(ModelCommand):
     """Average over more views of each image: its mirror image too, or five crops and their mirror images."""
     on_bad: OnBad = "fail"
     """What to do about images that cannot be read: stop, or list them and go on."""
+    resume: Annotated[bool, FlagCreatePairsOff] = False
+    """With --out: go on where a run that was stopped or killed left off; begin if there was none."""
+    shard: Annotated[str | None, arg(metavar="K/N")] = None
+    """With --out: only part K of N of the images, K from 0 on, in a file with both in its name. Processes of
+    one launcher take a part each by themselves."""
+
+    @property
+    def is_resumable(self) -> bool:
+        return self.out is not None
 
     @property
     def memory_hint(self) -> str:
         return device_hint(self.device)
 
     def run(self) -> None:
-        paths = self._find_images()
-        from resnext.cli.output import (  # these take torch, or as long
-            hint_at_skipping,
-            note_workers,
-            print_bad_images,
-        )
-        from resnext.data.decode import BadImage
+        shard = self._check()
+        from resnext.data.image_files import find_image_files
+
+        found = find_image_files(self.images)
+        if found.skipped:
+            say(f"note: {found.note()}", file=sys.stderr)
+        from resnext.cli.output import hint_at_skipping, note_workers, print_bad_images  # they import torch
 
         note_workers(self.workers)
         classifier = resnext.load(self.model, self.device, engine=self.engine, foreign=self.foreign)
         if classifier.note:
             say(f"note: {classifier.note}", file=sys.stderr)
-        count, bad = 0, []
-        with hint_at_skipping(), self._writer(classifier.contract) as writer:
-            for outcome in resnext.predict_many(classifier, paths, workers=self.workers, views=self.views):
-                if not isinstance(outcome, BadImage):
-                    writer.write(outcome)
-                    count += 1
-                elif self.on_bad == "fail":
-                    raise outcome
-                else:
-                    bad.append(outcome)
-        if self.out is not None:
-            say(f"{count:,} predictions in {self.out}")
+        with hint_at_skipping():
+            if self.out is None:
+                bad = self._print(classifier, found.paths)
+            else:
+                bad = self._write(classifier, found.paths, self.out, shard)
         print_bad_images(bad)
 
-    def _find_images(self) -> list[str]:
-        """The images to predict. All options are checked, before torch is imported."""
-        from resnext.data.image_files import find_image_files
-
+    def _check(self) -> ImageShard | None:
+        """The part of the images that is this process's. All options are checked."""
         if not self.images:
             raise UsageError("predict needs IMAGES: files, folders or globs")
         check_positive(self, "top")
         check_not_negative(self, "workers")
         check_folder("--out", self.out)
-        if self.out is not None:
-            from resnext.cli.prediction_files import WRITERS
-
-            check_suffix("--out", self.out, WRITERS)
-        check_model(self.model)
-        found = find_image_files(self.images)
-        if found.skipped:
-            say(f"note: {found.note()}", file=sys.stderr)
-        return found.paths
-
-    def _writer(self, contract: resnext.Contract) -> AbstractContextManager[PredictionWriter]:
+        shard = None if self.shard is None else ImageShard.parse(self.shard)
+        if launcher.is_launched():
+            if shard is not None:
+                raise UsageError("--shard: processes of one launcher take a part each; leave it out")
+            shard = ImageShard(launcher.rank(), launcher.world_size())
         if self.out is None:
-            return contextlib.closing(PredictionPrinter(contract, self.top))
-        from resnext.cli.prediction_files import AllColumns, TopColumns, open_prediction_writer
+            if self.resume or shard is not None:
+                option = "--resume" if self.resume else "--shard"
+                raise UsageError(f"{option}: is about a table; say its name with --out")
+        else:
+            check_suffix("--out", self.out, (".csv", ".jsonl", ".parquet"))
+        check_model(self.model)
+        return shard
 
-        everything = self.probabilities == "all"
-        classes = contract.classes
-        columns = AllColumns(classes) if everything else TopColumns(min(self.top, len(classes)))
-        return open_prediction_writer(self.out, columns)
+    def _print(self, classifier: Classifier, paths: list[str]) -> Sequence[BadImage]:
+        """Print a line for each image, and return the errors of those that were skipped."""
+        from resnext.data.decode import BadImage
+
+        bad, printer = [], PredictionPrinter(classifier.contract, self.top)
+        for outcome in resnext.predict_many(classifier, paths, workers=self.workers, views=self.views):
+            if not isinstance(outcome, BadImage):
+                printer.print(outcome)
+            elif self.on_bad == "fail":
+                raise outcome
+            else:
+                bad.append(outcome)
+        return bad
+
+    def _write(
+        self, classifier: Classifier, paths: list[str], out: Path, shard: ImageShard | None
+    ) -> Sequence[BadImage]:
+        """Write the table, and return the errors of the images that were skipped."""
+        with ImageProgress("predicting") as progress:
+            summary = resnext.predict_to_file(
+                classifier,
+                paths,
+                out,
+                top=self.top if self.probabilities == "top" else None,
+                views=self.views,
+                shard=shard,
+                resume=self.resume,
+                workers=self.workers,
+                on_bad=self.on_bad,
+                progress=progress.show,
+            )
+        before = f" ({summary.resumed_at:,} images were done before)" if summary.resumed_at else ""
+        say(f"{counted(summary.rows, 'prediction')} in {summary.path}{before}")
+        return summary.bad
 
 
 class PredictionPrinter:
-    """A `PredictionWriter` that prints a line for each image, with its `top` likeliest classes, described if
-    the contract does."""
+    """Prints a line for each image, with its `top` likeliest classes, described if the contract does."""
 
     def __init__(self, contract: resnext.Contract, top: int) -> None:
         if contract.descriptions:
@@ -133,10 +165,7 @@ class PredictionPrinter:
             self._names = {name: printable(name) for name in contract.classes}
         self._width, self._top = max(map(len, self._names.values())), top
 
-    def write(self, prediction: resnext.Prediction) -> None:
+    def print(self, prediction: resnext.Prediction) -> None:
         likeliest = prediction.ranking[: self._top]
         shown = "  ".join(f"{self._names[name]:<{self._width}} {100 * p:5.1f} %" for name, p in likeliest)
         say(f"{prediction.key}  {'none of these: ' if prediction.rejected else ''}{shown}")
-
-    def close(self) -> None:
-        pass

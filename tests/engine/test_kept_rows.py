@@ -11,20 +11,21 @@ import pytest
 
 from resnext.data.decode import DataError
 from resnext.engine import Classifier, embed_images, find_images_to_embed
-from resnext.engine import embedding_file as files
-from resnext.engine.embedding_images import ImagesToEmbed
-from resnext.engine.embedding_origin import Origin
+from resnext.engine import kept_rows as files
+from resnext.engine.embedding import EmbeddingFormat
+from resnext.engine.image_list import ImageList
+from resnext.engine.origin import Origin
 from resnext.errors import UsageError
 
 
 @pytest.fixture
-def images(pets: Path) -> ImagesToEmbed:
+def images(pets: Path) -> ImageList:
     return find_images_to_embed([pets])
 
 
 @pytest.fixture
 def partial(
-    classifier: Classifier, images: ImagesToEmbed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    classifier: Classifier, images: ImageList, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Path:
     """A file with all rows, in batches of 64, 64, 2 and 10."""
     monkeypatch.setattr(files, "WAITING_S", 0.0)
@@ -35,16 +36,18 @@ def partial(
     return files.partial_path(out)
 
 
-def ends(partial: Path, classifier: Classifier, images: ImagesToEmbed) -> list[int]:
+def ends(partial: Path, classifier: Classifier, images: ImageList) -> list[int]:
     """Where the beginning ends, and each of the whole batches."""
     out = partial.with_name("x.parquet")
-    with files.open_partial(out, Origin.of(classifier), images, resume=True) as file:
+    with files.open_partial(
+        out, EmbeddingFormat(128), Origin.of_embeddings(classifier), images, resume=True
+    ) as file:
         file._read_origin()
         return [file._end, *(file._end for _ in file._batches())]
 
 
 def test_a_file_that_was_cut_anywhere_gives_each_row_once(
-    partial: Path, classifier: Classifier, images: ImagesToEmbed, tmp_path: Path
+    partial: Path, classifier: Classifier, images: ImageList, tmp_path: Path
 ) -> None:
     content, whole = partial.read_bytes(), (tmp_path / "whole.parquet").read_bytes()
     borders = ends(partial, classifier, images)
@@ -64,7 +67,7 @@ def test_a_file_that_was_cut_anywhere_gives_each_row_once(
 
 
 def test_a_batch_that_is_there_twice_counts_once(
-    partial: Path, classifier: Classifier, images: ImagesToEmbed, tmp_path: Path
+    partial: Path, classifier: Classifier, images: ImageList, tmp_path: Path
 ) -> None:
     content, borders = partial.read_bytes(), ends(partial, classifier, images)
     last = content[borders[-2] :]
@@ -73,14 +76,17 @@ def test_a_batch_that_is_there_twice_counts_once(
     assert (tmp_path / "x.parquet").read_bytes() == (tmp_path / "whole.parquet").read_bytes()
 
 
-def test_other_files_are_left_alone(classifier: Classifier, images: ImagesToEmbed, tmp_path: Path) -> None:
+def test_other_files_are_left_alone(classifier: Classifier, images: ImageList, tmp_path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     out = tmp_path / "x.parquet"
     partial = files.partial_path(out)
     stream = pa.schema([("a", pa.int64())]).serialize().to_pybytes()
-    for content, says in ((b"a,b\n", "is no file of embeddings; remove it"), (stream, "say another name")):
+    for content, says in (
+        (b"a,b\n", "holds no rows that resnext kept; remove it"),
+        (stream, "say another name"),
+    ):
         partial.write_bytes(content)
         with pytest.raises(DataError, match=says):
             embed_images(classifier, images, out, resume=True)
@@ -101,13 +107,13 @@ def test_other_files_are_left_alone(classifier: Classifier, images: ImagesToEmbe
 
 
 def hold(classifier: Any, images: Any, out: Path, ready: Any, done: Any) -> None:
-    with files.open_partial(out, Origin.of(classifier), images, resume=True):
+    with files.open_partial(out, EmbeddingFormat(128), Origin.of_embeddings(classifier), images, resume=True):
         ready.set()
         done.wait(60)
 
 
 def test_two_processes_do_not_write_one_file(
-    classifier: Classifier, images: ImagesToEmbed, tmp_path: Path
+    classifier: Classifier, images: ImageList, tmp_path: Path
 ) -> None:
     context = multiprocessing.get_context("spawn")
     ready, done = context.Event(), context.Event()
@@ -122,7 +128,7 @@ def test_two_processes_do_not_write_one_file(
     assert embed_images(classifier, images, out, resume=True).rows == 140
 
 
-def test_a_newer_schema_is_named(partial: Path, classifier: Classifier, images: ImagesToEmbed) -> None:
+def test_a_newer_schema_is_named(partial: Path, classifier: Classifier, images: ImageList) -> None:
     content = partial.read_bytes()
     assert content.count(b'{"schema": 1, "written_by"') == 2  # the contract has a schema of its own
     partial.write_bytes(content.replace(b'{"schema": 1, "written_by"', b'{"schema": 7, "written_by"', 1))

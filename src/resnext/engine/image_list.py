@@ -1,10 +1,10 @@
-"""The images to embed: files, folders and globs as `predict` takes them, or data sets as `evaluate` does."""
+"""`ImageList`: images in a fixed order, of which a table has rows: files, or a data set with its splits."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from resnext.data import archives, hf_datasets
 from resnext.data.decode import DataError
-from resnext.data.image_files import find_image_files
+from resnext.data.image_files import FoundImages, find_image_files
 from resnext.data.images import ImageDataset
 from resnext.data.index import is_index
 from resnext.data.layouts import is_unlabelled
@@ -22,6 +22,7 @@ from resnext.data.stored_images import ImageFiles
 from resnext.data.tables import TABLE_SUFFIXES
 from resnext.errors import UsageError
 from resnext.names import encodable
+from resnext.recipe.options import ImageShard
 
 #: Images of which a digest is updated at once.
 CHUNK = 4096
@@ -43,7 +44,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class ImagesToEmbed:
+class ImageList:
     """All images, in a fixed order: those of the first part, then those of the next.
 
     Attributes:
@@ -86,6 +87,18 @@ class ImagesToEmbed:
                 yield before + done, part.images.select(np.arange(done, count))
             before += count
 
+    def shard(self, shard: ImageShard) -> ImageList:
+        """The images of one shard: as many as the others have, but for one, and in the same order."""
+        start, end = (len(self) * (shard.number + n) // shard.count for n in (0, 1))
+        parts, before = [], 0
+        for part in self.parts:
+            size = len(part.images)
+            first, last = max(0, start - before), min(size, end - before)
+            if first < last:
+                parts.append(replace(part, images=part.images.select(np.arange(first, last))))
+            before += size
+        return replace(self, parts=tuple(parts))
+
     def digest(self) -> str:
         """Digest of names, labels, sizes and times of all images, 16 hexadecimal digits."""
         digest = hashlib.sha256()
@@ -102,7 +115,7 @@ class ImagesToEmbed:
         raise IndexError(index)
 
 
-def find_images_to_embed(sources: Sequence[str | Path], split: str | None = None) -> ImagesToEmbed:
+def find_images_to_embed(sources: Sequence[str | Path], split: str | None = None) -> ImageList:
     """The images that `sources` name.
 
     Args:
@@ -118,9 +131,7 @@ def find_images_to_embed(sources: Sequence[str | Path], split: str | None = None
     if not any(map(is_data_set, names)):
         if split is not None:
             raise UsageError(f"--split {split}: files and folders of images without labels have no splits")
-        found = find_image_files(names)
-        files = ImageFiles(Path(), found.paths, np.zeros(len(found.paths), np.int64), ())
-        return ImagesToEmbed((Part(None, files, is_labelled=False),), tuple(filter(None, [found.note()])))
+        return list_image_files(find_image_files(names))
     if len(names) > 1:
         sets = [name for name in names if is_data_set(name)]
         raise UsageError(
@@ -139,7 +150,13 @@ def find_images_to_embed(sources: Sequence[str | Path], split: str | None = None
         raise DataError(f"{names[0]}: no {split} split; found {there}")
     parts = [Part(name, images, True) for name, images in by_name.items() if split in (None, name)]
     notes = dict.fromkeys(note for part in parts for note in split_notes(part.images))
-    return ImagesToEmbed(tuple(parts), tuple(notes))
+    return ImageList(tuple(parts), tuple(notes))
+
+
+def list_image_files(found: FoundImages) -> ImageList:
+    """The image files that were found."""
+    files = ImageFiles(Path(), found.paths, np.zeros(len(found.paths), np.int64), ("",))
+    return ImageList((Part(None, files, is_labelled=False),), tuple(filter(None, [found.note()])))
 
 
 def is_data_set(source: str) -> bool:

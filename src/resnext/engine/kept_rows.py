@@ -1,4 +1,4 @@
-"""Files of embeddings: rows that are kept while they come, and the Parquet file that they become.
+"""Tables about images: rows that are kept while they come, and the file that they become.
 
 The rows so far lie in NAME.partial, an Arrow stream. A process that was killed may have cut off its end
 anywhere: what follows its last whole batch is removed when it is gone on with.
@@ -10,7 +10,8 @@ import contextlib
 import errno
 import os
 import time
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -22,30 +23,51 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from resnext.data.decode import DataError
-from resnext.engine.embedding_images import ImagesToEmbed
-from resnext.engine.embedding_origin import METADATA_KEY, Origin
+from resnext.engine.image_list import ImageList
+from resnext.engine.origin import METADATA_KEY, Origin
 from resnext.errors import UsageError
-from resnext.files import as_it_is, naming
+from resnext.files import as_it_is, naming, replacing
 
 try:
     import fcntl
 except ImportError:  # on Windows
     fcntl = None  # type: ignore[assignment]
 
-#: Columns of the Parquet file.
-COLUMNS = [
-    ("key", pa.string()),
-    ("split", pa.string()),
-    ("label", pa.string()),
-    ("embedding", pa.list_(pa.float32())),
-]
 #: What the rows so far have besides: what tells whether an image has changed, and its place. The place comes
 #: last, so that it is cut off where anything is.
-PARTIAL_COLUMNS = [*COLUMNS, ("size", pa.int64()), ("stamp", pa.int64()), ("index", pa.int64())]
+CHANGES = [("size", pa.int64()), ("stamp", pa.int64()), ("index", pa.int64())]
 #: Most rows and most values of a row group of Parquet; so many rows wait in memory, or for so many seconds.
 ROW_GROUP_ROWS, ROW_GROUP_VALUES, WAITING_S = 4096, 2**23, 30.0
 #: How pyarrow tells that the end of a stream is cut off.
 CUT_OFF = (EOFError, OSError, pa.ArrowInvalid)
+
+
+class TableFormat(ABC):
+    """What the rows of a table hold, and how its file is written."""
+
+    @property
+    @abstractmethod
+    def about(self) -> tuple[str, ...]:
+        """Columns that tell which image a row is of, among those of `ImageList.describe`."""
+
+    @property
+    @abstractmethod
+    def computed(self) -> list[tuple[str, pa.DataType]]:
+        """Columns that are computed, and their types."""
+
+    @property
+    @abstractmethod
+    def width(self) -> int:
+        """Numbers in a row, roughly."""
+
+    @abstractmethod
+    def write(self, tables: Iterator[pa.Table], file: BinaryIO, metadata: dict[bytes, bytes]) -> None:
+        """Write the file: all rows, in tables of the same size, whose columns are `about` and `computed`."""
+
+    @property
+    def columns(self) -> list[tuple[str, pa.DataType]]:
+        """All columns of a row."""
+        return [*((name, pa.string()) for name in self.about), *self.computed]
 
 
 def partial_path(out: Path) -> Path:
@@ -58,7 +80,8 @@ class PartialFile:
 
     Args:
         file: The file, open for reading and writing; what follows its last whole batch is removed.
-        out: The Parquet file that it becomes.
+        out: The file that it becomes.
+        format: What its rows hold.
         origin: The model at hand.
         images: The images at hand.
 
@@ -71,19 +94,21 @@ class PartialFile:
         ModelError: It has rows of another model.
     """
 
-    def __init__(self, file: BinaryIO, out: Path, origin: Origin, images: ImagesToEmbed) -> None:
+    def __init__(
+        self, file: BinaryIO, out: Path, format: TableFormat, origin: Origin, images: ImageList
+    ) -> None:
         self.path, self.rows, self.next_index = partial_path(out), 0, 0
-        self._file, self._out, self._origin, self._images = file, out, origin, images
-        self._waiting: list[tuple[NDArray[np.int64], NDArray[np.float32]]] = []
+        self._file, self._out, self._format = file, out, format
+        self._origin, self._images = origin, images
+        self._waiting: list[pa.RecordBatch] = []
         self._written_at, self._is_whole = time.monotonic(), True
-        self._group_rows, self._end = _rows_per_group(origin.features), 0
-        self._schema = pa.schema(PARTIAL_COLUMNS, {METADATA_KEY: origin.dumps()})
+        self._group_rows, self._end = _rows_per_group(format.width), 0
+        self._schema = pa.schema([*format.columns, *CHANGES], {METADATA_KEY: origin.dumps()})
         self._origin_there = self._read_origin()
         if self._origin_there is None:
             self._file.truncate(0)
             self._append(self._schema.serialize())
             return
-        self._origin_there.check_is(origin, self.path)
         for batch in self._batches(check=True):
             self.rows, self.next_index = self.rows + len(batch), batch["index"][-1].as_py() + 1
         self._file.truncate(self._end)
@@ -93,12 +118,14 @@ class PartialFile:
         """Images of a batch, of which rows are written as a whole."""
         return (self._origin_there or self._origin).batch
 
-    def add(self, indices: NDArray[np.int64], features: NDArray[np.float32]) -> None:
-        """Take the rows of a batch of images: their places, ascending (B,), and embeddings (B, features)."""
+    def add(self, indices: NDArray[np.int64], computed: Mapping[str, pa.Array]) -> None:
+        """Take the rows of a batch of images: their places, ascending (B,), and the computed columns."""
         if len(indices):
-            self._waiting.append((indices, features))
+            columns = {**self._images.describe(indices), **computed, "index": indices}
+            arrays = [columns[name] for name in self._schema.names]
+            self._waiting.append(pa.record_batch(arrays, schema=self._schema))
             self.rows, self.next_index = self.rows + len(indices), int(indices[-1]) + 1
-        waiting = sum(len(one) for one, _ in self._waiting)
+        waiting = sum(map(len, self._waiting))
         if waiting >= self._group_rows or time.monotonic() - self._written_at >= WAITING_S:
             self.write()
 
@@ -107,35 +134,18 @@ class PartialFile:
         self._written_at = time.monotonic()
         if not self._waiting:
             return
-        indices = np.concatenate([one for one, _ in self._waiting])
-        features = np.concatenate([one for _, one in self._waiting])
+        [batch] = pa.Table.from_batches(self._waiting).combine_chunks().to_batches()
         self._waiting.clear()
-        offsets = np.arange(len(features) + 1, dtype=np.int32) * features.shape[1]
-        embedding = pa.ListArray.from_arrays(offsets, features.reshape(-1))
-        columns = self._images.describe(indices) | {"embedding": embedding, "index": indices}
-        arrays = [columns[name] for name, _ in PARTIAL_COLUMNS]
-        self._append(pa.record_batch(arrays, schema=self._schema).serialize())
+        self._append(batch.serialize())
 
     def finish(self) -> None:
-        """Write the Parquet file beside its place, move it there, and remove the rows so far."""
+        """Write the file beside its place, move it there, and remove the rows so far."""
         self.write()
-        part = self._out.with_name(f"{self._out.name}.part")
-        schema = pa.schema(
-            COLUMNS,
-            {METADATA_KEY: replace(self._origin, batch=self.batch, images=self._images.digest()).dumps()},
-        )
-        try:
-            with naming(part), open(part, "wb", opener=as_it_is) as file:
-                with pq.ParquetWriter(file, schema, use_dictionary=["split", "label"]) as writer:
-                    for group in _row_groups(self._batches(), self._group_rows):
-                        writer.write_table(group.select(schema.names).cast(schema))
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(part, self._out)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                part.unlink()
-            raise
+        origin = replace(self._origin, batch=self.batch, images=self._images.digest())
+        names = [name for name, _ in self._format.columns]
+        tables = (group.select(names) for group in _row_groups(self._batches(), self._group_rows))
+        with replacing(self._out) as file:
+            self._format.write(tables, file, {METADATA_KEY: origin.dumps()})
         self.path.unlink()
 
     def stop(self, error: BaseException) -> None:
@@ -161,11 +171,11 @@ class PartialFile:
         self._is_whole = True
 
     def _read_origin(self) -> Origin | None:
-        """The model whose rows the file holds; None if not even that was written."""
+        """What the file's rows are of, the same as at hand; None if not even that was written."""
         self._file.seek(0)
         start = self._file.read(4)
         if start != b"\xff" * len(start):  # what every Arrow stream begins with
-            raise DataError(f"{self.path}: is no file of embeddings; remove it, or say another --out")
+            raise DataError(f"{self.path}: holds no rows that resnext kept; remove it, or say another --out")
         self._file.seek(0)
         try:
             schema = pa.ipc.read_schema(pa.ipc.read_message(pa.PythonFile(self._file, "r")))
@@ -173,6 +183,7 @@ class PartialFile:
             _raise_if_real(error)
             return None
         origin = Origin.loads(schema.metadata, self.path)
+        origin.check_is(self._origin, self.path)
         if not schema.equals(self._schema):
             raise DataError(f"{self.path}: has other columns than this version writes; remove it")
         self._end = self._file.tell()
@@ -208,7 +219,9 @@ class PartialFile:
                 f"{self.path}: has a row of image {places[-1] + 1:,}, and now there are only "
                 f"{len(self._images):,}; {cure}"
             )
-        for name, values in self._images.describe(places).items():
+        described = self._images.describe(places)
+        for name in (*self._format.about, "size", "stamp"):
+            values = described[name]
             for row, (then, now) in enumerate(zip(batch[name].to_pylist(), values, strict=True)):
                 if then == now:
                     continue
@@ -221,14 +234,15 @@ class PartialFile:
                 raise DataError(f"{self.path}: has a row of {key}, {change}; {cure}")
 
 
-def finished_rows(out: Path, origin: Origin, images: ImagesToEmbed) -> int | None:
-    """Rows of `out`, if it is finished; None if it is not there, or was not finished.
+def finished_rows(out: Path, origin: Origin, images: ImageList) -> int | None:
+    """Rows of `out`, if it is finished; None if it is not there, was not finished, or is a text, which does
+    not say what it is of.
 
     Raises:
         DataError: It is another file, or of other images.
         ModelError: It is of another model.
     """
-    if os.path.lexists(partial_path(out)) or not out.exists():
+    if out.suffix != ".parquet" or os.path.lexists(partial_path(out)) or not out.exists():
         return None
     try:
         about = pq.read_metadata(out)
@@ -238,18 +252,21 @@ def finished_rows(out: Path, origin: Origin, images: ImagesToEmbed) -> int | Non
     there.check_is(origin, out)
     if there.images != images.digest():
         raise DataError(
-            f"{out}: holds embeddings of other images, or of these before some changed; remove it to begin "
-            "again, or say another --out"
+            f"{out}: holds {there.content} of other images, or of these before some changed; remove it to "
+            "begin again, or say another --out"
         )
     return int(about.num_rows)
 
 
 @contextmanager
-def open_partial(out: Path, origin: Origin, images: ImagesToEmbed, resume: bool) -> Iterator[PartialFile]:
+def open_partial(
+    out: Path, format: TableFormat, origin: Origin, images: ImageList, resume: bool
+) -> Iterator[PartialFile]:
     """The rows so far of `out`, locked for this process; after an error a note on it says what to do.
 
     Args:
-        out: The Parquet file that they become.
+        out: The file that they become.
+        format: What they hold.
         origin: The model at hand.
         images: The images at hand.
         resume: Go on with the rows of a run that was stopped, if there are any.
@@ -267,7 +284,7 @@ def open_partial(out: Path, origin: Origin, images: ImagesToEmbed, resume: bool)
     with open(path, "r+b" if is_there else "x+b", buffering=0, opener=as_it_is) as file:
         _lock(file, path)
         try:
-            partial = PartialFile(file, out, origin, images)
+            partial = PartialFile(file, out, format, origin, images)
         except BaseException:
             if not is_there:
                 path.unlink()
@@ -303,8 +320,8 @@ def _raise_if_real(error: BaseException) -> None:
         raise error
 
 
-def _rows_per_group(features: int) -> int:
-    return max(1, min(ROW_GROUP_ROWS, ROW_GROUP_VALUES // features))
+def _rows_per_group(width: int) -> int:
+    return max(1, min(ROW_GROUP_ROWS, ROW_GROUP_VALUES // width))
 
 
 def _row_groups(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.Table]:
