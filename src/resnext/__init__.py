@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from resnext.api import create as create
     from resnext.api import embed as embed
     from resnext.api import evaluate as evaluate
+    from resnext.api import explain as explain
     from resnext.api import export_model as export_model
     from resnext.api import from_pretrained as from_pretrained
     from resnext.api import index_images as index_images
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from resnext.design import DesignError as DesignError
     from resnext.engine import Classifier as Classifier
     from resnext.engine import EngineMissing as EngineMissing
+    from resnext.engine import Explanation as Explanation
     from resnext.engine import ForeignContract as ForeignContract
     from resnext.engine import ModelError as ModelError
     from resnext.engine import Prediction as Prediction
@@ -90,8 +92,17 @@ if TYPE_CHECKING:
 _PACKAGES = ("bench", "design", "experiments")
 _NAMES_BY_MODULE = {
     "resnext.api": (
-        *("compare", "convert", "create", "embed", "evaluate", "export_model", "from_pretrained"),
-        *("index_images", "list_models", "load", "predict", "predict_many", "predict_to_file", "select"),
+        *("compare", "convert", "create", "embed", "evaluate", "explain", "export_model"),
+        *(
+            "from_pretrained",
+            "index_images",
+            "list_models",
+            "load",
+            "predict",
+            "predict_many",
+            "predict_to_file",
+            "select",
+        ),
         *("train", "write_report"),
     ),
     "resnext.arch": ("Architecture", "ArchitectureError"),
@@ -103,7 +114,14 @@ _NAMES_BY_MODULE = {
     "resnext.data.hf_datasets": ("SourceMissing",),
     "resnext.data.workers": ("WorkerError",),
     "resnext.design": ("DesignError",),
-    "resnext.engine": ("Classifier", "EngineMissing", "ForeignContract", "ModelError", "Prediction"),
+    "resnext.engine": (
+        "Classifier",
+        "EngineMissing",
+        "Explanation",
+        "ForeignContract",
+        "ModelError",
+        "Prediction",
+    ),
     "resnext.errors": ("PackageMissing", "ResnextError", "UsageError"),
     "resnext.experiments": ("ExperimentError",),
     "resnext.experiments.tasks": ("CannotTime",),

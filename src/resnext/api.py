@@ -25,12 +25,14 @@ from resnext.display import TrainDisplay
 from resnext.engine import (
     Classifier,
     EmbeddingSummary,
+    Explanation,
     ForeignContract,
     ModelError,
     Output,
     Prediction,
     TableSummary,
     embed_images,
+    explain_images,
     find_images_to_embed,
     is_exported,
     list_image_files,
@@ -494,6 +496,39 @@ def predict_to_file(
     classifier = model if isinstance(model, Classifier) else load(model, device, engine=engine)
     workers = _choose_workers(workers, classifier, len(images))
     return predict_images(classifier, images, path, top, views, resume, on_bad, workers, progress)
+
+
+def explain(
+    model: str | Path | Classifier,
+    sources: Sequence[str | Path],
+    device: str | None = None,
+    workers: int | None = None,
+    engine: EngineName | None = None,
+) -> Iterator[Explanation | BadImage]:
+    """Where in each image the evidence for its class lies; for an image that cannot be read, its error.
+
+    Args:
+        model: A classifier, or the path of one. An exported file must have been written `--with cam`.
+        sources: Files, folders (searched to any depth) and globs.
+        device: Where to compute; the best there is if None.
+        workers: Decoding processes; as many as suit the machine if None.
+        engine: What computes the model; the usual one for it if None.
+
+    Raises:
+        DataError: A source names no image.
+        ModelError: There is no such model, or it gives no class activation maps.
+
+    >>> import resnext
+    >>> explanation = next(resnext.explain("runs/pets", ["new/1.png"]))
+    >>> explanation.evidence.shape, explanation.overlay().size
+    ((4, 4), (16, 16))
+    """
+    if isinstance(model, Classifier) and (device is not None or engine is not None):
+        raise TypeError(_IS_OPEN)
+    classifier = model if isinstance(model, Classifier) else load(model, device, engine=engine)
+    images = UnlabelledImages(find_images(sources))
+    workers = _choose_workers(workers, classifier, len(images))
+    yield from explain_images(classifier, images, workers)
 
 
 def embed(

@@ -3,6 +3,7 @@
 from resnext.engine.classifier import BatchPrediction, Classifier, Prediction
 from resnext.engine.embedding import EmbeddingSummary, embed_images
 from resnext.engine.engine import Engine, EngineMissing, ModelError, Output, temperature
+from resnext.engine.explaining import Explanation, explain_images, places_in
 from resnext.engine.foreign import ForeignContract
 from resnext.engine.image_list import ImageList, find_images_to_embed, list_image_files
 from resnext.engine.openers import is_exported, open_network
@@ -19,6 +20,7 @@ __all__ = [
     "EmbeddingSummary",
     "Engine",
     "EngineMissing",
+    "Explanation",
     "FoldedEngine",
     "ForeignContract",
     "ImageList",
@@ -29,11 +31,13 @@ __all__ = [
     "TableSummary",
     "TorchEngine",
     "embed_images",
+    "explain_images",
     "find_images_to_embed",
     "is_exported",
     "list_image_files",
     "open_model",
     "open_network",
+    "places_in",
     "predict_images",
     "temperature",
 ]

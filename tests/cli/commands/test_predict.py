@@ -103,6 +103,18 @@ def test_options_of_tables(
     assert says in capsys.readouterr().err
 
 
+def test_explanations_are_written_beside_the_answers(
+    trained: Path, colours: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], run: Callable[..., int]
+) -> None:
+    maps = tmp_path / "maps"
+    assert run("predict", trained, colours / "val", "--explain", maps) == 0
+    files = {str(path.relative_to(colours / "val")) for path in (colours / "val").rglob("*.png")}
+    assert {str(path.relative_to(maps)).removesuffix(".png") for path in maps.rglob("*.png")} == files
+    assert f"{len(files)} class activation maps in {maps}" in capsys.readouterr().out
+    for path in maps.rglob("*.png"):
+        Image.open(path).load()
+
+
 def test_what_a_folder_skips_is_told(
     trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], run: Callable[..., int]
 ) -> None:

@@ -23,7 +23,8 @@ from resnext.cli.option_checks import (
 from resnext.cli.out_of_memory import device_hint
 from resnext.cli.screen import say
 from resnext.errors import UsageError
-from resnext.names import counted, printable, shorten
+from resnext.files import replacing
+from resnext.names import counted, encodable, printable, shorten
 from resnext.recipe import OnBad, Views
 from resnext.recipe.options import ImageShard
 from resnext.training import launcher
@@ -68,6 +69,9 @@ class PredictCommand(ModelCommand):
     """With --out: only part K of N of the images, K from 0 on, in a file with both in its name. Processes of
     one launcher take a part each by themselves."""
 
+    explain: Path | None = None
+    """Folder to write a PNG of each image into: where the evidence for its class lies."""
+
     @property
     def is_resumable(self) -> bool:
         return self.out is not None
@@ -94,6 +98,8 @@ class PredictCommand(ModelCommand):
                 bad = self._print(classifier, found.paths)
             else:
                 bad = self._write(classifier, found.paths, self.out, shard)
+            if self.explain is not None:
+                self._explain(classifier, found.paths, self.explain)
         print_bad_images(bad)
 
     def _check(self) -> ImageShard | None:
@@ -151,6 +157,23 @@ class PredictCommand(ModelCommand):
         before = f" ({summary.resumed_at:,} images were done before)" if summary.resumed_at else ""
         say(f"{counted(summary.rows, 'prediction')} in {summary.path}{before}")
         return summary.bad
+
+    def _explain(self, classifier: Classifier, paths: list[str], folder: Path) -> None:
+        """Write the explanation of each image that can be read."""
+        from resnext.engine import places_in
+
+        place_of = dict(zip(map(encodable, paths), places_in(folder, paths), strict=True))
+        count = 0
+        with ImageProgress("explaining") as progress:
+            for number, one in enumerate(resnext.explain(classifier, paths, workers=self.workers), start=1):
+                if isinstance(one, resnext.Explanation):
+                    place = place_of[one.prediction.key]
+                    place.parent.mkdir(parents=True, exist_ok=True)
+                    with replacing(place) as file:
+                        one.overlay().save(file, "PNG")
+                    count += 1
+                progress.show(number, len(paths))
+        say(f"{counted(count, 'class activation map')} in {folder}")
 
 
 class PredictionPrinter:
