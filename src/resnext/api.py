@@ -17,10 +17,10 @@ from resnext.catalogue import EXPORTS, locate
 from resnext.cost import Cost, count_cost
 from resnext.data.class_selection import Selection, select_classes
 from resnext.data.decode import BadImage
-from resnext.data.image_files import find_image_files
+from resnext.data.image_files import FoundImages, find_image_files
 from resnext.data.index import write_index
 from resnext.data.sources import read_split, read_splits, read_splits_by_name, split_notes
-from resnext.data.stored_images import ImageSource, UnlabelledImages
+from resnext.data.stored_images import ImageSource
 from resnext.display import TrainDisplay
 from resnext.engine import (
     Classifier,
@@ -404,7 +404,7 @@ def predict(model: str | Path | Classifier, images: Sequence[ImageSource]) -> li
 
 def predict_many(
     model: str | Path | Classifier,
-    sources: Sequence[str | Path],
+    sources: Sequence[str | Path] | FoundImages,
     device: str | None = None,
     workers: int | None = None,
     views: Views = "one",
@@ -414,7 +414,8 @@ def predict_many(
 
     Args:
         model: A classifier, or the path of one.
-        sources: Files, folders (searched to any depth) and globs.
+        sources: Files, folders (searched to any depth) and globs, on a disk or in an object store
+            (`s3://bucket/photographs/`); or what `find_image_files` has found.
         device: Where to compute; the best there is if None.
         workers: Decoding processes; as many as suit the machine if None.
         views: Average over more views of each image: `flip`, or `ten` crops.
@@ -433,7 +434,7 @@ def predict_many(
     if isinstance(model, Classifier) and (device is not None or engine is not None):
         raise TypeError(_IS_OPEN)
     classifier = model if isinstance(model, Classifier) else load(model, device, engine=engine)
-    images = UnlabelledImages(find_images(sources))
+    images = _find(sources).dataset()
     workers = _choose_workers(workers, classifier, len(images))
     for batch in classifier.classify(images, workers=workers, views=views):
         yield from classifier.to_predictions(images, batch)
@@ -442,7 +443,7 @@ def predict_many(
 
 def predict_to_file(
     model: str | Path | Classifier,
-    sources: Sequence[str | Path],
+    sources: Sequence[str | Path] | FoundImages,
     out: str | Path,
     *,
     top: int | None = 3,
@@ -462,7 +463,8 @@ def predict_to_file(
 
     Args:
         model: A classifier, or the path of one.
-        sources: Files, folders (searched to any depth) and globs.
+        sources: Files, folders (searched to any depth) and globs, on a disk or in an object store
+            (`s3://bucket/photographs/`); or what `find_image_files` has found.
         out: File to write: .csv, .jsonl or .parquet. docs/ship.md lists its columns.
         top: How many of the likeliest classes a row holds; the probabilities of all if None.
         views: Average over more views of each image: `flip`, or `ten` crops.
@@ -486,11 +488,9 @@ def predict_to_file(
     >>> resnext.predict_to_file("runs/pets", ["new/"], "answers.csv").rows
     2
     """
-    if isinstance(sources, str | Path):
-        raise TypeError(f"sources must be a list, as in [{str(sources)!r}]")
     if isinstance(model, Classifier) and (device is not None or engine is not None):
         raise TypeError(_IS_OPEN)
-    images, path = list_image_files(find_image_files(sources)), Path(out)
+    images, path = list_image_files(_find(sources)), Path(out)
     if shard is not None:
         images, path = images.shard(shard), shard.path(path)
     classifier = model if isinstance(model, Classifier) else load(model, device, engine=engine)
@@ -500,7 +500,7 @@ def predict_to_file(
 
 def explain(
     model: str | Path | Classifier,
-    sources: Sequence[str | Path],
+    sources: Sequence[str | Path] | FoundImages,
     device: str | None = None,
     workers: int | None = None,
     engine: EngineName | None = None,
@@ -509,7 +509,8 @@ def explain(
 
     Args:
         model: A classifier, or the path of one. An exported file must have been written `--with cam`.
-        sources: Files, folders (searched to any depth) and globs.
+        sources: Files, folders (searched to any depth) and globs, on a disk or in an object store
+            (`s3://bucket/photographs/`); or what `find_image_files` has found.
         device: Where to compute; the best there is if None.
         workers: Decoding processes; as many as suit the machine if None.
         engine: What computes the model; the usual one for it if None.
@@ -526,7 +527,7 @@ def explain(
     if isinstance(model, Classifier) and (device is not None or engine is not None):
         raise TypeError(_IS_OPEN)
     classifier = model if isinstance(model, Classifier) else load(model, device, engine=engine)
-    images = UnlabelledImages(find_images(sources))
+    images = _find(sources).dataset()
     workers = _choose_workers(workers, classifier, len(images))
     yield from explain_images(classifier, images, workers)
 
@@ -600,9 +601,13 @@ def find_images(sources: Sequence[str | Path]) -> list[str]:
         UsageError: A source is an address or standard input.
         TypeError: `sources` is one path, not a list.
     """
+    return _find(sources).paths
+
+
+def _find(sources: Sequence[str | Path] | FoundImages) -> FoundImages:
     if isinstance(sources, str | Path):
         raise TypeError(f"sources must be a list, as in [{str(sources)!r}]")
-    return find_image_files(sources).paths
+    return sources if isinstance(sources, FoundImages) else find_image_files(sources)
 
 
 def index_images(

@@ -1,4 +1,4 @@
-"""The image files that the words of a command line name: files, folders and globs."""
+"""The image files that the words of a command line name: files, folders, globs, and addresses of stores."""
 
 from __future__ import annotations
 
@@ -9,11 +9,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from resnext.data.decode import HEIF_HINT, HEIF_SUFFIXES, UNSUPPORTED_SUFFIXES, DataError
 from resnext.data.folders import IRREGULAR, images_under
+from resnext.data.images import ImageDataset
+from resnext.data.remote_files import RemoteFile, RemoteImages, find_remote_images
+from resnext.data.stored_images import ImageFiles
 from resnext.errors import UsageError
 from resnext.names import counted, printable
 
+#: Addresses of pages, which hold one thing each and cannot be listed.
+PAGES = ("http://", "https://", "ftp://", "file://")
 #: Kinds of skipped files that are counted one by one; the others are counted together.
 LISTED_KINDS = 5
 
@@ -23,12 +30,20 @@ class FoundImages:
     """Image files, and how many other files lie in the folders, or have the names, that were given.
 
     Attributes:
-        paths: Paths of the images.
+        paths: Paths of the images, or addresses.
         skipped: Numbers of the other files by kind; `folders.images_under` names the kinds.
+        remote: Of images in an object store: what its listing says of each, by address.
     """
 
     paths: list[str] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
+    remote: dict[str, RemoteFile] = field(default_factory=dict)
+
+    def dataset(self) -> ImageDataset:
+        """The images, without labels."""
+        if self.remote:
+            return RemoteImages(self.remote)
+        return ImageFiles(Path(), self.paths, np.zeros(len(self.paths), np.int64), ("",))
 
     def note(self) -> str:
         """What was skipped, as one line; empty if nothing was.
@@ -48,13 +63,15 @@ class FoundImages:
 
 
 def find_image_files(sources: Iterable[str | Path]) -> FoundImages:
-    """The images that files, folders (searched to any depth) and globs name.
+    """The images that files, folders (searched to any depth) and globs name, on a disk or in an object store.
 
     A file counts as an image whatever its name if it is named itself.
 
     Raises:
         DataError: A source names no image, or cannot be read.
-        UsageError: A source is an address or standard input.
+        UsageError: A source is the address of a page or standard input, or some are addresses of a store and
+            others are not.
+        PackageMissing: The package for addresses of this kind is not installed.
     """
     found = FoundImages()
     for source in map(str, sources):
@@ -65,10 +82,18 @@ def find_image_files(sources: Iterable[str | Path]) -> FoundImages:
             raise DataError(f"{source}: there is no image here{why}")
         found.paths.extend(here.paths)
         found.skipped.update(here.skipped)
+        found.remote.update(here.remote)
+        if found.remote and not all(map(is_address, found.paths)):
+            raise UsageError(f"{source}: some images are in a store and others are not; give them apart")
     return found
 
 
 def _images_of(source: str) -> FoundImages:
+    if is_address(source):
+        found = FoundImages()
+        found.remote.update(find_remote_images(source, found.skipped))
+        found.paths.extend(found.remote)
+        return found
     if os.path.isdir(source):
         found = FoundImages()
         found.paths.extend(os.path.join(source, path) for path in images_under(Path(source), found.skipped))
@@ -78,6 +103,15 @@ def _images_of(source: str) -> FoundImages:
     matching = [path for path in sorted(glob.glob(source, recursive=True)) if not os.path.isdir(path)]
     paths = [path for path in matching if os.path.isfile(path) or not os.path.exists(path)]
     return FoundImages(paths, +Counter({IRREGULAR: len(matching) - len(paths)}))
+
+
+def is_address(source: str) -> bool:
+    """Whether `source` is an address, and no path.
+
+    >>> is_address("s3://bucket/cat.jpg"), is_address("cat.jpg")
+    (True, False)
+    """
+    return "://" in source and not os.path.exists(source)
 
 
 def _why_none(source: str) -> str:
@@ -102,5 +136,5 @@ def _check_is_path(source: str) -> None:
 def _check_is_no_address(source: str) -> None:
     if source == "-":
         raise UsageError("-: images are not read from standard input; write them to a file and give its path")
-    if "://" in source:
+    if is_address(source) and source.startswith(PAGES):
         raise UsageError(f"{source}: addresses are not read; download it first, and give the file")

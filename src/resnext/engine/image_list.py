@@ -18,7 +18,6 @@ from resnext.data.images import ImageDataset
 from resnext.data.index import is_index
 from resnext.data.layouts import is_unlabelled
 from resnext.data.sources import read_splits_by_name, split_notes
-from resnext.data.stored_images import ImageFiles
 from resnext.data.tables import TABLE_SUFFIXES
 from resnext.errors import UsageError
 from resnext.names import encodable
@@ -155,8 +154,7 @@ def find_images_to_embed(sources: Sequence[str | Path], split: str | None = None
 
 def list_image_files(found: FoundImages) -> ImageList:
     """The image files that were found."""
-    files = ImageFiles(Path(), found.paths, np.zeros(len(found.paths), np.int64), ("",))
-    return ImageList((Part(None, files, is_labelled=False),), tuple(filter(None, [found.note()])))
+    return ImageList((Part(None, found.dataset(), is_labelled=False),), tuple(filter(None, [found.note()])))
 
 
 def is_data_set(source: str) -> bool:

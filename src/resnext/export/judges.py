@@ -13,7 +13,6 @@ from resnext.data.decode import DataError
 from resnext.data.image_files import find_image_files
 from resnext.data.images import ImageDataset
 from resnext.data.sources import read_split
-from resnext.data.stored_images import UnlabelledImages
 from resnext.engine import ModelError
 from resnext.run import RunFolder
 from resnext.run.documents import EnvironmentDocument
@@ -41,7 +40,7 @@ class Judges:
     @classmethod
     def given(cls, sources: Sequence[str | Path]) -> Judges:
         """Those that files, folders and globs name. Raises `DataError`."""
-        return cls(UnlabelledImages(find_image_files(sources).paths), "images that were given", False)
+        return cls(find_image_files(sources).dataset(), "images that were given", False)
 
     @classmethod
     def of_run(cls, path: Path, contract: Contract) -> Judges:

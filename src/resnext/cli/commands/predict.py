@@ -31,6 +31,7 @@ from resnext.training import launcher
 
 if TYPE_CHECKING:
     from resnext.data.decode import BadImage
+    from resnext.data.image_files import FoundImages
     from resnext.engine import Classifier
 
 
@@ -95,11 +96,11 @@ class PredictCommand(ModelCommand):
             say(f"note: {classifier.note}", file=sys.stderr)
         with hint_at_skipping():
             if self.out is None:
-                bad = self._print(classifier, found.paths)
+                bad = self._print(classifier, found)
             else:
-                bad = self._write(classifier, found.paths, self.out, shard)
+                bad = self._write(classifier, found, self.out, shard)
             if self.explain is not None:
-                self._explain(classifier, found.paths, self.explain)
+                self._explain(classifier, found, self.explain)
         print_bad_images(bad)
 
     def _check(self) -> ImageShard | None:
@@ -123,12 +124,12 @@ class PredictCommand(ModelCommand):
         check_model(self.model)
         return shard
 
-    def _print(self, classifier: Classifier, paths: list[str]) -> Sequence[BadImage]:
+    def _print(self, classifier: Classifier, found: FoundImages) -> Sequence[BadImage]:
         """Print a line for each image, and return the errors of those that were skipped."""
         from resnext.data.decode import BadImage
 
         bad, printer = [], PredictionPrinter(classifier.contract, self.top)
-        for outcome in resnext.predict_many(classifier, paths, workers=self.workers, views=self.views):
+        for outcome in resnext.predict_many(classifier, found, workers=self.workers, views=self.views):
             if not isinstance(outcome, BadImage):
                 printer.print(outcome)
             elif self.on_bad == "fail":
@@ -138,13 +139,13 @@ class PredictCommand(ModelCommand):
         return bad
 
     def _write(
-        self, classifier: Classifier, paths: list[str], out: Path, shard: ImageShard | None
+        self, classifier: Classifier, found: FoundImages, out: Path, shard: ImageShard | None
     ) -> Sequence[BadImage]:
         """Write the table, and return the errors of the images that were skipped."""
         with ImageProgress("predicting") as progress:
             summary = resnext.predict_to_file(
                 classifier,
-                paths,
+                found,
                 out,
                 top=self.top if self.probabilities == "top" else None,
                 views=self.views,
@@ -158,21 +159,21 @@ class PredictCommand(ModelCommand):
         say(f"{counted(summary.rows, 'prediction')} in {summary.path}{before}")
         return summary.bad
 
-    def _explain(self, classifier: Classifier, paths: list[str], folder: Path) -> None:
+    def _explain(self, classifier: Classifier, found: FoundImages, folder: Path) -> None:
         """Write the explanation of each image that can be read."""
         from resnext.engine import places_in
 
-        place_of = dict(zip(map(encodable, paths), places_in(folder, paths), strict=True))
+        place_of = dict(zip(map(encodable, found.paths), places_in(folder, found.paths), strict=True))
         count = 0
         with ImageProgress("explaining") as progress:
-            for number, one in enumerate(resnext.explain(classifier, paths, workers=self.workers), start=1):
+            for number, one in enumerate(resnext.explain(classifier, found, workers=self.workers), start=1):
                 if isinstance(one, resnext.Explanation):
                     place = place_of[one.prediction.key]
                     place.parent.mkdir(parents=True, exist_ok=True)
                     with replacing(place) as file:
                         one.overlay().save(file, "PNG")
                     count += 1
-                progress.show(number, len(paths))
+                progress.show(number, len(found.paths))
         say(f"{counted(count, 'class activation map')} in {folder}")
 
 
