@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 
 import numpy as np
+import pytest
 
+from resnext.engine.exports import ParityRecord
 from resnext.reporting import run_plots
 
 
@@ -20,3 +22,18 @@ def test_no_two_classes_look_alike() -> None:
     labels = re.findall(r">(aaa[^<]*)</text>", svg)
     assert len(labels) == 8
     assert len({*labels}) == 4
+
+
+def record(ms: tuple[float, float], correct: tuple[int, int] | None) -> ParityRecord:
+    return ParityRecord("onnx", "onnxruntime", "", "val", 100, 100, 0.0, 1e-4, ms, "a CPU", correct)
+
+
+def test_each_judged_export_is_a_point_beside_the_run() -> None:
+    drawn = run_plots.exports_plot({"x.onnx": record((4, 1), (90, 89)), "x.pt2": record((4, 5), (90, 90))})
+    words = re.findall(r">([^<>]+)</text>", drawn)
+    assert {"the run", "x.onnx, onnxruntime", "x.pt2, onnxruntime"} <= {*words}
+
+
+@pytest.mark.parametrize("one", [record((4, 1), None), record((4, 0), (90, 90))])
+def test_what_was_not_judged_or_timed_is_not_drawn(one: ParityRecord) -> None:
+    assert run_plots.exports_plot({"x.onnx": one}) == ""

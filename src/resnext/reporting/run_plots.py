@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from resnext.engine.exports import ParityRecord
 from resnext.metrics import Reliability, RiskCoverage
 from resnext.names import shorten
 from resnext.reporting.plot_style import COLOURS, INK, new_figure, plot_style, svg_inline
 from resnext.run.documents import EpochLine
+from resnext.statistics import Rate
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -112,6 +114,40 @@ def risk_coverage_plot(curve: RiskCoverage, marked: Sequence[float]) -> str:
         ax.set_xlim(0, 102)
         _finish(ax, "share answered, surest first, %", "share that is right, %")
         return svg_inline(figure, "Share that is right against share that is answered")
+
+
+def exports_plot(exports: Mapping[str, ParityRecord]) -> str:
+    """Accuracy against speed of the run and of each of its exports; "" where no images had labels.
+
+    Each export was timed in turns with the run, so the speed is how many times that of the run it is. Bars
+    are Wilson's 95 % intervals of the accuracy.
+
+    Args:
+        exports: How each export agreed with the run, by the name of its file.
+    """
+    judged = {
+        name: one for name, one in exports.items() if one.correct is not None and one.images and one.ms[1]
+    }
+    if not judged:
+        return ""
+    first = next(iter(judged.values()))
+    assert first.correct is not None
+    points = [("the run", 1.0, Rate(first.correct[0], first.images))]
+    for name, one in judged.items():
+        assert one.correct is not None
+        points.append((f"{name}, {one.engine}", one.ms[0] / one.ms[1], Rate(one.correct[1], one.images)))
+    with plot_style():
+        figure = new_figure(9, 3.1)
+        ax = figure.subplots()
+        for number, (name, speed, rate) in enumerate(points):
+            low, high = rate.interval
+            colour = COLOURS[number % len(COLOURS)]
+            ax.plot([speed] * 2, [100 * low, 100 * high], color=colour, linewidth=1)
+            ax.plot([speed], [100 * rate.share], "o", color=colour, label=name)
+        ax.set_xlim(left=0)
+        _finish(ax, "speed, as a multiple of that of the run in torch", "accuracy, %")
+        ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
+        return svg_inline(figure, "Accuracy against speed of the run and its exports")
 
 
 def confusion_plot(counts: NDArray[np.int64], classes: Sequence[str]) -> str:
