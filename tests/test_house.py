@@ -343,6 +343,7 @@ def test_every_error_is_a_resnext_error_with_a_documented_exit_code() -> None:
 
 #: Tests of no single module: of the law, the docs and their examples, and what torch.hub makes.
 ABOUT_ALL = {
+    "test_pins.py",
     "test_house.py",
     "test_docs.py",
     "test_examples.py",
