@@ -40,13 +40,33 @@ LARGEST_BATCH = {False: 128, True: 256}
 LARGEST_TRIED_BATCH = {False: 512, True: 4096}
 #: Images of a batch whose features are computed.
 FEATURE_BATCH = 32
-#: Steps that a network needs from scratch; the epochs are chosen to give them, within these bounds.
-MIN_STEPS, MIN_EPOCHS, MAX_EPOCHS = 1500, 18, 150
 #: Peak learning rate from scratch, and the fewest steps that it suits. With the square root of fewer steps it
 #: falls, so that it rises more slowly: by trial, 30 steps end best by a quarter of it, 60 by a third.
 LR, FEW_STEPS = 0.4, 500
 #: Steps of an epoch that the choice of the batch aims at.
 STEPS_PER_EPOCH = 30
+
+
+@dataclass(frozen=True)
+class Length:
+    """How long to train: for the epochs that give `steps`, within bounds."""
+
+    steps: int
+    least_epochs: int
+    most_epochs: int
+
+    def epochs(self, steps_per_epoch: int) -> int:
+        """The epochs.
+
+        >>> FROM_SCRATCH.epochs(steps_per_epoch=30), FROM_SCRATCH.epochs(1000)
+        (50, 18)
+        """
+        return min(self.most_epochs, max(self.least_epochs, -(-self.steps // steps_per_epoch)))
+
+
+#: What a network needs from scratch, and what it needs where its weights know other images already (by
+#: benchmarks/transfer.py).
+FROM_SCRATCH, FROM_WEIGHTS = Length(1500, 18, 150), Length(300, 6, 30)
 
 
 @dataclass(frozen=True)
@@ -96,7 +116,8 @@ def fill_recipe(
     if form["training.fits"] == "head":
         form.fill("precision", "float32", "as the classifier computes")
     _fill_network(form, machine)
-    _fill_length(form, splits, machine, processes)
+    length = FROM_SCRATCH if pretrained is None else FROM_WEIGHTS
+    _fill_length(form, splits, machine, processes, length)
     return form.recipe, form.choices
 
 
@@ -196,7 +217,7 @@ def _fill_network(form: _Form, machine: Machine) -> None:
     form.fill("precision", precision, f"this {device} has {has}bfloat16 units")
 
 
-def _fill_length(form: _Form, splits: Splits, machine: Machine, processes: int) -> None:
+def _fill_length(form: _Form, splits: Splits, machine: Machine, processes: int, length: Length) -> None:
     """Batch, epochs and learning rate."""
     count = len(splits.train)
     if form["training.fits"] == "head":
@@ -211,7 +232,7 @@ def _fill_length(form: _Form, splits: Splits, machine: Machine, processes: int) 
     form.fill("batch", _batch_size(count, LARGEST_BATCH[machine.is_gpu]), f"{count} images to train on")
     batch: int = form["batch"]
     per_epoch = max(1, count // batch)
-    epochs = min(MAX_EPOCHS, max(MIN_EPOCHS, -(-MIN_STEPS // per_epoch)))
+    epochs = length.epochs(per_epoch)
     form.fill("epochs", epochs, f"{epochs * per_epoch} steps of {batch} images")
     if form["training.lr"] == "auto":
         steps = form["epochs"] * per_epoch

@@ -1,0 +1,118 @@
+"""Inference on a CPU by each engine, beside torchvision's eager network as people run it.
+
+`python benchmarks/engines.py NAME...`: networks of random weights, 224 px, batches of 1 and 8, float32. In
+each round all engines of all networks compute the same batch in turns; ratios are taken round by round, to
+torchvision's network of the first name, contiguous. Promised for resnext50_32x4d: the best engine is at least
+1.6 times as fast. Appends a record for each batch to results/bench.jsonl; run it with nothing else on the
+machine. `make test` puts torchvision into .oracle.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import oracle  # noqa: F401  # before torchvision
+import torch
+import torchvision
+from torch import Tensor
+
+import resnext
+from resnext.contract import Contract, Input, Provenance, Resize
+from resnext.engine import CompiledEngine, Engine, FoldedEngine, TorchEngine, open_model
+from resnext.export import FORMATS, Source
+from resnext.machine import cpu_name
+from resnext.recipe import IMAGENET_COLOURS
+from resnext.records import append_record, stamp
+from resnext.timing import interleave
+
+RESULTS = Path(__file__).parents[1] / "results" / "bench.jsonl"
+SIZE_PX, CLASSES, PROMISED = 224, 1000, 1.6
+EXPORTED = ("pt2", "onnx", "openvino")
+
+
+def engines(name: str, folder: Path) -> Iterator[Engine]:
+    """All engines of a network of random weights."""
+    contract = Contract(
+        classes=tuple(map(str, range(CLASSES))),
+        input=Input(3, SIZE_PX, SIZE_PX),
+        resize=Resize(256, SIZE_PX),
+        mean=IMAGENET_COLOURS["mean"],
+        std=IMAGENET_COLOURS["std"],
+        provenance=Provenance(name),
+    )
+    network = resnext.create(name, classes=CLASSES).eval()
+    for kind in (TorchEngine, FoldedEngine, CompiledEngine):
+        yield kind(network, contract)
+    for to in EXPORTED:
+        format = FORMATS[to]
+        path = folder / f"{name}{format.suffix}"
+        format.write(Source(name, network, contract, ""), path)
+        yield open_model(path).engine
+
+
+def eager(name: str) -> Callable[[Tensor], Tensor]:
+    """torchvision's network, contiguous."""
+    network = torchvision.models.get_model(name).eval()
+
+    @torch.inference_mode()
+    def forward(pixels: Tensor) -> Tensor:
+        return network(pixels).softmax(1)
+
+    return forward
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("names", nargs="+", default=["resnext50_32x4d"])
+    parser.add_argument("--batch", type=int, nargs="+", default=[1, 8])
+    parser.add_argument("--rounds", type=int, default=10)
+    given = parser.parse_args()
+    first = f"torchvision {given.names[0]}, contiguous"
+    passed = True
+    with tempfile.TemporaryDirectory() as root:
+        calls: dict[str, Callable[[Tensor], object]] = {first: eager(given.names[0])}
+        for name in given.names:
+            for one in engines(name, Path(root)):
+                calls[f"{name}, {one.name}"] = one.probabilities
+        for batch in given.batch:
+            pixels = torch.randn(batch, 3, SIZE_PX, SIZE_PX)
+            laid = pixels.contiguous(memory_format=torch.channels_last)
+            timed = {
+                what: (lambda call=call, given=pixels if what == first else laid: call(given))
+                for what, call in calls.items()
+            }
+            timings = interleave(timed, given.rounds)
+            rows: list[dict[str, Any]] = []
+            for what, timing in timings.items():
+                speed = timings[first].ratio_to(timing)
+                low, high = speed.spread
+                rows.append(
+                    {"what": what, "ms": 1000 * timing.median_s, "speed": speed.median, "spread": [low, high]}
+                )
+                shown = f"{speed.median:5.2f}x ({low:.2f} to {high:.2f})"
+                print(f"batch {batch}  {what:45} {1000 * timing.median_s:8.1f} ms  {shown}", flush=True)
+            record = {
+                "kind": "bench",
+                "experiment": "engines",
+                "settings": {
+                    "batch": batch,
+                    "size_px": SIZE_PX,
+                    "rounds": given.rounds,
+                    "threads": torch.get_num_threads(),
+                },
+                "rows": rows,
+            }
+            append_record(record | asdict(stamp(cpu_name())), RESULTS)
+            own = [row["speed"] for row in rows if row["what"].startswith(f"{given.names[0]},")]
+            passed = passed and max(own) >= PROMISED
+    return 0 if passed else 4
+
+
+if __name__ == "__main__":
+    sys.exit(main())
