@@ -1,0 +1,79 @@
+"""The trained networks that accuracy and agreement are measured with, made again by name.
+
+`python benchmarks/reference_runs.py DATA RUNS [NAME...]`: DATA has `cifar10` and `tiny-imagenet`. Each of
+`REFERENCES` that is not in RUNS yet is trained into a folder of its name; one that was stopped goes on. The
+weights stay out of the repository; each result is a line of results/reference.jsonl. On two cores digits take
+a minute, the others up to two and a half hours each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from transfer import write_set
+
+import resnext
+from resnext.data.sources import read_splits
+from resnext.recipe import Recipe, named_recipe, override
+from resnext.records import append_record
+
+RESULTS = Path(__file__).parents[1] / "results" / "reference.jsonl"
+TINY_CLASSES = 40
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A network that is trained again where it is needed: DATA, given the folder of all data and that of the
+    runs, and the recipe."""
+
+    data: Callable[[Path, Path], str]
+    recipe: Recipe
+
+
+def tiny(data: Path, runs: Path) -> str:
+    """The first classes of Tiny ImageNet, as files; val is test."""
+    images = runs / f"tiny-{TINY_CLASSES}"
+    if not images.is_dir():
+        source = str(data / "tiny-imagenet")
+        write_set(source, read_splits(source).classes[:TINY_CLASSES], None, images)
+    return str(images)
+
+
+def tiny_recipe(model: str) -> Recipe:
+    return override(named_recipe("small"), model=model, data__size_px=64, epochs=16, batch=64)
+
+
+REFERENCES = {
+    "digits": Reference(lambda data, runs: "digits", override(named_recipe("small"), epochs=20)),
+    "cifar10": Reference(lambda data, runs: str(data / "cifar10"), named_recipe("cifar-small")),
+    "tiny40-resnext50": Reference(tiny, tiny_recipe("resnext50_32x4d")),
+    "tiny40-resnet50": Reference(tiny, tiny_recipe("resnet50")),
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("runs", type=Path)
+    parser.add_argument("names", nargs="*", default=list(REFERENCES), metavar="NAME")
+    given = parser.parse_args()
+    if unknown := [name for name in given.names if name not in REFERENCES]:
+        parser.error(f"{unknown[0]}: must be some of {', '.join(REFERENCES)}")
+    given.runs.mkdir(parents=True, exist_ok=True)
+    for name in given.names:
+        reference, is_new = REFERENCES[name], not (given.runs / name / "result.json").exists()
+        data = reference.data(given.data, given.runs)
+        run = resnext.train(data, reference.recipe, name=name, runs=given.runs, resume="auto")
+        if is_new:
+            append_record(run.result | {"experiment": "reference", "arm": name}, RESULTS)
+        judged = run.result["metrics"].get("test") or run.result["metrics"]["val"]
+        print(f"{name}: top-1 {100 - judged['top1_error']:.2f} %, {run.result['seconds']:.0f} s", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
