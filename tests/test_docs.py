@@ -40,6 +40,7 @@ def reliability() -> str:
     cost = newest("bench.jsonl", "experiment")["checkpoint_cost"]
     whole, stall = ({t["what"]: t["ratio"] for t in cost["timings"]}[w] for w in ("checkpoint", "stall"))
     embedded, memory = faults["kill -9 in embedding"], faults["memory of embedding"]
+    predicted = faults["kill -9 in predicting"]
     kinds = ("checkpoint", "config", "contract")
     left = ", ".join(f"{mutated[k]['valid']} of {mutated['each']:,} {k}s" for k in kinds)
     command = "`RESNEXT_FAULTS=full pytest tests/faults/"
@@ -61,11 +62,14 @@ def reliability() -> str:
             "the promised exit code, a true `status.json`, a free lock and no process left",
             command + "test_ways_out.py`",
         ),
-        (
-            f"kill -9 at {embedded['kills']} random moments while {embedded['rows']:,} images are embedded, "
-            "with 0 to 2 workers in turn, and resumed",
-            "the bytes of the undisturbed file: no row lost, none twice" if embedded["bit_equal"] else "NO",
-            command + "test_killed_embedding.py`",
+        *(
+            (
+                f"kill -9 at {one['kills']} random moments while {one['rows']:,} images are {done}, with "
+                "0 to 2 workers in turn, and resumed",
+                "the bytes of the undisturbed file: no row lost, none twice" if one["bit_equal"] else "NO",
+                command + "test_killed_embedding.py`",
+            )
+            for one, done in ((embedded, "embedded"), (predicted, "predicted"))
         ),
         (
             f"{memory['images'][0]:,} and {memory['images'][1]:,} image files embedded",

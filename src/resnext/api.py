@@ -31,6 +31,7 @@ from resnext.engine import (
     Output,
     Prediction,
     TableSummary,
+    Takes,
     embed_images,
     explain_images,
     find_images_to_embed,
@@ -680,6 +681,7 @@ def export_model(
     *,
     out: str | Path | None = None,
     outputs: Sequence[Output] = ("probabilities",),
+    takes: Takes = "pixels",
     images: Sequence[str | Path] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Export:
@@ -694,6 +696,8 @@ def export_model(
         out: Folder to write into; `exports` in the run's folder if None, and `exports` here for models that
             are no runs.
         outputs: What is computed beside the logits: `probabilities`, `cam`.
+        takes: What goes in: `pixels` that are prepared as the contract says, or `images` of any size that the
+            file prepares itself (onnx and openvino).
         images: Files, folders and globs of the images to compare on; those of val, at most 2,000, if None.
         progress: Called with the numbers of images done and in all.
 
@@ -716,7 +720,7 @@ def export_model(
     path = locate(model).path
     judges = Judges.of_run(path, contract) if images is None else Judges.given(images)
     folder = Path(out) if out is not None else (path if (path / "model").is_dir() else Path()) / EXPORTS
-    source = Source(_model_name(model), network, contract, weights_digest(path), tuple(outputs))
+    source = Source(_model_name(model), network, contract, weights_digest(path), tuple(outputs), takes)
     return export(source, FORMATS[to], folder, judges, progress)
 
 

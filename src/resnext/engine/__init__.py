@@ -2,7 +2,7 @@
 
 from resnext.engine.classifier import BatchPrediction, Classifier, Prediction
 from resnext.engine.embedding import EmbeddingSummary, embed_images
-from resnext.engine.engine import Engine, EngineMissing, ModelError, Output, temperature
+from resnext.engine.engine import Engine, EngineMissing, ModelError, Output, Takes, temperature
 from resnext.engine.explaining import Explanation, explain_images, places_in
 from resnext.engine.foreign import ForeignContract
 from resnext.engine.image_list import ImageList, find_images_to_embed, list_image_files
@@ -29,6 +29,7 @@ __all__ = [
     "Prediction",
     "Seal",
     "TableSummary",
+    "Takes",
     "TorchEngine",
     "embed_images",
     "explain_images",

@@ -134,6 +134,9 @@ class Classifier:
             raise ModelError(f"--workers {workers}: must be at least 0")
         if views not in CROPS_OF_VIEWS:
             raise ModelError(f"--views {views}: must be one of {', '.join(CROPS_OF_VIEWS)}")
+        if self.engine.takes == "images":
+            yield from self._classify_whole(images.in_range(self.contract.grey), batch, views, shard)
+            return
         crops, batch = CROPS_OF_VIEWS[views], self.batch(batch, views)
         images = images.in_range(self.contract.grey)
         loader = evaluation_batches(images, self.contract.resize, batch, workers, crops, shard)
@@ -141,6 +144,25 @@ class Classifier:
             for loaded in on_device(batches, self.contract, self.device):
                 probabilities = self._probabilities(loaded.images, len(loaded.indices), views)
                 yield BatchPrediction(loaded.indices.numpy(), probabilities, loaded.bad)
+
+    def _classify_whole(
+        self, images: ImageDataset, batch: int, views: Views, shard: tuple[int, int]
+    ) -> Generator[BatchPrediction, None, None]:
+        """As `classify`, with an engine that takes one decoded image at a time."""
+        if views != "one":
+            raise ModelError(f"{self.engine.model}: prepares images itself, in one view; leave out --views")
+        rank, size = shard
+        for start in range(rank * batch, len(images), size * batch):
+            indices, rows, bad = [], [np.empty((0, len(self.contract.classes)), np.float32)], []
+            for index in range(start, min(start + batch, len(images))):
+                try:
+                    image = np.array(images.open(index).convert("RGB"))
+                except BadImage as error:
+                    bad.append(error)
+                    continue
+                indices.append(index)
+                rows.append(self._finite(self.engine.probabilities(torch.from_numpy(image)[None])))
+            yield BatchPrediction(np.array(indices, np.int64), np.concatenate(rows), tuple(bad))
 
     def batch(self, most: int, views: Views = "one") -> int:
         """Images of a batch that has `most` crops, fewer where they are very large."""
@@ -155,7 +177,11 @@ class Classifier:
         inputs = [crops] if views == "one" else [crops, crops.flip(-1)]
         outputs = [self.engine.probabilities(x) for x in inputs]
         by_view = torch.stack(outputs).view(len(inputs), count, -1, classes)
-        probabilities: NDArray[np.float32] = by_view.mean((0, 2)).cpu().numpy()
+        return self._finite(by_view.mean((0, 2)))
+
+    def _finite(self, outputs: torch.Tensor) -> NDArray[np.float32]:
+        """Probabilities in NumPy. Raises `Diverged` if they are not finite."""
+        probabilities: NDArray[np.float32] = outputs.cpu().numpy()
         if not np.isfinite(probabilities).all():
             raise Diverged(
                 f"{self.engine.model}: its outputs are not finite: its weights have diverged. Train "

@@ -14,6 +14,9 @@ from resnext.errors import ResnextError
 #: What an engine can compute of a batch: `logits` and `probabilities` (B, classes), class activation maps
 #: `cam` (B, classes, h, w).
 Output = Literal["logits", "probabilities", "cam"]
+#: What an engine takes: batches of `pixels` that are prepared as the contract says, or one of `images` at a
+#: time, decoded and nothing more.
+Takes = Literal["pixels", "images"]
 
 
 class ModelError(ResnextError):
@@ -37,6 +40,7 @@ class Engine(ABC):
         contract: Classes, pre-processing and calibration.
         outputs: What it computes.
         device: Where it takes its pixels.
+        takes: Whether images are prepared before, or by the model itself.
     """
 
     name: ClassVar[str]
@@ -47,11 +51,13 @@ class Engine(ABC):
         contract: Contract,
         outputs: frozenset[Output],
         device: torch.device | str = "cpu",
+        takes: Takes = "pixels",
     ) -> None:
         self.model = model
         self.contract = contract
         self.outputs = outputs
         self.device = torch.device(device)
+        self.takes: Takes = takes
 
     @abstractmethod
     def compute(self, pixels: Tensor, output: Output) -> Tensor:
@@ -59,6 +65,7 @@ class Engine(ABC):
 
         Args:
             pixels: float32 (B, 3, H, W) on `device`, prepared as the contract says, in any memory order.
+                Where the engine takes images: uint8 (1, H, W, 3), of any size.
             output: What is computed.
 
         Returns:

@@ -24,6 +24,7 @@ from resnext.data.images import ImageDataset
 from resnext.data.loaders import evaluation_batches, on_device
 from resnext.data.workers import worker_errors
 from resnext.engine.classifier import BatchPrediction, Classifier, Prediction
+from resnext.engine.engine import ModelError
 from resnext.engine.origin import BATCH
 
 #: Colours of evidence from none to the most of an image, RGB, and how much they hide of it.
@@ -76,6 +77,8 @@ def explain_images(
         ModelError: The classifier gives no class activation maps.
     """
     contract, engine = classifier.contract, classifier.engine
+    if engine.takes == "images":
+        raise ModelError(f"{engine.model}: prepares images itself; export it again --preprocess outside")
     images = images.in_range(contract.grey)
     loader = evaluation_batches(images, contract.resize, classifier.batch(BATCH), workers)
     with worker_errors(), closing(loader) as batches:

@@ -10,11 +10,13 @@ from pathlib import Path
 from torch import Tensor
 
 from resnext.contract import Contract
-from resnext.engine.engine import ModelError, Output
+from resnext.engine.engine import ModelError, Output, Takes
 from resnext.files import ordinary
 
-#: Name of the input of our files, and the outputs that they may have.
-PIXELS = "pixel_values"
+#: Names of the input of our files, and what each takes.
+PIXELS, IMAGE = "pixel_values", "image"
+INPUTS: dict[str, Takes] = {PIXELS: "pixels", IMAGE: "images"}
+#: Outputs that our files may have.
 OUTPUTS: tuple[Output, ...] = ("logits", "probabilities", "cam")
 
 
@@ -29,6 +31,7 @@ class ExportedFile:
         input: Name of its input.
         outputs: Its own names of what it computes.
         one_by_one: Whether it takes a single image at a time.
+        takes: What goes in.
     """
 
     path: Path
@@ -37,6 +40,7 @@ class ExportedFile:
     input: str
     outputs: Mapping[Output, str]
     one_by_one: bool = False
+    takes: Takes = "pixels"
 
     def check(self, inputs: Mapping[str, object], outputs: Mapping[str, object]) -> None:
         """Raise `ModelError` unless a batch of images of the contract's size goes in, and scores of as many
@@ -47,9 +51,10 @@ class ExportedFile:
             outputs: Those of each output.
         """
         size, classes = self.contract.input, len(self.contract.classes)
-        [*pixels] = inputs.values()
         wanted = [size.channels, size.height_px, size.width_px]
-        if [*inputs] != [self.input] or not isinstance(pixels[0], list) or pixels[0][1:] != wanted:
+        shape = inputs.get(self.input)
+        is_batch = isinstance(shape, list) and shape[1:] == wanted
+        if len(inputs) != 1 or not (is_batch if self.takes == "pixels" else _is_image(shape)):
             raise ModelError(f"{self.path}: its inputs {dict(inputs)} are not one batch of images {wanted}")
         scores = self.outputs.keys() - {"cam"}
         if not scores:
@@ -71,6 +76,11 @@ class ExportedFile:
                 "batches of any size, or of 1"
             )
         return values
+
+
+def _is_image(shape: object) -> bool:
+    """Whether `shape` is that of one image of any size, (1, H, W, 3)."""
+    return isinstance(shape, list) and len(shape) == 4 and (shape[0], shape[3]) == (1, 3)
 
 
 def read_whole(path: Path, max_bytes: int) -> bytes:

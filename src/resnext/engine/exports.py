@@ -35,6 +35,7 @@ class ParityRecord(Extensible):
         ms: Median milliseconds for an image of the original and of the exported model.
         device: The machine that this was measured on.
         correct: Images that the two get right; None if the images have no labels.
+        takes: What goes into it: prepared `pixels`, or `images` that it prepares itself.
     """
 
     format: str
@@ -48,6 +49,7 @@ class ParityRecord(Extensible):
     ms: tuple[Milliseconds, Milliseconds]
     device: str
     correct: tuple[Count, Count] | None = None
+    takes: str = "pixels"
 
 
 @dataclass(frozen=True)

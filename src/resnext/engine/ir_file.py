@@ -8,7 +8,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from resnext.engine.engine import ModelError, Output
-from resnext.engine.exported_file import OUTPUTS, PIXELS, ExportedFile, read_whole
+from resnext.engine.exported_file import INPUTS, OUTPUTS, ExportedFile, read_whole
 from resnext.engine.foreign import ForeignContract, no_contract, refuse_foreign
 from resnext.engine.seal import KEY, Seal
 
@@ -45,7 +45,14 @@ class IrFile(ExportedFile):
         names = [one.get("name") for one in root.iterfind("layers/layer[@type='Result']/input/port")]
         names += [one.get("names") for one in root.iterfind("layers/layer/output/port")]
         outputs: dict[Output, str] = {name: name for name in OUTPUTS if name in names}
-        return cls(path, seal.contract, seal.source, PIXELS, outputs, graph=graph, weights=weights)
+        inputs = [
+            one.get("names", "") for one in root.iterfind("layers/layer[@type='Parameter']/output/port")
+        ]
+        input = next((name for name in inputs if name in INPUTS), "")
+        takes = INPUTS.get(input, "pixels")
+        return cls(
+            path, seal.contract, seal.source, input, outputs, takes=takes, graph=graph, weights=weights
+        )
 
 
 def sealed_content(root: ElementTree.Element, weights: bytes) -> Iterator[bytes]:

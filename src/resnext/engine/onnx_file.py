@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any
 
 from resnext.engine.engine import EngineMissing, ModelError, Output
-from resnext.engine.exported_file import OUTPUTS, PIXELS, ExportedFile, read_whole
+from resnext.engine.exported_file import INPUTS, OUTPUTS, ExportedFile, read_whole
 from resnext.engine.foreign import ForeignContract, refuse_foreign
 from resnext.engine.seal import KEY, Seal
 from resnext.names import brief
@@ -53,7 +53,9 @@ class OnnxFile(ExportedFile):
         seal = Seal.loads(kept[0], sealed_content(model), str(path))
         names = [output.name for output in model.graph.output]
         outputs: dict[Output, str] = {name: name for name in OUTPUTS if name in names}
-        return cls(path, seal.contract, seal.source, PIXELS, outputs, content=content)
+        input = next((one.name for one in model.graph.input if one.name in INPUTS), "")
+        takes = INPUTS.get(input, "pixels")
+        return cls(path, seal.contract, seal.source, input, outputs, takes=takes, content=content)
 
     @classmethod
     def _read_foreign(
@@ -65,7 +67,8 @@ class OnnxFile(ExportedFile):
             raise ModelError(f"{path}: takes batches of {batch} images only; export it for any, or for 1")
         contract = foreign.contract(path, shape)
         outputs = _foreign_outputs(model)
-        return cls(path, contract, "", pixels.name, outputs, batch == 1, content, has_parts)
+        one_by_one = batch == 1
+        return cls(path, contract, "", pixels.name, outputs, one_by_one, content=content, has_parts=has_parts)
 
 
 def sealed_content(model: Any) -> Iterator[bytes]:

@@ -25,7 +25,7 @@ class OnnxRuntimeEngine(Engine):
     name: ClassVar[str] = "onnxruntime"
 
     def __init__(self, file: OnnxFile) -> None:
-        super().__init__(str(file.path), file.contract, frozenset(file.outputs))
+        super().__init__(str(file.path), file.contract, frozenset(file.outputs), takes=file.takes)
         self._file = file
         self._session = _session(file)
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()

@@ -151,5 +151,5 @@ def _exports(run: Path) -> Iterator[Opener]:
     digest = weights_digest(run)
     for name, record in read_parity(folder).items():
         make = FILE_ENGINES.get(Path(name).suffix, {}).get(record.engine)
-        if make is not None and record.source == digest:
+        if make is not None and record.source == digest and record.takes == "pixels":
             yield Opener(record.engine, folder / name, partial(make, folder / name, None))

@@ -28,7 +28,7 @@ class OpenVinoEngine(Engine):
     name: ClassVar[str] = "openvino"
 
     def __init__(self, file: IrFile | OnnxFile) -> None:
-        super().__init__(str(file.path), file.contract, frozenset(file.outputs))
+        super().__init__(str(file.path), file.contract, frozenset(file.outputs), takes=file.takes)
         self._file = file
         self._openvino = import_openvino(file.path)
         self._core = self._openvino.Core()

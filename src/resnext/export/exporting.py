@@ -59,7 +59,9 @@ def export(
         ModelError: The folder cannot hold it.
     """
     check_folder(folder)
-    name = f"{source.name}{format.suffix}"
+    if source.takes not in format.takes:
+        raise ModelError(f"--to {format.name}: takes prepared pixels only; leave out --preprocess inside")
+    name = f"{source.name}{'-images' if source.takes == 'images' else ''}{format.suffix}"
     kept = folder / name
     if kept.is_dir():  # a file is replaced by one rename, a folder is not
         raise ModelError(f"{kept}: exists already; remove it, or say another --out")
@@ -86,6 +88,7 @@ def export(
         ms=parity.ms,
         device=cpu_name(),
         correct=parity.correct,
+        takes=source.takes,
     )
     add_parity(folder, name, record)
     return Export(kept, parity, source.contract)

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import ClassVar
 
+from resnext.engine import Takes
 from resnext.export.graph import Source
 
 
@@ -16,11 +17,13 @@ class Format(ABC):
         name: What is typed for it.
         suffix: What the names of its main file or folder end in.
         also: Suffixes of further files beside it.
+        takes: What may go into its files.
     """
 
     name: ClassVar[str]
     suffix: ClassVar[str]
     also: ClassVar[tuple[str, ...]] = ()
+    takes: ClassVar[tuple[Takes, ...]] = ("pixels",)
 
     @abstractmethod
     def write(self, source: Source, path: Path) -> None:

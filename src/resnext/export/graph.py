@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram, export
 
 from resnext.contract import Contract
-from resnext.engine import Output, temperature
+from resnext.engine import Output, Takes, temperature
 from resnext.models import Network, fold_batch_norms
 
 #: Name of the input, (B, 3, H, W), float32, prepared as the contract says.
@@ -30,6 +30,7 @@ class Source:
         contract: Its classes, preprocessing and calibration.
         sha256: Digest of its file of weights; empty if it has none.
         outputs: What is computed beside the logits, some of `OPTIONAL`.
+        takes: What goes in: prepared pixels, or images that the graph prepares itself.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Source:
     contract: Contract
     sha256: str = ""
     outputs: tuple[Output, ...] = ()
+    takes: Takes = "pixels"
 
     @property
     def output_names(self) -> list[Output]:

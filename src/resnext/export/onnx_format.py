@@ -12,12 +12,13 @@ from typing import Any, ClassVar
 
 import torch
 
-from resnext.engine import EngineMissing, ModelError, Seal
+from resnext.engine import EngineMissing, ModelError, Seal, Takes
 from resnext.engine.onnx_file import MAX_BYTES, import_onnx, sealed_content
 from resnext.engine.seal import KEY
 from resnext.export.format import Format
 from resnext.export.graph import PIXELS, Source, trace
 from resnext.export.model_info import model_info
+from resnext.export.preparation import prepare_inside_onnx
 
 #: Version of the operators: as old as the exporter of torch writes them without a conversion.
 OPSET = 18
@@ -28,9 +29,10 @@ class OnnxFormat(Format):
 
     name: ClassVar[str] = "onnx"
     suffix: ClassVar[str] = ".onnx"
+    takes: ClassVar[tuple[Takes, ...]] = ("pixels", "images")
 
     def write(self, source: Source, path: Path) -> None:
-        content = onnx_model(source, path).SerializeToString()
+        content = onnx_model(source, path, source.takes).SerializeToString()
         if len(content) > MAX_BYTES:
             raise ModelError(
                 f"{source.name}: takes {len(content):,} bytes, more than a file of ONNX can hold"
@@ -38,15 +40,17 @@ class OnnxFormat(Format):
         path.write_bytes(content)
 
 
-def onnx_model(source: Source, path: Path) -> Any:
+def onnx_model(source: Source, path: Path, takes: Takes = "pixels") -> Any:
     """`source` as an ONNX `ModelProto` with its metadata.
 
     Args:
         source: What is exported.
         path: Where it will lie, for errors.
+        takes: What goes in.
 
     Raises:
         EngineMissing: A library is not installed.
+        ModelError: It cannot prepare images as the contract says.
     """
     onnx = import_onnx(path)
     if importlib.util.find_spec("onnxscript") is None:
@@ -65,8 +69,11 @@ def onnx_model(source: Source, path: Path) -> Any:
     model = program.model_proto
     _forget_this_machine(model)
     model.producer_name, model.producer_version = "resnext", ""
+    if takes == "images":
+        prepare_inside_onnx(model, source.contract)
     seal = Seal(source.contract, source.sha256)
-    metadata = {f"model_info {key}": value for key, value in model_info(source.contract).items()}
+    info = model_info(source.contract) if takes == "pixels" else {}
+    metadata = {f"model_info {key}": value for key, value in info.items()}
     onnx.helper.set_model_props(model, metadata | {KEY: seal.dumps(sealed_content(model))})
     return model
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import ClassVar
 from xml.etree import ElementTree
 
-from resnext.engine import Seal
+from resnext.engine import Seal, Takes
 from resnext.engine.ir_file import sealed_content
 from resnext.engine.openvino_engine import import_openvino
 from resnext.engine.seal import KEY
@@ -14,6 +14,7 @@ from resnext.export.format import Format
 from resnext.export.graph import Source
 from resnext.export.model_info import model_info
 from resnext.export.onnx_format import onnx_model
+from resnext.export.preparation import prepare_inside_openvino
 
 
 class OpenVinoFormat(Format):
@@ -25,13 +26,16 @@ class OpenVinoFormat(Format):
     name: ClassVar[str] = "openvino"
     suffix: ClassVar[str] = ".xml"
     also: ClassVar[tuple[str, ...]] = (".bin",)
+    takes: ClassVar[tuple[Takes, ...]] = ("pixels", "images")
 
     def write(self, source: Source, path: Path) -> None:
         openvino = import_openvino(path)
         model = openvino.Core().read_model(onnx_model(source, path).SerializeToString(), b"")
         for key in list(model.get_rt_info()):
             del model.get_rt_info()[key]
-        for key, value in model_info(source.contract).items():
+        if source.takes == "images":
+            model = prepare_inside_openvino(model, source.contract)
+        for key, value in model_info(source.contract).items() if source.takes == "pixels" else ():
             model.set_rt_info(value, ["model_info", key])
         openvino.save_model(model, path, compress_to_fp16=False)
         graph = ElementTree.fromstring(path.read_bytes())

@@ -28,6 +28,9 @@ class ExportCommand(Command):
     """Formats, any of them."""
     outputs: Annotated[tuple[Literal["probabilities", "cam"], ...], arg(name="with")] = ("probabilities",)
     """What is computed beside the logits: calibrated probabilities, class activation maps."""
+    preprocess: Literal["outside", "inside"] = "outside"
+    """Whether the file takes prepared pixels, or decoded images of any size, one at a time, which it resizes,
+    crops and normalises itself (onnx and openvino)."""
     images: tuple[str, ...] = ()
     """Files, folders and globs of the images that both must agree on; those of val, if left out."""
     out: Path | None = None
@@ -46,6 +49,7 @@ class ExportCommand(Command):
                     to,
                     out=self.out,
                     outputs=self.outputs,
+                    takes="images" if self.preprocess == "inside" else "pixels",
                     images=self.images or None,
                     progress=bar.update,
                 )
