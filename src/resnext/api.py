@@ -449,7 +449,7 @@ def predict_to_file(
     *,
     top: int | None = 3,
     views: Views = "one",
-    shard: ImageShard | None = None,
+    shard: ImageShard | str | None = None,
     resume: bool = False,
     device: str | None = None,
     workers: int | None = None,
@@ -469,8 +469,8 @@ def predict_to_file(
         out: File to write: .csv, .jsonl or .parquet. docs/ship.md lists its columns.
         top: How many of the likeliest classes a row holds; the probabilities of all if None.
         views: Average over more views of each image: `flip`, or `ten` crops.
-        shard: Only this part of the images, in a file with its number in the name. The files of all shards,
-            one after the other, have the rows of the file without shards.
+        shard: Only this part of the images, as `3/64`, in a file with its number in the name. The files of
+            all shards, one after the other, have the rows of the file without shards.
         resume: Go on where a run was stopped, if one was; if none was, begin.
         device: Where to compute; the best there is if None.
         workers: Decoding processes; as many as suit the machine if None.
@@ -491,9 +491,13 @@ def predict_to_file(
     """
     if isinstance(model, Classifier) and (device is not None or engine is not None):
         raise TypeError(_IS_OPEN)
-    images, path = list_image_files(_find(sources)), Path(out)
+    if "://" in str(out):
+        raise UsageError(f"--out {out}: must be a path on a disk; write it there, then copy it")
+    found, path = _find(sources), Path(out)
     if shard is not None:
-        images, path = images.shard(shard), shard.path(path)
+        shard = ImageShard.parse(shard) if isinstance(shard, str) else shard
+        found, path = found.part(shard.number, shard.count), shard.path(path)
+    images = list_image_files(found)
     classifier = model if isinstance(model, Classifier) else load(model, device, engine=engine)
     workers = _choose_workers(workers, classifier, len(images))
     return predict_images(classifier, images, path, top, views, resume, on_bad, workers, progress)

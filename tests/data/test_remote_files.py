@@ -38,12 +38,13 @@ def store() -> Iterator[fsspec.AbstractFileSystem]:
 
 def test_a_folder_a_pattern_and_a_file_are_found(store: fsspec.AbstractFileSystem) -> None:
     found = find_image_files(["memory://photos"])
-    assert found.paths == [f"memory:///photos/{name}" for name in ("a/1.png", "a/2.png", "b/3.PNG")]
+    assert found.paths == [f"memory://photos/{name}" for name in ("a/1.png", "a/2.png", "b/3.PNG")]
     assert found.note() == "skipped 1 file not read as images: 1 .txt"
     images = found.dataset()
     assert isinstance(images, RemoteImages)
     assert [np.asarray(images.open(i))[0, 0, 0] for i in range(3)] == [0, 50, 100]
     assert find_image_files(["memory://photos/a/*.png"]).paths == found.paths[:2]
+    assert find_image_files(["memory://photos/a/?.png"]).paths == found.paths[:2]
     assert find_image_files(found.paths[1:]).paths == found.paths[1:]  # what was found is found again
 
 
@@ -62,8 +63,11 @@ def test_a_change_shows(store: fsspec.AbstractFileSystem) -> None:
 
 
 def test_what_cannot_be_read_is_named(store: fsspec.AbstractFileSystem, tmp_path: object) -> None:
-    with pytest.raises(DataError, match="memory://none/: cannot be listed"):
+    with pytest.raises(DataError, match="memory://none/: there is nothing at this address"):
         find_image_files(["memory://none/"])
+    store.pipe("/text/notes.txt", b"notes")
+    with pytest.raises(DataError, match=r"there is no image here .* 1 \.txt"):
+        find_image_files(["memory://text"])
     with pytest.raises(DataError, match="there is no image here"):
         find_image_files(["memory://photos/*.jpg"])
     with pytest.raises(DataError, match="nosuch://x: cannot be opened"):

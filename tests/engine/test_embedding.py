@@ -168,7 +168,7 @@ def test_images_that_have_changed_are_named(classifier: Classifier, pets: Path, 
     changed.unlink()
     with pytest.raises(DataError, match=r"cat/1\.png, in whose place cat/10\.png is now: images were"):
         embed(classifier, pets, out, resume=True)
-    with pytest.raises(DataError, match=r"has a row of image 64, and now there are only 10"):
+    with pytest.raises(DataError, match=r"was begun with 64 images or more, and now there are only 10"):
         embed(classifier, pets / "test", out, resume=True)
     changed.write_bytes(before)
     os.utime(changed, ns=(stamp, stamp))

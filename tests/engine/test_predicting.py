@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,14 +11,13 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from resnext.data.decode import BadImage
-from resnext.data.image_files import find_image_files
+from resnext.data.decode import BadImage, DataError
+from resnext.data.image_files import FoundImages, find_image_files
 from resnext.engine import Classifier, ModelError, TableSummary, TorchEngine, list_image_files, predict_images
 from resnext.engine import kept_rows as files
 from resnext.engine.prediction_formats import FORMATS
 from resnext.errors import UsageError
 from resnext.models import create
-from resnext.recipe.options import ImageShard
 
 
 def predict(classifier: Classifier, pets: Path, out: Path, **options: Any) -> TableSummary:
@@ -106,9 +106,11 @@ def test_another_model_or_other_options_are_told(classifier: Classifier, pets: P
     other = Classifier(TorchEngine(create(arch, 2), contract))
     with pytest.raises(ModelError, match=r"holds predictions of .* with other weights"):
         predict(other, pets, out, top=2, resume=True)
-    with pytest.raises(ModelError, match="was begun with --views one, not flip; type that again"):
+    with pytest.raises(
+        ModelError, match="was begun with --views one, not with --views flip; type --views one"
+    ):
         predict(classifier, pets, out, top=2, views="flip", resume=True)
-    with pytest.raises(ModelError, match="was begun with --top 2, not 1"):
+    with pytest.raises(ModelError, match="was begun with --top 2, not with --top 1"):
         predict(classifier, pets, out, top=1, resume=True)
     assert predict(classifier, pets, out, top=2, resume=True).rows == 140
 
@@ -130,20 +132,75 @@ def test_a_finished_table_of_parquet_is_left_as_it_is(
 def test_shards_one_after_the_other_are_the_whole(
     count: int, classifier: Classifier, pets: Path, tmp_path: Path
 ) -> None:
-    images = list_image_files(find_image_files([pets]))
-    shards = [images.shard(ImageShard(number, count)) for number in range(count)]
-    keys = [key for shard in shards for part in shard.parts for key in part.images.keys]
-    assert keys == list(images.parts[0].images.keys)
-    sizes = [len(shard) for shard in shards]
+    found = find_image_files([pets])
+    shards = [found.part(number, count) for number in range(count)]
+    assert [path for shard in shards for path in shard.paths] == found.paths
+    sizes = [len(shard.paths) for shard in shards]
     assert max(sizes) - min(sizes) <= 1
-    if count == 3:
-        predict_images(classifier, images, tmp_path / "whole.jsonl")
-        for number, shard in enumerate(shards):
-            predict_images(classifier, shard, tmp_path / f"{number}.jsonl")
-        lines = [line for n in range(3) for line in (tmp_path / f"{n}.jsonl").read_text().splitlines()]
-        kept = [line.split('"probability"')[0] for line in lines]
-        whole = (tmp_path / "whole.jsonl").read_text().splitlines()
-        assert kept == [line.split('"probability"')[0] for line in whole]
+    if count in (3, 150):
+        chosen = range(3) if count == 3 else (0, 74)
+        predict_images(classifier, list_image_files(found), tmp_path / "whole.csv")
+        whole = (tmp_path / "whole.csv").read_text().splitlines()
+        rows = []
+        for number in chosen:
+            predict_images(classifier, list_image_files(shards[number]), tmp_path / f"{number}.csv")
+            head, *own = (tmp_path / f"{number}.csv").read_text().splitlines()
+            assert head == whole[0]
+            rows += [line.split(",")[0] for line in own]
+        expected = [line.split(",")[0] for line in whole[1:]]
+        assert rows == (expected if count == 3 else [path for n in chosen for path in shards[n].paths])
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_a_shard_without_images_is_an_empty_table(
+    suffix: str, classifier: Classifier, tmp_path: Path
+) -> None:
+    summary = predict_images(classifier, list_image_files(FoundImages()), tmp_path / f"x{suffix}")
+    assert summary.rows == summary.images == 0
+    if suffix == ".parquet":
+        assert pq.read_table(tmp_path / "x.parquet").num_rows == 0
+    else:
+        assert len((tmp_path / f"x{suffix}").read_text().splitlines()) == (suffix == ".csv")
+
+
+def test_what_was_left_out_is_told_again_and_may_not_change(
+    classifier: Classifier, pets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "WAITING_S", 0.0)
+    out = tmp_path / "x.parquet"
+    path = Path(find_image_files([pets]).paths[5])
+    good = path.read_bytes()
+    path.write_bytes(b"no image")
+    stamp = path.stat().st_mtime_ns
+    options = {"resume": True, "on_bad": "skip"}
+    with pytest.raises(KeyboardInterrupt):
+        predict(classifier, pets, out, progress=stop_after(64), **options)
+    path.write_bytes(good)
+    with pytest.raises(DataError, match="which has changed since; put back what it was"):
+        predict(classifier, pets, out, **options)
+    path.write_bytes(b"no image")
+    os.utime(path, ns=(stamp, stamp))
+    summary = predict(classifier, pets, out, **options)
+    assert (summary.rows, [one.key for one in summary.bad]) == (139, [str(path)])
+    assert "has no row of 1 images" in predict(classifier, pets, out, **options).notes[-1]
+
+
+def test_a_table_that_is_being_written_is_left_alone(
+    classifier: Classifier, pets: Path, tmp_path: Path
+) -> None:
+    out, partial = tmp_path / "x.csv", tmp_path / "x.csv.partial"
+
+    def again(done: int, total: int) -> None:
+        for resume in (False, True):
+            with pytest.raises(UsageError, match="another process writes it; wait for it"):
+                predict(classifier, pets, out, resume=resume)
+
+    assert predict(classifier, pets, out, progress=again).rows == 140
+    before = out.read_bytes()
+    with pytest.raises(UsageError, match="was removed or replaced while it was written") as caught:
+        predict(classifier, pets, out, progress=lambda done, total: partial.unlink(missing_ok=True))
+    assert not hasattr(caught.value, "__notes__")
+    assert out.read_bytes() == before
 
 
 def test_an_unknown_suffix_is_named(classifier: Classifier, pets: Path, tmp_path: Path) -> None:

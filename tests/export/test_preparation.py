@@ -89,7 +89,7 @@ def test_an_export_that_takes_images_answers_as_its_original(
     np.testing.assert_array_equal(shard.probabilities, probabilities)
     with pytest.raises(ModelError, match="prepares images itself, in one view; leave out --views"):
         next(exported.classify(judges.images, views="flip"))
-    with pytest.raises(ModelError, match="export it again --preprocess outside"):
+    with pytest.raises(ModelError, match="cannot be explained, since it prepares images itself"):
         next(explain_images(exported, judges.images))
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from resnext.run.folder import RunError, RunFolder, RunFolderLost, RunTaken
+from resnext.run.status_file import status_text
 from resnext.training.checkpoints import Snapshot
 
 
@@ -148,6 +149,20 @@ def test_the_earlier_of_two_processes_that_train_one_run_writes_nothing_more(tmp
     later.log("goes on")
     for one in (earlier, later):
         one.close()
+
+
+def test_a_status_that_was_overwritten_in_place_is_anothers_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a full disk; also of a process of the same pid, on another host, in the same second."""
+    folder = RunFolder(tmp_path)
+    folder.set_status("running")
+    path = tmp_path / "status.json"
+    monkeypatch.setattr("resnext.run.status_file.PROCESS", "another")
+    path.write_text(status_text("running"))
+    with pytest.raises(RunTaken):
+        folder.log("a line")
+    folder.close()
 
 
 def test_a_status_of_another_number_and_the_same_words_is_ones_own(tmp_path: Path) -> None:

@@ -16,6 +16,9 @@ class Command:
     is_distributed: ClassVar[bool] = False
     """Whether the processes that a launcher started can run it together."""
 
+    works_apart: ClassVar[bool] = False
+    """Whether each of these processes has work and a result of its own to tell of."""
+
     def run(self) -> None:
         """Do the work and print the outcome. Raises `ResnextError`."""
         raise NotImplementedError  # no abstract method: tyro takes long to check classes of another metaclass

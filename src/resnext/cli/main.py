@@ -78,7 +78,8 @@ def _main(argv: list[str]) -> int:
 def _run(command: Command) -> int:
     try:
         check_launch(command)
-        with _notes(), contextlib.nullcontext() if launcher.is_main_process() else _silence():
+        tells = command.works_apart or launcher.is_main_process()
+        with _notes(), contextlib.nullcontext() if tells else _silence():
             command.run()
         sys.stdout.flush()  # here, since an error at the end of the process could not be caught
         return DONE

@@ -149,7 +149,9 @@ def _named_errors(key: str) -> Iterator[None]:
     except BadImage:
         raise
     except FileNotFoundError:
-        hint = "; addresses are not read: download it first" if "://" in key else ""
+        hint = ""
+        if "://" in key:
+            hint = "; predict_many and predict_to_file read addresses of stores, others: download it first"
         raise BadImage(key, f"there is no such file{hint}") from None
     except IsADirectoryError:
         raise BadImage(key, "is a folder, not an image") from None

@@ -6,7 +6,7 @@ import glob
 import os
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +44,12 @@ class FoundImages:
         if self.remote:
             return RemoteImages(self.remote)
         return ImageFiles(Path(), self.paths, np.zeros(len(self.paths), np.int64), ("",))
+
+    def part(self, number: int, count: int) -> FoundImages:
+        """Part `number`, from 0 on, of `count` equal parts, which differ by one image at most."""
+        start, end = (len(self.paths) * (number + n) // count for n in (0, 1))
+        paths = self.paths[start:end]
+        return replace(self, paths=paths, remote={path: self.remote[path] for path in paths if self.remote})
 
     def note(self) -> str:
         """What was skipped, as one line; empty if nothing was.
@@ -84,7 +90,9 @@ def find_image_files(sources: Iterable[str | Path]) -> FoundImages:
         found.skipped.update(here.skipped)
         found.remote.update(here.remote)
         if found.remote and not all(map(is_address, found.paths)):
-            raise UsageError(f"{source}: some images are in a store and others are not; give them apart")
+            raise UsageError(
+                f"{source}: some images are in a store and others are not; give them in separate commands"
+            )
     return found
 
 
@@ -137,4 +145,5 @@ def _check_is_no_address(source: str) -> None:
     if source == "-":
         raise UsageError("-: images are not read from standard input; write them to a file and give its path")
     if is_address(source) and source.startswith(PAGES):
-        raise UsageError(f"{source}: addresses are not read; download it first, and give the file")
+        cure = "give its path" if source.startswith("file:") else "download it first, and give the file"
+        raise UsageError(f"{source}: addresses of pages are not read; {cure}")

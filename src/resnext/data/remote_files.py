@@ -5,6 +5,7 @@ Nothing is asked of a network but for an address that the user gave.
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import os
 from collections import Counter
@@ -43,14 +44,16 @@ def find_remote_images(address: str, skipped: Counter[str]) -> dict[str, RemoteF
         PackageMissing: The package for this kind of address is not installed.
     """
     fs, path = _open_store(address)
-    protocol = address.partition("://")[0]
+    protocol, is_named = address.partition("://")[0], False
     try:
-        if "*" in path:
+        if glob.has_magic(path):
             listed = fs.glob(path, detail=True)
         elif fs.isdir(path):
             listed = fs.find(path, detail=True)
         else:
-            listed = {path: fs.info(path)}
+            listed, is_named = {path: fs.info(path)}, True
+    except FileNotFoundError:
+        raise DataError(f"{address}: there is nothing at this address; look at the spelling") from None
     except Exception as error:  # each store has errors of its own
         raise DataError(f"{address}: cannot be listed ({_reason(error)})") from None
     found = {}
@@ -58,8 +61,8 @@ def find_remote_images(address: str, skipped: Counter[str]) -> dict[str, RemoteF
         if about.get("type") == "directory":
             continue
         suffix = os.path.splitext(name)[1].lower()
-        if suffix in IMAGE_SUFFIXES or len(listed) == 1:
-            found[f"{protocol}://{name.removeprefix(f'{protocol}://')}"] = _describe(about)
+        if suffix in IMAGE_SUFFIXES or is_named:
+            found[f"{protocol}://{name.removeprefix(f'{protocol}://').lstrip('/')}"] = _describe(about)
         else:
             skipped[suffix or "without a suffix"] += 1
     return found

@@ -199,7 +199,7 @@ class _Estimate:
     def _text(self, step_s: float, step: int) -> str:
         plan = self.started.plan
         left_s = step_s * (plan.steps - step)
-        lines = [f"time       about {duration(left_s)}: {plan.steps - step:,} steps of {step_s:.2f} s"]
+        lines = [f"time       about {duration(left_s)}: {plan.steps - step:,} more steps of {step_s:.2f} s"]
         if left_s >= LONG_S and self.started.has_weights:
             views = plan.images * (probe().epochs or 1)
             soon = duration(step_s / plan.batch / PASSES_OF_A_STEP * views)

@@ -3,7 +3,7 @@
 from resnext.engine.classifier import BatchPrediction, Classifier, Prediction
 from resnext.engine.embedding import EmbeddingSummary, embed_images
 from resnext.engine.engine import Engine, EngineMissing, ModelError, Output, Takes, temperature
-from resnext.engine.explaining import Explanation, explain_images, places_in
+from resnext.engine.explaining import Explanation, check_explains, explain_images, places_in
 from resnext.engine.foreign import ForeignContract
 from resnext.engine.image_list import ImageList, find_images_to_embed, list_image_files
 from resnext.engine.openers import is_exported, open_network
@@ -31,6 +31,7 @@ __all__ = [
     "TableSummary",
     "Takes",
     "TorchEngine",
+    "check_explains",
     "embed_images",
     "explain_images",
     "find_images_to_embed",

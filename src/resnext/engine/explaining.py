@@ -76,9 +76,8 @@ def explain_images(
     Raises:
         ModelError: The classifier gives no class activation maps.
     """
+    check_explains(classifier)
     contract, engine = classifier.contract, classifier.engine
-    if engine.takes == "images":
-        raise ModelError(f"{engine.model}: prepares images itself; export it again --preprocess outside")
     images = images.in_range(contract.grey)
     loader = evaluation_batches(images, contract.resize, classifier.batch(BATCH), workers)
     with worker_errors(), closing(loader) as batches:
@@ -92,6 +91,18 @@ def explain_images(
                     label = contract.classes.index(one.label)
                     yield Explanation(one, Image.fromarray(seen[number]), maps[number, label])
             yield from loaded.bad
+
+
+def check_explains(classifier: Classifier) -> None:
+    """Raise `ModelError` if `classifier` gives no class activation maps."""
+    engine = classifier.engine
+    if engine.takes == "images":
+        raise ModelError(
+            f"{engine.model}: cannot be explained, since it prepares images itself; export it with --with "
+            "cam, and without --preprocess inside"
+        )
+    if "cam" not in engine.outputs:
+        raise ModelError(f"{engine.model}: has no class activation maps; export it again with --with cam")
 
 
 def _shown(pixels: Tensor, contract: Contract) -> NDArray[np.uint8]:

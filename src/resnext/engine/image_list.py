@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,6 @@ from resnext.data.sources import read_splits_by_name, split_notes
 from resnext.data.tables import TABLE_SUFFIXES
 from resnext.errors import UsageError
 from resnext.names import encodable
-from resnext.recipe.options import ImageShard
 
 #: Images of which a digest is updated at once.
 CHUNK = 4096
@@ -85,18 +84,6 @@ class ImageList:
             elif done < count:
                 yield before + done, part.images.select(np.arange(done, count))
             before += count
-
-    def shard(self, shard: ImageShard) -> ImageList:
-        """The images of one shard: as many as the others have, but for one, and in the same order."""
-        start, end = (len(self) * (shard.number + n) // shard.count for n in (0, 1))
-        parts, before = [], 0
-        for part in self.parts:
-            size = len(part.images)
-            first, last = max(0, start - before), min(size, end - before)
-            if first < last:
-                parts.append(replace(part, images=part.images.select(np.arange(first, last))))
-            before += size
-        return replace(self, parts=tuple(parts))
 
     def digest(self) -> str:
         """Digest of names, labels, sizes and times of all images, 16 hexadecimal digits."""

@@ -11,7 +11,7 @@ import errno
 import os
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -19,10 +19,11 @@ from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from resnext.data.decode import DataError
+from resnext.data.decode import BadImage, DataError
 from resnext.engine.image_list import ImageList
 from resnext.engine.origin import METADATA_KEY, Origin
 from resnext.errors import UsageError
@@ -33,9 +34,9 @@ try:
 except ImportError:  # on Windows
     fcntl = None  # type: ignore[assignment]
 
-#: What the rows so far have besides: what tells whether an image has changed, and its place. The place comes
-#: last, so that it is cut off where anything is.
-CHANGES = [("size", pa.int64()), ("stamp", pa.int64()), ("index", pa.int64())]
+#: What the rows so far have besides: why an image could not be read, which then has no row in the end; what
+#: tells whether it has changed; and its place, which comes last, so that it is cut off where anything is.
+BESIDES = [("error", pa.string()), ("size", pa.int64()), ("stamp", pa.int64()), ("index", pa.int64())]
 #: Most rows and most values of a row group of Parquet; so many rows wait in memory, or for so many seconds.
 ROW_GROUP_ROWS, ROW_GROUP_VALUES, WAITING_S = 4096, 2**23, 30.0
 #: How pyarrow tells that the end of a stream is cut off.
@@ -87,7 +88,8 @@ class PartialFile:
 
     Attributes:
         rows: Rows so far.
-        next_index: Place of what follows the last image that has a row.
+        bad: Errors of the images that could not be read.
+        next_index: Place of what follows the last of these images.
 
     Raises:
         DataError: It is another file, or has rows of images that have changed.
@@ -98,33 +100,50 @@ class PartialFile:
         self, file: BinaryIO, out: Path, format: TableFormat, origin: Origin, images: ImageList
     ) -> None:
         self.path, self.rows, self.next_index = partial_path(out), 0, 0
+        self.bad: list[BadImage] = []
         self._file, self._out, self._format = file, out, format
         self._origin, self._images = origin, images
         self._waiting: list[pa.RecordBatch] = []
-        self._written_at, self._is_whole = time.monotonic(), True
+        self._written_at, self._is_whole, self._are_rows_kept = time.monotonic(), True, False
         self._group_rows, self._end = _rows_per_group(format.width), 0
-        self._schema = pa.schema([*format.columns, *CHANGES], {METADATA_KEY: origin.dumps()})
+        self._schema = pa.schema([*format.columns, *BESIDES], {METADATA_KEY: origin.dumps()})
         self._origin_there = self._read_origin()
         if self._origin_there is None:
             self._file.truncate(0)
             self._append(self._schema.serialize())
             return
         for batch in self._batches(check=True):
-            self.rows, self.next_index = self.rows + len(batch), batch["index"][-1].as_py() + 1
+            self.next_index = batch["index"][-1].as_py() + 1
+            self.rows += batch["error"].null_count
+            left_out = batch.filter(pc.is_valid(batch["error"])).select(["key", "error"]).to_pylist()
+            self.bad += [BadImage(row["key"], row["error"]) for row in left_out]
         self._file.truncate(self._end)
+        self._are_rows_kept = self.next_index > 0
 
     @property
     def batch(self) -> int:
         """Images of a batch, of which rows are written as a whole."""
         return (self._origin_there or self._origin).batch
 
-    def add(self, indices: NDArray[np.int64], computed: Mapping[str, pa.Array]) -> None:
-        """Take the rows of a batch of images: their places, ascending (B,), and the computed columns."""
-        if len(indices):
-            columns = {**self._images.describe(indices), **computed, "index": indices}
-            arrays = [columns[name] for name in self._schema.names]
-            self._waiting.append(pa.record_batch(arrays, schema=self._schema))
-            self.rows, self.next_index = self.rows + len(indices), int(indices[-1]) + 1
+    def add(
+        self, indices: NDArray[np.int64], computed: Mapping[str, pa.Array], bad: Sequence[BadImage]
+    ) -> None:
+        """Take a batch of images, all that follow `next_index`.
+
+        Args:
+            indices: Places of those that could be read, ascending (B,).
+            computed: Their computed columns.
+            bad: Errors of the others, in their order.
+        """
+        places = np.arange(self.next_index, self.next_index + len(indices) + len(bad))
+        if not len(places):
+            return
+        others = np.setdiff1d(places, indices)
+        rows = pa.concat_tables([self._table(indices, computed), self._table(others, {}, bad)])
+        [batch] = rows.sort_by("index").combine_chunks().to_batches()
+        self._waiting.append(batch)
+        self.rows, self.next_index = self.rows + len(indices), int(places[-1]) + 1
+        self.bad += bad
         waiting = sum(map(len, self._waiting))
         if waiting >= self._group_rows or time.monotonic() - self._written_at >= WAITING_S:
             self.write()
@@ -137,16 +156,24 @@ class PartialFile:
         [batch] = pa.Table.from_batches(self._waiting).combine_chunks().to_batches()
         self._waiting.clear()
         self._append(batch.serialize())
+        self._are_rows_kept = True
 
     def finish(self) -> None:
-        """Write the file beside its place, move it there, and remove the rows so far."""
+        """Write the file beside its place, move it there, and remove the rows so far.
+
+        Raises `UsageError` if these were removed or replaced meanwhile.
+        """
         self.write()
+        if not _is_at(self._file, self.path):
+            raise UsageError(f"{self.path}: was removed or replaced while it was written; begin again")
         origin = replace(self._origin, batch=self.batch, images=self._images.digest())
         names = [name for name, _ in self._format.columns]
-        tables = (group.select(names) for group in _row_groups(self._batches(), self._group_rows))
+        good = (batch.filter(pc.is_null(batch["error"])) for batch in self._batches())
+        tables = (group.select(names) for group in _row_groups(good, self._group_rows))
         with replacing(self._out) as file:
             self._format.write(tables, file, {METADATA_KEY: origin.dumps()})
-        self.path.unlink()
+        with contextlib.suppress(FileNotFoundError):
+            self.path.unlink()
 
     def stop(self, error: BaseException) -> None:
         """Write what waits after `error`, and say in a note on it what to do; a file without rows is
@@ -154,11 +181,27 @@ class PartialFile:
         if self._is_whole:
             with contextlib.suppress(OSError):  # of a full disk, which `error` may be about
                 self.write()
-        if self.rows:
+        if not _is_at(self._file, self.path):
+            return
+        if self._are_rows_kept and self.rows:
             error.add_note(f"{self.path} holds the rows so far; the same command with --resume goes on")
         else:
             with contextlib.suppress(OSError):
                 self.path.unlink()
+
+    def _table(
+        self, indices: NDArray[np.int64], computed: Mapping[str, pa.Array], bad: Sequence[BadImage] = ()
+    ) -> pa.Table:
+        """Rows of the images at `indices`; null where nothing is known."""
+        unknown = pa.nulls(len(indices))
+        columns = dict.fromkeys(self._schema.names, unknown) | self._images.describe(indices)
+        columns |= dict.fromkeys((name for name, _ in self._format.computed), unknown) | dict(computed)
+        columns |= {"index": indices, "error": [one.reason for one in bad] or unknown}
+        arrays = [
+            one.cast(kind) if isinstance(one, pa.Array) else pa.array(one, kind)
+            for one, kind in ((columns[name], self._schema.field(name).type) for name in self._schema.names)
+        ]
+        return pa.table(arrays, schema=self._schema)
 
     def _append(self, content: pa.Buffer) -> None:
         self._is_whole = False
@@ -213,11 +256,11 @@ class PartialFile:
 
     def _check(self, batch: pa.RecordBatch, places: NDArray[np.int64]) -> None:
         """Raise `DataError` if an image is no longer what the row in `batch` was made of."""
-        cure = "put back what it was, or remove the file to begin again"
+        cure = "put back what it was, or remove the file of rows to begin again"
         if places[-1] >= len(self._images):
             raise DataError(
-                f"{self.path}: has a row of image {places[-1] + 1:,}, and now there are only "
-                f"{len(self._images):,}; {cure}"
+                f"{self.path}: was begun with {places[-1] + 1:,} images or more, and now there are only "
+                f"{len(self._images):,}; give those that it was begun with, or remove it to begin again"
             )
         described = self._images.describe(places)
         for name in (*self._format.about, "size", "stamp"):
@@ -278,11 +321,12 @@ def open_partial(
     """
     path = partial_path(out)
     is_there = os.path.lexists(path)
-    if is_there and not resume:
-        raise UsageError(f"{path}: has the rows of a run that was stopped; --resume goes on. Or remove it")
     # Not buffered, so that closing it after a failed write writes nothing.
-    with open(path, "r+b" if is_there else "x+b", buffering=0, opener=as_it_is) as file:
-        _lock(file, path)
+    with open(path, "r+b" if is_there else "x+b", buffering=0, opener=as_it_is) as file, _locked(file, path):
+        if is_there and not resume:
+            raise UsageError(
+                f"{path}: has the rows of a run that was stopped; --resume goes on. Or remove it"
+            )
         try:
             partial = PartialFile(file, out, format, origin, images)
         except BaseException:
@@ -296,22 +340,43 @@ def open_partial(
             raise
 
 
-def _lock(file: BinaryIO, path: Path) -> None:
-    """Keep other processes from `file` until this one ends. Raises `UsageError` if another has done so.
+#: Files that this process writes, by device and number: locks are between processes only.
+_written_here: set[tuple[int, int]] = set()
+
+
+@contextmanager
+def _locked(file: BinaryIO, path: Path) -> Iterator[None]:
+    """A context that keeps others from `file`. Raises `UsageError` if another has done so.
 
     A lock of this kind does not pass to the processes that decode images, which may outlive this one by
     seconds.
     """
-    if fcntl is None:
-        return
+    about = os.fstat(file.fileno())
+    taken = UsageError(f"{path}: another process writes it; wait for it, or say another --out")
+    if (number := (about.st_dev, about.st_ino)) in _written_here:
+        raise taken
     try:
-        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if fcntl is not None:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         if error.errno in (errno.EAGAIN, errno.EACCES):
-            raise UsageError(
-                f"{path}: another process writes it; wait for it, or say another --out"
-            ) from None
+            raise taken from None
         # A file system without locks.
+    if not _is_at(file, path):  # it was finished between opening and locking
+        raise taken
+    _written_here.add(number)
+    try:
+        yield
+    finally:
+        _written_here.remove(number)
+
+
+def _is_at(file: BinaryIO, path: Path) -> bool:
+    """Whether `path` still is the open `file`."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), os.stat(path, follow_symlinks=False))
+    except FileNotFoundError:
+        return False
 
 
 def _raise_if_real(error: BaseException) -> None:

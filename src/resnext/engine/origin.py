@@ -44,7 +44,7 @@ class Origin:
         contract: How images were prepared.
         images: Digest of the images, in a finished file; see `ImageList.digest`.
         content: What the rows are.
-        settings: What else they depend on, such as the views, by the option that says it.
+        settings: What else they depend on, as it is typed, such as `--views flip`, by what it is about.
     """
 
     architecture: str
@@ -79,7 +79,7 @@ class Origin:
             batch=batch,
             contract=contract,
             content="predictions",
-            settings={"engine": classifier.engine.name, **settings},
+            settings={"engine": f"--engine {classifier.engine.name}", **settings},
         )
 
     def check_is(self, other: Origin, where: Path) -> None:
@@ -90,7 +90,7 @@ class Origin:
         for name in self.settings.keys() | other.settings.keys():
             then, now = self.settings.get(name), other.settings.get(name)
             if then != now:
-                raise ModelError(f"{where}: was begun with --{name} {then}, not {now}; type that again")
+                raise ModelError(f"{where}: was begun with {then}, not with {now}; type {then}")
         if (self.architecture, self.features) != (other.architecture, other.features):
             what = f"{self.architecture}, not {other.architecture}"
         elif self.weights_sha256 != other.weights_sha256:

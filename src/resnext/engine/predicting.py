@@ -54,7 +54,7 @@ def predict_images(
     classes = classifier.contract.classes
     columns = AllColumns(classes) if top is None else TopColumns(min(top, len(classes)))
     format = FORMATS[out.suffix](columns)
-    said = {"views": views, **({"probabilities": "all"} if top is None else {"top": str(top)})}
+    said = {"views": f"--views {views}", "columns": "--probabilities all" if top is None else f"--top {top}"}
     origin = Origin.of_predictions(classifier, classifier.batch(BATCH, views), said)
 
     def compute(rest: ImageDataset) -> Generator[BatchRows, None, None]:

@@ -43,7 +43,7 @@ class TableSummary:
         rows: Its rows, one for each image that could be read.
         images: Images in all.
         resumed_at: Images that an earlier, stopped run had done.
-        bad: Errors of the images that this run left out.
+        bad: Errors of the images that were left out.
         notes: Sentences that tell the user what of the data was not read.
     """
 
@@ -93,8 +93,12 @@ def write_table(
     check_choice("--on-bad", on_bad, OnBad)
     total = len(images)
     if resume and (rows := finished_rows(out, origin, images)) is not None:
-        return TableSummary(out, rows, total, total, notes=images.notes)
-    bad: list[BadImage] = []
+        notes = list(images.notes)
+        if rows < total:
+            notes += [
+                f"{out}: has no row of {total - rows:,} images, which could not be read when it was made"
+            ]
+        return TableSummary(out, rows, total, total, notes=tuple(notes))
     with open_partial(out, format, origin, images, resume) as partial:
         resumed_at = partial.next_index
         if progress is not None:
@@ -105,12 +109,11 @@ def write_table(
                 for one in batches:
                     if one.bad and on_bad == "fail":
                         raise one.bad[0]
-                    bad += one.bad
-                    partial.add(first + one.indices, one.columns)
+                    partial.add(first + one.indices, one.columns, one.bad)
                     done += len(one.indices) + len(one.bad)
                     if progress is not None:
                         progress(done, total)
-        if partial.rows == 0:
+        if partial.rows == 0 and total > 0:  # a shard of few images may have none
             raise DataError(f"{out}: none of {total:,} images can be read; repair them, or give others")
         partial.finish()
-        return TableSummary(out, partial.rows, total, resumed_at, tuple(bad), images.notes)
+        return TableSummary(out, partial.rows, total, resumed_at, tuple(partial.bad), images.notes)

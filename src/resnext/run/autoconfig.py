@@ -233,7 +233,7 @@ def _fill_length(form: _Form, splits: Splits, machine: Machine, processes: int, 
     batch: int = form["batch"]
     per_epoch = max(1, count // batch)
     epochs = length.epochs(per_epoch)
-    form.fill("epochs", epochs, f"{epochs * per_epoch} steps of {batch} images")
+    form.fill("epochs", epochs, f"{epochs * per_epoch:,} steps of {batch} images")
     if form["training.lr"] == "auto":
         steps = form["epochs"] * per_epoch
         why = f"lower than {LR}, for {steps} steps are few" if steps < FEW_STEPS else f"for {steps:,} steps"
@@ -257,7 +257,7 @@ def _decoder(recipe: Recipe, size_px: int, median_px: int) -> tuple[str, str]:
         return "exact", f"the fast one has no filter {recipe.data.interpolation}"
     if not fast_jpeg.is_installed():
         return "exact", "the fast one is not installed (pip install 'resnext[fast]')"
-    return "fast", "nearly the same pixels"
+    return "fast", "nearly the pixels of Pillow, in half the time"
 
 
 def _batch_size(count: int, largest: int) -> int:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import uuid
 from datetime import UTC, datetime
 from pathlib import Path
 
 from resnext.files import as_it_is, write_whole
 from resnext.parsing import read_text
 from resnext.run.documents import to_json_text
+
+#: Tells processes apart whose pids are equal, on other hosts or in other containers.
+PROCESS = uuid.uuid4().hex
 
 
 class StatusFile:
@@ -36,14 +40,13 @@ class StatusFile:
     def is_replaced(self) -> bool:
         """Whether another process has written the file since this one did.
 
-        False where this process has not written it, or it is gone.
+        False where this process has not written it, or it is gone. The words tell, and not the number of the
+        file: some file systems give one file two, and a full disk is why it was overwritten in place.
         """
         if self._handle is None:
             return False
         try:
-            if os.path.samestat(os.fstat(self._handle), os.stat(self.path)):
-                return False
-            return read_text(self.path) != self._text  # some file systems give one file two numbers
+            return read_text(self.path) != self._text
         except (OSError, ValueError):
             return False
 
@@ -64,4 +67,5 @@ class StatusFile:
 def status_text(state: str, why: str = "") -> str:
     """status.json."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    return to_json_text({"state": state, "why": why, "time_utc": now, "pid": os.getpid()})
+    value = {"state": state, "why": why, "time_utc": now, "pid": os.getpid(), "process": PROCESS}
+    return to_json_text(value)

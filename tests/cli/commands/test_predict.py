@@ -94,6 +94,9 @@ def test_shards_are_said_or_are_those_of_the_launcher(
         (["--out", "x.csv", "--shard", "half"], "say which of how many"),
         (["--shard", "0/2"], "--shard: is about a table; say its name with --out"),
         (["--resume"], "--resume: is about a table"),
+        (["--out", "s3://bucket/x.csv"], "must be a path on a disk"),
+        (["--explain", "maps", "--views", "flip"], "--explain: is about one view of each image"),
+        (["--explain", __file__], "is no folder; say another"),
     ],
 )
 def test_options_of_tables(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -45,6 +46,7 @@ class PredictCommand(ModelCommand):
 
     name: ClassVar[str] = "predict"
     is_distributed: ClassVar[bool] = True
+    works_apart: ClassVar[bool] = True
 
     model: Annotated[Positional[str], arg(metavar="MODEL")]
     """A run folder, a hub folder, a weights file with its contract, or an exported file."""
@@ -94,13 +96,21 @@ class PredictCommand(ModelCommand):
         classifier = resnext.load(self.model, self.device, engine=self.engine, foreign=self.foreign)
         if classifier.note:
             say(f"note: {classifier.note}", file=sys.stderr)
+        if self.explain is not None:
+            from resnext.engine import check_explains
+
+            check_explains(classifier)
         with hint_at_skipping():
             if self.out is None:
                 bad = self._print(classifier, found)
             else:
                 bad = self._write(classifier, found, self.out, shard)
             if self.explain is not None:
-                self._explain(classifier, found, self.explain)
+                self._explain(
+                    classifier,
+                    found if shard is None else found.part(shard.number, shard.count),
+                    self.explain,
+                )
         print_bad_images(bad)
 
     def _check(self) -> ImageShard | None:
@@ -109,6 +119,8 @@ class PredictCommand(ModelCommand):
             raise UsageError("predict needs IMAGES: files, folders or globs")
         check_positive(self, "top")
         check_not_negative(self, "workers")
+        if self.out is not None and re.match("[a-z0-9]{2,}:/", str(self.out)):
+            raise UsageError(f"--out {self.out}: must be a path on a disk; write it there, then copy it")
         check_folder("--out", self.out)
         shard = None if self.shard is None else ImageShard.parse(self.shard)
         if launcher.is_launched():
@@ -121,6 +133,10 @@ class PredictCommand(ModelCommand):
                 raise UsageError(f"{option}: is about a table; say its name with --out")
         else:
             check_suffix("--out", self.out, (".csv", ".jsonl", ".parquet"))
+        if self.explain is not None and self.views != "one":
+            raise UsageError("--explain: is about one view of each image; leave out --views")
+        if self.explain is not None and self.explain.exists() and not self.explain.is_dir():
+            raise UsageError(f"--explain {self.explain}: is no folder; say another")
         check_model(self.model)
         return shard
 
@@ -164,7 +180,7 @@ class PredictCommand(ModelCommand):
         from resnext.engine import places_in
 
         place_of = dict(zip(map(encodable, found.paths), places_in(folder, found.paths), strict=True))
-        count = 0
+        written = set()
         with ImageProgress("explaining") as progress:
             for number, one in enumerate(resnext.explain(classifier, found, workers=self.workers), start=1):
                 if isinstance(one, resnext.Explanation):
@@ -172,9 +188,9 @@ class PredictCommand(ModelCommand):
                     place.parent.mkdir(parents=True, exist_ok=True)
                     with replacing(place) as file:
                         one.overlay().save(file, "PNG")
-                    count += 1
+                    written.add(place)
                 progress.show(number, len(found.paths))
-        say(f"{counted(count, 'class activation map')} in {folder}")
+        say(f"{counted(len(written), 'class activation map')} in {folder}")
 
 
 class PredictionPrinter:
