@@ -66,7 +66,7 @@ class Length:
 
 #: What a network needs from scratch, and what it needs where its weights know other images already (by
 #: benchmarks/transfer.py).
-FROM_SCRATCH, FROM_WEIGHTS = Length(1500, 18, 150), Length(300, 6, 30)
+FROM_SCRATCH, FROM_WEIGHTS = Length(1500, 18, 150), Length(900, 10, 60)
 
 
 @dataclass(frozen=True)
