@@ -93,7 +93,7 @@ def test_how_long_it_takes_is_said_after_the_first_steps(
         display.show(StepEnd(Step(number, 0, False, loss, loss, 8, 8, 0.1), event.plan, WaitTimes()))
     display.close()
     said = [line for line in capsys.readouterr().out.splitlines() if "about" in line]
-    assert said[0] == "time       about 2 h 30 min: 2,993 steps of 3.00 s"
+    assert said[0] == "time       about 2 h 30 min: 2,993 more steps of 3.00 s"
     assert "--epochs 3" in said[1]
     assert len(said) == 2
 
