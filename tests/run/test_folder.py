@@ -151,17 +151,26 @@ def test_the_earlier_of_two_processes_that_train_one_run_writes_nothing_more(tmp
         one.close()
 
 
-def test_a_status_that_was_overwritten_in_place_is_anothers_too(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_status_that_was_overwritten_in_place_is_anothers_too(tmp_path: Path) -> None:
     """As on a full disk; also of a process of the same pid, on another host, in the same second."""
     folder = RunFolder(tmp_path)
     folder.set_status("running")
     path = tmp_path / "status.json"
-    monkeypatch.setattr("resnext.run.status_file.PROCESS", "another")
-    path.write_text(status_text("running"))
+    path.write_text(status_text("running", "", "another"))
     with pytest.raises(RunTaken):
         folder.log("a line")
+    folder.close()
+
+
+def test_a_status_that_a_full_disk_has_cut_is_not_anothers(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    folder.set_status("running")
+    path = tmp_path / "status.json"
+    for cut in (0, 10, path.stat().st_size // 2):
+        os.truncate(path, cut)
+        folder.log("goes on")
+    folder.set_status("failed", "full")
+    assert state(tmp_path) == ("failed", "full")
     folder.close()
 
 

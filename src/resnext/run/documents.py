@@ -61,9 +61,10 @@ class EnvironmentDocument(Extensible):
 
 @dataclass(frozen=True)
 class StatusDocument(Extensible):
-    """status.json."""
+    """status.json; earlier versions did not say whose it is."""
 
     state: str
+    process: str = ""
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ from resnext.parsing import MAX_TOML_BYTES, build, read_json, read_json_lines, r
 from resnext.recipe import MAX_EPOCHS, Recipe
 from resnext.run.documents import EpochLine, StatusDocument, to_json_text
 from resnext.run.locks import lock_file
-from resnext.run.status_file import StatusFile, status_text
+from resnext.run.status_file import StatusFile
 from resnext.training import checkpoints
 from resnext.training.checkpoints import Snapshot
 from resnext.weights import write_hub_folder
@@ -300,7 +300,7 @@ class RunFolder(RunWriter):
 
     def set_status(self, state: str, why: str = "") -> None:
         self.check_own()
-        self._status.write(status_text(state, why))
+        self._status.write(state, why)
 
     def close(self) -> None:
         self._status.close()
