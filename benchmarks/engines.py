@@ -17,6 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import brief_spins  # noqa: F401  # before torch
 import oracle  # noqa: F401  # before torchvision
 import torch
 import torchvision
