@@ -14,9 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from transfer import write_set
-
 import resnext
+from resnext.data.class_selection import Selection, select_classes
 from resnext.data.sources import read_splits
 from resnext.recipe import Recipe, named_recipe, override
 from resnext.records import append_record
@@ -35,21 +34,26 @@ class Reference:
 
 
 def tiny(data: Path, runs: Path) -> str:
-    """The first classes of Tiny ImageNet, as files; val is test."""
+    """The first classes of Tiny ImageNet, with its own val."""
     images = runs / f"tiny-{TINY_CLASSES}"
     if not images.is_dir():
         source = str(data / "tiny-imagenet")
-        write_set(source, read_splits(source).classes[:TINY_CLASSES], None, images)
+        classes = frozenset(read_splits(source).classes[:TINY_CLASSES])
+        select_classes(source, images, Selection(classes, eval_split="val"))
     return str(images)
 
 
 def tiny_recipe(model: str) -> Recipe:
-    return override(named_recipe("small"), model=model, data__size_px=64, epochs=16, batch=64)
+    return override(
+        named_recipe("small"), model=model, epochs=8, batch=64, data__size_px=64, data__train_px=48
+    )
 
 
 REFERENCES = {
     "digits": Reference(lambda data, runs: "digits", override(named_recipe("small"), epochs=20)),
-    "cifar10": Reference(lambda data, runs: str(data / "cifar10"), named_recipe("cifar-small")),
+    "cifar10": Reference(
+        lambda data, runs: str(data / "cifar10"), override(named_recipe("cifar-small"), epochs=6)
+    ),
     "tiny40-resnext50": Reference(tiny, tiny_recipe("resnext50_32x4d")),
     "tiny40-resnet50": Reference(tiny, tiny_recipe("resnet50")),
 }
