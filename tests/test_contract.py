@@ -11,7 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resnext.contract import Calibration, Contract, ContractError, GreyRange, Input, Provenance, Resize
+from resnext.contract import (
+    Calibration,
+    Contract,
+    ContractError,
+    GreyRange,
+    Input,
+    PredictionSets,
+    Provenance,
+    Rejection,
+    Resize,
+)
 
 CONTRACT = Contract(
     classes=("1", "10", "cat's", "ü"),
@@ -20,7 +30,7 @@ CONTRACT = Contract(
     mean=(0.5, 0.4, 0.3),
     std=(0.2, 0.2, 0.25),
     provenance=Provenance("resnext50_32x4d", data="pets 0123456789abcdef"),
-    calibration=Calibration(1.5, 0.2),
+    calibration=Calibration(1.5, Rejection("probability", 0.2, 0.05), PredictionSets(0.9, 0.03)),
 )
 
 
@@ -40,7 +50,7 @@ def test_without_deep_grey_the_contract_is_that_of_earlier_versions() -> None:
 
 def test_other_readers_find_what_they_need() -> None:
     value = json.loads(CONTRACT.dumps())
-    assert value["schema"] == 1
+    assert value["schema"] == 2
     assert value["written_by"].startswith("resnext ")
     assert value["exif"] is True
     assert value["input"] == {"channels": 3, "height_px": 224, "width_px": 224}
@@ -49,7 +59,7 @@ def test_other_readers_find_what_they_need() -> None:
 @pytest.mark.parametrize(
     ("path", "value", "says"),
     [
-        ("schema", 2, "schema 2 was written by resnext"),
+        ("schema", 3, "schema 3 was written by resnext"),
         ("classes", [], "classes: empty"),
         ("classes", ["a", "a"], "classes: a name appears twice"),
         ("classes", "ab", "classes: must be a list"),
@@ -78,7 +88,18 @@ def test_other_readers_find_what_they_need() -> None:
         ("std", [0.2, float("nan"), 0.2], r"std\[1\]: must be finite"),
         ("resize.antialias", False, "resize.antialias"),
         ("calibration.temperature", 0.0, "calibration.temperature"),
-        ("calibration.reject_below", 2.0, "calibration.reject_below"),
+        ("calibration.reject_below", 0.2, "unknown field 'reject_below'"),
+        ("calibration.rejection.threshold", 2.0, "calibration.rejection.threshold: must be from 0 to 1"),
+        (
+            "calibration.rejection.score",
+            "mood",
+            "score: must be one of probability, energy, clipped",
+        ),
+        ("calibration.rejection.clip", 0.5, "rejection.clip: belongs to the score clipped"),
+        ("calibration.rejection.neighbour", 5, "rejection.neighbour: belongs to the score neighbours"),
+        ("calibration.rejection.false_alarms", 1.0, "rejection.false_alarms: must be from 0 to less than 1"),
+        ("calibration.sets.coverage", 1.0, "calibration.sets.coverage: must be between 0 and 1"),
+        ("calibration.sets.least_probability", -0.1, "sets.least_probability: must be from 0 to 1"),
         ("exif", False, "exif"),
         ("provenance", None, "provenance: must be an object"),
         ("provenance", {}, "'architecture' is missing"),
@@ -99,6 +120,17 @@ def test_bad_fields_are_named(path: str, value: Any, says: str) -> None:
         Contract.from_json(broken)
 
 
+def test_schema_1_is_read() -> None:
+    """Its calibration had a least probability."""
+    old = json.loads(CONTRACT.dumps()) | {"schema": 1}
+    assert Contract.from_json(old | {"calibration": None}).calibration is None
+    old["calibration"] = {"temperature": 1.5, "reject_below": 0.2}
+    assert Contract.from_json(old).calibration == Calibration(1.5, Rejection("probability", 0.2))
+    for wrong in ({"temperature": 1.5}, {"temperature": 1.5, "rejection": None}):
+        with pytest.raises(ContractError, match="must have temperature and reject_below"):
+            Contract.from_json(old | {"calibration": wrong})
+
+
 def test_texts_that_are_no_contract() -> None:
     for text in ("", "[1]", "{", "null"):
         with pytest.raises(ContractError):
@@ -106,6 +138,13 @@ def test_texts_that_are_no_contract() -> None:
 
 
 numbers = st.floats(-1e6, 1e6)
+shares = st.floats(0, 0.99)
+rejections = st.none() | st.one_of(
+    st.builds(Rejection, st.sampled_from(["probability", "energy"]), shares, st.none() | shares),
+    st.builds(Rejection, st.just("clipped"), shares, shares, st.floats(0.1, 9)),
+    st.builds(Rejection, st.just("neighbours"), shares, shares, st.none(), st.integers(1, 9)),
+)
+prediction_sets = st.none() | st.builds(PredictionSets, st.floats(0.1, 0.99), shares)
 
 
 @st.composite
@@ -121,7 +160,7 @@ def contracts(draw: st.DrawFn) -> Contract:
         mean=tuple(draw(st.lists(numbers, min_size=channels, max_size=channels))),
         std=tuple(draw(st.lists(st.floats(1e-6, 9), min_size=channels, max_size=channels))),
         provenance=Provenance(draw(st.text()), draw(licences), draw(words), draw(words), draw(words)),
-        calibration=draw(st.none() | st.builds(Calibration, st.floats(0.1, 9), st.floats(0, 1))),
+        calibration=draw(st.none() | st.builds(Calibration, st.floats(0.1, 9), rejections, prediction_sets)),
     )
 
 

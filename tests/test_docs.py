@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -352,6 +353,118 @@ def test_mistakes() -> None:
     assert mistakes() in (ROOT / "docs" / "reliability.md").read_text()
 
 
+def table(rows: list[tuple[str, ...]]) -> str:
+    """`rows` as a table of Markdown; the first is its head."""
+    lines = [rows[0], ("---",) * len(rows[0]), *rows[1:]]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def records(path: str, experiment: str) -> dict[str, dict[str, Any]]:
+    """The last record of each arm of an experiment."""
+    found = read_records(ROOT / "results" / path)
+    return {one["arm"]: one for one in found if one.get("experiment") == experiment and "arm" in one}
+
+
+def engine_speed() -> str:
+    """Each engine beside torchvision's eager network, on each kind of processor."""
+    rows: list[tuple[str, ...]] = [("network", "batch", "engine", "ms", "as fast as torchvision's")]
+    newest_of = {}
+    for one in read_records(ROOT / "results" / "bench.jsonl"):
+        if one.get("experiment") == "engines":
+            newest_of[one["rows"][0]["what"], one["settings"]["batch"]] = one
+    for (first, batch), one in newest_of.items():
+        for row in one["rows"]:
+            network, _, engine = row["what"].partition(", ")
+            low, high = row["spread"]
+            speed = "1" if row["what"] == first else f"{row['speed']:.2f} ({low:.2f} to {high:.2f})"
+            rows.append((network, str(batch), engine, f"{row['ms']:.0f}", speed))
+    return table(rows)
+
+
+def export_parity() -> str:
+    """What came of each format beside its original."""
+    rows: list[tuple[str, ...]] = [
+        ("network", "file", "top-1 the same", "largest difference of a probability", "accuracy", "maps apart")
+    ]
+    for name, one in records("bench.jsonl", "exports").items():
+        count, size = one["settings"]["images"], one["settings"]["size_px"]
+        for row in one["rows"]:
+            same = f"{row['same']:,} of {count:,}" if "same" in row else ""
+            apart = f"{row['largest']:.1e}" if "largest" in row else ""
+            maps = f"{row['maps_apart']:.1e}" if "maps_apart" in row else ""
+            right = f"{100 * row['correct'] / count:.2f} %"
+            rows.append((f"{name}, {size} px", row["what"], same, apart, right, maps))
+    return table(rows)
+
+
+def predict_rates() -> str:
+    """The rate of `predict` beside that of its engine."""
+    rows: list[tuple[str, ...]] = [("network", "side", "engine alone", "`predict`", "share")]
+    for name, one in records("bench.jsonl", "predict_rate").items():
+        low, high = one["spread"]
+        rows.append(
+            (
+                name,
+                f"{one['settings']['size_px']} px",
+                f"{one['engine_per_s']:,.0f} images/s",
+                f"{one['predict_per_s']:,.0f} images/s",
+                f"{100 * one['ratio']:.0f} % ({100 * low:.0f} to {100 * high:.0f})",
+            )
+        )
+    return table(rows)
+
+
+def honesty() -> str:
+    """The calibration error before and after."""
+    rows: list[tuple[str, ...]] = [("network", "images", "temperature", "ECE before", "ECE after")]
+    for name, one in records("confidence.jsonl", "honesty").items():
+        cells = []
+        for when in ("before", "after"):
+            low, high = one[f"ece_{when}_interval"]
+            cells.append(f"{100 * one[f'ece_{when}']:.1f} % ({100 * low:.1f} to {100 * high:.1f})")
+        rows.append((name, f"{one['images']:,}", f"{one['temperature']:.2f}", *cells))
+    return table(rows)
+
+
+def set_sizes() -> str:
+    """Coverage and size of sets promised for 90 %."""
+    rows: list[tuple[str, ...]] = [
+        ("network", "top-1", "coverage", "classes in a set", "the k likeliest that cover as much")
+    ]
+    for name, one in records("confidence.jsonl", "sets").items():
+        low, high = one["coverage_spread"]
+        covered = f"{100 * one['coverage']:.1f} % ({100 * low:.1f} to {100 * high:.1f})"
+        rows.append(
+            (name, f"{100 * one['top1']:.1f} %", covered, f"{one['size']:.2f}", f"k = {one['k']:.2f}")
+        )
+    return table(rows)
+
+
+def outlier_scores() -> str:
+    """The area of each score on each kind of outliers; the one that is taken is bold."""
+    found = records("confidence.jsonl", "outliers")
+    scores = list(next(iter(found.values()))["scores"]) if found else []
+    rows: list[tuple[str, ...]] = [("outliers", "images", *scores)]
+    for kind, one in found.items():
+        cells = []
+        for score in scores:
+            low, high = one["scores"][score]["interval"]
+            text = f"{100 * one['scores'][score]['auroc']:.1f} ({100 * low:.1f} to {100 * high:.1f})"
+            cells.append(f"**{text}**" if score == one["taken"] else text)
+        rows.append((kind, f"{one['outliers']:,}", *cells))
+    return table(rows)
+
+
+@pytest.mark.parametrize("make", [engine_speed, export_parity, predict_rates])
+def test_ship(make: Callable[[], str]) -> None:
+    assert make() in (ROOT / "docs" / "ship.md").read_text()
+
+
+@pytest.mark.parametrize("make", [honesty, set_sizes, outlier_scores])
+def test_confidence(make: Callable[[], str]) -> None:
+    assert make() in (ROOT / "docs" / "confidence.md").read_text()
+
+
 def commands() -> list[str]:
     """Every complete command of ours in the code blocks of README.md and docs/."""
     found = []
@@ -382,3 +495,5 @@ def test_the_table_of_the_design_rule(capsys: pytest.CaptureFixture[str]) -> Non
 
 if __name__ == "__main__":
     print(reliability(), mistakes(), many_processes(), speed(), sep="\n\n")
+    print(engine_speed(), export_parity(), predict_rates(), sep="\n\n")
+    print(honesty(), set_sizes(), outlier_scores(), sep="\n\n")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from resnext import bench as bench
     from resnext import design as design
     from resnext import experiments as experiments
+    from resnext.api import calibrate as calibrate
     from resnext.api import compare as compare
     from resnext.api import convert as convert
     from resnext.api import create as create
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from resnext.api import predict as predict
     from resnext.api import predict_many as predict_many
     from resnext.api import predict_to_file as predict_to_file
+    from resnext.api import quantize as quantize
     from resnext.api import select as select
     from resnext.api import train as train
     from resnext.api import write_report as write_report
@@ -92,7 +94,7 @@ if TYPE_CHECKING:
 _PACKAGES = ("bench", "design", "experiments")
 _NAMES_BY_MODULE = {
     "resnext.api": (
-        *("compare", "convert", "create", "embed", "evaluate", "explain", "export_model"),
+        *("calibrate", "compare", "convert", "create", "embed", "evaluate", "explain", "export_model"),
         *(
             "from_pretrained",
             "index_images",
@@ -101,6 +103,7 @@ _NAMES_BY_MODULE = {
             "predict",
             "predict_many",
             "predict_to_file",
+            "quantize",
             "select",
         ),
         *("train", "write_report"),

@@ -9,14 +9,15 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import asdict, dataclass, fields, is_dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 from resnext.errors import ResnextError
 from resnext.names import MAX_NAME, encodable, printable, printable_lines
 from resnext.parsing import build, parse_json, show
 from resnext.version import __version__
 
-SCHEMA = 1
+#: What this version writes. It reads 1 too, where a calibration has a least probability for `rejection`.
+SCHEMA = 2
 INTERPOLATIONS = ("bilinear", "bicubic", "lanczos")
 #: Most classes, longest side of an image in pixels, and longest text about the origin of weights.
 MAX_CLASSES, LARGEST_PX, MAX_TEXT = 1_000_000, 4096, 10_000
@@ -27,6 +28,8 @@ LICENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+ -]{0,99}")
 MAX_MEAN, MIN_STD, MAX_STD = 1e6, 1e-6, 1e6
 #: Least and largest temperature of the softmax.
 MIN_TEMPERATURE, MAX_TEMPERATURE = 1e-3, 1e3
+#: Largest threshold of an energy, whatever its sign.
+MAX_ENERGY = 1e30
 #: Largest grey value that may be black or white, whatever its sign, and how far white must be above black.
 MAX_GREY, MIN_GREY_SPAN = 1e12, 1e-9
 
@@ -79,12 +82,94 @@ class GreyRange:
             )
 
 
+#: How familiar an image looks, larger where it looks more like those of the classes: the largest
+#: `probability`; the `energy`, the logarithm of the sum of the logits' exponentials (Liu et al. 2020); the
+#: same of features that are `clipped` (Sun, Guo and Li 2021); the cosine to the nearest `neighbours` among
+#: the features of known images (Sun et al. 2022).
+RejectionScore = Literal["probability", "energy", "clipped", "neighbours"]
+
+
+#: Least and largest threshold of each score.
+THRESHOLDS: dict[RejectionScore, tuple[float, float]] = {
+    "probability": (0, 1),
+    "energy": (-MAX_ENERGY, MAX_ENERGY),
+    "clipped": (-MAX_ENERGY, MAX_ENERGY),
+    "neighbours": (-1, 1),
+}
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """When the answer is "none of these".
+
+    Attributes:
+        score: What tells how familiar an image looks.
+        threshold: The answer is "none of these" below it.
+        false_alarms: Share of the images of the classes that it was chosen to reject; None if nobody says.
+        clip: Largest value of a feature; only of `clipped`.
+        neighbour: Which of the nearest neighbours is taken, counted from 1; only of `neighbours`. The
+            features of known images lie beside the weights.
+    """
+
+    score: RejectionScore
+    threshold: float
+    false_alarms: float | None = None
+    clip: float | None = None
+    neighbour: int | None = None
+
+
+@dataclass(frozen=True)
+class PredictionSets:
+    """The set of an image: all classes whose probability is at least a number, and always the likeliest.
+
+    Attributes:
+        coverage: Share of images whose set holds the true class, as was promised.
+        least_probability: That number.
+    """
+
+    coverage: float
+    least_probability: float
+
+
 @dataclass(frozen=True)
 class Calibration:
-    """Temperature of the softmax, and the probability below which the answer is "none of these"."""
+    """What makes of logits an answer that means what it says.
+
+    Attributes:
+        temperature: Of the softmax.
+        rejection: When the answer is "none of these"; never, if None.
+        sets: The sets of classes; none, if None.
+
+    Raises:
+        ContractError: If a value is out of its bounds.
+    """
 
     temperature: float
-    reject_below: float
+    rejection: Rejection | None = None
+    sets: PredictionSets | None = None
+
+    def __post_init__(self) -> None:
+        allowed = f"must be positive, from {MIN_TEMPERATURE:g} to {MAX_TEMPERATURE:g}"
+        _demand(MIN_TEMPERATURE <= self.temperature <= MAX_TEMPERATURE, "calibration.temperature", allowed)
+        if (one := self.rejection) is not None:
+            where = "calibration.rejection"
+            known = get_args(RejectionScore)
+            _demand(one.score in known, f"{where}.score", f"must be one of {', '.join(known)}")
+            low, high = THRESHOLDS[one.score]
+            _demand(low <= one.threshold <= high, f"{where}.threshold", f"must be from {low:g} to {high:g}")
+            for field, score, most in (("clip", "clipped", MAX_ENERGY), ("neighbour", "neighbours", 1000)):
+                value, needs = getattr(one, field), one.score == score
+                _demand(
+                    (value is not None) == needs, f"{where}.{field}", f"belongs to the score {score} only"
+                )
+                _demand(value is None or 0 < value <= most, f"{where}.{field}", f"must be up to {most:g}")
+            share = one.false_alarms
+            _demand(share is None or 0 <= share < 1, f"{where}.false_alarms", "must be from 0 to less than 1")
+        if (sets := self.sets) is not None:
+            where = "calibration.sets"
+            _demand(0 < sets.coverage < 1, f"{where}.coverage", "must be between 0 and 1")
+            held = 0 <= sets.least_probability <= 1
+            _demand(held, f"{where}.least_probability", "must be from 0 to 1")
 
 
 @dataclass(frozen=True)
@@ -175,11 +260,6 @@ class Contract:
         self._check_shape()
         self._check_colours()
         self._check_origin()
-        if self.calibration is not None:
-            temperature, reject = self.calibration.temperature, self.calibration.reject_below
-            allowed = f"must be positive, from {MIN_TEMPERATURE:g} to {MAX_TEMPERATURE:g}"
-            _demand(MIN_TEMPERATURE <= temperature <= MAX_TEMPERATURE, "calibration.temperature", allowed)
-            _demand(0 <= reject <= 1, "calibration.reject_below", "must be from 0 to 1")
 
     def _check_classes(self) -> None:
         _demand(len(self.classes) > 0, "classes", "empty")
@@ -244,15 +324,18 @@ class Contract:
         if value.get("exif", True) is not True:
             raise ContractError("contract: exif: only true is supported")
         schema, writer = value.get("schema"), value.get("written_by")
-        if type(schema) is not int or schema != SCHEMA:
+        if type(schema) is not int or schema not in (1, SCHEMA):
             who = writer[:100] if isinstance(writer, str) else "an unknown program"
             raise ContractError(
-                f"contract: schema {show(schema)} was written by {who}; this version reads schema {SCHEMA}"
+                f"contract: schema {show(schema)} was written by {who}; this version reads schemas 1 and "
+                f"{SCHEMA}"
             )
         body = {k: v for k, v in value.items() if k not in ("schema", "written_by", "exif")}
         origin = body.get("provenance")
         if isinstance(origin, dict) and isinstance(text := origin.get("weights_licence"), str):
             body["provenance"] = origin | {"weights_licence": licence_meant(text)}
+        if schema == 1 and isinstance(calibration := body.get("calibration"), dict):
+            body["calibration"] = _calibration_of_schema_1(calibration)
         try:
             return build(cls, body, "contract")
         except ContractError:
@@ -272,6 +355,14 @@ class Contract:
     def dumps(self) -> str:
         """The contract as a JSON text, the content of contract.json."""
         return printable_lines(json.dumps(self.to_json(), indent=2, ensure_ascii=False)) + "\n"
+
+
+def _calibration_of_schema_1(value: dict[str, Any]) -> dict[str, Any]:
+    """A calibration of schema 1, with its least probability, as it is written now."""
+    if value.keys() != {"temperature", "reject_below"}:
+        raise ContractError("contract: calibration: must have temperature and reject_below, and no more")
+    rejection = {"score": "probability", "threshold": value["reject_below"], "false_alarms": None}
+    return {"temperature": value["temperature"], "rejection": rejection, "sets": None}
 
 
 def licence_meant(text: str | None) -> str | None:

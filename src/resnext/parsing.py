@@ -277,6 +277,8 @@ def _build(kind: Any, value: Any, where: str) -> Any:
         return origin(_items(arguments, value, where))
     if origin is dict:
         return {key: _build(arguments[1], item, f"{where}.{key}") for key, item in _object(value, where)}
+    if origin is typing.Literal:
+        return _one_of(arguments, value, where)
     if kind is Any:
         return value
     if kind is Path:
@@ -289,6 +291,12 @@ def _build(kind: Any, value: Any, where: str) -> Any:
 def _some(arguments: tuple[Any, ...]) -> Any:
     """The type in `X | None`."""
     return next(argument for argument in arguments if argument is not type(None))
+
+
+def _one_of(known: tuple[Any, ...], value: Any, where: str) -> Any:
+    if not any(type(value) is type(one) and value == one for one in known):
+        raise ValueError(f"{where}: must be one of {', '.join(map(str, known))}, not {show(value)}")
+    return value
 
 
 def _within(bounds: tuple[Any, ...], value: Any, where: str) -> Any:

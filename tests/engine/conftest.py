@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from resnext.arch import Architecture
-from resnext.contract import Calibration, Contract, Input, Provenance, Resize
+from resnext.contract import Calibration, Contract, Input, Provenance, Rejection, Resize
 from resnext.engine import Classifier, TorchEngine
 from resnext.models import Network, create
 
@@ -39,7 +39,7 @@ def network() -> Network:
 @pytest.fixture(scope="session")
 def contract() -> Contract:
     size, half = Input(3, 16, 16), (0.5,) * 3
-    calibration = Calibration(2.0, 0.1)
+    calibration = Calibration(2.0, Rejection("probability", 0.1))
     return Contract(("a", "b", "c"), size, Resize(18, 16), half, half, Provenance("resnet11"), calibration)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -36,10 +36,10 @@ class Sleeper(Engine):
     seconds = 0.0
     calls = 0
 
-    def compute(self, pixels: Tensor, output: Output) -> Tensor:
+    def compute_all(self, pixels: Tensor, outputs: Sequence[Output]) -> list[Tensor]:
         self.calls += 1
         time.sleep(self.seconds)
-        return torch.zeros(len(pixels), 3)
+        return [torch.zeros(len(pixels), 3)]
 
 
 def sleeper(contract: Contract, seconds: float) -> Sleeper:

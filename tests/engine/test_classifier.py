@@ -13,7 +13,7 @@ from scipy.special import softmax
 
 from resnext import api
 from resnext.arch import Architecture
-from resnext.contract import Calibration, Contract, Input, Provenance, Resize
+from resnext.contract import Calibration, Contract, Input, Provenance, Rejection, Resize
 from resnext.data.stored_images import UnlabelledImages
 from resnext.engine import Classifier, ModelError, TorchEngine
 from resnext.errors import UsageError
@@ -36,7 +36,7 @@ def test_a_calibrated_prediction_has_its_temperature_and_threshold() -> None:
     probabilities = np.array([[dict(one.ranking)[name] for name in CONTRACT.classes] for one in plain])
     expected = softmax(np.log(probabilities) / 2.0, axis=1)
     threshold = float(np.median(expected.max(axis=1)))
-    calibrated = replace(CONTRACT, calibration=Calibration(2.0, threshold))
+    calibrated = replace(CONTRACT, calibration=Calibration(2.0, Rejection("probability", threshold)))
     answers = Classifier(TorchEngine(NETWORK, calibrated)).predict(images)
     for prediction, row in zip(answers, expected, strict=True):
         assert prediction.probability == pytest.approx(row.max(), abs=1e-5)

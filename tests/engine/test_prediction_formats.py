@@ -15,7 +15,7 @@ import pytest
 from resnext.engine import Prediction
 from resnext.engine.prediction_formats import FORMATS, AllColumns, Columns, TopColumns
 
-ANSWER = Prediction("1.png", "b", 0.75, (("b", 0.75), ("a", 0.25)))
+ANSWER = Prediction("1.png", "b", 0.75, (("b", 0.75), ("a", 0.25)), set=("b", "a"))
 ALL = AllColumns(("a", "b"))
 
 
@@ -25,6 +25,10 @@ def write(path: Path, columns: Columns, predictions: Sequence[Prediction]) -> No
     table = pa.table({"key": [one.key for one in predictions], **computed}, pa.schema(format.columns))
     with open(path, "wb") as file:
         format.write(iter([table]), file, {})
+
+
+def _cell(value: Any) -> str:
+    return "; ".join(value) if isinstance(value, list) else str(value).lower()
 
 
 def read(path: Path) -> list[dict[str, Any]]:
@@ -40,11 +44,17 @@ def read(path: Path) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("columns", [TopColumns(2), ALL])
 def test_what_rows_hold(columns: Columns, suffix: str, tmp_path: Path) -> None:
     """The same columns in every kind of file; the probabilities of all classes as each kind has them."""
-    common = {"picture": "1.png", "label": "b", "probability": 0.75, "rejected": False}
+    common = {
+        "picture": "1.png",
+        "label": "b",
+        "probability": 0.75,
+        "rejected": False,
+        "set": ["b", "a"],
+    }
     top = common | {"label_1": "b", "probability_1": 0.75, "label_2": "a", "probability_2": 0.25}
-    text = {name: str(value).lower() for name, value in common.items()}
+    text = {name: _cell(value) for name, value in common.items()}
     expected = {
-        (TopColumns, ".csv"): {name: str(value).lower() for name, value in top.items()},
+        (TopColumns, ".csv"): {name: _cell(value) for name, value in top.items()},
         (TopColumns, ".jsonl"): top,
         (TopColumns, ".parquet"): top,
         (AllColumns, ".csv"): text | {"p(a)": "0.25", "p(b)": "0.75"},

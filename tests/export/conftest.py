@@ -69,7 +69,7 @@ def make_contract() -> MakeContract:
             mean=(0.5, 0.4, 0.3),
             std=(0.2, 0.25, 0.3),
             provenance=Provenance(network.arch.name),
-            calibration=Calibration(temperature, 0.0),
+            calibration=Calibration(temperature),
         )
 
     return make

@@ -62,7 +62,7 @@ def in_float16(source: Source, path: Path) -> None:
 
 def with_stale_softmax(source: Source, path: Path) -> None:
     """A file whose contract is right, and whose graph has the temperature of before."""
-    stale = replace(source.contract, calibration=Calibration(1.0, 0.0))
+    stale = replace(source.contract, calibration=Calibration(1.0))
     model = onnx_model(replace(source, contract=stale), path)
     seal = Seal(source.contract, source.sha256).dumps(sealed_content(model))
     onnx.helper.set_model_props(model, {KEY: seal})

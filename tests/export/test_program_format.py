@@ -12,6 +12,7 @@ from resnext.contract import Contract
 from resnext.engine.program_engine import ProgramEngine
 from resnext.engine.program_file import ProgramFile
 from resnext.export import Source
+from resnext.export.parity import TOLERANCE
 from resnext.export.program_format import ProgramFormat
 from resnext.parsing import parse_json
 
@@ -23,7 +24,7 @@ def test_a_program_computes_what_the_network_computes(any_source: Source, tmp_pa
     for batch in (1, 3, 8):
         pixels = torch.randn(batch, 3, 32, 32, generator=torch.Generator().manual_seed(batch))
         logits = network(pixels).detach().numpy()
-        assert np.allclose(engine.probabilities(pixels), softmax(logits / 1.5, axis=1), atol=1e-5)
+        assert np.allclose(engine.probabilities(pixels), softmax(logits / 1.5, axis=1), atol=TOLERANCE)
         maps = engine.activation_maps(pixels)
         assert np.allclose(maps.mean((2, 3)) + network.fc.bias.detach(), logits, atol=1e-4)
 

@@ -45,7 +45,7 @@ pytestmark = pytest.mark.slow
 #: Where something happens: before this call of this function.
 PHASES = {
     "training": ("resnext.run.meters:EpochMeter.update", 5),
-    "judging": ("resnext.engine.classifier:Classifier._probabilities", 1),
+    "judging": ("resnext.engine.classifier:Classifier._answer", 1),
     "saving": ("resnext.training.checkpoints:write_snapshot", 1),
     "reporting": ("resnext.api:write_report", 1),
 }

@@ -60,5 +60,5 @@ def many_classes(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
     labels = random.integers(0, 8000, 500)
     rows = random.random((500, 8000), dtype=np.float32)
     rows /= rows.sum(axis=1, keepdims=True)
-    RunFolder(folder).write_predictions("test", [f"{i}.png" for i in range(500)], labels, rows)
+    RunFolder(folder).write_predictions("test", [f"{i}.png" for i in range(500)], labels, rows, 1.0)
     return folder

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from resnext.contract import Calibration, PredictionSets
 from resnext.metrics import Outcomes
 from resnext.reporting import prediction_table, write_report
 from resnext.reporting.prediction_table import read_predictions
@@ -28,9 +29,9 @@ def write(path: Path, **changes: Any) -> Path:
 
 def test_blocks_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prediction_table, "BLOCK_VALUES", 3 * 7)
-    keys, outcomes = read_predictions(write(tmp_path / "x.parquet"), 3)
-    expected = Outcomes.of(ROWS, LABELS)
-    assert keys == KEYS
+    read = read_predictions(write(tmp_path / "x.parquet"), 3)
+    expected, outcomes = Outcomes.of(ROWS, LABELS), read.outcomes
+    assert read.keys == KEYS
     for name in vars(expected):
         assert np.array_equal(getattr(outcomes, name), getattr(expected, name))
 
@@ -89,3 +90,26 @@ def test_thousands_of_classes_take_little_memory(many_classes: Path) -> None:
     assert "too many classes to draw the matrix" in page
     assert "hardest 1,000 of 8,000 classes" in page
     assert len(page) < 1_000_000
+
+
+def in_parquet(path: Path, temperature: str) -> Path:
+    table = pa.table({"key": KEYS, "label": LABELS, "probabilities": list(ROWS)})
+    pq.write_table(table.replace_schema_metadata({"temperature": temperature}), path)
+    return path
+
+
+def test_a_later_calibration_is_applied(tmp_path: Path) -> None:
+    """The table was written at another temperature."""
+    calibration = Calibration(3.0, sets=PredictionSets(0.9, 0.3))
+    read = read_predictions(in_parquet(tmp_path / "x.parquet", "1.5"), 3, calibration)
+    softened = np.sqrt(ROWS)
+    softened /= softened.sum(1, keepdims=True)
+    np.testing.assert_allclose(read.outcomes.confidence, softened.max(1), atol=1e-6)
+    assert read.sets is not None
+    assert np.array_equal(read.sets.sizes, np.maximum(1, (softened >= 0.3).sum(1)))
+
+
+@pytest.mark.parametrize("temperature", ["hot", "0", "nan", "1e9", ""])
+def test_a_temperature_that_is_none(tmp_path: Path, temperature: str) -> None:
+    with pytest.raises(ValueError, match="metadata say the temperature"):
+        read_predictions(in_parquet(tmp_path / "x.parquet", temperature), 3)

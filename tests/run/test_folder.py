@@ -139,7 +139,7 @@ def test_the_earlier_of_two_processes_that_train_one_run_writes_nothing_more(tmp
         lambda: earlier.truncate_metrics(0, 0),
         lambda: earlier.write("result.json", "{}"),
         lambda: earlier.save_checkpoint(Snapshot({}, {}), is_best=True),
-        lambda: earlier.write_predictions("val", [], np.empty(0, int), np.empty((0, 2), np.float32)),
+        lambda: earlier.write_predictions("val", [], np.empty(0, int), np.empty((0, 2), np.float32), 1.0),
     ]
     for write in writes:
         with pytest.raises(RunTaken, match="another process has begun to train this run") as caught:

@@ -22,6 +22,7 @@ from sklearn.preprocessing import StandardScaler
 from resnext import api
 from resnext.data.loaders import evaluation_batches, on_device, training_batches
 from resnext.data.sources import read_splits
+from resnext.engine import temperature
 from resnext.errors import UsageError
 from resnext.machine import Machine
 from resnext.models import Network
@@ -132,7 +133,8 @@ def test_the_model_is_the_network_with_that_head(data: Path, weights: Path, whol
     state = made.network.state_dict()
     assert all(torch.equal(state[name], given[name]) for name in state if not name.startswith("fc."))
     with torch.no_grad():
-        shares = made.network.fc(torch.from_numpy(rows_of(whole)[:VAL])).softmax(1)
+        logits = made.network.fc(torch.from_numpy(rows_of(whole)[:VAL]))
+        shares = (logits / temperature(made.contract)).softmax(1)
     val = read_splits(str(data)).val
     for row, one in zip(shares, made.predict([val.open(i) for i in range(VAL)]), strict=True):
         by_name = dict(zip(made.contract.classes, row.tolist(), strict=True))

@@ -229,7 +229,7 @@ def test_tensors_of_another_type_are_refused(folder: Path) -> None:
         ("classes", ["b", "a", "c"], "contract.classes"),
         ("mean", [0.5, 0.4, 0.5], "contract.mean"),
         ("resize", {"shorter_px": 20, "crop_px": 16}, "contract.resize.shorter_px"),
-        ("calibration", {"temperature": 2.0, "reject_below": 0.1}, "contract.calibration"),
+        ("calibration", {"temperature": 2.0}, "contract.calibration"),
     ],
 )
 def test_both_files_of_a_hub_folder_say_the_same(folder: Path, field: str, value: Any, says: str) -> None:
@@ -285,7 +285,7 @@ def test_files_with_more_than_one_network_are_named(tmp_path: Path) -> None:
         ({"contract": {"classes": ["a", "b", "c" * 1001]}}, r"classes\[2\]: longer than 1,000"),
         ({"contract": {"resize": {"shorter_px": 5000, "crop_px": 16}}}, "5000 is more than 4096"),
         ({"contract": {"std": [1e-300] * 3}}, "std: must be positive, from 1e-06"),
-        ({"contract": {"calibration": {"temperature": 1e-30, "reject_below": 0}}}, "calibration.temperature"),
+        ({"contract": {"calibration": {"temperature": 1e-30}}}, "calibration.temperature"),
         ({"architecture": {"channels": 1}}, "unknown field 'channels'"),
         ({"architecture": {"classes": 3.0}}, "architecture.classes: must be int"),
         ({"architecture": {"classes": 10**11}}, "architecture.classes: must be from 1 to 1,000,000"),

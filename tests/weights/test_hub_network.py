@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 
 import resnext
 from resnext.arch import STEMS, Architecture
-from resnext.contract import Calibration, Contract, ContractError, Input, Provenance, Resize
+from resnext.contract import Calibration, Contract, ContractError, Input, Provenance, Rejection, Resize
 from resnext.models import Network, create
 from resnext.weights import HubNetwork, WeightsError, write_hub_folder
 from resnext.weights.hub_network import default_contract
@@ -26,7 +26,7 @@ CONTRACT = Contract(
     (0.5,) * 3,
     (0.2,) * 3,
     Provenance(ARCH.name, weights_licence="apache-2.0"),
-    Calibration(2.0, 0.1),
+    Calibration(2.0, Rejection("probability", 0.1)),
     ("an a", "a b", "a c"),
 )
 IMAGES = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))

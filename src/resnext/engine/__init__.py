@@ -1,8 +1,9 @@
 """Inference: a model, opened as a classifier: images in, probabilities or embeddings out."""
 
+from resnext.engine.calibration import CalibrationFit, Calibrator, OutlierTrial
 from resnext.engine.classifier import BatchPrediction, Classifier, Prediction
 from resnext.engine.embedding import EmbeddingSummary, embed_images
-from resnext.engine.engine import Engine, EngineMissing, ModelError, Output, Takes, temperature
+from resnext.engine.engine import Engine, EngineMissing, ModelError, Output, Takes, rejection_of, temperature
 from resnext.engine.explaining import Explanation, check_explains, explain_images, places_in
 from resnext.engine.foreign import ForeignContract
 from resnext.engine.image_list import ImageList, find_images_to_embed, list_image_files
@@ -15,6 +16,8 @@ from resnext.engine.torch_engines import CompiledEngine, FoldedEngine, TorchEngi
 
 __all__ = [
     "BatchPrediction",
+    "CalibrationFit",
+    "Calibrator",
     "Classifier",
     "CompiledEngine",
     "EmbeddingSummary",
@@ -25,6 +28,7 @@ __all__ = [
     "ForeignContract",
     "ImageList",
     "ModelError",
+    "OutlierTrial",
     "Output",
     "Prediction",
     "Seal",
@@ -41,5 +45,6 @@ __all__ = [
     "open_network",
     "places_in",
     "predict_images",
+    "rejection_of",
     "temperature",
 ]

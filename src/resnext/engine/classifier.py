@@ -12,7 +12,8 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from resnext.contract import Contract
+from resnext.confidence import in_sets, is_rejected
+from resnext.contract import Calibration, Contract
 from resnext.data.decode import BadImage
 from resnext.data.images import ImageDataset
 from resnext.data.loaders import Crops, evaluation_batches, on_device
@@ -27,6 +28,8 @@ from resnext.training.loop import Diverged
 
 #: Which crops of an image each of `Views` takes.
 CROPS_OF_VIEWS: dict[Views, Crops] = {"one": "centre", "flip": "centre", "ten": "five"}
+#: Probabilities (B, classes), and how familiar each image looks (B,), both float32.
+Answers = tuple[NDArray[np.float32], NDArray[np.float32]]
 #: Most pixels of a batch: as many as 64 crops of 1,024 px have.
 MAX_BATCH_PIXELS = 2**26
 
@@ -40,8 +43,9 @@ class Prediction:
         label: The most probable class.
         probability: Its probability, from 0 to 1.
         ranking: (class, probability) of all classes, the most probable first.
-        rejected: Whether the probability is below the threshold of the contract, so that the answer is "none
+        rejected: Whether it looks too little like the classes, by the contract, so that the answer is "none
             of these".
+        set: The classes of its prediction set, the most probable first; empty if the contract promises none.
     """
 
     key: str
@@ -49,6 +53,7 @@ class Prediction:
     probability: float
     ranking: tuple[tuple[str, float], ...]
     rejected: bool = False
+    set: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -58,11 +63,14 @@ class BatchPrediction:
     Attributes:
         indices: Places of the images in their data set, int64 (B,).
         probabilities: float32 (B, classes); each row sums to 1.
+        familiarity: float32 (B,), by the score of the contract's rejection: larger where an image looks more
+            like those of the classes.
         bad: Errors of the images that could not be read and are therefore missing.
     """
 
     indices: NDArray[np.int64]
     probabilities: NDArray[np.float32]
+    familiarity: NDArray[np.float32]
     bad: tuple[BadImage, ...]
 
 
@@ -142,8 +150,8 @@ class Classifier:
         loader = evaluation_batches(images, self.contract.resize, batch, workers, crops, shard)
         with worker_errors(), closing(loader) as batches:
             for loaded in on_device(batches, self.contract, self.device):
-                probabilities = self._probabilities(loaded.images, len(loaded.indices), views)
-                yield BatchPrediction(loaded.indices.numpy(), probabilities, loaded.bad)
+                answers = self._answer(loaded.images, len(loaded.indices), views)
+                yield BatchPrediction(loaded.indices.numpy(), *answers, loaded.bad)
 
     def _classify_whole(
         self, images: ImageDataset, batch: int, views: Views, shard: tuple[int, int]
@@ -153,7 +161,7 @@ class Classifier:
             raise ModelError(f"{self.engine.model}: prepares images itself, in one view; leave out --views")
         rank, size = shard
         for start in range(rank * batch, len(images), size * batch):
-            indices, rows, bad = [], [np.empty((0, len(self.contract.classes)), np.float32)], []
+            indices, answers, bad = [], [self._no_answers()], []
             for index in range(start, min(start + batch, len(images))):
                 try:
                     image = np.array(images.open(index).convert("RGB"))
@@ -161,33 +169,37 @@ class Classifier:
                     bad.append(error)
                     continue
                 indices.append(index)
-                rows.append(self._finite(self.engine.probabilities(torch.from_numpy(image)[None])))
-            yield BatchPrediction(np.array(indices, np.int64), np.concatenate(rows), tuple(bad))
+                answers.append(self._finite(*self.engine.answer(torch.from_numpy(image)[None])))
+            probabilities, familiarity = (np.concatenate(some) for some in zip(*answers, strict=True))
+            yield BatchPrediction(np.array(indices, np.int64), probabilities, familiarity, tuple(bad))
 
     def batch(self, most: int, views: Views = "one") -> int:
         """Images of a batch that has `most` crops, fewer where they are very large."""
         crops = max(1, min(most, MAX_BATCH_PIXELS // self.contract.resize.crop_px**2))
         return max(1, crops // 5) if CROPS_OF_VIEWS[views] == "five" else crops
 
-    def _probabilities(self, crops: torch.Tensor, count: int, views: Views) -> NDArray[np.float32]:
-        """Probabilities (count, classes) of `count` images, whose crops are (count * crops, 3, H, W)."""
-        classes = len(self.contract.classes)
+    def _answer(self, crops: torch.Tensor, count: int, views: Views) -> Answers:
+        """Probabilities (count, classes) and familiarity (count,) of `count` images, whose crops are
+        (count * crops, 3, H, W)."""
         if count == 0:  # all images of the batch were bad
-            return np.empty((0, classes), np.float32)
+            return self._no_answers()
         inputs = [crops] if views == "one" else [crops, crops.flip(-1)]
-        outputs = [self.engine.probabilities(x) for x in inputs]
-        by_view = torch.stack(outputs).view(len(inputs), count, -1, classes)
-        return self._finite(by_view.mean((0, 2)))
+        outputs = zip(*(self.engine.answer(x) for x in inputs), strict=True)
+        means = (torch.stack(o).view(len(inputs), count, -1, *o[0].shape[1:]).mean((0, 2)) for o in outputs)
+        return self._finite(*means)
 
-    def _finite(self, outputs: torch.Tensor) -> NDArray[np.float32]:
-        """Probabilities in NumPy. Raises `Diverged` if they are not finite."""
-        probabilities: NDArray[np.float32] = outputs.cpu().numpy()
-        if not np.isfinite(probabilities).all():
+    def _no_answers(self) -> Answers:
+        return np.empty((0, len(self.contract.classes)), np.float32), np.empty(0, np.float32)
+
+    def _finite(self, *outputs: torch.Tensor) -> Answers:
+        """Probabilities and familiarity in NumPy. Raises `Diverged` if they are not finite."""
+        probabilities, familiarity = (one.cpu().numpy() for one in outputs)
+        if not (np.isfinite(probabilities).all() and np.isfinite(familiarity).all()):
             raise Diverged(
                 f"{self.engine.model}: its outputs are not finite: its weights have diverged. Train "
                 "again with a third of --training.lr"
             )
-        return probabilities
+        return probabilities, familiarity
 
     def predict(self, images: Sequence[ImageSource]) -> list[Prediction]:
         """The prediction for each image, in order.
@@ -213,12 +225,22 @@ class Classifier:
 
     def to_predictions(self, images: ImageDataset, batch: BatchPrediction) -> list[Prediction]:
         """A `Prediction` for each image of `batch`, which `classify` has given for `images`."""
-        classes, calibration = self.contract.classes, self.contract.calibration
-        threshold = 0.0 if calibration is None else calibration.reject_below
+        classes, calibration = self.contract.classes, self.contract.calibration or Calibration(1.0)
+        rejected = is_rejected(batch.familiarity, calibration.rejection)
+        held = None if calibration.sets is None else in_sets(batch.probabilities, calibration.sets)
         predictions = []
-        for index, row in zip(batch.indices, batch.probabilities, strict=True):
-            ranking = tuple((classes[i], float(row[i])) for i in np.argsort(-row, kind="stable"))
+        for place, (index, row) in enumerate(zip(batch.indices, batch.probabilities, strict=True)):
+            order = np.argsort(-row, kind="stable")
+            ranking = tuple((classes[i], float(row[i])) for i in order)
             label, probability = ranking[0]
-            key, rejected = encodable(images.keys[int(index)]), probability < threshold
-            predictions.append(Prediction(key, label, probability, ranking, rejected))
+            predictions.append(
+                Prediction(
+                    key=encodable(images.keys[int(index)]),
+                    label=label,
+                    probability=probability,
+                    ranking=ranking,
+                    rejected=bool(rejected[place]),
+                    set=() if held is None else tuple(classes[i] for i in order if held[place, i]),
+                )
+            )
         return predictions

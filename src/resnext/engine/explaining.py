@@ -84,8 +84,8 @@ def explain_images(
         for loaded in on_device(batches, contract, classifier.device):
             if len(loaded.indices):
                 maps = engine.activation_maps(loaded.images).cpu().numpy()
-                probabilities = engine.probabilities(loaded.images).cpu().numpy()
-                batch = BatchPrediction(loaded.indices.numpy(), probabilities, ())
+                probabilities, familiarity = (one.cpu().numpy() for one in engine.answer(loaded.images))
+                batch = BatchPrediction(loaded.indices.numpy(), probabilities, familiarity, ())
                 seen = _shown(loaded.images, contract)
                 for number, one in enumerate(classifier.to_predictions(images, batch)):
                     label = contract.classes.index(one.label)

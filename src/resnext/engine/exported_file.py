@@ -17,7 +17,7 @@ from resnext.files import ordinary
 PIXELS, IMAGE = "pixel_values", "image"
 INPUTS: dict[str, Takes] = {PIXELS: "pixels", IMAGE: "images"}
 #: Outputs that our files may have.
-OUTPUTS: tuple[Output, ...] = ("logits", "probabilities", "cam")
+OUTPUTS: tuple[Output, ...] = ("logits", "probabilities", "cam", "familiarity")
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class ExportedFile:
         is_batch = isinstance(shape, list) and shape[1:] == wanted
         if len(inputs) != 1 or not (is_batch if self.takes == "pixels" else _is_image(shape)):
             raise ModelError(f"{self.path}: its inputs {dict(inputs)} are not one batch of images {wanted}")
-        scores = self.outputs.keys() - {"cam"}
+        scores = self.outputs.keys() - {"cam", "familiarity"}
         if not scores:
             raise ModelError(f"{self.path}: has neither an output logits nor probabilities; export it again")
         for output in scores:

@@ -36,6 +36,7 @@ class ParityRecord(Extensible):
         device: The machine that this was measured on.
         correct: Images that the two get right; None if the images have no labels.
         takes: What goes into it: prepared `pixels`, or `images` that it prepares itself.
+        precision: What it computes in: `float32` or `int8`.
     """
 
     format: str
@@ -50,6 +51,7 @@ class ParityRecord(Extensible):
     device: str
     correct: tuple[Count, Count] | None = None
     takes: str = "pixels"
+    precision: str = "float32"
 
 
 @dataclass(frozen=True)

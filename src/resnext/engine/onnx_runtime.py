@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import ModuleType
 from typing import Any, ClassVar
 
@@ -31,17 +32,18 @@ class OnnxRuntimeEngine(Engine):
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         file.check({one.name: one.shape for one in inputs}, {one.name: one.shape for one in outputs})
 
-    def compute(self, pixels: Tensor, output: Output) -> Tensor:
+    def compute_all(self, pixels: Tensor, outputs: Sequence[Output]) -> list[Tensor]:
         pieces = torch.split(pixels.contiguous(), 1 if self._file.one_by_one else len(pixels))
-        made = torch.cat([self._run(piece.numpy(), self._file.outputs[output]) for piece in pieces])
-        return self._file.check_count(made, len(pixels))
+        names = [self._file.outputs[output] for output in outputs]
+        made = zip(*(self._run(piece.numpy(), names) for piece in pieces), strict=True)
+        return [self._file.check_count(torch.cat(values), len(pixels)) for values in made]
 
-    def _run(self, pixels: NDArray[np.float32], output: str) -> Tensor:
+    def _run(self, pixels: NDArray[np.float32], names: list[str]) -> list[Tensor]:
         try:
-            [values] = self._session.run([output], {self._file.input: pixels})
+            made = self._session.run(names, {self._file.input: pixels})
         except Exception as error:  # onnxruntime has a class for each of its codes
             raise _cannot_run(self._file, error) from None
-        return torch.from_numpy(np.asarray(values, np.float32))
+        return [torch.from_numpy(np.asarray(values, np.float32)) for values in made]
 
 
 def _session(file: OnnxFile) -> Any:

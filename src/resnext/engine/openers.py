@@ -144,12 +144,14 @@ def _open_torch(
 
 
 def _exports(run: Path) -> Iterator[Opener]:
-    """Those of exported files of a run that agreed with its present weights, by the engine that agreed."""
+    """Those of exported files of a run that agreed with its present weights, by the engine that agreed. Files
+    in int8 answer a little otherwise, so they are taken by path only."""
     folder = run / EXPORTS
     if not (run / "model").is_dir() or not folder.is_dir():
         return
     digest = weights_digest(run)
     for name, record in read_parity(folder).items():
         make = FILE_ENGINES.get(Path(name).suffix, {}).get(record.engine)
-        if make is not None and record.source == digest and record.takes == "pixels":
+        is_equal = record.source == digest and record.takes == "pixels" and record.precision == "float32"
+        if make is not None and is_equal:
             yield Opener(record.engine, folder / name, partial(make, folder / name, None))

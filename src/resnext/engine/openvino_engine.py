@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar
@@ -32,7 +33,7 @@ class OpenVinoEngine(Engine):
         self._file = file
         self._openvino = import_openvino(file.path)
         self._core = self._openvino.Core()
-        self._requests: dict[Output, Any] = {}
+        self._requests: dict[tuple[Output, ...], Any] = {}
         try:
             self._model = self._read()
         except Exception as error:  # OpenVINO's own are RuntimeError, and what it passes on
@@ -43,19 +44,21 @@ class OpenVinoEngine(Engine):
         )
         file.check(inputs, outputs)
 
-    def compute(self, pixels: Tensor, output: Output) -> Tensor:
-        if output not in self._requests:
-            self._requests[output] = self._compile(output)
-        request = self._requests[output]
+    def compute_all(self, pixels: Tensor, outputs: Sequence[Output]) -> list[Tensor]:
+        wanted = tuple(outputs)
+        if wanted not in self._requests:
+            self._requests[wanted] = self._compile(wanted)
+        request = self._requests[wanted]
         pieces = torch.split(pixels.contiguous(), 1 if self._file.one_by_one else len(pixels))
-        made = []
+        made: list[list[Tensor]] = [[] for _ in wanted]
         try:
             for piece in pieces:
                 request.infer({self._file.input: piece.numpy()})
-                made.append(torch.from_numpy(request.get_output_tensor(0).data.copy()).float())
+                for place, values in enumerate(made):
+                    values.append(torch.from_numpy(request.get_output_tensor(place).data.copy()).float())
         except Exception as error:
             raise self._cannot_run(error) from None
-        return self._file.check_count(torch.cat(made), len(pixels))
+        return [self._file.check_count(torch.cat(values), len(pixels)) for values in made]
 
     def _read(self) -> Any:
         file = self._file
@@ -65,16 +68,16 @@ class OpenVinoEngine(Engine):
             return self._core.read_model(file.path)
         return self._core.read_model(file.content, b"")
 
-    def _compile(self, output: Output) -> Any:
-        """A request for one output alone: the others are not computed."""
+    def _compile(self, outputs: tuple[Output, ...]) -> Any:
+        """A request for some outputs alone: the others are not computed."""
         settings = {
             "INFERENCE_PRECISION_HINT": "f32",
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_NUM_THREADS": torch.get_num_threads(),
         }
         try:
-            wanted = self._model.output(self._file.outputs[output])
-            part = self._openvino.Model([wanted], self._model.get_parameters(), output)
+            wanted = [self._model.output(self._file.outputs[output]) for output in outputs]
+            part = self._openvino.Model(wanted, self._model.get_parameters(), outputs[0])
             return self._core.compile_model(part, "CPU", settings).create_infer_request()
         except Exception as error:
             raise self._cannot_run(error) from None

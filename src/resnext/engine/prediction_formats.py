@@ -20,7 +20,14 @@ from resnext.engine.kept_rows import TableFormat
 from resnext.names import csv_cell, printable
 
 #: What every row begins with, after the name of its image.
-COMMON_COLUMNS = [("label", pa.string()), ("probability", pa.float32()), ("rejected", pa.bool_())]
+COMMON_COLUMNS = [
+    ("label", pa.string()),
+    ("probability", pa.float32()),
+    ("rejected", pa.bool_()),
+    ("set", pa.list_(pa.string())),
+]
+#: Between the names of a set, where a cell holds all of them.
+BETWEEN = "; "
 #: The column of that name, in files: earlier versions called an image a picture.
 KEY = "picture"
 
@@ -112,13 +119,12 @@ class PredictionFormat(TableFormat):
 
     @property
     def width(self) -> int:
-        return 4 + len(self.content.cell_names)
+        return 1 + len(COMMON_COLUMNS) + len(self.content.cell_names)
 
     def compute(self, predictions: Sequence[Prediction]) -> dict[str, pa.Array]:
         """The computed columns of `predictions`."""
         rows = [
-            {"label": one.label, "probability": one.probability, "rejected": one.rejected}
-            | self.content.values(one)
+            {name: getattr(one, name) for name, _ in COMMON_COLUMNS} | self.content.values(one)
             for one in predictions
         ]
         return {name: pa.array([row[name] for row in rows], kind) for name, kind in self.computed}
@@ -187,8 +193,10 @@ def _rows(tables: Iterator[pa.Table]) -> Iterator[Row]:
         yield from table.to_pylist()
 
 
-def _cell(value: str | float | bool) -> str:
+def _cell(value: str | float | bool | list[str]) -> str:
     """A value as a cell of CSV."""
+    if isinstance(value, list):
+        value = BETWEEN.join(value)
     if isinstance(value, str):
         return csv_cell(value)
     return str(value).lower() if isinstance(value, bool) else f"{value:.6g}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -41,9 +42,9 @@ class ProgramEngine(Engine):
         shapes: dict[str, object] = {name: list(scores[name].shape) for name in file.outputs}
         file.check({file.input: list(pixels.shape)}, shapes)
 
-    def compute(self, pixels: Tensor, output: Output) -> Tensor:
-        scores: Tensor = self._run(pixels)[self._file.outputs[output]].float()
-        return scores
+    def compute_all(self, pixels: Tensor, outputs: Sequence[Output]) -> list[Tensor]:
+        made = self._run(pixels)
+        return [made[self._file.outputs[output]].float() for output in outputs]
 
     @torch.inference_mode()
     def _run(self, pixels: Tensor) -> Any:

@@ -29,10 +29,11 @@ MAX_BYTES = 2**31 - 1
 OPERATORS = frozenset(
     f"torch.ops.aten.{name}"
     for name in (
-        "adaptive_avg_pool2d.default add.Tensor avg_pool2d.default batch_norm.default cat.default "
-        "chunk.default conv2d.default div.Tensor flatten.using_ints linear.default max_pool2d.default "
-        "mean.dim mul.Tensor pad.default relu.default relu_.default sigmoid.default slice.Tensor softmax.int "
-        "stack.default sum.dim_IntList unsqueeze.default zeros.default"
+        "adaptive_avg_pool2d.default add.Tensor amin.default avg_pool2d.default batch_norm.default "
+        "cat.default chunk.default clamp.default conv2d.default div.Tensor flatten.using_ints linear.default "
+        "logsumexp.default max_pool2d.default mean.dim mul.Tensor pad.default relu.default relu_.default "
+        "rsqrt.default sigmoid.default slice.Tensor softmax.int stack.default sum.dim_IntList topk.default "
+        "unsqueeze.default zeros.default"
     ).split()
 )
 #: Kinds of arguments, as their fields are called.

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from resnext.contract import Contract
-from resnext.engine.engine import Engine, ModelError, Output
-from resnext.models import Network, fold_batch_norms
+from resnext.engine.engine import Engine, ModelError, Output, rejection_of
+from resnext.models import Network, check_bank, familiarity, fold_batch_norms
 from resnext.training.compiling import LAYOUT, first_line
 
 
@@ -35,17 +36,29 @@ class TorchEngine(Engine):
         if (channels, classes) != (arch.in_channels, arch.classes) or channels != 3:
             own = f"{arch.in_channels} channels and {arch.classes} classes"
             raise ModelError(f"{arch.name}: has {own}, its contract {channels} and {classes}; images have 3")
-        super().__init__(arch.name, contract, frozenset({"logits", "cam"}), device)
+        outputs: frozenset[Output] = frozenset({"logits", "cam", "familiarity"})
+        super().__init__(arch.name, contract, outputs, device)
         network = network.to(self.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         self.network: Network = network
         self.forward: nn.Module = network  # gives the logits
+        try:
+            check_bank(network, rejection_of(contract))
+        except ValueError as error:
+            raise ModelError(f"{arch.name}: {error}; give the hub folder that it came from") from None
 
     @torch.inference_mode()
-    def compute(self, pixels: Tensor, output: Output) -> Tensor:
-        if output == "cam":
-            return self.network.activation_maps(self.network.forward_features(pixels)).float()
-        logits: Tensor = self.forward(pixels)
-        return logits.float()
+    def compute_all(self, pixels: Tensor, outputs: Sequence[Output]) -> list[Tensor]:
+        if list(outputs) == ["logits"]:
+            return [self.forward(pixels).float()]
+        maps = self.network.forward_features(pixels)
+        pooled = self.network.forward_head(maps, pre_logits=True)
+        logits = self.network.fc(pooled)
+        made: dict[Output, Callable[[], Tensor]] = {
+            "logits": lambda: logits,
+            "cam": lambda: self.network.activation_maps(maps),
+            "familiarity": lambda: familiarity(self.network, rejection_of(self.contract), pooled, logits),
+        }
+        return [made[output]().float() for output in outputs]
 
 
 class FoldedEngine(TorchEngine):
@@ -61,7 +74,7 @@ class CompiledEngine(FoldedEngine):
     """The folded network, compiled by torch when it sees its first batch, which takes a minute.
 
     Raises:
-        ModelError: From `compute`, if the network cannot be compiled on this machine.
+        ModelError: From `compute_all`, if the network cannot be compiled on this machine.
     """
 
     name: ClassVar[str] = "compiled"
@@ -70,9 +83,9 @@ class CompiledEngine(FoldedEngine):
         super().__init__(network, contract, device)
         self.forward = torch.compile(self.network, options={**LAYOUT}, dynamic=True)  # type: ignore[assignment]
 
-    def compute(self, pixels: Tensor, output: Output) -> Tensor:
+    def compute_all(self, pixels: Tensor, outputs: Sequence[Output]) -> list[Tensor]:
         try:
-            return super().compute(pixels, output)
+            return super().compute_all(pixels, outputs)
         except Exception as error:  # compilers and backends raise errors of any class
             if not _is_of_compiler(error):
                 raise

@@ -2,18 +2,28 @@
 
 from resnext.export.exporting import FORMATS, Export, export
 from resnext.export.graph import OPTIONAL, Source
-from resnext.export.judges import Judges
+from resnext.export.int8 import QUANTIZERS, TARGETS, Target
+from resnext.export.judges import Judges, data_of_run
 from resnext.export.parity import Difference, Parity, ParityError, compare
+from resnext.export.quantizing import MAX_DROP, Quantized, quantize, take_samples
 
 __all__ = [
     "FORMATS",
+    "MAX_DROP",
     "OPTIONAL",
+    "QUANTIZERS",
+    "TARGETS",
     "Difference",
     "Export",
     "Judges",
     "Parity",
     "ParityError",
+    "Quantized",
     "Source",
+    "Target",
     "compare",
+    "data_of_run",
     "export",
+    "quantize",
+    "take_samples",
 ]

@@ -11,13 +11,15 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram, export
 
 from resnext.contract import Contract
-from resnext.engine import Output, Takes, temperature
-from resnext.models import Network, fold_batch_norms
+from resnext.engine import Output, Takes, rejection_of, temperature
+from resnext.models import Network, familiarity, fold_batch_norms
 
 #: Name of the input, (B, 3, H, W), float32, prepared as the contract says.
 PIXELS = "pixel_values"
 #: Outputs that can be had beside `logits`, in the order in which they come.
 OPTIONAL: tuple[Output, ...] = ("probabilities", "cam")
+#: Scores of familiarity that no other output tells.
+BY_FEATURES = ("clipped", "neighbours")
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,11 @@ class Source:
 
     @property
     def output_names(self) -> list[Output]:
-        """All outputs, in their order."""
-        return ["logits", *(name for name in OPTIONAL if name in self.outputs)]
+        """All outputs, in their order; how familiar an image looks is one where the others do not tell it."""
+        made: list[Output] = ["logits", *(name for name in OPTIONAL if name in self.outputs)]
+        if rejection_of(self.contract).score in BY_FEATURES:
+            made.append("familiarity")
+        return made
 
 
 class OutputGraph(nn.Module):
@@ -59,17 +64,21 @@ class OutputGraph(nn.Module):
         super().__init__()
         self.network = network
         self.temperature = temperature(contract)
+        self.rejection = rejection_of(contract)
         self.outputs = tuple(outputs)
 
     def forward(self, pixel_values: Tensor) -> dict[Output, Tensor]:
-        """(B, 3, H, W) -> logits and probabilities (B, classes), cam (B, classes, h, w)."""
+        """(B, 3, H, W) -> logits and probabilities (B, classes), cam (B, classes, h, w), familiarity (B,)."""
         features = self.network.forward_features(pixel_values)
-        logits = self.network.forward_head(features)
+        pooled = self.network.forward_head(features, pre_logits=True)
+        logits = self.network.fc(pooled)
         made: dict[Output, Tensor] = {"logits": logits}
         if "probabilities" in self.outputs:
             made["probabilities"] = (logits / self.temperature).softmax(1)
         if "cam" in self.outputs:
             made["cam"] = self.network.activation_maps(features)
+        if "familiarity" in self.outputs:
+            made["familiarity"] = familiarity(self.network, self.rejection, pooled, logits)
         return {name: made[name] for name in self.outputs}
 
 
@@ -88,6 +97,8 @@ def trace(source: Source) -> ExportedProgram:
     """
     contract, network = source.contract, fold_batch_norms(source.network).cpu()
     network = network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    compares = rejection_of(contract).score == "neighbours"
+    network.register_buffer("bank", network.bank if compares else None)  # saved as weights are
     graph = OutputGraph(network, contract, source.output_names).eval().requires_grad_(False)
     pixels = torch.zeros(2, contract.input.channels, contract.input.height_px, contract.input.width_px)
     with warnings.catch_warnings():

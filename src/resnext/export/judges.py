@@ -50,12 +50,26 @@ class Judges:
         """
         if not (path / "model").is_dir():
             raise ModelError(f"{path}: is no run, so its val images are not known; {_HINT}")
-        folder = RunFolder(path)
-        data = folder.read_document("environment.json", EnvironmentDocument).data
-        fingerprint = read_data_document(folder, len(contract.classes)).fingerprint
+        fingerprint = read_data_document(RunFolder(path), len(contract.classes)).fingerprint
         try:
-            _, val = read_split(data, contract.classes, "val", fingerprint)
+            return cls.of_data(data_of_run(path), contract, fingerprint)
         except DataError as error:
             raise ModelError(f"{path}: its val images are not where they were ({error}); {_HINT}") from None
+
+    @classmethod
+    def of_data(cls, data: str, contract: Contract, fingerprint: str | None) -> Judges:
+        """Those of val of a data set, spread evenly if there are more than `MAX_JUDGES`. Raises `DataError`.
+
+        Args:
+            data: The data set.
+            contract: Its classes are those of the model.
+            fingerprint: That of the data that the model was trained on, if it is known.
+        """
+        _, val = read_split(data, contract.classes, "val", fingerprint)
         places = np.linspace(0, len(val) - 1, min(MAX_JUDGES, len(val)))
         return cls(val.select(places.astype(np.int64)), "val", True)
+
+
+def data_of_run(path: Path) -> str:
+    """Where the run in the folder `path` found its data. Raises `RunError`."""
+    return RunFolder(path).read_document("environment.json", EnvironmentDocument).data

@@ -32,16 +32,27 @@ class OnnxFormat(Format):
     takes: ClassVar[tuple[Takes, ...]] = ("pixels", "images")
 
     def write(self, source: Source, path: Path) -> None:
-        content = onnx_model(source, path, source.takes).SerializeToString()
-        if len(content) > MAX_BYTES:
-            raise ModelError(
-                f"{source.name}: takes {len(content):,} bytes, more than a file of ONNX can hold"
-            )
-        path.write_bytes(content)
+        write_onnx(onnx_model(source, path, source.takes), source, path)
+
+
+def write_onnx(model: Any, source: Source, path: Path) -> None:
+    """Write an ONNX `ModelProto` that computes `source`, with the contract in its metadata.
+
+    Raises `ModelError` if it is too large.
+    """
+    onnx = import_onnx(path)
+    info = model_info(source.contract) if source.takes == "pixels" else {}
+    metadata = {f"model_info {key}": value for key, value in info.items()}
+    seal = Seal(source.contract, source.sha256).dumps(sealed_content(model))
+    onnx.helper.set_model_props(model, metadata | {KEY: seal})
+    content = model.SerializeToString()
+    if len(content) > MAX_BYTES:
+        raise ModelError(f"{source.name}: takes {len(content):,} bytes, more than a file of ONNX can hold")
+    path.write_bytes(content)
 
 
 def onnx_model(source: Source, path: Path, takes: Takes = "pixels") -> Any:
-    """`source` as an ONNX `ModelProto` with its metadata.
+    """`source` as an ONNX `ModelProto`, without metadata.
 
     Args:
         source: What is exported.
@@ -52,7 +63,7 @@ def onnx_model(source: Source, path: Path, takes: Takes = "pixels") -> Any:
         EngineMissing: A library is not installed.
         ModelError: It cannot prepare images as the contract says.
     """
-    onnx = import_onnx(path)
+    import_onnx(path)
     if importlib.util.find_spec("onnxscript") is None:
         raise EngineMissing(f"{path}: needs the library onnxscript; pip install 'resnext[onnx]'")
     with _quiet():
@@ -71,10 +82,6 @@ def onnx_model(source: Source, path: Path, takes: Takes = "pixels") -> Any:
     model.producer_name, model.producer_version = "resnext", ""
     if takes == "images":
         prepare_inside_onnx(model, source.contract)
-    seal = Seal(source.contract, source.sha256)
-    info = model_info(source.contract) if takes == "pixels" else {}
-    metadata = {f"model_info {key}": value for key, value in info.items()}
-    onnx.helper.set_model_props(model, metadata | {KEY: seal.dumps(sealed_content(model))})
     return model
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 from xml.etree import ElementTree
 
 from resnext.engine import Seal, Takes
@@ -29,16 +29,34 @@ class OpenVinoFormat(Format):
     takes: ClassVar[tuple[Takes, ...]] = ("pixels", "images")
 
     def write(self, source: Source, path: Path) -> None:
-        openvino = import_openvino(path)
-        model = openvino.Core().read_model(onnx_model(source, path).SerializeToString(), b"")
-        for key in list(model.get_rt_info()):
-            del model.get_rt_info()[key]
-        if source.takes == "images":
-            model = prepare_inside_openvino(model, source.contract)
-        for key, value in model_info(source.contract).items() if source.takes == "pixels" else ():
-            model.set_rt_info(value, ["model_info", key])
-        openvino.save_model(model, path, compress_to_fp16=False)
-        graph = ElementTree.fromstring(path.read_bytes())
-        content = sealed_content(graph, path.with_suffix(".bin").read_bytes())
-        model.set_rt_info(Seal(source.contract, source.sha256).dumps(content), [KEY])
-        openvino.save_model(model, path, compress_to_fp16=False)
+        write_ir(openvino_model(source, path), source, path)
+
+
+def openvino_model(source: Source, path: Path) -> Any:
+    """`source` as an OpenVINO `Model`, without metadata.
+
+    Args:
+        source: What is exported.
+        path: Where it will lie, for errors.
+
+    Raises:
+        EngineMissing: A library is not installed.
+        ModelError: It cannot prepare images as the contract says.
+    """
+    openvino = import_openvino(path)
+    model = openvino.Core().read_model(onnx_model(source, path).SerializeToString(), b"")
+    return prepare_inside_openvino(model, source.contract) if source.takes == "images" else model
+
+
+def write_ir(model: Any, source: Source, path: Path) -> None:
+    """Write an OpenVINO `Model` that computes `source`, with the contract in its metadata."""
+    openvino = import_openvino(path)
+    for key in list(model.get_rt_info()):
+        del model.get_rt_info()[key]
+    for key, value in model_info(source.contract).items() if source.takes == "pixels" else ():
+        model.set_rt_info(value, ["model_info", key])
+    openvino.save_model(model, path, compress_to_fp16=False)
+    graph = ElementTree.fromstring(path.read_bytes())
+    content = sealed_content(graph, path.with_suffix(".bin").read_bytes())
+    model.set_rt_info(Seal(source.contract, source.sha256).dumps(content), [KEY])
+    openvino.save_model(model, path, compress_to_fp16=False)

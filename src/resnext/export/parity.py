@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import ClassVar
@@ -125,14 +125,14 @@ class Stopwatch(Engine):
         self.engine = engine
         self.ms: list[float] = []
 
-    def compute(self, pixels: Tensor, output: Output) -> Tensor:
-        return self.engine.compute(pixels, output)
+    def compute_all(self, pixels: Tensor, outputs: Sequence[Output]) -> list[Tensor]:
+        return self.engine.compute_all(pixels, outputs)
 
-    def probabilities(self, pixels: Tensor) -> Tensor:
+    def answer(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         start = time.perf_counter()
-        probabilities = self.engine.probabilities(pixels)
+        answers = self.engine.answer(pixels)
         self.ms.append(1000 * (time.perf_counter() - start) / len(pixels))
-        return probabilities
+        return answers
 
 
 def compare(

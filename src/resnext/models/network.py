@@ -49,6 +49,8 @@ class Network(nn.Module):
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.dropout: nn.Module = nn.Identity()
         self.fc: nn.Module = nn.Linear(channels, arch.classes)
+        self.bank: Tensor | None
+        self.register_buffer("bank", None, persistent=False)
         if self._device.type != "meta":  # there are no values to set, and setting them takes its time
             self.reset_parameters()
 

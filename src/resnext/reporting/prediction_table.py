@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from resnext.confidence import SetSizes, soften_probabilities
+from resnext.contract import MAX_TEMPERATURE, MIN_TEMPERATURE, Calibration
 from resnext.files import check_ordinary
 from resnext.metrics import BLOCK_VALUES, Outcomes
+from resnext.run.folder import TEMPERATURE_KEY
 
 #: How far the probabilities of an image may be from 1 in sum.
 SUM_TOLERANCE = 1e-3
@@ -19,14 +23,30 @@ SUM_TOLERANCE = 1e-3
 BUFFER_BYTES = 2**20
 
 
-def read_predictions(path: Path, classes: int) -> tuple[list[str], Outcomes]:
-    """Keys and outcomes of the images in a table of predictions.
+@dataclass(frozen=True)
+class Predictions:
+    """What is kept of a table of predictions.
+
+    Attributes:
+        keys: Names of the images.
+        outcomes: Whether they are right, and how sure.
+        sets: Sizes of their sets; None if no coverage is promised.
+    """
+
+    keys: list[str]
+    outcomes: Outcomes
+    sets: SetSizes | None
+
+
+def read_predictions(path: Path, classes: int, calibration: Calibration | None = None) -> Predictions:
+    """What a table of predictions says about its images.
 
     Memory is in proportion to the images and to the classes, not to both together.
 
     Args:
         path: A Parquet file with the columns key, label and probabilities.
         classes: Number of classes.
+        calibration: What is made of the probabilities; the table says at which temperature they are.
 
     Raises:
         OSError: The file cannot be opened.
@@ -34,20 +54,28 @@ def read_predictions(path: Path, classes: int) -> tuple[list[str], Outcomes]:
     """
     if not path.is_file():
         raise ValueError("there is no such file")
+    calibration = calibration or Calibration(1.0)
     keys: list[str] = []
     parts: list[Outcomes] = []
+    sets: list[SetSizes] = []
     check_ordinary(path)
     # With `pre_buffer`, the file would be read as a whole first.
     with pq.ParquetFile(path, buffer_size=BUFFER_BYTES, pre_buffer=False) as file:
         _check_columns(file.schema_arrow)
+        ratio = calibration.temperature / _temperature(file.schema_arrow)
         rows = max(1, BLOCK_VALUES // classes)
         for batch in file.iter_batches(rows, columns=["key", "label", "probabilities"]):
             labels = _labels(batch["label"], classes)
-            parts.append(Outcomes.of(_probabilities(batch["probabilities"], classes), labels))
+            probabilities = _probabilities(batch["probabilities"], classes)
+            if ratio != 1:
+                probabilities = soften_probabilities(probabilities, ratio)
+            parts.append(Outcomes.of(probabilities, labels))
+            if calibration.sets is not None:
+                sets.append(SetSizes.of(probabilities, labels, calibration.sets))
             keys += _no_nulls(batch["key"], "key").to_pylist()
     if not parts:
         raise ValueError("it has no rows")
-    return keys, Outcomes.join(parts)
+    return Predictions(keys, Outcomes.join(parts), SetSizes.join(sets) if sets else None)
 
 
 def _check_columns(schema: pa.Schema) -> None:
@@ -61,6 +89,18 @@ def _check_columns(schema: pa.Schema) -> None:
             raise ValueError(f"it has {schema.names.count(name)} columns called {name}")
         if not fits(schema.field(name).type):
             raise ValueError(f"column {name} holds {schema.field(name).type}")
+
+
+def _temperature(schema: pa.Schema) -> float:
+    """The temperature of the probabilities; earlier versions did not say, and had 1."""
+    text = (schema.metadata or {}).get(TEMPERATURE_KEY.encode(), b"1").decode("ascii", "replace")
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not MIN_TEMPERATURE <= value <= MAX_TEMPERATURE:
+        raise ValueError(f"its metadata say the temperature {text[:40]!r}, which is none")
+    return value
 
 
 def _no_nulls(column: pa.Array, name: str) -> pa.Array:

@@ -30,6 +30,8 @@ from resnext.statistics import MAX_WIDTH, Rate, paired_test
 
 #: Shares of the images, the surest ones, whose accuracy is told; the last stands for all.
 SURE_SHARES = (0.5, 0.8, 1.0)
+#: Sizes of sets of classes that are told apart.
+SIZES_TOLD = 3
 #: Number of pairs of classes that are listed as most often confused, and most classes with a row.
 PAIRS, MAX_ROWS = 15, 1000
 
@@ -97,6 +99,9 @@ def _run(run: RunSummary) -> dict[str, Any]:
         "risk_coverage_plot": Markup(risk_coverage_plot(run.risk_coverage, SURE_SHARES)),
         "exports_plot": Markup(exports_plot(run.exports)),
         "sure": _surest(run),
+        "calibration": run.contract.calibration,
+        "rejected": run.rejected,
+        "set_sizes": _set_sizes(run),
         "confusion_plot": Markup(confusion_plot(run.confusion.matrix(), classes)) if is_drawn else "",
         "named": len(classes) <= MAX_NAMED_CLASSES,
         "pairs": _confused_pairs(run),
@@ -112,6 +117,15 @@ def _surest(run: RunSummary) -> list[tuple[float, float, Rate]]:
     """Share of the images, least confidence and accuracy of the surest ones; all images come last."""
     points = {point for share in SURE_SHARES if (point := run.risk_coverage.at(share))}
     return sorted((rate.n / len(run.keys), threshold, rate) for rate, threshold in points)
+
+
+def _set_sizes(run: RunSummary) -> list[tuple[str, float]]:
+    """Sizes of the sets of classes, for people, and the shares of the images that have such a set."""
+    if run.sets is None:
+        return []
+    sizes = run.sets.sizes
+    named = [(f"have {size}", float((sizes == size).mean())) for size in range(1, SIZES_TOLD + 1)]
+    return [*named, ("have more", float((sizes > SIZES_TOLD).mean()))]
 
 
 def _times(waits: RunWaits | None) -> list[tuple[str, float]]:

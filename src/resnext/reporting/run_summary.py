@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from resnext.catalogue import EXPORTS, run_of
+from resnext.confidence import SetSizes, is_rejected
 from resnext.contract import Contract, first_difference
 from resnext.engine.exports import ParityRecord, read_parity
 from resnext.errors import UsageError
@@ -68,6 +69,7 @@ class RunSummary:
     split: str
     keys: list[str]
     outcomes: Outcomes
+    sets: SetSizes | None
     exports: dict[str, ParityRecord]
 
     @classmethod
@@ -83,12 +85,11 @@ class RunSummary:
             other = "; give the folder of a finished run, such as runs/NAME"
             hint = resume if (path / "config.toml").exists() else other
             raise RunError(f"{path}: is no finished run{hint}")
-        contract = folder.contract()
-        _check_model(folder, contract)
+        contract = _read_contract(folder)
         split = "test" if (path / "predictions" / "test.parquet").exists() else "val"
         predictions = path / "predictions" / f"{split}.parquet"
         try:
-            keys, outcomes = read_predictions(predictions, len(contract.classes))
+            made = read_predictions(predictions, len(contract.classes), contract.calibration)
         except (OSError, ValueError, pa.ArrowException) as error:
             raise RunError(f"{predictions}: cannot be read ({error})") from None
         return cls(
@@ -100,8 +101,9 @@ class RunSummary:
             environment=folder.read_document("environment.json", EnvironmentDocument),
             epochs=folder.epochs(),
             split=split,
-            keys=keys,
-            outcomes=outcomes,
+            keys=made.keys,
+            outcomes=made.outcomes,
+            sets=made.sets,
             exports=_read_exports(path),
         )
 
@@ -136,6 +138,14 @@ class RunSummary:
     @cached_property
     def risk_coverage(self) -> RiskCoverage:
         return RiskCoverage.of(self.outcomes)
+
+    @property
+    def rejected(self) -> Rate | None:
+        """How many images are called "none of these"; None if that is not told by their probability."""
+        rejection = None if self.contract.calibration is None else self.contract.calibration.rejection
+        if rejection is None or rejection.score != "probability":
+            return None
+        return Rate(int(is_rejected(self.outcomes.confidence, rejection).sum()), len(self.keys))
 
     @property
     def majority(self) -> Rate | None:
@@ -185,11 +195,16 @@ def _read_exports(run: Path) -> dict[str, ParityRecord]:
     return {name: record for name, record in records.items() if record.source == digest}
 
 
-def _check_model(folder: RunFolder, contract: Contract) -> None:
-    """Raises `RunError` if the model of a run has another contract: the predictions are by that one."""
+def _read_contract(folder: RunFolder) -> Contract:
+    """The contract of a run's model, which adds a calibration to that of its training. Raises `RunError` if
+    the two differ in anything else: the predictions are by the model's."""
+    contract = folder.contract()
     model = read_contract(folder.model) if (folder.model / CONFIG_FILE).exists() else None
-    if model is not None and (field := first_difference(contract, model)):
+    if model is None:
+        return contract
+    if field := first_difference(contract, replace(model, calibration=contract.calibration)):
         raise RunError(f"{folder.path}: contract.json and model/config.json have different values of {field}")
+    return model
 
 
 def read_runs(runs: Sequence[str | Path], least: int) -> list[RunSummary]:

@@ -7,10 +7,12 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 
 from resnext.arch import Architecture
+from resnext.confidence import calibrate
+from resnext.contract import Contract
 from resnext.cost import Cost, count_cost
 from resnext.data.images import CachedImages, ImageDataset
 from resnext.data.splits import Splits
-from resnext.engine import Classifier, TorchEngine
+from resnext.engine import Classifier, TorchEngine, temperature
 from resnext.machine import Machine, device_name
 from resnext.models import Network
 from resnext.records import ResultRecord, stamp
@@ -49,17 +51,18 @@ class RunEvaluator:
         progress: Callable[[int, int], None] | None = None,
     ) -> Evaluation:
         """Evaluate the main process's network, with its batch-norm statistics, on all processes."""
-        return self._evaluate(_network(state), split, images, progress)
+        return self._evaluate(_network(state), self.spec.contract, split, images, progress)
 
     def _evaluate(
         self,
         network: Network,
+        contract: Contract,
         split: str,
         images: ImageDataset,
         progress: Callable[[int, int], None] | None,
     ) -> Evaluation:
         sync_batch_norm(network, self.group)
-        classifier = Classifier(TorchEngine(network, self.spec.contract, self.machine.device))
+        classifier = Classifier(TorchEngine(network, contract, self.machine.device))
         # The cache of a worker dies with it, so cached images are decoded here; when the cache is full,
         # workers decode the rest faster.
         workers = 0 if isinstance(images, CachedImages) and not images.is_full else self.workers
@@ -70,7 +73,8 @@ class RunEvaluator:
     def finish(
         self, state: TrainState, progress: RunProgress, on_progress: Callable[[int, int], None]
     ) -> tuple[Evaluation, ...]:
-        """Evaluate the network of the best epoch on all splits but `train`, and write model and result.
+        """Calibrate the network of the best epoch on val, evaluate it on all splits but `train`, and write
+        model and result.
 
         `on_progress` is called with the numbers of images done and in all, and may raise.
         """
@@ -84,14 +88,21 @@ class RunEvaluator:
     ) -> tuple[Evaluation, ...]:
         """As `finish`, of a `network` that all processes have."""
         counts = self.spec.about.train_counts
+        contract = self._calibrate(network, on_progress)
         evaluations = tuple(
-            replace(self._evaluate(network, split, images, on_progress), train_counts=counts)
+            replace(self._evaluate(network, contract, split, images, on_progress), train_counts=counts)
             for split, images in self.splits.items()
             if split != "train"
         )
         if self.folder is not None:
-            self._write(self.folder, network, evaluations, progress)
+            self._write(self.folder, network, contract, evaluations, progress)
         return evaluations
+
+    def _calibrate(self, network: Network, on_progress: Callable[[int, int], None]) -> Contract:
+        """The contract with a temperature and a threshold by val, which has not trained the network."""
+        contract = self.spec.contract
+        val = self._evaluate(network, contract, "val", self.splits.val, on_progress)
+        return replace(contract, calibration=calibrate(val.probabilities, val.labels))
 
     def cost(self) -> Cost:
         """Cost of the network at the size it is evaluated at."""
@@ -107,13 +118,15 @@ class RunEvaluator:
         self,
         folder: RunFolder,
         network: Network,
+        contract: Contract,
         evaluations: tuple[Evaluation, ...],
         progress: RunProgress,
     ) -> None:
         for one in evaluations:
-            folder.write_predictions(one.split, one.keys, one.labels, one.probabilities)
-        card = model_card(self.spec.recipe, self.spec.contract, evaluations)
-        folder.write_model(network, self.spec.contract, card)
+            folder.write_predictions(
+                one.split, one.keys, one.labels, one.probabilities, temperature(contract)
+            )
+        folder.write_model(network, contract, model_card(self.spec.recipe, contract, evaluations))
         folder.write_json("result.json", self._result(folder, evaluations, progress).to_json())
         folder.set_status("finished")
 

@@ -36,6 +36,8 @@ from resnext.training.checkpoints import Snapshot
 from resnext.weights import write_hub_folder
 
 Document = TypeVar("Document")
+#: Key of the temperature of the probabilities, in the metadata of a table of predictions.
+TEMPERATURE_KEY = "temperature"
 
 
 class RunError(ResnextError):
@@ -279,12 +281,18 @@ class RunFolder(RunWriter):
         os.replace(temporary, self.model)
 
     def write_predictions(
-        self, split: str, keys: list[str], labels: NDArray[np.int64], probabilities: NDArray[np.float32]
+        self,
+        split: str,
+        keys: list[str],
+        labels: NDArray[np.int64],
+        probabilities: NDArray[np.float32],
+        temperature: float,
     ) -> None:
-        """Write predictions/{split}.parquet: key, label, probabilities."""
+        """Write predictions/{split}.parquet: key, label, probabilities; in its metadata, temperature."""
         self.check_own()
         (self.path / "predictions").mkdir(exist_ok=True)
         table = pa.table({"key": keys, "label": labels, "probabilities": list(probabilities)})
+        table = table.replace_schema_metadata({TEMPERATURE_KEY: repr(temperature)})
         with replacing(self.path / "predictions" / f"{split}.parquet") as file:
             pq.write_table(table, file)
 

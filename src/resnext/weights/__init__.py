@@ -3,7 +3,7 @@
 from resnext.weights.adding import add_weights
 from resnext.weights.conversion import convert_network
 from resnext.weights.errors import WeightsError
-from resnext.weights.hub_folder import load_network, read_contract, write_hub_folder
+from resnext.weights.hub_folder import load_network, read_contract, replace_contract, write_hub_folder
 from resnext.weights.hub_network import HubNetwork, create_network
 from resnext.weights.matching import WeightsMatch, load_tensors, match_tensors
 from resnext.weights.places import CONFIG_FILE, WEIGHTS_FILE, explain_unfinished, weights_digest, weights_file
@@ -28,6 +28,7 @@ __all__ = [
     "match_tensors",
     "read_contract",
     "read_tensors",
+    "replace_contract",
     "weights_digest",
     "weights_file",
     "write_hub_folder",

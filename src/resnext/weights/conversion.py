@@ -36,4 +36,5 @@ def convert_network(network: Network, name: str) -> Network:
         )
     converted = create(target).train(network.training)
     converted.load_state_dict(convert_form(network.state_dict(), arch.cardinality, target.transform))
+    converted.bank = network.bank
     return converted.to(next(network.parameters()))

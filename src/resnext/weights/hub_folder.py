@@ -8,6 +8,8 @@ well.
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,22 +20,25 @@ from torch import Tensor
 from resnext.arch import Architecture, ArchitectureError
 from resnext.contract import Contract, ContractError, first_difference
 from resnext.files import naming
-from resnext.models import Network, create
+from resnext.models import Network, check_bank, create
 from resnext.names import printable_lines
 from resnext.parsing import read_json, show
 from resnext.weights.errors import WeightsError
 from resnext.weights.matching import blueprint, load_tensors, match_tensors
 from resnext.weights.places import CONFIG_FILE, WEIGHTS_FILE, file_in
-from resnext.weights.tensor_files import read_weights
+from resnext.weights.tensor_files import read_tensors, read_weights
 from resnext.weights.timm_config import is_timm_config, parse_timm_config, timm_config
 
 SCHEMA = 1
+#: The features of known images that a rejection compares with: their file, and their name in it.
+BANK_FILE, BANK = "bank.safetensors", "bank"
 
 
 def write_hub_folder(folder: Path, network: Network, contract: Contract, card: str) -> None:
     """Write `network` as a hub folder, with `card` as its README.md; `folder` must not exist."""
     folder.mkdir(parents=True)
     about = {"schema": SCHEMA, "architecture": network.arch.to_json(), "contract": contract.to_json()}
+    _check_rejection(network, contract, folder)
     state = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
     # Not `save_file`: only the owner may read its files.
     data = save(state, metadata={"format": "pt", "resnext": json.dumps(about)})
@@ -42,7 +47,36 @@ def write_hub_folder(folder: Path, network: Network, contract: Contract, card: s
     with naming(folder):
         (folder / WEIGHTS_FILE).write_bytes(data)
         (folder / CONFIG_FILE).write_text(text, encoding="utf-8")
+        if _compares(contract) and network.bank is not None:
+            (folder / BANK_FILE).write_bytes(save({BANK: network.bank.half().cpu().contiguous()}))
         (folder / "README.md").write_text(card, encoding="utf-8")
+
+
+def replace_contract(folder: Path, contract: Contract, bank: Tensor | None = None) -> None:
+    """Give the network in the hub folder `folder` another contract. Its other files stay.
+
+    Args:
+        folder: The hub folder.
+        contract: The contract.
+        bank: Features of known images that its rejection compares with.
+
+    Raises:
+        WeightsError: There is no such network, or it is not one of ours.
+    """
+    network, _ = load_network(folder)
+    network.bank = bank
+    draft = folder.with_name(folder.name + ".part")
+    shutil.rmtree(draft, ignore_errors=True)
+    try:
+        write_hub_folder(draft, network, contract, card="")
+        if _compares(contract):
+            os.replace(draft / BANK_FILE, folder / BANK_FILE)
+        for name in (WEIGHTS_FILE, CONFIG_FILE):  # between the two, readers are told that the files differ
+            os.replace(draft / name, folder / name)
+        if not _compares(contract):
+            (folder / BANK_FILE).unlink(missing_ok=True)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
 
 
 def load_network(path: Path) -> tuple[Network, Contract]:
@@ -61,7 +95,35 @@ def load_network(path: Path) -> tuple[Network, Contract]:
     match_tensors(blueprint(arch), tensors, str(path))  # before memory is taken for the network
     network = create(arch)
     load_tensors(network, tensors, str(path))
+    if _compares(model.described.contract):
+        network.bank = _read_bank(path if path.is_dir() else path.parent)
+        _check_rejection(network, model.described.contract, path)
     return network.eval(), model.described.contract
+
+
+def _compares(contract: Contract) -> bool:
+    """Whether its rejection compares with features of known images."""
+    rejection = None if contract.calibration is None else contract.calibration.rejection
+    return rejection is not None and rejection.score == "neighbours"
+
+
+def _read_bank(folder: Path) -> Tensor:
+    """The features of known images in a hub folder. Raises `WeightsError`."""
+    tensors, _ = read_tensors(folder / BANK_FILE)
+    bank = tensors.get(BANK)
+    if bank is None or bank.ndim != 2 or not bank.float().isfinite().all():
+        raise WeightsError(f"{folder / BANK_FILE}: holds no table of features called {BANK}")
+    return bank.float()
+
+
+def _check_rejection(network: Network, contract: Contract, path: Path) -> None:
+    """Raise `WeightsError` if the network lacks what the contract compares with."""
+    rejection = None if contract.calibration is None else contract.calibration.rejection
+    if rejection is not None:
+        try:
+            check_bank(network, rejection)
+        except ValueError as error:
+            raise WeightsError(f"{path}: {error}; take the folder from where the model came from") from None
 
 
 @dataclass(frozen=True)

@@ -155,7 +155,7 @@ def create_network(
     network = given.build_network(arch, names, seed, new_head)
     if contract is None or contract.input.channels != in_channels:
         return HubNetwork(network)
-    return HubNetwork(network, _name_classes(contract, _numbers(classes)) if new_head else contract)
+    return HubNetwork(network, _name_classes(contract, _numbers(classes)) if new_head else _alone(contract))
 
 
 def default_contract(arch: Architecture) -> Contract:
@@ -178,6 +178,14 @@ def _name_classes(contract: Contract, classes: tuple[str, ...]) -> Contract:
     if classes == contract.classes:
         return contract
     return replace(contract, classes=classes, descriptions=(), calibration=None)
+
+
+def _alone(contract: Contract) -> Contract:
+    """`contract` without a rejection by features of known images, which are not taken along."""
+    calibration = contract.calibration
+    if calibration is None or calibration.rejection is None or calibration.rejection.neighbour is None:
+        return contract
+    return replace(contract, calibration=replace(calibration, rejection=None))
 
 
 def _numbers(count: int) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from resnext.cli.command import Command
 from resnext.cli.commands.bench import BenchCommand
+from resnext.cli.commands.calibrate import CalibrateCommand
 from resnext.cli.commands.compare import CompareCommand
 from resnext.cli.commands.convert import ConvertCommand
 from resnext.cli.commands.demo import DemoCommand
@@ -14,6 +15,7 @@ from resnext.cli.commands.export import ExportCommand
 from resnext.cli.commands.index import IndexCommand
 from resnext.cli.commands.models import ModelsCommand
 from resnext.cli.commands.predict import PredictCommand
+from resnext.cli.commands.quantize import QuantizeCommand
 from resnext.cli.commands.recipes import RecipesCommand
 from resnext.cli.commands.report import ReportCommand
 from resnext.cli.commands.select import SelectCommand
@@ -29,7 +31,9 @@ COMMANDS: tuple[type[Command], ...] = (
     PredictCommand,
     EmbedCommand,
     ReportCommand,
+    CalibrateCommand,
     ExportCommand,
+    QuantizeCommand,
     IndexCommand,
     RecipesCommand,
     ModelsCommand,

@@ -1,0 +1,119 @@
+"""`resnext calibrate`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
+from tyro.conf import Positional, arg
+
+import resnext
+from resnext.cli.command import Command
+from resnext.cli.image_progress import ImageProgress
+from resnext.cli.option_checks import check_data, check_model, check_not_negative
+from resnext.cli.out_of_memory import device_hint
+from resnext.cli.screen import say
+from resnext.names import counted
+
+if TYPE_CHECKING:
+    from resnext.engine import CalibrationFit, OutlierTrial
+
+
+@dataclass(frozen=True)
+class CalibrateCommand(Command):
+    """Make the answers of MODEL mean what they say: probabilities, sets of classes, "none of these"."""
+
+    name: ClassVar[str] = "calibrate"
+
+    model: Annotated[Positional[str], arg(metavar="MODEL")]
+    """A run folder or hub folder, which is changed in place; or another model, with --out."""
+    data: Annotated[Positional[str], arg(metavar="DATA")]
+    """As for train. Classes are matched by name."""
+    split: Literal["val", "test"] = "val"
+    """Split to calibrate on."""
+    outliers: tuple[str, ...] = ()
+    """Files, folders and globs of images of none of the classes: what tells them best is chosen on them."""
+    coverage: float = 0.9
+    """Share of new images whose set of classes is to hold the true one."""
+    false_alarms: float = 0.01
+    """Share of images of the classes that may be called "none of these"."""
+    out: Path | None = None
+    """Hub folder to write, in place of changing MODEL."""
+    device: str | None = None
+    """cpu, cuda, cuda:1, mps; the best there is if left out."""
+    workers: int | None = None
+    """Processes that decode images."""
+
+    @property
+    def memory_hint(self) -> str:
+        return device_hint(self.device)
+
+    def run(self) -> None:
+        check_not_negative(self, "workers")
+        check_model(self.model)
+        check_data(self.data)
+        from resnext.cli.output import note_workers  # it imports torch
+
+        note_workers(self.workers)
+        with ImageProgress("calibrating") as progress:
+            fit = resnext.calibrate(
+                self.model,
+                self.data,
+                split=self.split,
+                outliers=self.outliers or None,
+                coverage=self.coverage,
+                false_alarms=self.false_alarms,
+                out=self.out,
+                device=self.device,
+                workers=self.workers,
+                progress=progress.show,
+            )
+        say(f"{self.out or self.model}: calibrated on {counted(fit.images, 'image')} of {self.split}")
+        for name, value in _rows(fit):
+            say(f"{name:<14} {value}")
+        if not self.outliers:
+            say("note: --outliers DIR tells how well images of other things are found", file=sys.stderr)
+
+
+def _rows(fit: CalibrationFit) -> Iterator[tuple[str, str]]:
+    """Name and value of each line about a calibration."""
+    calibration, temperature = fit.contract.calibration, fit.temperature
+    assert calibration is not None
+    assert calibration.sets is not None
+    assert calibration.rejection is not None
+    yield "temperature", f"{calibration.temperature:.3f}"
+    before, after = temperature.before, temperature.after
+    yield "ECE before", f"{100 * before.ece:.2f} %  ({before.interval_text})"
+    yield (
+        "ECE after",
+        f"{100 * after.ece:.2f} %  ({after.interval_text}; of images it was not fitted on)",
+    )
+    low, high = fit.coverage
+    yield (
+        f"{100 * calibration.sets.coverage:g} % sets",
+        f"classes of at least {100 * calibration.sets.least_probability:.2g} %, {fit.set_size:.2f} in the "
+        f"mean; {100 * low:.1f} to {100 * high:.1f} % of new images are covered",
+    )
+    rejection = calibration.rejection
+    yield (
+        "none of these",
+        f"below {_threshold(rejection)}, {100 * (rejection.false_alarms or 0):g} % of images of the classes",
+    )
+    for trial in fit.trials:
+        yield "outliers", _trial(trial, trial.rejection.score == rejection.score)
+
+
+def _threshold(rejection: resnext.contract.Rejection) -> str:
+    if rejection.score == "probability":
+        return f"the probability {100 * rejection.threshold:.1f} %"
+    return f"the {rejection.score} {rejection.threshold:.4g}"
+
+
+def _trial(trial: OutlierTrial, is_taken: bool) -> str:
+    area, (low, high) = trial.separation.auroc, trial.separation.interval
+    rejected = f"rejects {100 * trial.rejected.share:.1f} % of {trial.rejected.n:,}"
+    taken = "; taken" if is_taken else ""
+    return f"by {trial.rejection.score}: AUROC {area:.3f} ({low:.3f} to {high:.3f}), {rejected}{taken}"

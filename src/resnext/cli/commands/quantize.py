@@ -1,0 +1,62 @@
+"""`resnext quantize`."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+from tyro.conf import Positional, arg
+
+import resnext
+from resnext.cli.command import Command
+from resnext.cli.image_progress import ImageProgress
+from resnext.cli.option_checks import check_data, check_model
+from resnext.cli.screen import say
+from resnext.errors import UsageError
+
+
+@dataclass(frozen=True)
+class QuantizeCommand(Command):
+    """Write MODEL in int8; what is not faster here, or costs too much accuracy, is not kept."""
+
+    name: ClassVar[str] = "quantize"
+
+    model: Annotated[Positional[str], arg(metavar="MODEL")]
+    """A run folder, a hub folder, or a weights file with its contract."""
+    to: tuple[Literal["openvino", "onnx"], ...] = ("openvino",)
+    """Formats, any of them."""
+    data: str | None = None
+    """As for train; the data of the run, if left out. Images of train calibrate, those of val judge."""
+    target: Literal["any", "vnni"] = "any"
+    """Processors that the file must be right on: any, or only those with VNNI, where weights may take all 8
+    bits."""
+    max_drop: float = 0.3
+    """Most points of accuracy that int8 may cost."""
+    outputs: Annotated[tuple[Literal["probabilities", "cam"], ...], arg(name="with")] = ("probabilities",)
+    """What is computed beside the logits: calibrated probabilities, class activation maps."""
+    out: Path | None = None
+    """Folder to write into; exports/ in the run's folder, or here for other models, if left out."""
+
+    def run(self) -> None:
+        if not self.to:
+            raise UsageError("--to needs formats, as in --to openvino")
+        check_model(self.model)
+        if self.data is not None:
+            check_data(self.data)
+        for to in dict.fromkeys(self.to):
+            with ImageProgress(f"judging {to}") as progress:
+                made = resnext.quantize(
+                    self.model,
+                    to,
+                    data=self.data,
+                    target=self.target,
+                    max_drop=self.max_drop,
+                    out=self.out,
+                    outputs=self.outputs,
+                    progress=progress.show,
+                )
+            say(f"{made.path}: {made}")
+        if warning := made.contract.provenance.licence_warning:
+            say(f"note: {warning}", file=sys.stderr)

@@ -1,0 +1,143 @@
+"""Networks in int8: each format's own library calibrates activations on images of training."""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import tempfile
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+from typing import Any, ClassVar, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from resnext.engine import EngineMissing
+from resnext.export.format import Format
+from resnext.export.graph import PIXELS, Source
+from resnext.export.onnx_format import OnnxFormat, onnx_model, write_onnx
+from resnext.export.openvino_format import OpenVinoFormat, openvino_model, write_ir
+
+#: The processors that a file is right on: `any`, or only those that add products of int8 in 32 bits (VNNI).
+#: Others add two products in 16 bits, which overflow where a weight takes all of its 8 bits.
+Target = Literal["any", "vnni"]
+TARGETS: tuple[Target, ...] = get_args(Target)
+
+Samples = Sequence[NDArray[np.float32]]
+
+
+class Quantizer(ABC):
+    """Writes networks in int8.
+
+    Attributes:
+        format: The format of its files.
+    """
+
+    format: ClassVar[Format]
+
+    @abstractmethod
+    def write(self, source: Source, samples: Samples, target: Target, path: Path) -> None:
+        """Write `source` in int8 to `path`, where nothing is.
+
+        Args:
+            source: The network in float32.
+            samples: Prepared images of training, each float32 (1, 3, H, W).
+            target: The processors that the file must be right on.
+            path: The file.
+
+        Raises:
+            EngineMissing: A library is not installed.
+        """
+
+
+class OpenVinoQuantizer(Quantizer):
+    """By NNCF: symmetric, weights per channel; they take 7 bits where `target` is `any`."""
+
+    format: ClassVar[Format] = OpenVinoFormat()
+
+    def write(self, source: Source, samples: Samples, target: Target, path: Path) -> None:
+        nncf = import_nncf(path)
+        fix = nncf.OverflowFix.ENABLE if target == "any" else nncf.OverflowFix.DISABLE
+        with _quiet():
+            model = nncf.quantize(
+                openvino_model(source, path),
+                nncf.Dataset(samples, lambda pixels: {PIXELS: pixels}),
+                preset=nncf.QuantizationPreset.PERFORMANCE,
+                subset_size=len(samples),
+                advanced_parameters=nncf.AdvancedQuantizationParameters(overflow_fix=fix),
+            )
+        write_ir(model, source, path)
+
+
+class OnnxQuantizer(Quantizer):
+    """By onnxruntime: activations uint8, weights int8 per channel; they take 7 bits where `target` is
+    `any`."""
+
+    format: ClassVar[Format] = OnnxFormat()
+
+    def write(self, source: Source, samples: Samples, target: Target, path: Path) -> None:
+        onnx = _import(path, "onnx", "onnx")
+        quantization = _import(path, "onnxruntime.quantization", "onnx")
+        with tempfile.TemporaryDirectory() as root, _quiet():
+            made = Path(root) / "int8.onnx"
+            quantization.quantize_static(
+                onnx.shape_inference.infer_shapes(onnx_model(source, path)),
+                made,
+                _Reader(samples),
+                quant_format=quantization.QuantFormat.QDQ,
+                per_channel=True,
+                reduce_range=target == "any",
+                activation_type=quantization.QuantType.QUInt8,
+                weight_type=quantization.QuantType.QInt8,
+            )
+            model = onnx.load(made)
+        write_onnx(model, source, path)
+
+
+#: By the names of the formats.
+QUANTIZERS: dict[str, Quantizer] = {one.format.name: one for one in (OnnxQuantizer(), OpenVinoQuantizer())}
+
+
+class _Reader:
+    """Hands samples to onnxruntime, which asks by this method until there is none."""
+
+    def __init__(self, samples: Samples) -> None:
+        self._rest = iter(samples)
+
+    def get_next(self) -> dict[str, NDArray[np.float32]] | None:
+        pixels = next(self._rest, None)
+        return None if pixels is None else {PIXELS: pixels}
+
+
+def import_nncf(path: Path) -> Any:
+    """The library `nncf`, which sends no reports about its use. Raises `EngineMissing`."""
+    os.environ["NNCF_CI"] = "1"  # its own switch, read when it is imported
+    return _import(path, "nncf", "quantize")
+
+
+def _import(path: Path, name: str, extra: str) -> Any:
+    import importlib
+
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        raise EngineMissing(
+            f"{path}: needs the library {name.partition('.')[0]}; pip install 'resnext[{extra}]'"
+        ) from None
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Hold back what the libraries tell about themselves."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)

@@ -1,0 +1,159 @@
+"""`resnext calibrate`, by the model that it leaves behind."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import resnext
+from resnext.cli import main
+from resnext.contract import Calibration
+from resnext.recipe import named_recipe, override
+
+MODEL = "resnext11_2x4d+template=8"
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    recipe = override(named_recipe("small"), model=MODEL, epochs=6, batch=64)
+    folder = tmp_path_factory.mktemp("runs")
+    return Path(resnext.train("digits", recipe, name="digits", runs=folder).folder)
+
+
+@pytest.fixture
+def run(trained: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(trained, tmp_path / "digits"))
+
+
+@pytest.fixture
+def noise(tmp_path: Path) -> Path:
+    """200 images of noise, which are no digits."""
+    folder, random = tmp_path / "noise", np.random.default_rng(0)
+    folder.mkdir()
+    for number in range(200):
+        Image.fromarray(random.integers(0, 256, (8, 8, 3), np.uint8)).save(folder / f"{number}.png")
+    return folder
+
+
+def calibration(model: Path) -> Calibration:
+    made = resnext.load(model).contract.calibration
+    assert made is not None
+    return made
+
+
+def test_a_run_is_calibrated_when_it_ends(trained: Path) -> None:
+    made = calibration(trained)
+    assert made.temperature != 1
+    assert made.rejection is not None
+    assert (made.rejection.score, made.rejection.false_alarms) == ("probability", 0.01)
+    assert made.sets is None
+    evaluation = resnext.evaluate(trained, "digits", split="val")
+    rejected = (evaluation.probabilities.max(1) < made.rejection.threshold).mean()
+    assert rejected <= 0.01
+
+
+def test_what_is_found_is_obeyed(
+    run: Path, noise: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = calibration(run)
+    command = ["calibrate", str(run), "digits", "--coverage", "0.95", "--false-alarms", "0.05"]
+    assert main([*command, "--outliers", str(noise)]) == 0
+    said = capsys.readouterr().out
+    assert "calibrated on 180 images of val" in said
+    assert "95 % sets" in said
+    assert said.count("AUROC") == 4
+    assert said.count("; taken") == 1
+    made = calibration(run)
+    assert made.sets is not None
+    assert made.sets.coverage == 0.95
+    assert made.temperature == pytest.approx(before.temperature, rel=1e-3)
+    evaluation = resnext.evaluate(run, "digits", split="val")
+    held = evaluation.probabilities >= np.float32(made.sets.least_probability)
+    assert held[np.arange(180), evaluation.labels].mean() >= 0.95
+    out = tmp_path / "answers.jsonl"
+    assert main(["predict", str(run), str(noise), "--out", str(out)]) == 0
+    answers = resnext.predict(run, sorted(noise.iterdir()))
+    taken = next(line for line in said.splitlines() if "; taken" in line)
+    assert f"rejects {100 * np.mean([one.rejected for one in answers]):.1f} % of 200" in taken
+    assert all(one.label in one.set for one in answers)
+    assert sum('"rejected": true' in line for line in out.read_text().splitlines()) == sum(
+        one.rejected for one in answers
+    )
+
+
+def test_the_same_command_twice_changes_nothing(run: Path) -> None:
+    resnext.calibrate(run, "digits")
+    first = (run / "model" / "config.json").read_text()
+    resnext.calibrate(run, "digits")
+    assert (run / "model" / "config.json").read_text() == first
+    assert sorted(path.name for path in (run / "model").iterdir()) == [
+        "README.md",
+        "config.json",
+        "model.safetensors",
+    ]
+
+
+def test_the_report_is_by_the_calibration_of_the_model(run: Path) -> None:
+    """Its predictions were written before."""
+    from resnext.reporting.run_summary import RunSummary
+
+    resnext.calibrate(run, "digits", split="test")
+    summary = RunSummary.read(run)
+    evaluation = resnext.evaluate(run, "digits", split="test")
+    assert summary.reliability.ece == pytest.approx(evaluation.reliability.ece, abs=1e-5)
+    assert summary.scores.loss == pytest.approx(evaluation.scores.loss, abs=1e-5)
+
+
+def test_a_calibrated_copy_leaves_the_model_as_it_is(run: Path, tmp_path: Path) -> None:
+    before = (run / "model" / "model.safetensors").read_bytes()
+    out = tmp_path / "copy"
+    assert main(["calibrate", str(run), "digits", "--out", str(out)]) == 0
+    assert (run / "model" / "model.safetensors").read_bytes() == before
+    assert calibration(out).sets is not None
+    assert main(["calibrate", str(run), "digits", "--out", str(out)]) == 2
+
+
+def test_an_export_has_the_calibration(run: Path, tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    resnext.calibrate(run, "digits")
+    exported = resnext.export_model(run, "onnx")
+    assert resnext.load(exported.path).contract.calibration == calibration(run)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--coverage", "0.9999"), "needs at least 9999 images, there are 180"),
+        (("--coverage", "1"), "--coverage 1: must be between 0 and 1"),
+        (("--false-alarms", "5"), "--false-alarms 5: must be from 0 to less than 1"),
+        (("--outliers", "nowhere"), "nowhere"),
+    ],
+)
+def test_what_cannot_be_promised(
+    run: Path, options: tuple[str, ...], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (run / "model" / "config.json").read_bytes()
+    assert main(["calibrate", str(run), "digits", *options]) in (2, 3)
+    assert says in capsys.readouterr().err
+    assert (run / "model" / "config.json").read_bytes() == before
+
+
+def test_outliers_that_are_the_classes(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from resnext.data.sources import read_splits
+
+    images = read_splits("digits").test
+    (tmp_path / "digits-again").mkdir()
+    for index in range(200):
+        images.open(index).save(tmp_path / "digits-again" / f"{index}.png")
+    assert main(["calibrate", str(run), "digits", "--outliers", str(tmp_path / "digits-again")]) != 0
+    assert "are they images of the classes?" in capsys.readouterr().err
+
+
+def test_a_file_is_not_changed_in_place(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    weights = run / "model" / "model.safetensors"
+    assert main(["calibrate", str(weights), "digits"]) == 2
+    assert "--out FOLDER" in capsys.readouterr().err

@@ -1,0 +1,129 @@
+"""`resnext quantize`, by the files that it leaves. The times are made up: tests take none."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import resnext
+from resnext.cli import main
+from resnext.contract import Calibration, PredictionSets
+from resnext.export import QUANTIZERS, quantizing
+from resnext.recipe import named_recipe, override
+from resnext.timing import Ratio
+from resnext.weights import replace_contract
+
+NAMES = sorted(QUANTIZERS)
+FILES = {"onnx": ["digits-int8.onnx"], "openvino": ["digits-int8.bin", "digits-int8.xml"]}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    recipe = override(named_recipe("small"), model="resnext11_2x4d+template=8", epochs=6, batch=64)
+    folder = tmp_path_factory.mktemp("runs")
+    return Path(resnext.train("digits", recipe, name="digits", runs=folder).folder)
+
+
+@pytest.fixture
+def run(trained: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(trained, tmp_path / "digits"))
+
+
+@pytest.fixture(autouse=True)
+def twice_as_fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quantizing, "_time", lambda *_: (Ratio((2.0, 2.0)), (4.0, 2.0)))
+
+
+@pytest.mark.parametrize("to", NAMES)
+def test_a_file_in_int8_is_a_model_like_any_other(
+    to: str, run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["quantize", str(run), "--to", to, "--max-drop", "5"]) == 0
+    said = capsys.readouterr().out
+    assert "points" in said
+    assert "2.00 times as fast" in said
+    files = FILES[to]
+    exports = run / "exports"
+    assert sorted(path.name for path in exports.iterdir()) == [*files, "parity.json"]
+    made, original = resnext.load(exports / files[-1]), resnext.load(run)
+    assert replace(made.contract, calibration=None) == replace(original.contract, calibration=None)
+    assert made.contract.calibration is not None
+    assert made.contract.calibration.rejection is not None
+    scores = [resnext.evaluate(one, "digits", split="val").scores for one in (original, made)]
+    assert abs(scores[0].top1_error - scores[1].top1_error) <= 5
+    assert scores[0].loss != scores[1].loss  # otherwise it would not compute in int8
+    record = json.loads((exports / "parity.json").read_text())["models"][files[-1]]
+    assert record["precision"] == "int8"
+    assert record["correct"] == [round(180 - 1.8 * one.top1_error) for one in scores]
+
+
+def test_weights_take_a_quarter_of_the_bytes(run: Path) -> None:
+    made = resnext.quantize(run, "openvino", max_drop=5)
+    whole = resnext.export_model(run, "openvino").path.with_suffix(".bin").stat().st_size
+    assert made.path.with_suffix(".bin").stat().st_size < 0.5 * whole  # the biases stay
+
+
+def test_a_run_is_not_computed_in_int8_unasked(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    resnext.quantize(run, "openvino", max_drop=5)
+    assert main(["evaluate", str(run), "digits", "--engine", "openvino"]) == 2
+    assert "not by --engine openvino" in capsys.readouterr().err
+
+
+def test_what_the_contract_promises_is_fitted_again(run: Path) -> None:
+    contract = resnext.load(run).contract
+    calibration = Calibration(20.0, None, PredictionSets(0.8, 0.999))  # no promise that would hold
+    replace_contract(run / "model", replace(contract, calibration=calibration))
+    made = resnext.quantize(run, "openvino", max_drop=5)
+    again = made.contract.calibration
+    assert again is not None
+    assert again.temperature < 5
+    assert again.sets is not None
+    evaluation = resnext.evaluate(made.path, "digits", split="val")
+    own = evaluation.probabilities[np.arange(180), evaluation.labels]
+    assert (own >= np.float32(again.sets.least_probability)).mean() >= 0.8
+
+
+@pytest.mark.parametrize("to", NAMES)
+def test_what_costs_too_much_is_not_kept(to: str, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file that was there stays."""
+    kept = run / "exports" / FILES[to][-1]
+    kept.parent.mkdir()
+    kept.write_text("before")
+    assert main(["quantize", str(run), "--to", to, "--max-drop", "-100"]) == 4
+    said = capsys.readouterr().err
+    assert "costs more than --max-drop -100 points, so it was not kept: accuracy" in said
+    assert kept.read_text() == "before"
+    assert [path.name for path in kept.parent.iterdir()] == [kept.name]
+
+
+def test_what_is_slower_is_not_kept(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(quantizing, "_time", lambda *_: (Ratio((0.9, 0.9)), (4.0, 4.5)))
+    assert main(["quantize", str(run), "--max-drop", "5"]) == 4
+    assert "is slower than float32 on this machine, so it was not kept" in capsys.readouterr().err
+    assert not list((run / "exports").iterdir())
+
+
+def test_what_cannot_be_quantized(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    exported = resnext.export_model(run, "onnx").path
+    shutil.copytree(run / "model", tmp_path / "hub")
+    for words, says in (
+        ([str(exported)], "is an exported model"),
+        ([str(tmp_path / "hub")], "say --data DATA"),
+        ([str(tmp_path / "nothing")], "nothing"),
+        ([str(run), "--data", str(tmp_path / "nowhere")], "nowhere"),
+    ):
+        assert main(["quantize", *words]) in (2, 3)
+        assert says in capsys.readouterr().err
+    out = tmp_path / "out"
+    assert (
+        main(["quantize", str(tmp_path / "hub"), "--data", "digits", "--max-drop", "5", "--out", str(out)])
+        == 0
+    )
+    assert (out / "hub-int8.xml").exists()
