@@ -49,7 +49,7 @@ class Exported:
 
 NETWORKS = {
     "cifar10": Exported("cifar10", 32),
-    "tiny40-resnext26": Exported("tiny40-resnext26", 224),
+    "tiny40-resnext26": Exported("tiny40-resnext26-224", 224),
     "tiny40-resnext50": Exported("tiny40-resnext50", 224),
 }
 

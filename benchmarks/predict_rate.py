@@ -24,6 +24,7 @@ import pyarrow.parquet as pq
 import torch
 
 import resnext
+from resnext.data.image_files import find_image_files
 from resnext.data.loaders import evaluation_batches, on_device
 from resnext.data.stored_images import UnlabelledImages
 from resnext.engine import Classifier
@@ -82,7 +83,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as root:
         folder = Path(root) / "images"
         write_images(given.data, folder)
-        some = resnext.find_images([folder])[:: len(SETS) * EACH // (READY * BATCH)][: READY * BATCH]
+        paths = list(find_image_files([folder]).paths)
+        some = paths[:: len(paths) // (READY * BATCH)][: READY * BATCH]
         for model in given.models:
             classifier = resnext.load(model)
             batches = list(ready(classifier, some))

@@ -26,11 +26,17 @@ TINY_CLASSES = 40
 
 @dataclass(frozen=True)
 class Reference:
-    """A network that is trained again where it is needed: DATA, given the folder of all data and that of the
-    runs, and the recipe."""
+    """A network that is trained again where it is needed.
+
+    Attributes:
+        data: DATA, given the folder of all data and that of the runs.
+        recipe: The recipe.
+        weights: Name of the reference that it starts from.
+    """
 
     data: Callable[[Path, Path], str]
     recipe: Recipe
+    weights: str | None = None
 
 
 def tiny(data: Path, runs: Path) -> str:
@@ -60,6 +66,11 @@ REFERENCES = {
         lambda data, runs: str(data / "cifar10"), override(named_recipe("cifar-small"), epochs=6)
     ),
     "tiny40-resnext26": Reference(tiny, tiny_recipe("resnext26_8x4d+template=32", 12, 64)),
+    "tiny40-resnext26-224": Reference(
+        tiny,
+        override(named_recipe("finetune"), epochs=2, batch=64, data__size_px=224, data__train_px=128),
+        weights="tiny40-resnext26",
+    ),
     "tiny40-resnext50": Reference(tiny, tiny_recipe("resnext50_32x4d", 8, 48)),
     "tiny40-resnet50": Reference(tiny, tiny_recipe("resnet50", 8, 48)),
 }
@@ -77,7 +88,10 @@ def main() -> int:
     for name in given.names:
         reference, is_new = REFERENCES[name], not (given.runs / name / "result.json").exists()
         data = reference.data(given.data, given.runs)
-        run = resnext.train(data, reference.recipe, name=name, runs=given.runs, resume="auto")
+        weights = None if reference.weights is None else given.runs / reference.weights
+        run = resnext.train(
+            data, reference.recipe, name=name, runs=given.runs, weights=weights, resume="auto"
+        )
         if is_new:
             append_record(run.result | {"experiment": "reference", "arm": name}, RESULTS)
         judged = run.result["metrics"].get("test") or run.result["metrics"]["val"]
