@@ -4,9 +4,11 @@
 `tiny-imagenet`. Of each run the images of test, or of val where there is none, calibrate and are judged in
 turns. Promised: a calibration error above 3 % is at least halved, if it is more than chance explains, and no
 error grows beyond its interval; over 20 random halves, sets promised for 90 % cover 89 to 91 % in the mean,
-and are no larger than the k likeliest classes that cover as much. Then the network of CIFAR-10 meets near outliers (classes of Tiny
-ImageNet that resemble none of its ten) and far ones: the score that is chosen is never worse than the largest
-probability. Appends a record for each to results/confidence.jsonl; a few minutes.
+and are no larger than the k likeliest classes that cover as much.
+
+Then the network of CIFAR-10 meets near outliers (classes of Tiny ImageNet that resemble none of its ten) and
+far ones: the score that is chosen is never worse than the largest probability. Appends a record for each to
+results/confidence.jsonl; a few minutes.
 """
 
 from __future__ import annotations
