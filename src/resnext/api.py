@@ -52,6 +52,7 @@ from resnext.errors import UsageError
 from resnext.export import (
     FORMATS,
     MAX_DROP,
+    MIN_SPEED,
     QUANTIZERS,
     Export,
     Judges,
@@ -764,6 +765,7 @@ def quantize(
     data: str | Path | None = None,
     target: Target = "any",
     max_drop: float = MAX_DROP,
+    min_speed: float = MIN_SPEED,
     out: str | Path | None = None,
     outputs: Sequence[Output] = ("probabilities",),
     progress: Callable[[int, int], None] | None = None,
@@ -780,6 +782,8 @@ def quantize(
         target: The processors that the file must be right on: `any`, or only those with `vnni`, which are
             given all 8 bits.
         max_drop: Most points of accuracy that it may cost.
+        min_speed: How many times as fast as float32 it must be on this machine; 0 for a file that is made
+            for another one.
         out: Folder to write into; `exports` in the run's folder if None, and `exports` here for models that
             are no runs.
         outputs: What is computed beside the logits: `probabilities`, `cam`.
@@ -789,12 +793,14 @@ def quantize(
         The path, accuracy and speed beside float32.
 
     Raises:
-        ParityError: It is slower than float32, or costs more points.
+        ParityError: It is slower, or costs more points.
         ModelError: There is no such model or format, or no images of training and val.
         EngineMissing: A library is not installed.
 
     >>> import resnext
-    >>> made = resnext.quantize("runs/pets", max_drop=100)  # doctest: +SKIP
+    >>> made = resnext.quantize("runs/pets", max_drop=100, min_speed=0)
+    >>> print(made.path)
+    runs/pets/exports/pets-int8.xml
     """
     if to not in QUANTIZERS:
         raise ModelError(f"--to {to}: must be some of {', '.join(QUANTIZERS)}")
@@ -813,7 +819,9 @@ def quantize(
     folder = Path(out) if out is not None else (path if is_run else Path()) / EXPORTS
     source = Source(_model_name(model), network, contract, weights_digest(path), tuple(outputs))
     samples = take_samples(train, contract)
-    return run_quantization(source, QUANTIZERS[to], folder, samples, judges, target, max_drop, progress)
+    return run_quantization(
+        source, QUANTIZERS[to], folder, samples, judges, target, max_drop, min_speed, progress
+    )
 
 
 def _model_name(model: str | Path) -> str:

@@ -37,7 +37,7 @@ def test_it_computes_in_float32_whatever_the_processor_likes(ir_path: Path) -> N
     assert isinstance(engine, OpenVinoEngine)
     pixels = torch.zeros(1, 3, 16, 16)
     engine.compute(pixels, "logits")
-    compiled = engine._requests["logits"].get_compiled_model()
+    compiled = engine._requests["logits",].get_compiled_model()
     assert compiled.get_property("INFERENCE_PRECISION_HINT").to_string() == "f32"
 
 

@@ -29,11 +29,11 @@ def test_an_onnx_file_computes_what_torch_computes(any_source: Source, tmp_path:
         pixels = torch.randn(batch, 3, 32, 32, generator=torch.Generator().manual_seed(batch))
         logits = network(pixels).detach().numpy()
         own_maps = original.activation_maps(pixels)
-        assert np.allclose(own_maps.mean((2, 3)) + network.fc.bias.detach(), logits, atol=1e-4)
+        assert np.allclose(own_maps.mean((2, 3)) + network.fc.bias.detach(), logits, rtol=1e-4, atol=1e-4)
         for engine in (original, *by_others):
             probabilities, maps = engine.probabilities(pixels), engine.activation_maps(pixels)
             assert np.allclose(probabilities, softmax(logits / 1.5, axis=1), atol=TOLERANCE)
-            assert np.allclose(maps.mean((2, 3)) + network.fc.bias.detach(), logits, atol=1e-4)
+            assert np.allclose(maps.mean((2, 3)) + network.fc.bias.detach(), logits, rtol=1e-4, atol=1e-4)
             assert np.allclose(maps, own_maps, atol=1e-4)
 
 

@@ -81,7 +81,7 @@ class CalibrationFit:
 
 
 @dataclass(frozen=True)
-class _Answers:
+class _Features:
     """Pooled features (N, features), logits (N, classes), both float32 on the CPU, and labels (N,)."""
 
     pooled: Tensor
@@ -156,7 +156,7 @@ class Calibrator:
             bank=bank if best.score == "neighbours" else None,
         )
 
-    def _answers(self, images: ImageDataset, count: _Counter) -> _Answers:
+    def _answers(self, images: ImageDataset, count: _Counter) -> _Features:
         images = images.in_range(self.contract.grey)
         device = next(self.network.parameters()).device
         pooled, logits, indices = [], [], []
@@ -175,10 +175,10 @@ class Calibrator:
             raise DataError("there are no images to calibrate on")
         if not torch.cat(logits).isfinite().all():
             raise Diverged(f"{self.network.arch.name}: its outputs are not finite: its weights have diverged")
-        return _Answers(torch.cat(pooled), torch.cat(logits), images.labels[np.concatenate(indices)])
+        return _Features(torch.cat(pooled), torch.cat(logits), images.labels[np.concatenate(indices)])
 
     def _trials(
-        self, own: _Answers, strange: _Answers, temperature: float, bank: Tensor | None
+        self, own: _Features, strange: _Features, temperature: float, bank: Tensor | None
     ) -> Iterator[OutlierTrial]:
         """Each score, the largest probability first."""
         self.network.bank = None if bank is None else bank.to(next(self.network.parameters()).device)
@@ -191,7 +191,7 @@ class Calibrator:
             )
 
     def _familiarity(
-        self, answers: _Answers, rejection: Rejection, temperature: float
+        self, answers: _Features, rejection: Rejection, temperature: float
     ) -> NDArray[np.float32]:
         device = next(self.network.parameters()).device
         made = []
@@ -217,7 +217,7 @@ class _Counter:
             self.progress(self.done, self.total)
 
 
-def _candidates(own: _Answers, bank: Tensor | None) -> Iterator[Rejection]:
+def _candidates(own: _Features, bank: Tensor | None) -> Iterator[Rejection]:
     """The scores that can be tried; thresholds come later."""
     yield Rejection("probability", 0.0)
     yield Rejection("energy", 0.0)

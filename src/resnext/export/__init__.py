@@ -5,11 +5,12 @@ from resnext.export.graph import OPTIONAL, Source
 from resnext.export.int8 import QUANTIZERS, TARGETS, Target
 from resnext.export.judges import Judges, data_of_run
 from resnext.export.parity import Difference, Parity, ParityError, compare
-from resnext.export.quantizing import MAX_DROP, Quantized, quantize, take_samples
+from resnext.export.quantizing import MAX_DROP, MIN_SPEED, Quantized, quantize, take_samples
 
 __all__ = [
     "FORMATS",
     "MAX_DROP",
+    "MIN_SPEED",
     "OPTIONAL",
     "QUANTIZERS",
     "TARGETS",

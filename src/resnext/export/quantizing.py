@@ -35,6 +35,8 @@ MOST_SAMPLES = 300
 BATCH, TIMED_BATCH, ROUNDS = 16, 8, 15
 #: Most points of accuracy that int8 may cost, where nobody says.
 MAX_DROP = 0.3
+#: How many times as fast as float32 it must be, where nobody says.
+MIN_SPEED = 1.0
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,7 @@ def quantize(
     judges: Judges,
     target: Target = "any",
     max_drop: float = MAX_DROP,
+    min_speed: float = MIN_SPEED,
     progress: Callable[[int, int], None] | None = None,
 ) -> Quantized:
     """Write `source` in int8, and keep it if it is faster here and hardly worse.
@@ -114,10 +117,11 @@ def quantize(
         judges: Images with labels, which it was not trained on.
         target: The processors that the file must be right on.
         max_drop: Most points of accuracy that it may cost.
+        min_speed: How many times as fast as float32 it must be on this machine.
         progress: Called with the numbers of images judged and in all: float32 once, int8 twice.
 
     Raises:
-        ParityError: It is slower than float32, or costs more. Nothing is kept, and what was there stays.
+        ParityError: It is slower, or costs more. Nothing is kept, and what was there stays.
         EngineMissing: A library is not installed.
         ModelError: The folder cannot hold it, or the images have no labels.
     """
@@ -146,7 +150,7 @@ def quantize(
         again = _answers(after, judges.images, lambda done: report(2 * total // 3 + done, total))
         speed, ms = _time(before.engine, after.engine, samples)
         result = _judge(folder / name, contract, floats, again, labels, speed, ms)
-        _check(result, name, max_drop)
+        _check(result, name, max_drop, min_speed)
         for part, place in zip(format.files(final), format.files(folder / name), strict=True):
             os.replace(part, place)
     finally:
@@ -216,12 +220,12 @@ def _judge(
     )
 
 
-def _check(result: Quantized, name: str, max_drop: float) -> None:
+def _check(result: Quantized, name: str, max_drop: float, min_speed: float) -> None:
     """Raise `ParityError` unless it earns its place."""
     reasons = []
     if -result.difference.difference > max_drop:
         reasons.append(f"costs more than --max-drop {max_drop:g} points")
-    if result.speed.median < 1:
-        reasons.append("is slower than float32 on this machine")
+    if result.speed.median < min_speed:
+        reasons.append(f"is on this machine not --min-speed {min_speed:g} times as fast as float32")
     if reasons:
         raise ParityError(f"{name}: {' and '.join(reasons)}, so it was not kept: {result}")

@@ -34,6 +34,8 @@ class QuantizeCommand(Command):
     bits."""
     max_drop: float = 0.3
     """Most points of accuracy that int8 may cost."""
+    min_speed: float = 1.0
+    """How many times as fast as float32 it must be on this machine; 0 for a file that is made for another."""
     outputs: Annotated[tuple[Literal["probabilities", "cam"], ...], arg(name="with")] = ("probabilities",)
     """What is computed beside the logits: calibrated probabilities, class activation maps."""
     out: Path | None = None
@@ -53,6 +55,7 @@ class QuantizeCommand(Command):
                     data=self.data,
                     target=self.target,
                     max_drop=self.max_drop,
+                    min_speed=self.min_speed,
                     out=self.out,
                     outputs=self.outputs,
                     progress=progress.show,

@@ -1,4 +1,4 @@
-"""How familiar an image looks is the same in torch and in every exported file, by every score."""
+"""The graph that is exported: how familiar an image looks is the same in torch and in every file."""
 
 from __future__ import annotations
 
