@@ -60,8 +60,8 @@ def test_the_pixels_are_those_of_pillow(
     library: str, side: tuple[int, int], filter: str, resize: tuple[int, int], seed: int
 ) -> None:
     """Within a level of 255 but for one in a hundred values, of noise, which has the most to filter; also of
-    lines one pixel high. By the bilinear filter these are two levels apart, on some processors; by the bicubic
-    one, a tenth of the pixels of tall images may differ by more."""
+    lines one pixel high. By the bilinear filter these are two levels apart, on some processors; by the
+    bicubic one, a tenth of the pixels of tall images may differ by more."""
     image = np.random.default_rng(seed).integers(0, 256, (*side, 3), np.uint8)
     expected = resize_and_crop(Image.fromarray(image), Resize(*resize, filter))
     levels = 255 * np.array(STD).reshape(3, 1, 1)
