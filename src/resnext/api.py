@@ -54,6 +54,7 @@ from resnext.export import (
     MAX_DROP,
     MIN_SPEED,
     QUANTIZERS,
+    TARGETS,
     Export,
     Judges,
     Quantized,
@@ -794,7 +795,7 @@ def quantize(
 
     Raises:
         ParityError: It is slower, or costs more points.
-        ModelError: There is no such model or format, or no images of training and val.
+        ModelError: There is no such model, format or target, or no images of training and val.
         EngineMissing: A library is not installed.
 
     >>> import resnext
@@ -804,6 +805,8 @@ def quantize(
     """
     if to not in QUANTIZERS:
         raise ModelError(f"--to {to}: must be some of {', '.join(QUANTIZERS)}")
+    if target not in TARGETS:
+        raise ModelError(f"--target {target}: must be one of {', '.join(TARGETS)}")
     network, contract = open_network(model)
     path = locate(model).path
     is_run = (path / "model").is_dir()

@@ -59,9 +59,9 @@ def prepared_by(library: str, filter: str, shorter_px: int, crop_px: int) -> Pre
 def test_the_pixels_are_those_of_pillow(
     library: str, side: tuple[int, int], filter: str, resize: tuple[int, int], seed: int
 ) -> None:
-    """Within a level of 255 but for one in a hundred values, of noise, which has the most to filter; also of
-    lines one pixel high. By the bilinear filter these are two levels apart, on some processors; by the
-    bicubic one, a tenth of the pixels of tall images may differ by more."""
+    """Within a level of 255, of noise, which has the most to filter; also of lines one pixel high. OpenVINO's
+    bilinear filter is two levels off in one of a hundred values on some processors; by the bicubic one, a
+    tenth of the pixels of tall images may differ by more."""
     image = np.random.default_rng(seed).integers(0, 256, (*side, 3), np.uint8)
     expected = resize_and_crop(Image.fromarray(image), Resize(*resize, filter))
     levels = 255 * np.array(STD).reshape(3, 1, 1)
@@ -69,9 +69,13 @@ def test_the_pixels_are_those_of_pillow(
     theirs = prepared_by(library, filter, *resize)(image)
     differences = np.abs(levels * (ours - theirs))
     height, width = side
-    share = 0.1 if filter == "bicubic" and height > width else 0.01
-    assert (differences > 1.001).mean() <= share
-    assert filter == "bicubic" or differences.max() <= 2.001
+    if filter == "bicubic":
+        assert (differences > 1.001).mean() <= (0.1 if height > width else 0.01)
+    elif library == "onnxruntime":
+        assert differences.max() <= 1.001
+    else:
+        assert (differences > 1.001).mean() <= 0.01
+        assert differences.max() <= 2.001
 
 
 @pytest.mark.parametrize("format", ["onnx", "openvino"])

@@ -124,6 +124,8 @@ def test_what_cannot_be_quantized(run: Path, tmp_path: Path, capsys: pytest.Capt
     ):
         assert main(["quantize", *words]) in (2, 3)
         assert says in capsys.readouterr().err
+    with pytest.raises(resnext.ModelError, match="--target avx2: must be one of any, vnni"):
+        resnext.quantize(run, target="avx2")  # type: ignore[arg-type]
     out = tmp_path / "out"
     assert (
         main(["quantize", str(tmp_path / "hub"), "--data", "digits", "--max-drop", "5", "--out", str(out)])
