@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -54,3 +57,34 @@ def test_the_lock_of_a_file_that_was_replaced_is_none(
 
     monkeypatch.setattr("fcntl.flock", replace)
     assert not is_free(path)
+
+
+HOLDER = """
+import multiprocessing, sys, time
+from pathlib import Path
+from resnext.run.locks import lock_file
+
+with lock_file(Path(sys.argv[1])):
+    worker = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
+    worker.start()
+    print(worker.pid, flush=True)
+    time.sleep(60)
+"""
+
+
+def test_lock_of_a_killed_process_is_free_though_its_worker_lives(tmp_path: Path) -> None:
+    """A worker may take a while to notice that its process was killed; the next start must not be refused."""
+    path = tmp_path / "lock"
+    process = subprocess.Popen([sys.executable, "-c", HOLDER, str(path)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    with process.stdout as words:
+        worker = int(words.readline())
+    try:
+        assert not is_free(path)
+        time.sleep(0.2)  # a process that was just forked has its files for a moment
+        process.kill()
+        process.wait()
+        os.kill(worker, 0)  # it lives
+        assert is_free(path)
+    finally:
+        os.kill(worker, signal.SIGKILL)

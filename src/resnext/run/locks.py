@@ -17,6 +17,19 @@ except ImportError:  # on Windows
     fcntl = None  # type: ignore[assignment]
 #: Errors of file systems that cannot lock, such as Lustre mounted without it.
 NO_LOCKS = errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP
+#: The files that this process holds locked.
+_HELD: set[IO[str]] = set()
+
+
+def _close_inherited() -> None:
+    """Close what a forked process inherited: a worker that outlives a killed process would keep its locks."""
+    for file in tuple(_HELD):
+        file.close()
+    _HELD.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_close_inherited)
 
 
 @contextmanager
@@ -35,10 +48,12 @@ def lock_file(path: Path, kind: Literal["exclusive", "shared"] = "exclusive") ->
         return
     with open(path, "a", opener=as_it_is) as file:
         problem = _lock(file, path, fcntl.LOCK_EX if kind == "exclusive" else fcntl.LOCK_SH)
+        _HELD.add(file)
         try:
             yield problem
         finally:
-            if not problem:  # closing is not enough: forked processes hold the file too
+            _HELD.discard(file)
+            if not problem and not file.closed:  # a process that has just been forked may hold it still
                 fcntl.flock(file, fcntl.LOCK_UN)
 
 
