@@ -211,6 +211,24 @@ def test_what_opens_a_pipe_is_found(bad: str, good: str) -> None:
     assert opened_unseen(f"def f():\n    return {good}") == []
 
 
+#: Libraries that send reports when they are imported, unless `import_library` does it.
+REPORTING = {"nncf", "onnxruntime", "openvino"}
+
+
+def imported(source: str) -> set[str]:
+    """The libraries that import statements of `source` name."""
+    nodes = list(ast.walk(ast.parse(source)))
+    names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    names += [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
+    return {name.partition(".")[0] for name in names}
+
+
+def test_libraries_that_report_are_imported_in_one_place() -> None:
+    found = {path.name: imported(path.read_text()) & REPORTING for path in SOURCE.rglob("*.py")}
+    assert {name: libraries for name, libraries in found.items() if libraries} == {}
+    assert imported("def f():\n    import nncf.x as y\n    from openvino import z") == {"nncf", "openvino"}
+
+
 def heavy(name: str, source: str) -> list[str]:
     """Imports of the light module `name` that are neither light nor of the standard library."""
     tree = ast.parse(source)

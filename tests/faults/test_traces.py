@@ -1,4 +1,4 @@
-"""Training, evaluating and predicting on local data need no network, and leave nothing elsewhere.
+"""What is done with local data and models needs no network, and leaves nothing elsewhere.
 
 The short version hears what Python reports of itself; the whole one asks the kernel, by strace.
 """
@@ -33,6 +33,18 @@ small = {"model": "resnet11+template=8", "epochs": 1, "batch": 8, "data__size_px
 run = api.train(data, name="x", runs=runs, **small)
 api.evaluate(run.folder, data)
 assert len(list(api.predict_many(run.folder, [images]))) == 24
+"""
+#: What libraries of others do most of the work of; some of them report on their use unless told not to.
+EXPORTING = """
+import sys
+from resnext import api
+data, runs, images = sys.argv[1:]
+small = {"model": "resnet11+template=8", "epochs": 1, "batch": 8, "data__size_px": 8}
+run = api.train(data, name="x", runs=runs, **small)
+api.calibrate(run.folder, data, coverage=0.5)
+for to in "onnx", "openvino":
+    api.export_model(run.folder, to)
+    api.quantize(run.folder, to, data=data, max_drop=100, min_speed=0.001)
 """
 KINDS = ("folder", "parquet", "tar", "csv", "arrow", "stream:tar", "index", "saved")
 #: A folder that torch makes.
@@ -169,14 +181,15 @@ def test_the_kernel_says_so_too(
     assert len(asked) == 1
     assert str(tmp_path / "control" / "x") in elsewhere(written, [], tmp_path / "control")
     connections, left = 0, 0
-    for kind, data in sets.items():
+    tried = [(kind, PROGRAM, data) for kind, data in sets.items()]
+    for kind, program, data in [*tried, ("exports", EXPORTING, sets["folder"])]:
         place = tmp_path / kind.replace(":", "-")
         words = [data, str(place / "runs"), sets["folder"]]
-        asked, written = traced(PROGRAM, words, place)
+        asked, written = traced(program, words, place)
         assert asked == [], kind
         assert any("checkpoints" in path for path in written)
         font_lists = [place / ".cache" / "matplotlib", place / ".config" / "matplotlib"]
         found = elsewhere(written, [place / "runs", place / "tmp", *font_lists], place)
         assert found == [], kind
         connections, left = connections + len(asked), left + len(found)
-    record("traces of local data", kinds=list(sets), connections=connections, files_elsewhere=left)
+    record("traces of local data", kinds=[*sets, "exports"], connections=connections, files_elsewhere=left)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-from resnext.engine.engine import EngineMissing, ModelError, Output
+from resnext.engine.engine import ModelError, Output
 from resnext.engine.exported_file import INPUTS, OUTPUTS, ExportedFile, read_whole
 from resnext.engine.foreign import ForeignContract, refuse_foreign
+from resnext.engine.libraries import import_library
 from resnext.engine.seal import KEY, Seal
 from resnext.names import brief
 
@@ -78,17 +78,8 @@ def sealed_content(model: Any) -> Iterator[bytes]:
         yield part.SerializeToString(deterministic=True)
 
 
-def import_onnx(path: Path | str) -> ModuleType:
-    """The library `onnx`. Raises `EngineMissing`."""
-    try:
-        import onnx
-    except ImportError:
-        raise EngineMissing(f"{path}: needs the library onnx; pip install 'resnext[onnx]'") from None
-    return onnx
-
-
 def _parse(path: Path, content: bytes) -> Any:
-    onnx = import_onnx(path)
+    onnx = import_library("onnx", path)
     from google.protobuf.message import DecodeError  # a part of onnx
 
     model = onnx.ModelProto()

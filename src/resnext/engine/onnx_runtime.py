@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import ModuleType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from resnext.engine.engine import Engine, EngineMissing, ModelError, Output
+from resnext.engine.engine import Engine, ModelError, Output
+from resnext.engine.libraries import import_library
 from resnext.engine.onnx_file import OnnxFile
 
 
@@ -47,7 +47,7 @@ class OnnxRuntimeEngine(Engine):
 
 
 def _session(file: OnnxFile) -> Any:
-    runtime = _import(file)
+    runtime = import_library("onnxruntime", file.path)
     options = runtime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 4  # errors are raised
@@ -61,15 +61,3 @@ def _session(file: OnnxFile) -> Any:
 def _cannot_run(file: OnnxFile, error: Exception) -> ModelError:
     reason = " ".join(str(error).split())
     return ModelError(f"{file.path}: onnxruntime cannot run it here ({reason[:300]})")
-
-
-def _import(file: OnnxFile) -> ModuleType:
-    try:
-        import onnxruntime
-    except ImportError:
-        raise EngineMissing(
-            f"{file.path}: needs the library onnxruntime; pip install 'resnext[onnx]'"
-        ) from None
-    runtime: ModuleType = onnxruntime
-    runtime.disable_telemetry_events()
-    return runtime

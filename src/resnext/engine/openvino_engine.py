@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from types import ModuleType
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from resnext.engine.engine import Engine, EngineMissing, ModelError, Output
+from resnext.engine.engine import Engine, ModelError, Output
 from resnext.engine.ir_file import IrFile
+from resnext.engine.libraries import import_library
 from resnext.engine.onnx_file import OnnxFile
 
 
@@ -31,7 +30,7 @@ class OpenVinoEngine(Engine):
     def __init__(self, file: IrFile | OnnxFile) -> None:
         super().__init__(str(file.path), file.contract, frozenset(file.outputs), takes=file.takes)
         self._file = file
-        self._openvino = import_openvino(file.path)
+        self._openvino = import_library("openvino", file.path)
         self._core = self._openvino.Core()
         self._requests: dict[tuple[Output, ...], Any] = {}
         try:
@@ -85,16 +84,6 @@ class OpenVinoEngine(Engine):
     def _cannot_run(self, error: Exception) -> ModelError:
         reason = " ".join(str(error).split())
         return ModelError(f"{self.model}: OpenVINO cannot run it here ({reason[:300]})")
-
-
-def import_openvino(path: Path | str) -> ModuleType:
-    """The library `openvino`. Raises `EngineMissing`."""
-    try:
-        import openvino
-    except ImportError:
-        raise EngineMissing(f"{path}: needs the library openvino; pip install 'resnext[openvino]'") from None
-    library: ModuleType = openvino
-    return library
 
 
 def _shape(output: Any) -> list[int | None]:

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import io
 import logging
-import os
 import tempfile
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
-from typing import Any, ClassVar, Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from resnext.engine import EngineMissing
+from resnext.engine.libraries import import_library
 from resnext.export.format import Format
 from resnext.export.graph import PIXELS, Source
 from resnext.export.onnx_format import OnnxFormat, onnx_model, write_onnx
@@ -60,7 +59,7 @@ class OpenVinoQuantizer(Quantizer):
     format: ClassVar[Format] = OpenVinoFormat()
 
     def write(self, source: Source, samples: Samples, target: Target, path: Path) -> None:
-        nncf = import_nncf(path)
+        nncf = import_library("nncf", path)
         fix = nncf.OverflowFix.ENABLE if target == "any" else nncf.OverflowFix.DISABLE
         with _quiet():
             model = nncf.quantize(
@@ -80,8 +79,8 @@ class OnnxQuantizer(Quantizer):
     format: ClassVar[Format] = OnnxFormat()
 
     def write(self, source: Source, samples: Samples, target: Target, path: Path) -> None:
-        onnx = _import(path, "onnx", "onnx")
-        quantization = _import(path, "onnxruntime.quantization", "onnx")
+        onnx = import_library("onnx", path)
+        quantization = import_library("onnxruntime.quantization", path)
         with tempfile.TemporaryDirectory() as root, _quiet():
             made = Path(root) / "int8.onnx"
             quantization.quantize_static(
@@ -111,23 +110,6 @@ class _Reader:
     def get_next(self) -> dict[str, NDArray[np.float32]] | None:
         pixels = next(self._rest, None)
         return None if pixels is None else {PIXELS: pixels}
-
-
-def import_nncf(path: Path) -> Any:
-    """The library `nncf`, which sends no reports about its use. Raises `EngineMissing`."""
-    os.environ["NNCF_CI"] = "1"  # its own switch, read when it is imported
-    return _import(path, "nncf", "quantize")
-
-
-def _import(path: Path, name: str, extra: str) -> Any:
-    import importlib
-
-    try:
-        return importlib.import_module(name)
-    except ImportError:
-        raise EngineMissing(
-            f"{path}: needs the library {name.partition('.')[0]}; pip install 'resnext[{extra}]'"
-        ) from None
 
 
 @contextmanager

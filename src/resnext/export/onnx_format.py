@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 import warnings
 from collections.abc import Iterator
@@ -12,8 +11,9 @@ from typing import Any, ClassVar
 
 import torch
 
-from resnext.engine import EngineMissing, ModelError, Seal, Takes
-from resnext.engine.onnx_file import MAX_BYTES, import_onnx, sealed_content
+from resnext.engine import ModelError, Seal, Takes
+from resnext.engine.libraries import import_library
+from resnext.engine.onnx_file import MAX_BYTES, sealed_content
 from resnext.engine.seal import KEY
 from resnext.export.format import Format
 from resnext.export.graph import PIXELS, Source, trace
@@ -40,7 +40,7 @@ def write_onnx(model: Any, source: Source, path: Path) -> None:
 
     Raises `ModelError` if it is too large.
     """
-    onnx = import_onnx(path)
+    onnx = import_library("onnx", path)
     info = model_info(source.contract) if source.takes == "pixels" else {}
     metadata = {f"model_info {key}": value for key, value in info.items()}
     seal = Seal(source.contract, source.sha256).dumps(sealed_content(model))
@@ -63,9 +63,8 @@ def onnx_model(source: Source, path: Path, takes: Takes = "pixels") -> Any:
         EngineMissing: A library is not installed.
         ModelError: It cannot prepare images as the contract says.
     """
-    import_onnx(path)
-    if importlib.util.find_spec("onnxscript") is None:
-        raise EngineMissing(f"{path}: needs the library onnxscript; pip install 'resnext[onnx]'")
+    for library in ("onnx", "onnxscript"):  # which the exporter of torch imports
+        import_library(library, path)
     with _quiet():
         program = torch.onnx.export(
             trace(source),

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 from resnext.engine import Seal, Takes
 from resnext.engine.ir_file import sealed_content
-from resnext.engine.openvino_engine import import_openvino
+from resnext.engine.libraries import import_library
 from resnext.engine.seal import KEY
 from resnext.export.format import Format
 from resnext.export.graph import Source
@@ -43,14 +43,14 @@ def openvino_model(source: Source, path: Path) -> Any:
         EngineMissing: A library is not installed.
         ModelError: It cannot prepare images as the contract says.
     """
-    openvino = import_openvino(path)
+    openvino = import_library("openvino", path)
     model = openvino.Core().read_model(onnx_model(source, path).SerializeToString(), b"")
     return prepare_inside_openvino(model, source.contract) if source.takes == "images" else model
 
 
 def write_ir(model: Any, source: Source, path: Path) -> None:
     """Write an OpenVINO `Model` that computes `source`, with the contract in its metadata."""
-    openvino = import_openvino(path)
+    openvino = import_library("openvino", path)
     for key in list(model.get_rt_info()):
         del model.get_rt_info()[key]
     for key, value in model_info(source.contract).items() if source.takes == "pixels" else ():

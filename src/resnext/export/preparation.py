@@ -14,6 +14,7 @@ from resnext.contract import Contract
 from resnext.data.preprocess import MAX_ASPECT
 from resnext.engine import ModelError
 from resnext.engine.exported_file import IMAGE, PIXELS
+from resnext.engine.libraries import import_library
 
 #: Coefficient of Pillow's bicubic filter.
 CUBIC = -0.5
@@ -86,9 +87,8 @@ def prepare_inside_onnx(model: Any, contract: Contract) -> None:
 
 def prepare_inside_openvino(model: Any, contract: Contract) -> Any:
     """The OpenVINO model, which prepares its images itself. Raises `ModelError` if it cannot be done."""
-    import openvino
-    from openvino import opset13 as op
-
+    openvino = import_library("openvino", "the graph")
+    op = openvino.opset13
     resize = _check(contract)
 
     def integers(*values: int) -> Any:
