@@ -43,7 +43,7 @@ def make_folder() -> MakeFolder:
 def no_reports() -> Iterator[None]:
     """Runs that nobody will look at draw no plots."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("resnext.api.write_report", lambda *_, **__: None)
+        patch.setattr("resnext.api.training.write_report", lambda *_, **__: None)
         yield
 
 

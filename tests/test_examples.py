@@ -22,6 +22,8 @@ MODULES = sorted(
     for module in pkgutil.walk_packages(resnext.__path__, "resnext.")
     if module.name not in ("resnext.__main__", "resnext.timm_models")  # needs timm: see tests/oracles
 )
+#: Modules whose examples need data sets and a run.
+WITH_RUNS = [name for name in MODULES if name.startswith("resnext.api.")]
 PUBLIC: tuple[ModuleType, ...] = (resnext, design, bench, experiments)
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
@@ -46,11 +48,12 @@ def place(make_folder: Any, tmp_path: Path) -> Path:
 
 
 @pytest.mark.usefixtures("place")
-def test_examples_of_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    run_examples("resnext.api", monkeypatch, tmp_path)
+@pytest.mark.parametrize("name", WITH_RUNS)
+def test_examples_of_runs(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    run_examples(name, monkeypatch, tmp_path)
 
 
-@pytest.mark.parametrize("name", [name for name in ("resnext", *MODULES) if name != "resnext.api"])
+@pytest.mark.parametrize("name", [name for name in ("resnext", *MODULES) if name not in WITH_RUNS])
 def test_examples(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     run_examples(name, monkeypatch, tmp_path)
 

@@ -122,7 +122,7 @@ def test_predict_says_which_weights_and_shows_words(
 def test_training_starts_from_them(
     published: Any, tmp_path: Path, make_folder: Any, monkeypatch: pytest.MonkeyPatch, network: Network
 ) -> None:
-    monkeypatch.setattr("resnext.api.write_report", lambda *_, **__: None)
+    monkeypatch.setattr("resnext.api.training.write_report", lambda *_, **__: None)
     data = make_folder(tmp_path / "pets", {"cat": 6, "dog": 6})
     words = f"--weights {NAME} --new-head --epochs 1 --batch 4 --data.size-px 32 --training.lr 1e-12"
     assert main(["train", str(data), "--runs", str(tmp_path), "--name", "x", *words.split()]) == 0
@@ -209,7 +209,7 @@ def test_mistakes_in_the_command(words: list[str], says: str, capsys: pytest.Cap
 def test_a_licence_that_forbids_commercial_use_is_told_and_kept(
     published: Any, tmp_path: Path, make_folder: Any, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
-    monkeypatch.setattr("resnext.api.write_report", lambda *_, **__: None)
+    monkeypatch.setattr("resnext.api.training.write_report", lambda *_, **__: None)
     (_, _, name), config = next(iter(published.files.items()))
     assert name == "config.json"
     weights = next(content for (_, _, file), content in published.files.items() if file != name)

@@ -39,6 +39,6 @@ def trained(tmp_path_factory: pytest.TempPathFactory, colours: Path, run: Run, q
     """A finished run on it, without a report."""
     runs = tmp_path_factory.mktemp("runs")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("resnext.api.write_report", lambda *_, **__: None)
+        patch.setattr("resnext.api.training.write_report", lambda *_, **__: None)
         assert run("train", colours, "--runs", runs, "--name", "x", *quick) == 0
     return runs / "x"

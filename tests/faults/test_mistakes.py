@@ -206,7 +206,7 @@ def place(tmp_path: Path, make_folder: Callable[..., Path], monkeypatch: pytest.
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
     with monkeypatch.context() as patch:
-        patch.setattr("resnext.api.write_report", lambda *_, **__: None)
+        patch.setattr("resnext.api.training.write_report", lambda *_, **__: None)
         assert main(f"train images {QUICK} --name pets".split()) == 0
     shutil.copytree("runs/pets", "runs/half")
     shutil.rmtree("runs/half/model")

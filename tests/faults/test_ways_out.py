@@ -47,7 +47,7 @@ PHASES = {
     "training": ("resnext.run.meters:EpochMeter.update", 5),
     "judging": ("resnext.engine.classifier:Classifier._answer", 1),
     "saving": ("resnext.training.checkpoints:write_snapshot", 1),
-    "reporting": ("resnext.api:write_report", 1),
+    "reporting": ("resnext.api.training:write_report", 1),
 }
 #: The smallest network, and images that are too large to be kept in memory, so that workers read them.
 SETTINGS = (

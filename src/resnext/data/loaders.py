@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from resnext.contract import Contract, Resize
+from resnext.data.ahead import ahead
 from resnext.data.augment import Augmentation, PadCrop, ResizedCrop, sample_generator
 from resnext.data.decode import BadImage
 from resnext.data.images import ImageDataset
@@ -178,7 +179,7 @@ def evaluation_batches(
         images: Images to evaluate.
         resize: How an image becomes a square, as the contract of the network says.
         batch: Images in a batch.
-        workers: Number of decoding processes; 0 decodes in this one.
+        workers: Number of decoding processes; 0 decodes in a thread of this one.
         crops: `centre` cuts one square out of an image, `five` cuts the corners and the centre.
         shard: (rank, world size): this process gets every `world size`-th batch, from batch `rank` on. The
             batches themselves do not depend on the number of processes, so the prediction for an image does
@@ -188,7 +189,14 @@ def evaluation_batches(
     starts = range(0, len(images), batch)[rank::world_size]
     sampler = [list(range(start, min(start + batch, len(images)))) for start in starts]
     batch_bytes = min(batch, len(images)) * 3 * resize.crop_px**2 * (5 if crops == "five" else 1)
-    return _load(_CroppedImages(images, resize, crops), sampler, images, workers, batch_bytes)
+    batches = _load(_CroppedImages(images, resize, crops), sampler, images, workers, batch_bytes)
+    return batches if workers else _ahead(batches)
+
+
+def _ahead(batches: Generator[ImageBatch, None, None]) -> Generator[ImageBatch, None, None]:
+    """`batches`, decoded by a thread of this process while those before are computed with."""
+    with closing(batches), closing(ahead(batches, PREFETCH)) as made:
+        yield from made
 
 
 class _Loader(DataLoader[Any]):

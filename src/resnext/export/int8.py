@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
-from typing import ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,8 @@ Target = Literal["any", "vnni"]
 TARGETS: tuple[Target, ...] = get_args(Target)
 
 Samples = Sequence[NDArray[np.float32]]
+#: Bits of a weight.
+BITS: dict[Target, int] = {"any": 7, "vnni": 8}
 
 
 class Quantizer(ABC):
@@ -39,7 +41,9 @@ class Quantizer(ABC):
     format: ClassVar[Format]
 
     @abstractmethod
-    def write(self, source: Source, samples: Samples, target: Target, path: Path) -> None:
+    def write(
+        self, source: Source, samples: Samples, target: Target, path: Path, floats: Sequence[str] = ()
+    ) -> None:
         """Write `source` in int8 to `path`, where nothing is.
 
         Args:
@@ -47,6 +51,7 @@ class Quantizer(ABC):
             samples: Prepared images of training, each float32 (1, 3, H, W).
             target: The processors that the file must be right on.
             path: The file.
+            floats: Nodes of its graph of ONNX that stay in float32, from `rank_blocks`.
 
         Raises:
             EngineMissing: A library is not installed.
@@ -58,15 +63,19 @@ class OpenVinoQuantizer(Quantizer):
 
     format: ClassVar[Format] = OpenVinoFormat()
 
-    def write(self, source: Source, samples: Samples, target: Target, path: Path) -> None:
+    def write(
+        self, source: Source, samples: Samples, target: Target, path: Path, floats: Sequence[str] = ()
+    ) -> None:
         nncf = import_library("nncf", path)
         fix = nncf.OverflowFix.ENABLE if target == "any" else nncf.OverflowFix.DISABLE
+        float32 = openvino_model(source, path)
         with _quiet():
             model = nncf.quantize(
-                openvino_model(source, path),
+                float32,
                 nncf.Dataset(samples, lambda pixels: {PIXELS: pixels}),
                 preset=nncf.QuantizationPreset.PERFORMANCE,
                 subset_size=len(samples),
+                ignored_scope=nncf.IgnoredScope(names=_find(float32, floats)),
                 advanced_parameters=nncf.AdvancedQuantizationParameters(overflow_fix=fix),
             )
         write_ir(model, source, path)
@@ -78,7 +87,9 @@ class OnnxQuantizer(Quantizer):
 
     format: ClassVar[Format] = OnnxFormat()
 
-    def write(self, source: Source, samples: Samples, target: Target, path: Path) -> None:
+    def write(
+        self, source: Source, samples: Samples, target: Target, path: Path, floats: Sequence[str] = ()
+    ) -> None:
         onnx = import_library("onnx", path)
         quantization = import_library("onnxruntime.quantization", path)
         with tempfile.TemporaryDirectory() as root, _quiet():
@@ -92,6 +103,7 @@ class OnnxQuantizer(Quantizer):
                 reduce_range=target == "any",
                 activation_type=quantization.QuantType.QUInt8,
                 weight_type=quantization.QuantType.QInt8,
+                nodes_to_exclude=list(floats),
             )
             model = onnx.load(made)
         write_onnx(model, source, path)
@@ -99,6 +111,13 @@ class OnnxQuantizer(Quantizer):
 
 #: By the names of the formats.
 QUANTIZERS: dict[str, Quantizer] = {one.format.name: one for one in (OnnxQuantizer(), OpenVinoQuantizer())}
+
+
+def _find(model: Any, nodes: Sequence[str]) -> list[str]:
+    """Names in an OpenVINO `Model` of nodes of ONNX, which may have been divided, as into a product and the
+    sum with a bias: A became A/WithoutBiases and A."""
+    names = [node.get_friendly_name() for node in model.get_ops()]
+    return [name for name in names if name.partition("/")[0] in nodes]
 
 
 class _Reader:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -22,15 +23,20 @@ from resnext.engine import Classifier, Engine, ModelError, open_model
 from resnext.engine.exports import ParityRecord, add_parity
 from resnext.export.exporting import check_folder
 from resnext.export.graph import Source
-from resnext.export.int8 import Quantizer, Samples, Target
+from resnext.export.int8 import BITS, Quantizer, Samples, Target
 from resnext.export.judges import Judges
 from resnext.export.parity import ParityError
+from resnext.export.sensitivity import rank_blocks
 from resnext.machine import cpu_name
 from resnext.statistics import Bootstrap, bootstrap_difference
 from resnext.timing import Ratio, interleave
 
 #: Images of training that activations are calibrated on.
 MOST_SAMPLES = 300
+#: Images of training that tell which blocks int8 changes most.
+RANKED_ON = 16
+#: How often the images judge: float32, int8, and int8 with its calibration.
+LEAST_PASSES = 3
 #: Images of a batch, batches that are timed, and how often.
 BATCH, TIMED_BATCH, ROUNDS = 16, 8, 15
 #: Most points of accuracy that int8 may cost, where nobody says.
@@ -50,8 +56,10 @@ class Quantized:
         correct: Images that float32 and int8 get right.
         difference: How many more of the images int8 gets right, in points: mostly less than 0.
         same_top1: Images of the same most probable class.
+        largest_difference: The largest difference of a probability.
         ms: Median milliseconds for an image, of float32 and of int8, in batches of 8.
         speed: How many times as fast as float32 it is.
+        floats: Blocks that were put back in float32, for they cost too much, such as layer2.0.
     """
 
     path: Path
@@ -60,8 +68,10 @@ class Quantized:
     correct: tuple[int, int]
     difference: Bootstrap
     same_top1: int
+    largest_difference: float
     ms: tuple[float, float]
     speed: Ratio
+    floats: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         (low, high), points = self.speed.spread, self.difference
@@ -71,6 +81,7 @@ class Quantized:
             f"{points.low:+.2f} to {points.high:+.2f}, of {self.images:,} images); "
             f"{self.ms[0]:.1f} ms an image, then {self.ms[1]:.1f}: {self.speed.median:.2f} times as fast "
             f"({low:.2f} to {high:.2f})"
+            + (f"; put back in float32: {', '.join(self.floats)}" if self.floats else "")
         )
 
 
@@ -109,6 +120,8 @@ def quantize(
 ) -> Quantized:
     """Write `source` in int8, and keep it if it is faster here and hardly worse.
 
+    If it is worse, the blocks that cost most are put back in float32.
+
     Args:
         source: The network.
         quantizer: What writes it.
@@ -118,7 +131,8 @@ def quantize(
         target: The processors that the file must be right on.
         max_drop: Most points of accuracy that it may cost.
         min_speed: How many times as fast as float32 it must be on this machine.
-        progress: Called with the numbers of images judged and in all: float32 once, int8 twice.
+        progress: Called with the numbers of images judged and in all: float32 once, int8 twice, and once
+            more whenever blocks are put back.
 
     Raises:
         ParityError: It is slower, or costs more. Nothing is kept, and what was there stays.
@@ -131,60 +145,142 @@ def quantize(
             "int8 is judged by accuracy, so it needs images with labels: those of a run, or DATA"
         )
     format, name = quantizer.format, f"{source.name}-int8{quantizer.format.suffix}"
-    calibration = source.contract.calibration or Calibration(1.0)
-    raw = replace(source.contract, calibration=replace(calibration, temperature=1.0, sets=None))
-    labels, total = judges.images.labels, 3 * len(judges.images)
-    report = progress or (lambda done, count: None)
     draft = Path(tempfile.mkdtemp(prefix=f"{name}.", suffix=".partial", dir=folder))
     try:
-        plain, first, final = (draft / f"{part}{format.suffix}" for part in ("float32", "first", "final"))
-        format.write(source, plain)
-        before = open_model(plain)
-        floats = _answers(before, judges.images, lambda done: report(done, total))
-        quantizer.write(replace(source, contract=raw), samples, target, first)
-        ints = _answers(open_model(first), judges.images, lambda done: report(total // 3 + done, total))
-        made = refit(calibration, ints.probabilities, ints.familiarity, labels[ints.indices])
-        contract = replace(source.contract, calibration=made)
-        quantizer.write(replace(source, contract=contract), samples, target, final)
-        after = open_model(final)
-        again = _answers(after, judges.images, lambda done: report(2 * total // 3 + done, total))
-        speed, ms = _time(before.engine, after.engine, samples)
-        result = _judge(folder / name, contract, floats, again, labels, speed, ms)
-        _check(result, name, max_drop, min_speed)
-        for part, place in zip(format.files(final), format.files(folder / name), strict=True):
+        trial = _Trial(source, quantizer, samples, judges, target, draft, progress)
+        floats: Mapping[str, list[str]] = {}
+        if trial.drop(floats) > max_drop:
+            floats = trial.put_back(max_drop)
+        made = trial.finish(floats)
+        _check(made, name, max_drop, min_speed)
+        for part, place in zip(format.files(made.path), format.files(folder / name), strict=True):
             os.replace(part, place)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-    record = ParityRecord(
-        format=format.name,
-        engine=after.engine.name,
-        source=source.sha256,
-        images_of=judges.name,
-        images=result.images,
-        same_top1=result.same_top1,
-        largest_difference=float(np.abs(floats.probabilities - again.probabilities).max()),
-        tolerance=1.0,
-        ms=ms,
-        device=cpu_name(),
-        correct=result.correct,
-        precision="int8",
-    )
-    add_parity(folder, name, record)
-    return result
+    add_parity(folder, name, trial.record(made))
+    return replace(made, path=folder / name)
 
 
-def _answers(model: Classifier, images: ImageDataset, progress: Callable[[int], None]) -> _Answers:
-    parts, done = [], 0
-    with closing(model.classify(images, BATCH)) as batches:
-        for one in batches:
-            parts.append(one)
-            done += len(one.indices) + len(one.bad)
-            progress(done)
-    return _Answers(
-        np.concatenate([one.probabilities for one in parts]),
-        np.concatenate([one.familiarity for one in parts]),
-        np.concatenate([one.indices for one in parts]),
-    )
+class _Trial:
+    """Files in int8 of one network, judged beside float32.
+
+    Args:
+        source: The network.
+        quantizer: What writes it.
+        samples: What activations are calibrated on.
+        judges: Images with labels.
+        target: The processors that the files must be right on.
+        draft: Folder to write into.
+        progress: Called with the numbers of images judged and in all, as far as it is known.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        quantizer: Quantizer,
+        samples: Samples,
+        judges: Judges,
+        target: Target,
+        draft: Path,
+        progress: Callable[[int, int], None] | None,
+    ) -> None:
+        self._source, self._quantizer, self._samples, self._judges = source, quantizer, samples, judges
+        self._target, self._draft, self._progress, self._done = target, draft, progress, 0
+        self._before = self._open("float32", lambda path: quantizer.format.write(source, path))
+        self._floats = self._ints = self._answers(self._before)
+
+    def drop(self, floats: Mapping[str, list[str]]) -> float:
+        """Points of accuracy that int8 costs if the blocks `floats`, with these nodes, stay in float32."""
+        calibration = self._source.contract.calibration or Calibration(1.0)
+        raw = replace(calibration, temperature=1.0, sets=None)
+        self._ints = self._answers(self._write("raw", raw, floats))
+        before, after = (self._right(one).mean() for one in (self._floats, self._ints))
+        return float(100 * (before - after))
+
+    def put_back(self, max_drop: float) -> Mapping[str, list[str]]:
+        """The fewest blocks, of those that int8 changes most, without which it costs at most `max_drop`
+        points, and their nodes: 1, 2, 4 and so on, up to half of all."""
+        pixels = torch.from_numpy(np.concatenate(self._samples[:RANKED_ON]))
+        ranked = rank_blocks(self._source, pixels, BITS[self._target], self._path("raw"))
+        floats: Mapping[str, list[str]] = {}
+        for count in (2**power for power in range((len(ranked) // 2).bit_length())):
+            floats = dict(islice(ranked.items(), count))
+            if self.drop(floats) <= max_drop:
+                break
+        return floats
+
+    def finish(self, floats: Mapping[str, list[str]]) -> Quantized:
+        """The file that `drop` was last asked about, calibrated and judged."""
+        calibration, raw = self._source.contract.calibration or Calibration(1.0), self._ints
+        labels = self._judges.images.labels[raw.indices]
+        fitted = refit(calibration, raw.probabilities, raw.familiarity, labels)
+        after = self._write("final", fitted, floats)
+        ints = self._answers(after)
+        right = self._right(self._floats), self._right(ints)
+        tops = self._floats.probabilities.argmax(1), ints.probabilities.argmax(1)
+        speed, ms = _time(self._before.engine, after.engine, self._samples)
+        return Quantized(
+            path=self._path("final"),
+            contract=after.contract,
+            images=len(ints.indices),
+            correct=(int(right[0].sum()), int(right[1].sum())),
+            difference=bootstrap_difference(right[0][None], right[1][None]),
+            same_top1=int((tops[0] == tops[1]).sum()),
+            largest_difference=float(np.abs(self._floats.probabilities - ints.probabilities).max()),
+            ms=ms,
+            speed=speed,
+            floats=tuple(floats),
+        )
+
+    def record(self, made: Quantized) -> ParityRecord:
+        return ParityRecord(
+            format=self._quantizer.format.name,
+            engine=self._before.engine.name,
+            source=self._source.sha256,
+            images_of=self._judges.name,
+            images=made.images,
+            same_top1=made.same_top1,
+            largest_difference=made.largest_difference,
+            tolerance=1.0,  # it is judged by accuracy
+            ms=made.ms,
+            device=cpu_name(),
+            correct=made.correct,
+            precision="int8",
+        )
+
+    def _write(self, part: str, calibration: Calibration, floats: Mapping[str, list[str]]) -> Classifier:
+        nodes = list(chain.from_iterable(floats.values()))
+        source = replace(self._source, contract=replace(self._source.contract, calibration=calibration))
+        return self._open(
+            part, lambda path: self._quantizer.write(source, self._samples, self._target, path, nodes)
+        )
+
+    def _open(self, part: str, write: Callable[[Path], None]) -> Classifier:
+        write(self._path(part))
+        return open_model(self._path(part))
+
+    def _path(self, part: str) -> Path:
+        return self._draft / f"{part}{self._quantizer.format.suffix}"
+
+    def _answers(self, model: Classifier) -> _Answers:
+        parts = []
+        with closing(model.classify(self._judges.images, BATCH)) as batches:
+            for one in batches:
+                parts.append(one)
+                self._done += len(one.indices) + len(one.bad)
+                if self._progress is not None:
+                    self._progress(self._done, max(LEAST_PASSES * len(self._judges.images), self._done))
+        return _Answers(
+            np.concatenate([one.probabilities for one in parts]),
+            np.concatenate([one.familiarity for one in parts]),
+            np.concatenate([one.indices for one in parts]),
+        )
+
+    def _right(self, answers: _Answers) -> NDArray[np.bool_]:
+        right: NDArray[np.bool_] = (
+            answers.probabilities.argmax(1) == self._judges.images.labels[answers.indices]
+        )
+        return right
 
 
 def _time(before: Engine, after: Engine, samples: Samples) -> tuple[Ratio, tuple[float, float]]:
@@ -195,29 +291,6 @@ def _time(before: Engine, after: Engine, samples: Samples) -> tuple[Ratio, tuple
     one, other = timings["before"], timings["after"]
     ms = (1000 * one.median_s / TIMED_BATCH, 1000 * other.median_s / TIMED_BATCH)
     return one.ratio_to(other), ms
-
-
-def _judge(
-    path: Path,
-    contract: Contract,
-    floats: _Answers,
-    ints: _Answers,
-    labels: NDArray[np.int64],
-    speed: Ratio,
-    ms: tuple[float, float],
-) -> Quantized:
-    tops = floats.probabilities.argmax(1), ints.probabilities.argmax(1)
-    right = [top == labels[one.indices] for top, one in zip(tops, (floats, ints), strict=True)]
-    return Quantized(
-        path=path,
-        contract=contract,
-        images=len(tops[0]),
-        correct=(int(right[0].sum()), int(right[1].sum())),
-        difference=bootstrap_difference(right[0][None], right[1][None]),
-        same_top1=int((tops[0] == tops[1]).sum()),
-        ms=ms,
-        speed=speed,
-    )
 
 
 def _check(result: Quantized, name: str, max_drop: float, min_speed: float) -> None:

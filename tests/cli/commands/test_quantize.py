@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import resnext
 from resnext.cli import main
@@ -16,7 +17,7 @@ from resnext.contract import Calibration, PredictionSets
 from resnext.export import QUANTIZERS, quantizing
 from resnext.recipe import named_recipe, override
 from resnext.timing import Ratio
-from resnext.weights import replace_contract
+from resnext.weights import load_network, replace_contract, write_hub_folder
 
 NAMES = sorted(QUANTIZERS)
 pytestmark = pytest.mark.slow
@@ -132,3 +133,22 @@ def test_what_cannot_be_quantized(run: Path, tmp_path: Path, capsys: pytest.Capt
         == 0
     )
     assert (out / "hub-int8.xml").exists()
+
+
+@pytest.mark.parametrize("to", NAMES)
+def test_blocks_that_cost_too_much_are_put_back(to: str, run: Path, tmp_path: Path) -> None:
+    """One channel between two layers is ten thousand times the others, and the same function is computed: the
+    others vanish when all share 8 bits."""
+    network, contract = load_network(run / "model")
+    block = network.layer2[0]
+    with torch.no_grad():
+        for values in (block.bn2.weight, block.bn2.bias):
+            values[0] *= 10_000
+        block.conv3.weight[:, 0] /= 10_000
+    write_hub_folder(tmp_path / "hub", network, contract, "")
+    whole = resnext.quantize(tmp_path / "hub", to, data="digits", out=tmp_path, max_drop=100)
+    assert whole.difference.difference < -20
+    made = resnext.quantize(tmp_path / "hub", to, data="digits", out=tmp_path, max_drop=5)
+    assert made.difference.difference >= -5
+    assert made.floats == ("layer2.0",)
+    assert "put back in float32: layer2.0" in str(made)
