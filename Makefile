@@ -15,7 +15,7 @@ test: $(READY) $(ORACLE)
 	$(PYTEST) -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 
 # What starts many processes or compiles (about two minutes).
-slow: $(READY)
+slow: $(READY) $(ORACLE)
 	$(PYTEST) -n 2 -m slow
 
 # Everything that is broken on purpose, in full (about half an hour); results go to results/faults.jsonl.

@@ -81,7 +81,10 @@ def source(make_network: MakeNetwork, make_contract: MakeContract) -> Source:
     return Source("small", network, make_contract(network), "0" * 64, ("probabilities", "cam"))
 
 
-@pytest.fixture(scope="session", params=NETWORKS)
+@pytest.fixture(
+    scope="session",
+    params=[*NETWORKS[:3], *(pytest.param(name, marks=pytest.mark.slow) for name in NETWORKS[3:])],
+)
 def any_source(
     request: pytest.FixtureRequest, make_network: MakeNetwork, make_contract: MakeContract
 ) -> Source:

@@ -17,7 +17,8 @@ from resnext.arch import TIMM_NAMES, Architecture
 from resnext.models import FeaturePyramid, create
 
 #: timm's names of networks of the paper, one with an attention, and one with another stem and two layers.
-NAMES = ("resnet50", "resnext50_32x4d", "resnext101_64x4d", "seresnext50_32x4d", "resnet18d")
+LARGE = pytest.param("resnext101_64x4d", marks=pytest.mark.slow)
+NAMES = ("resnet50", "resnext50_32x4d", LARGE, "seresnext50_32x4d", "resnet18d")
 OURS = {timm: ours for ours, timm in TIMM_NAMES.items()}
 IMAGES = torch.randn(2, 3, 70, 90, generator=torch.Generator().manual_seed(0))
 

@@ -13,6 +13,7 @@ import pytest
 from resnext.run import Run
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["module://matplotlib_inline.backend_inline", "rubbish", "tkagg"])
 def test_a_report_is_written_whatever_mplbackend_says(backend: str, run: Run, tmp_path: Path) -> None:
     """As a notebook sets it for the processes that it starts, which may lack the module."""
