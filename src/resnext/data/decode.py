@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 import io
+import os
 import re
 import warnings
 from collections.abc import Iterator
@@ -63,6 +64,9 @@ MAX_DEEP_PIXELS = 40_000_000
 #: The same of a side: decoders need room for whole rows, and filters for whole columns.
 MAX_SIDE_PX = 65_535
 DEEP_FORMATS = ("AVIF", "HEIF", "JPEG2000", "WEBP")
+
+#: Files of up to so many bytes are read at once: decoders read small parts, slowly from a file.
+SMALL_BYTES = 2**18
 
 # This module decides what is too large, so Pillow's warning is off; its error, at a higher limit, stays.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
@@ -180,7 +184,13 @@ def _load(source: bytes | str | Path | Image.Image, key: str) -> Image.Image | D
 
 
 def _open(source: bytes | str | Path) -> BinaryIO:
-    return io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb", opener=ordinary)
+    if isinstance(source, bytes):
+        return io.BytesIO(source)
+    file = open(source, "rb", opener=ordinary)  # noqa: SIM115
+    if os.fstat(file.fileno()).st_size > SMALL_BYTES:
+        return file
+    with file:
+        return io.BytesIO(file.read())
 
 
 def open_image(file: BinaryIO) -> Image.Image:

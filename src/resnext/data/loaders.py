@@ -94,7 +94,8 @@ class _CroppedImages(Dataset[tuple[int, Tensor | BadImage]]):
     def __getitem__(self, index: int) -> tuple[int, Tensor | BadImage]:
         try:
             crops = CROP_FUNCTIONS[self.crops](self.images.open(index), self.resize)
-            return index, torch.stack([to_tensor(crop) for crop in crops])
+            tensors = [to_tensor(crop) for crop in crops]
+            return index, torch.stack(tensors) if len(tensors) > 1 else tensors[0][None]
         except BadImage as error:
             return index, error
 

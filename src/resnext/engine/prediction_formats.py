@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -193,10 +194,14 @@ def _rows(tables: Iterator[pa.Table]) -> Iterator[Row]:
         yield from table.to_pylist()
 
 
+#: Names of classes come again and again.
+_text_cell = lru_cache(maxsize=2**16)(csv_cell)
+
+
 def _cell(value: str | float | bool | list[str]) -> str:
     """A value as a cell of CSV."""
     if isinstance(value, list):
         value = BETWEEN.join(value)
     if isinstance(value, str):
-        return csv_cell(value)
+        return _text_cell(value)
     return str(value).lower() if isinstance(value, bool) else f"{value:.6g}"

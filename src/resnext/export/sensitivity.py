@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -35,7 +36,7 @@ def rank_blocks(source: Source, pixels: Tensor, bits: int, path: Path) -> Mappin
     """
     network = source.network
     layers = _in_order(network, pixels)
-    nodes = [node.name for node in onnx_model(source, path).graph.node if node.op_type in WITH_WEIGHTS]
+    nodes = _find_nodes(onnx_model(source, path).graph, [layer for _, layer in layers])
     if len(nodes) != len(layers):
         return {}
     blocks: dict[str, dict[str, Layer]] = {}
@@ -48,6 +49,20 @@ def rank_blocks(source: Source, pixels: Tensor, bits: int, path: Path) -> Mappin
                 changed.enter_context(_in_int8(layer, bits))
             changes[block] = float((network(pixels) - exact).square().mean())
     return {block: list(blocks[block]) for block in sorted(blocks, key=lambda block: -changes[block])}
+
+
+def _find_nodes(graph: Any, layers: Sequence[Layer]) -> list[str]:
+    """Names of the nodes of a graph of ONNX that compute `layers`, both in their order, which is the same.
+    Other nodes with weights are passed over: activation maps use those of the classifier."""
+    shapes = {tensor.name: sorted(tensor.dims) for tensor in graph.initializer}
+    found: list[str] = []
+    for node in graph.node:
+        if len(found) == len(layers):
+            break
+        shape = shapes.get(node.input[1]) if node.op_type in WITH_WEIGHTS else None
+        if shape == sorted(layers[len(found)].weight.shape):
+            found.append(node.name)
+    return found
 
 
 def _block_of(name: str) -> str:
