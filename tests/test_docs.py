@@ -138,7 +138,8 @@ def reliability() -> str:
             command + "test_public_layouts.py`",
         ),
         (
-            f"training, evaluating and predicting on {len(traces['kinds'])} kinds of local data, with strace",
+            f"training, evaluating and predicting on {len(traces['kinds']) - 1} kinds of local data; a run "
+            "calibrated, exported and quantized by onnxruntime and by OpenVINO; with strace",
             f"{traces['connections']} calls to the network; {traces['files_elsewhere']} files written but "
             "those of the run, of the folder for temporary files, and matplotlib's list of fonts",
             command + "test_traces.py`",
