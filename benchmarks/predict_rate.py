@@ -5,7 +5,7 @@ training images are written as JPEG files to a temporary folder. In each of ten 
 model computes batches that are ready in memory, then `predict_to_file` takes a tenth of the files, from their
 listing to the finished table. Ratios are taken round by round. A MODEL is a path, or a network and its size
 in pixels, as in `resnext50_32x4d@64`, with random weights and 40 classes. Promised for a network that
-computes 300 million multiply-adds or more for an image: at least 90 % of the engine's rate. Appends a record
+computes 60 million multiply-adds or more for an image: at least 90 % of the engine's rate. Appends a record
 for each model to results/bench.jsonl.
 """
 
@@ -38,7 +38,7 @@ from resnext.records import append_record, stamp
 
 RESULTS = Path(__file__).parents[1] / "results" / "bench.jsonl"
 SETS, EACH, IN_A_FOLDER = ("cifar10", "tiny-imagenet"), 50_000, 1000
-ROUNDS, BATCH, READY, PROMISED, LEAST_MACS = 10, 64, 32, 0.9, 300e6
+ROUNDS, BATCH, READY, PROMISED = 10, 64, 32, 0.9
 CLASSES = 40
 
 
@@ -110,10 +110,8 @@ def main() -> int:
         some = paths[:: len(paths) // (READY * BATCH)][: READY * BATCH]
         for model in given.models:
             classifier = opened(model)
-            macs, name = (
-                count_cost(classifier.network.arch, classifier.contract.resize.crop_px).macs,
-                Path(model).name,
-            )
+            size, name = classifier.contract.resize.crop_px, Path(model).name
+            macs = count_cost(classifier.network.arch, size).macs
             batches = list(ready(classifier, some))
             engine_rate(classifier, batches)
             out = Path(root) / name
@@ -133,15 +131,10 @@ def main() -> int:
                 "ratio": float(np.median(ratios)),
                 "spread": [float(np.quantile(ratios, q)) for q in (0.1, 0.9)],
             }
-            settings = {
-                "batch": BATCH,
-                "macs": macs,
-                "size_px": classifier.contract.resize.crop_px,
-                "rounds": ROUNDS,
-            }
+            settings = {"batch": BATCH, "macs": macs, "size_px": size, "rounds": ROUNDS}
             record = {"kind": "bench", "experiment": "predict_rate", "arm": name, "settings": settings}
             append_record(record | row | asdict(stamp(cpu_name())), RESULTS)
-            passed = passed and (row["ratio"] >= PROMISED or macs < LEAST_MACS)
+            passed = passed and row["ratio"] >= PROMISED
     return 0 if passed else 4
 
 
