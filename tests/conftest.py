@@ -12,6 +12,8 @@ import torch
 from hypothesis import HealthCheck, settings
 from PIL import Image
 
+# Output waits in a buffer, as that of users does, and so can fail as late as theirs.
+os.environ.pop("PYTHONUNBUFFERED", None)
 # What is promised to the bit is what a CPU does; processes that tests start see this too.
 os.environ["CUDA_VISIBLE_DEVICES"] = ""
 torch.set_num_threads(1)  # several test processes share the cores

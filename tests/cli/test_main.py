@@ -91,11 +91,29 @@ def test_output_that_nobody_reads(
         assert run("train", colours, "--runs", tmp_path, "--name", "x", "--resume", "must", *quick) == 0
 
 
-def test_output_on_a_full_disk() -> None:
-    """As in `resnext models > models.txt 2>&1`, where nothing can be said any more."""
-    words = [sys.executable, "-m", "resnext", "models"]
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(
+    ("words", "to_full_disk", "to_nobody"),
+    [("models", 5, 0), ("--version", 5, 0), ("--help", 5, 0), ("train nowhere", 3, 3)],
+)
+def test_output_that_cannot_be_written(
+    words: str, to_full_disk: int, to_nobody: int, unbuffered: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in `resnext models > models.txt 2>&1` on a full disk, where nothing can be said any more."""
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
+    command = [sys.executable, "-m", "resnext", *words.split()]
     with open("/dev/full", "w") as full:
-        assert subprocess.run(words, stdout=full, stderr=full, check=False).returncode == 5
+        assert subprocess.run(command, stdout=full, stderr=full, check=False).returncode == to_full_disk
+    ours, theirs = os.pipe()
+    os.close(ours)
+    with open(theirs, "w") as closed:
+        assert subprocess.run(command, stdout=closed, stderr=closed, check=False).returncode == to_nobody
+
+
+def test_output_on_a_full_disk_is_said(capfd: pytest.CaptureFixture[str]) -> None:
+    with open("/dev/full", "w") as full:
+        subprocess.run([sys.executable, "-m", "resnext", "--version"], stdout=full, check=False)
+    assert capfd.readouterr().err == "resnext: the output: no space left on device\n"
 
 
 @pytest.mark.parametrize(

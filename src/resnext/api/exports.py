@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from resnext.data.image_files import find_image_files
 from resnext.data.images import ImageDataset
 from resnext.data.sources import read_split
 from resnext.engine import CalibrationFit, Calibrator, ModelError, Output, Takes, open_network
+from resnext.errors import ResnextWarning
 from resnext.export import (
     FORMATS,
     MAX_DROP,
@@ -228,7 +230,9 @@ def calibrate(
         write_hub_folder(folder, network, fit.contract, card)
     elif (folder / "model").is_dir():
         run = RunFolder(folder)
-        with run.lock():
+        with run.lock() as problem:
+            if problem:
+                warnings.warn(problem, ResnextWarning, stacklevel=2)
             replace_contract(run.model, fit.contract, fit.bank)
     else:
         replace_contract(folder, fit.contract, fit.bank)

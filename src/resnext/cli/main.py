@@ -13,7 +13,7 @@ from typing import Any
 from resnext.cli.command import Command
 from resnext.cli.openmp import limit_spinning
 from resnext.cli.out_of_memory import is_out_of_memory
-from resnext.cli.screen import prepare_screen, say
+from resnext.cli.screen import flush_screen, prepare_screen, say
 from resnext.cli.signals import SignalsInterrupt
 from resnext.errors import ResnextError, ResnextWarning, UsageError
 from resnext.training import launcher
@@ -45,13 +45,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else list(argv)
     with SignalsInterrupt() as signals:
         try:
-            return _main(argv)
+            code = _main(argv)
         except KeyboardInterrupt as error:
             if (number := signals.received) is None:
-                return _fail(error, INTERRUPTED, "interrupted")
-            return _fail(error, 128 + number, f"stopped by {number.name}{_and_now(error)}")
-        except BrokenPipeError:  # while the help was printed
-            return _stop_printing(DONE)
+                code = _fail(error, INTERRUPTED, "interrupted")
+            else:
+                code = _fail(error, 128 + number, f"stopped by {number.name}{_and_now(error)}")
+    return _end_output(code)
 
 
 def _and_now(error: KeyboardInterrupt) -> str:
@@ -63,15 +63,19 @@ def _and_now(error: KeyboardInterrupt) -> str:
 def _main(argv: list[str]) -> int:
     from resnext.cli.parser import parse
 
-    if argv == ["--version"]:
-        say(f"resnext {__version__}")
-        return DONE
     try:
+        if argv == ["--version"]:
+            say(f"resnext {__version__}")
+            return DONE
         command = parse(argv or ["--help"])
     except ResnextError as error:
         return _fail(error, error.exit_code)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else USAGE
+    except BrokenPipeError:  # while the help was printed, as is the next
+        return DONE
+    except OSError as error:
+        return _fail(error, MACHINE, f"the output: {describe_os_error(error)}")
     return _run(command)
 
 
@@ -81,10 +85,9 @@ def _run(command: Command) -> int:
         tells = command.works_apart or launcher.is_main_process()
         with _notes(), contextlib.nullcontext() if tells else _silence():
             command.run()
-        sys.stdout.flush()  # here, since an error at the end of the process could not be caught
         return DONE
     except (BrokenPipeError, SystemExit):  # rich turns the first into the second
-        return _stop_printing(RESUMABLE if command.is_resumable else DONE)
+        return RESUMABLE if command.is_resumable else DONE
     except ResnextError as error:
         return _fail(error, error.exit_code)
     except Exception as error:
@@ -150,9 +153,16 @@ def _silence() -> Iterator[None]:
         yield
 
 
-def _stop_printing(code: int) -> int:
-    """Nobody reads the output any more: discard the rest of it."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _end_output(code: int) -> int:
+    """Print what still waits to be printed, so that nothing is left that could fail after `main`.
+
+    Returns:
+        `code`, or that of what the machine lacks where all else went well.
+    """
+    failed = [error for error in flush_screen() if not isinstance(error, BrokenPipeError)]
+    if failed and code == DONE:
+        code = _fail(failed[0], MACHINE, f"the output: {describe_os_error(failed[0])}")
+        flush_screen()
     return code
 
 
@@ -162,8 +172,10 @@ def describe_os_error(error: OSError) -> str:
     >>> describe_os_error(FileNotFoundError(2, "No such file or directory", "x.bin"))
     'x.bin: no such file or directory'
     """
-    if error.filename is None or error.strerror is None:
+    if error.strerror is None:
         return str(error)
+    if error.filename is None:  # a file that was open before, as the output is
+        return error.strerror.lower()
     no_right = error.errno in (errno.EACCES, errno.EPERM)
     reason = "no permission; choose another place" if no_right else error.strerror.lower()
     return f"{error.filename}: {reason}"
@@ -175,10 +187,6 @@ def _fail(error: BaseException, code: int, message: str = "") -> int:
     notes = getattr(error, "__notes__", [])
     with contextlib.suppress(OSError):  # the output may lie on the disk that is full
         say(f"{_who()}: {first}", *rest, *notes, file=sys.stderr, flush=True)
-    try:
-        sys.stdout.flush()
-    except OSError:
-        _stop_printing(code)
     return code
 
 

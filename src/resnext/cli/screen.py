@@ -20,6 +20,25 @@ def prepare_screen() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+def flush_screen() -> list[OSError]:
+    """Write what was printed and still waits in stdout and stderr.
+
+    Where that fails the rest is discarded, which Python would try to write once more at the end of the
+    process, and end with code 120.
+
+    Returns:
+        The errors.
+    """
+    errors = []
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError as error:
+            errors.append(error)
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    return errors
+
+
 def say(*lines: str, file: TextIO | None = None, flush: bool = False) -> None:
     r"""Print `lines`. A name in one may hold anything: it acts on no terminal and starts no other line.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from PIL import Image
 import resnext
 from resnext.cli import main
 from resnext.contract import Calibration
+from resnext.errors import ResnextWarning
 from resnext.recipe import named_recipe, override
 
 MODEL = "resnext11_2x4d+template=8"
@@ -95,6 +97,15 @@ def test_the_same_command_twice_changes_nothing(run: Path) -> None:
         "config.json",
         "model.safetensors",
     ]
+
+
+def test_without_locks_it_is_said(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    with pytest.warns(ResnextWarning, match="no locks .* make sure that no other process trains this run"):
+        resnext.calibrate(run, "digits")
 
 
 def test_the_report_is_by_the_calibration_of_the_model(run: Path) -> None:
