@@ -85,6 +85,7 @@ def _run(command: Command) -> int:
         tells = command.works_apart or launcher.is_main_process()
         with _notes(), contextlib.nullcontext() if tells else _silence():
             command.run()
+        sys.stdout.flush()  # where nobody reads it any more, a training ends in one way, buffered or not
         return DONE
     except (BrokenPipeError, SystemExit):  # rich turns the first into the second
         return RESUMABLE if command.is_resumable else DONE
