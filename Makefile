@@ -49,7 +49,7 @@ $(READY): pyproject.toml constraints.txt
 # Peers to compare with: without their dependencies, outside the environment, used by tests only.
 $(ORACLE): $(READY)
 	$(BIN)/python -m pip install --quiet -c constraints.txt --no-deps --upgrade --target .oracle torchvision timm \
-		openvino-model-api opencv-python-headless
+		openvino-model-api opencv-python-headless mapie
 	touch $@
 
 clean:

@@ -4,11 +4,13 @@
 `tiny-imagenet`. Of each run the images of test, or of val where there is none, calibrate and are judged in
 turns. Promised: a calibration error above 3 % is at least halved, if it is more than chance explains, and no
 error grows beyond its interval; over 20 random halves, sets promised for 90 % cover 89 to 91 % in the mean,
-and are no larger than the k likeliest classes that cover as much.
+and are no larger than the k likeliest classes that cover as much. Beside them stand MAPIE's adaptive sets
+(APS: Romano, Sesia and Candes 2020; RAPS: Angelopoulos et al. 2021) of the same halves.
 
 Then the network of CIFAR-10 meets near outliers (classes of Tiny ImageNet that resemble none of its ten) and
 far ones: the score that is chosen is never worse than the largest probability. Appends a record for each to
-results/confidence.jsonl; a few minutes.
+results/confidence.jsonl and draws the plots of docs/confidence.md; a few minutes. `make test` puts MAPIE into
+.oracle.
 """
 
 from __future__ import annotations
@@ -16,30 +18,42 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
-from contextlib import closing
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import oracle  # noqa: F401  # before MAPIE
+from confidence_plots import draw_answered, draw_honesty, draw_rejection, draw_sets
+from judged import answers, judged
+from mapie.classification import SplitConformalClassifier
 from numpy.typing import NDArray
 from PIL import Image
+from sklearn.base import BaseEstimator, ClassifierMixin
 
-from resnext.confidence import cross_fit, fit_sets, fit_temperature, in_sets, soften_probabilities
+from resnext.confidence import (
+    Separation,
+    TemperatureFit,
+    cross_fit,
+    fit_sets,
+    fit_temperature,
+    in_sets,
+    soften_probabilities,
+)
 from resnext.data.images import ImageDataset
-from resnext.data.sources import read_split, read_splits, read_splits_by_name
+from resnext.data.sources import read_splits
 from resnext.data.stored_images import UnlabelledImages
-from resnext.engine import Calibrator, Classifier, TorchEngine
-from resnext.engine.openers import open_network
+from resnext.engine import Calibrator
 from resnext.machine import cpu_name
-from resnext.metrics import Outcomes
+from resnext.metrics import Outcomes, RiskCoverage
 from resnext.records import append_record, stamp
-from resnext.run import RunFolder
-from resnext.run.documents import EnvironmentDocument
 
 RESULTS = Path(__file__).parents[1] / "results" / "confidence.jsonl"
 NAMES = ("digits", "cifar10", "tiny40-resnext26")
 COVERAGE, FALSE_ALARMS, SPLITS, SIZE_PX, FAR = 0.9, 0.05, 20, 32, 1000
+#: Ways to make sets, as plots call them; all but ours are MAPIE's.
+METHODS = {"ours": "ours", "aps": "APS", "raps": "RAPS"}
+PROMISES = (0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.98)
 #: An error above this must be halved.
 DISHONEST = 0.03
 #: Classes of Tiny ImageNet that resemble one of CIFAR-10's: frogs, birds, dogs, cats, hoofed animals, cars,
@@ -53,30 +67,14 @@ RESEMBLING = frozenset(
 )
 
 
-def judged(run: Path) -> tuple[Classifier, str, ImageDataset]:
-    """The network of a run at temperature 1, and the images that judge it."""
-    network, contract = open_network(run)
-    data = RunFolder(run).read_document("environment.json", EnvironmentDocument).data
-    splits = read_splits_by_name(data)
-    split = "test" if "test" in splits else "val"
-    _, images = read_split(data, contract.classes, split, contract.provenance.fingerprint)
-    return Classifier(TorchEngine(network, replace(contract, calibration=None))), split, images
-
-
-def answers(classifier: Classifier, images: ImageDataset) -> NDArray[np.float32]:
-    with closing(classifier.classify(images)) as batches:
-        return np.concatenate([one.probabilities for one in batches])
-
-
 def halves(count: int, seed: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     first = np.random.default_rng(seed).permutation(count) % 2 == 0
     return first, ~first
 
 
-def honesty(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> tuple[dict[str, Any], bool]:
+def honesty(fit: TemperatureFit, images: int) -> tuple[dict[str, Any], bool]:
     """The calibration error before and after, of images that the temperature was not fitted on."""
-    fit = cross_fit(probabilities, labels)
-    row: dict[str, Any] = {"temperature": fit.temperature, "images": len(labels)}
+    row: dict[str, Any] = {"temperature": fit.temperature, "images": images}
     for name, one in (("before", fit.before), ("after", fit.after)):
         row |= {f"ece_{name}": one.ece, f"ece_{name}_interval": list(one.interval)}
         row |= {f"ece_{name}_by_chance": one.by_chance}
@@ -85,30 +83,94 @@ def honesty(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> tu
     return row, fit.after.interval[0] <= fit.before.interval[1]
 
 
+class Given(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """A classifier whose input is its answer, for MAPIE."""
+
+    def __init__(self, classes: int = 2) -> None:
+        self.classes = classes
+        self.classes_ = np.arange(classes)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+    def fit(self, probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> Given:
+        return self
+
+    def predict_proba(self, probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+        return probabilities
+
+    def predict(self, probabilities: NDArray[np.float64]) -> NDArray[np.int64]:
+        return probabilities.argmax(1)
+
+
+def made_sets(
+    method: str,
+    fitted: tuple[NDArray[np.float32], NDArray[np.int64]],
+    held: NDArray[np.float32],
+    coverage: float,
+    seed: int,
+) -> NDArray[np.bool_]:
+    """(N, classes) the sets of `held`, by `ours` or one of MAPIE's scores."""
+    if method == "ours":
+        return in_sets(held, fit_sets(*fitted, coverage))
+    doubles = [
+        one / one.sum(1, keepdims=True) for one in (fitted[0].astype(np.float64), held.astype(np.float64))
+    ]
+    theirs = SplitConformalClassifier(
+        Given(held.shape[1]), coverage, conformity_score=method, prefit=True, random_state=seed
+    )
+    theirs.conformalize(doubles[0], fitted[1])
+    made: NDArray[np.bool_] = theirs.predict_set(doubles[1])[1][..., 0]
+    return made
+
+
+def coverage_and_size(
+    method: str, probabilities: NDArray[np.float32], labels: NDArray[np.int64], coverage: float, seed: int
+) -> tuple[float, float, float]:
+    """Coverage and size of the sets of one random half, fitted on the other; and the size of the k likeliest
+    classes that cover as much."""
+    fitted, held = halves(len(labels), seed)
+    temperature = fit_temperature(probabilities[fitted], labels[fitted])
+    honest = soften_probabilities(probabilities, temperature)
+    made = made_sets(method, (honest[fitted], labels[fitted]), honest[held], coverage, seed)
+    own = labels[held]
+    covered = float(made[np.arange(len(own)), own].mean())
+    ranks = Outcomes.of(honest[held], own).ranks
+    k = next(k for k in range(1, made.shape[1] + 1) if (ranks < k).mean() >= covered)
+    return covered, float(made.sum(1).mean()), float(k)
+
+
 def sets(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> tuple[dict[str, Any], bool]:
-    """Coverage and size of the sets of one half, fitted on the other, over random halves; and the size of the
-    k likeliest classes that cover as much."""
-    covered, sizes, likeliest = [], [], []
-    for seed in range(SPLITS):
-        fitted, held = halves(len(labels), seed)
-        temperature = fit_temperature(probabilities[fitted], labels[fitted])
-        honest = soften_probabilities(probabilities, temperature)
-        made = in_sets(honest[held], fit_sets(honest[fitted], labels[fitted], COVERAGE))
-        own = labels[held]
-        covered.append(float(made[np.arange(len(own)), own].mean()))
-        sizes.append(float(made.sum(1).mean()))
-        ranks = Outcomes.of(honest[held], own).ranks
-        likeliest.append(next(k for k in range(1, made.shape[1] + 1) if (ranks < k).mean() >= covered[-1]))
-    row: dict[str, Any] = {
-        "coverage": float(np.mean(covered)),
-        "coverage_spread": [float(min(covered)), float(max(covered))],
-        "size": float(np.mean(sizes)),
-        "k": float(np.mean(likeliest)),
-        "top1": float((probabilities.argmax(1) == labels).mean()),
-    }
+    """Coverage and size of sets of one half, fitted on the other, over random halves."""
+    row: dict[str, Any] = {"top1": float((probabilities.argmax(1) == labels).mean())}
+    for method in METHODS:
+        made = [coverage_and_size(method, probabilities, labels, COVERAGE, seed) for seed in range(SPLITS)]
+        covered, sizes, k = np.transpose(made)
+        values = {
+            "coverage": float(covered.mean()),
+            "coverage_spread": [float(covered.min()), float(covered.max())],
+            "size": float(sizes.mean()),
+            "k": float(k.mean()),
+        }
+        row |= values if method == "ours" else {method: values}
     # A network that is right more often than was promised covers as much with the likeliest class alone.
     is_right = row["top1"] > COVERAGE - 0.01 or abs(row["coverage"] - COVERAGE) <= 0.01
     return row, bool(is_right and row["size"] <= row["k"] + 1e-9)
+
+
+def set_curves(
+    probabilities: NDArray[np.float32], labels: NDArray[np.int64]
+) -> dict[str, list[tuple[float, float]]]:
+    """Coverage and size of sets by method, promised for `PROMISES`, and of the k likeliest classes."""
+    curves = {
+        METHODS[method]: [
+            coverage_and_size(method, probabilities, labels, promise, 0)[:2] for promise in PROMISES
+        ]
+        for method in METHODS
+    }
+    ranks = Outcomes.of(probabilities, labels).ranks
+    shares = [(float((ranks < k).mean()), float(k)) for k in range(1, probabilities.shape[1] + 1)]
+    return curves | {"k likeliest": [one for one in shares if PROMISES[0] - 0.1 <= one[0] <= PROMISES[-1]]}
 
 
 def outliers(data: Path) -> Iterator[tuple[str, ImageDataset]]:
@@ -146,14 +208,28 @@ def main() -> int:
         append_record(record | asdict(stamp(cpu_name())), RESULTS)
         print(f"{experiment}, {arm}: {'kept' if is_kept else 'NOT KEPT'} {row}", flush=True)
 
+    curves: dict[str, dict[str, list[tuple[float, float]]]] = {}
+    answered: dict[str, RiskCoverage] = {}
     for name in NAMES:
         classifier, split, images = judged(given.runs / name)
         probabilities, labels = answers(classifier, images), np.asarray(images.labels)
-        for experiment, measure in (("honesty", honesty), ("sets", sets)):
-            row, is_kept = measure(probabilities, labels)
+        fit = cross_fit(probabilities, labels)
+        honest = soften_probabilities(probabilities, fit.temperature)
+        answered[name] = RiskCoverage.of(Outcomes.of(honest, labels))
+        if name == "cifar10":
+            draw_honesty(fit.before, fit.after, name)
+        if name != "digits":  # whose sets are of one class, whatever is promised
+            curves[name] = set_curves(probabilities, labels)
+        for experiment, (row, is_kept) in (
+            ("honesty", honesty(fit, len(labels))),
+            ("sets", sets(probabilities, labels)),
+        ):
             keep(experiment, name, {"split": split} | row, is_kept)
+    draw_answered(answered)
+    draw_sets(curves)
     classifier, _, images = judged(given.runs / "cifar10")
     known = read_splits(str(given.data / "cifar10")).train
+    told: dict[str, dict[str, Separation]] = {}
     for kind, strange in outliers(given.data):
         calibrator = Calibrator(classifier.network, classifier.contract, COVERAGE, FALSE_ALARMS)
         fit = calibrator.fit(images, strange, known)
@@ -168,8 +244,10 @@ def main() -> int:
             }
             for trial in fit.trials
         }
+        told[kind] = {trial.rejection.score: trial.separation for trial in fit.trials}
         is_kept = areas[taken]["auroc"] >= areas["probability"]["auroc"]
         keep("outliers", kind, {"outliers": len(strange), "taken": taken, "scores": areas}, is_kept)
+    draw_rejection(told)
     return 0 if passed else 4
 
 

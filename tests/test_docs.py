@@ -430,14 +430,35 @@ def honesty() -> str:
 def set_sizes() -> str:
     """Coverage and size of sets promised for 90 %."""
     rows: list[tuple[str, ...]] = [
-        ("network", "top-1", "coverage", "classes in a set", "the k likeliest that cover as much")
+        (
+            *("network", "top-1", "coverage", "classes in a set"),
+            *("APS", "RAPS", "the k likeliest that cover as much"),
+        )
     ]
     for name, one in records("confidence.jsonl", "sets").items():
         low, high = one["coverage_spread"]
         covered = f"{100 * one['coverage']:.1f} % ({100 * low:.1f} to {100 * high:.1f})"
-        rows.append(
-            (name, f"{100 * one['top1']:.1f} %", covered, f"{one['size']:.2f}", f"k = {one['k']:.2f}")
-        )
+        sizes = (f"{value:.2f}" for value in (one["size"], one["aps"]["size"], one["raps"]["size"]))
+        rows.append((name, f"{100 * one['top1']:.1f} %", covered, *sizes, f"k = {one['k']:.2f}"))
+    return table(rows)
+
+
+def int8_accuracy() -> str:
+    """What int8 costs trained networks."""
+    rows: list[tuple[str, ...]] = [
+        ("network", "file", "made for", "float32", "int8", "points", "speed", "back in float32")
+    ]
+    for arm, one in records("bench.jsonl", "int8").items():
+        name, to, target = arm.split(", ")
+        where = {"any": "any processor", "vnni": "VNNI"}[target]
+        if "refused" in one:
+            rows.append((name, to, where, "", "refused", "", "", ""))
+            continue
+        (low, high), blocks = one["interval"], len(one["put_back"])
+        before, after = (f"{100 * count / one['images']:.2f} %" for count in one["correct"])
+        points = f"{one['points']:+.2f} ({low:+.2f} to {high:+.2f})"
+        back = f"{blocks} block{'s' * (blocks != 1)}" if blocks else ""
+        rows.append((name, to, where, before, after, points, f"{one['speed']:.2f}", back))
     return table(rows)
 
 
@@ -456,7 +477,7 @@ def outlier_scores() -> str:
     return table(rows)
 
 
-@pytest.mark.parametrize("make", [engine_speed, export_parity, predict_rates])
+@pytest.mark.parametrize("make", [engine_speed, export_parity, predict_rates, int8_accuracy])
 def test_ship(make: Callable[[], str]) -> None:
     assert make() in (ROOT / "docs" / "ship.md").read_text()
 

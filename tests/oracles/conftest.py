@@ -65,3 +65,10 @@ def make_peer(timm: Any) -> Callable[[str], Any]:
         return network
 
     return make
+
+
+@pytest.fixture(scope="session")
+def mapie() -> Any:
+    """MAPIE's classification."""
+    _peer("mapie")
+    return importlib.import_module("mapie.classification")

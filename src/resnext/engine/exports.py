@@ -7,9 +7,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated
 
+from resnext.catalogue import EXPORTS
 from resnext.engine.engine import ModelError
 from resnext.files import write_whole
 from resnext.parsing import MAX_INTEGER, Extensible, Range, build, read_json
+from resnext.weights import weights_digest
 
 #: The file beside exported models, and its schema.
 PARITY_FILE, SCHEMA = "parity.json", 1
@@ -83,6 +85,27 @@ def read_parity(folder: Path) -> dict[str, ParityRecord]:
         for name, record in document.models.items()
         if Path(name).name == name and (folder / name).exists()
     }
+
+
+def exports_of(run: Path) -> tuple[dict[str, ParityRecord], dict[str, ParityRecord]]:
+    """The records of what was exported of a run, by the names of the files.
+
+    Args:
+        run: A run folder.
+
+    Returns:
+        Those of its model as it is now, and those from before it was changed, as by `resnext calibrate`.
+        Both are empty if it has no model.
+
+    Raises:
+        ModelError: Its parity.json cannot be read.
+    """
+    records = read_parity(run / EXPORTS)
+    if not records or not (run / "model").is_dir():
+        return {}, {}
+    digest = weights_digest(run)
+    present = {name: record for name, record in records.items() if record.source == digest}
+    return present, {name: record for name, record in records.items() if name not in present}
 
 
 def add_parity(folder: Path, name: str, record: ParityRecord) -> None:

@@ -13,7 +13,7 @@ import torch
 from resnext.catalogue import EXPORTS, Located, locate
 from resnext.contract import Contract
 from resnext.engine.engine import Engine, ModelError
-from resnext.engine.exports import read_parity
+from resnext.engine.exports import exports_of
 from resnext.engine.foreign import ForeignContract, refuse_foreign
 from resnext.engine.ir_file import IrFile
 from resnext.engine.onnx_file import OnnxFile
@@ -23,7 +23,7 @@ from resnext.engine.program_engine import ProgramEngine
 from resnext.engine.program_file import ProgramFile
 from resnext.engine.torch_engines import CompiledEngine, FoldedEngine, TorchEngine
 from resnext.models import Network
-from resnext.weights import explain_unfinished, load_network, weights_digest
+from resnext.weights import explain_unfinished, load_network
 
 TORCH_ENGINES: tuple[type[TorchEngine], ...] = (TorchEngine, FoldedEngine, CompiledEngine)
 #: Engines of exported files by the suffix of their names; the first is the usual one.
@@ -146,12 +146,7 @@ def _open_torch(
 def _exports(run: Path) -> Iterator[Opener]:
     """Those of exported files of a run that agreed with its present weights, by the engine that agreed. Files
     in int8 answer a little otherwise, so they are taken by path only."""
-    folder = run / EXPORTS
-    if not (run / "model").is_dir() or not folder.is_dir():
-        return
-    digest = weights_digest(run)
-    for name, record in read_parity(folder).items():
-        make = FILE_ENGINES.get(Path(name).suffix, {}).get(record.engine)
-        is_equal = record.source == digest and record.takes == "pixels" and record.precision == "float32"
-        if make is not None and is_equal:
-            yield Opener(record.engine, folder / name, partial(make, folder / name, None))
+    for name, record in exports_of(run)[0].items():
+        make, path = FILE_ENGINES.get(Path(name).suffix, {}).get(record.engine), run / EXPORTS / name
+        if make is not None and record.takes == "pixels" and record.precision == "float32":
+            yield Opener(record.engine, path, partial(make, path, None))

@@ -11,10 +11,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from resnext.catalogue import EXPORTS, run_of
+from resnext.catalogue import run_of
 from resnext.confidence import SetSizes, is_rejected
 from resnext.contract import Contract, first_difference
-from resnext.engine.exports import ParityRecord, read_parity
+from resnext.engine.exports import ParityRecord, exports_of
 from resnext.errors import UsageError
 from resnext.metrics import (
     Confusion,
@@ -33,7 +33,7 @@ from resnext.run import RunError, RunFolder
 from resnext.run.documents import DataDocument, EnvironmentDocument, EpochLine, ResultDocument
 from resnext.run.evaluation import read_data_document
 from resnext.statistics import Rate
-from resnext.weights import CONFIG_FILE, read_contract, weights_digest
+from resnext.weights import CONFIG_FILE, read_contract
 
 #: Number of mistakes that are shown.
 MISTAKES = 24
@@ -104,7 +104,7 @@ class RunSummary:
             keys=made.keys,
             outcomes=made.outcomes,
             sets=made.sets,
-            exports=_read_exports(path),
+            exports=exports_of(path)[0],
         )
 
     @property
@@ -184,15 +184,6 @@ class RunSummary:
     def is_on_hub(self) -> bool:
         """Whether the images could only be had over the network, which a report does not use."""
         return is_on_hub(self.environment.data)
-
-
-def _read_exports(run: Path) -> dict[str, ParityRecord]:
-    """What was made of the present weights of a run."""
-    records = read_parity(run / EXPORTS)
-    if not records or not (run / "model").is_dir():
-        return {}
-    digest = weights_digest(run)
-    return {name: record for name, record in records.items() if record.source == digest}
 
 
 def _read_contract(folder: RunFolder) -> Contract:

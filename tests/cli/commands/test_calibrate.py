@@ -128,11 +128,21 @@ def test_a_calibrated_copy_leaves_the_model_as_it_is(run: Path, tmp_path: Path) 
     assert main(["calibrate", str(run), "digits", "--out", str(out)]) == 2
 
 
-def test_an_export_has_the_calibration(run: Path, tmp_path: Path) -> None:
+def test_an_export_has_the_calibration_of_its_time(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     pytest.importorskip("onnxruntime")
     resnext.calibrate(run, "digits")
     exported = resnext.export_model(run, "onnx")
-    assert resnext.load(exported.path).contract.calibration == calibration(run)
+    had = resnext.load(exported.path).contract.calibration
+    assert had == calibration(run)
+    assert main(["calibrate", str(run), "digits"]) == 0
+    assert "without this calibration" not in capsys.readouterr().err  # nothing has changed
+    assert main(["calibrate", str(run), "digits", "--coverage", "0.8"]) == 0
+    said = capsys.readouterr().err
+    assert "note: digits.onnx: still without this calibration; make again: " in said
+    assert f"make again: resnext export {run} --to onnx\n" in said
+    assert resnext.load(exported.path).contract.calibration == had != calibration(run)
 
 
 @pytest.mark.parametrize(

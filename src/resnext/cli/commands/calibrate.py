@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
@@ -20,6 +20,7 @@ from resnext.names import counted
 
 if TYPE_CHECKING:
     from resnext.engine import CalibrationFit, OutlierTrial
+    from resnext.engine.exports import ParityRecord
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,8 @@ class CalibrateCommand(Command):
         check_not_negative(self, "workers")
         check_model(self.model)
         check_data(self.data)
-        from resnext.cli.output import note_workers  # it imports torch
+        from resnext.cli.output import note_workers  # both import torch
+        from resnext.engine.exports import exports_of
 
         note_workers(self.workers)
         with ImageProgress("calibrating") as progress:
@@ -74,8 +76,19 @@ class CalibrateCommand(Command):
         say(f"{self.out or self.model}: calibrated on {counted(fit.images, 'image')} of {self.split}")
         for name, value in _rows(fit):
             say(f"{name:<14} {value}")
+        if self.out is None and (earlier := exports_of(Path(self.model))[1]):
+            names, again = ", ".join(earlier), "; ".join(_commands(self.model, earlier))
+            say(f"note: {names}: still without this calibration; make again: {again}", file=sys.stderr)
         if not self.outliers:
             say("note: --outliers DIR tells how well images of other things are found", file=sys.stderr)
+
+
+def _commands(model: str, exports: Mapping[str, ParityRecord]) -> Iterator[str]:
+    """What makes `exports` again."""
+    for verb, precision in (("export", "float32"), ("quantize", "int8")):
+        formats = dict.fromkeys(one.format for one in exports.values() if one.precision == precision)
+        if formats:
+            yield f"resnext {verb} {model} --to {' '.join(formats)}"
 
 
 def _rows(fit: CalibrationFit) -> Iterator[tuple[str, str]]:
