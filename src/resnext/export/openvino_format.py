@@ -35,6 +35,9 @@ class OpenVinoFormat(Format):
 def openvino_model(source: Source, path: Path) -> Any:
     """`source` as an OpenVINO `Model`, without metadata.
 
+    Shapes of weights are constants in it: its reader of ONNX leaves an operation between the weights of a
+    grouped convolution and their groups, behind which OpenVINO does not find that they are in int8.
+
     Args:
         source: What is exported.
         path: Where it will lie, for errors.
@@ -45,6 +48,10 @@ def openvino_model(source: Source, path: Path) -> Any:
     """
     openvino = import_library("openvino", path)
     model = openvino.Core().read_model(onnx_model(source, path).SerializeToString(), b"")
+    passes = import_library("openvino.passes", path)
+    manager = passes.Manager()
+    manager.register_pass(passes.ConstantFolding())
+    manager.run_passes(model)
     return prepare_inside_openvino(model, source.contract) if source.takes == "images" else model
 
 
