@@ -278,6 +278,24 @@ def grouped(record: dict[str, Any]) -> str:
     )
 
 
+def packed() -> str:
+    """Blocks with grouped convolutions in engines, and with them packed into wider groups."""
+    wider = ("8", "16", "32", "64")
+    rows: list[tuple[str, ...]] = [
+        ("3x3 of ResNeXt 32x4d", "engine", "batch", "ms", *(f"to {one}" for one in wider), "dense", "without")
+    ]
+    found = [one for one in read_records(ROOT / "results" / "bench.jsonl") if one["experiment"] == "packed"]
+    for row in found[-1]["rows"] if found else ():
+        ratios = {form: f"{ratio:.2f}" for form, ratio in row["ratios"].items()}
+        what = f"{row['width']} wide, d = {row['d']}, {row['side_px']} px"
+        others = [ratios.get(one, "") if int(one) > row["d"] else "" for one in wider]
+        dense = ratios[str(row["width"])]
+        rows.append(
+            (what, row["engine"], f"{row['batch']}", f"{row['ms']:.1f}", *others, dense, ratios["without"])
+        )
+    return table(rows)
+
+
 def same_bench(record: dict[str, Any]) -> str:
     """A key that benches of the same things on the same machine share."""
     settings = {name: value for name, value in record["settings"].items() if name != "rounds"}
@@ -325,8 +343,9 @@ def least(row: dict[str, Any]) -> float:
     return float(share * row["median_s"]) if share < 1.1 else 0.0
 
 
-def test_speed() -> None:
-    assert speed() in (ROOT / "docs" / "speed.md").read_text()
+@pytest.mark.parametrize("make", [speed, packed])
+def test_speed(make: Callable[[], str]) -> None:
+    assert make() in (ROOT / "docs" / "speed.md").read_text()
 
 
 def test_results(tmp_path: Path) -> None:

@@ -49,8 +49,8 @@ if TYPE_CHECKING:
     from resnext.contract import ContractError as ContractError
     from resnext.data.decode import BadImage as BadImage
     from resnext.data.decode import DataError as DataError
-    from resnext.data.fast_jpeg import DecoderMissing as DecoderMissing
     from resnext.data.hf_datasets import SourceMissing as SourceMissing
+    from resnext.data.jpeg import DecoderMissing as DecoderMissing
     from resnext.data.workers import WorkerError as WorkerError
     from resnext.design import DesignError as DesignError
     from resnext.engine import Classifier as Classifier
@@ -113,7 +113,7 @@ _NAMES_BY_MODULE = {
     "resnext.catalogue": ("DamagedWeights", "FetchError", "UnknownWeights"),
     "resnext.contract": ("Contract", "ContractError"),
     "resnext.data.decode": ("BadImage", "DataError"),
-    "resnext.data.fast_jpeg": ("DecoderMissing",),
+    "resnext.data.jpeg": ("DecoderMissing",),
     "resnext.data.hf_datasets": ("SourceMissing",),
     "resnext.data.workers": ("WorkerError",),
     "resnext.design": ("DesignError",),

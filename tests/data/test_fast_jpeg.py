@@ -12,8 +12,9 @@ from PIL import Image, ImageFilter
 
 from resnext.data.augment import Augmentation, Flip, Lighting, ResizedCrop, sample_generator
 from resnext.data.decode import BadImage, decode
-from resnext.data.fast_jpeg import FastAugmentation, Jpeg
+from resnext.data.fast_jpeg import FastAugmentation
 from resnext.data.images import ImageDataset
+from resnext.data.jpeg import Jpeg
 from resnext.data.stored_images import UnlabelledImages
 
 
@@ -174,8 +175,8 @@ def test_metadata_that_pillow_cannot_read_go_to_the_exact_decoder(monkeypatch: p
     assert jpeg is not None
     assert jpeg.orientation == 6
 
-    def broken(_: bytes) -> Image.Image:
+    def broken(*_: object, **__: object) -> Image.Image:
         raise SyntaxError("not a JPEG file")
 
-    monkeypatch.setattr("resnext.data.fast_jpeg.open_image", broken)
+    monkeypatch.setattr("resnext.data.jpeg.Image.open", broken)
     assert Jpeg.open(data) is None

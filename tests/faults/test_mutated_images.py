@@ -240,7 +240,7 @@ def mutated(kind: str, data: bytes, draw: random.Random) -> bytes:
 
 def child(first: int, last: int) -> None:
     """The process: decode the images by number, and print a line about each kind of outcome."""
-    from resnext.data import fast_jpeg
+    from resnext.data import fast_jpeg, jpeg
     from resnext.data.augment import Flip, ResizedCrop, sample_generator
     from resnext.data.decode import BadImage, decode
     from resnext.data.stored_images import UnlabelledImages
@@ -275,7 +275,7 @@ def child(first: int, last: int) -> None:
         except BaseException as error:
             outcome = f"{type(error).__name__}: {error}"
         try:
-            if kind == "jpeg" and fast_jpeg.is_installed():
+            if kind == "jpeg" and jpeg.is_installed():
                 fast.sample(Stored([data]), 0, sample_generator(0, 0, 0))
         except BadImage:
             pass

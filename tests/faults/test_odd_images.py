@@ -22,7 +22,7 @@ from PIL import Image, features
 
 from resnext.contract import GreyRange
 from resnext.data.decode import BadImage, DataError, decode
-from resnext.data.fast_jpeg import Jpeg, is_installed
+from resnext.data.jpeg import Jpeg, is_installed
 from resnext.data.scan import scan
 from resnext.data.sources import read_split
 from resnext.progress import run_to_end

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from resnext.contract import Input, Resize
-from resnext.data import fast_jpeg
+from resnext.data import jpeg
 from resnext.data.images import Scan
 from resnext.data.splits import Splits
 from resnext.data.stored_images import ImageArrays
@@ -100,7 +100,7 @@ def test_the_fast_decoder_is_chosen_where_it_is_there(monkeypatch: pytest.Monkey
     assert chosen(500, 375, CPU).data.decoder == "fast"
     lanczos = override(named_recipe("small"), data__interpolation="lanczos")
     assert chosen(500, 375, CPU, lanczos).data.decoder == "exact"
-    monkeypatch.setattr(fast_jpeg, "is_installed", lambda: False)
+    monkeypatch.setattr(jpeg, "is_installed", lambda: False)
     assert chosen(500, 375, CPU).data.decoder == "exact"
 
 

@@ -15,7 +15,7 @@ import torch
 
 from resnext import api
 from resnext.arch import Architecture, ArchitectureError
-from resnext.data.fast_jpeg import DecoderMissing
+from resnext.data.jpeg import DecoderMissing
 from resnext.machine import DeviceError, Machine
 from resnext.models import Network, create
 from resnext.recipe import RecipeError, TrainOptions, named_recipe, override, set_field

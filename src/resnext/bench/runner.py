@@ -16,8 +16,9 @@ from resnext.arch import Architecture
 from resnext.bench.candidates import Candidate, Mode, infer_call, step_call
 from resnext.bench.tables import BenchTable, make_rows
 from resnext.data.augment import Augmentation, Flip, ResizedCrop, sample_generator
-from resnext.data.fast_jpeg import DecoderMissing, FastAugmentation, Jpeg, load_decoder
+from resnext.data.fast_jpeg import FastAugmentation
 from resnext.data.images import ImageDataset
+from resnext.data.jpeg import DecoderMissing, Jpeg, load_decoder
 from resnext.data.preprocess import normalise
 from resnext.data.sources import read_splits
 from resnext.errors import ResnextError

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from resnext.contract import Contract
-from resnext.data import fast_jpeg
+from resnext.data import fast_jpeg, jpeg
 from resnext.data.images import Scan
 from resnext.data.settings import PAD_CROP_UP_TO_PX, USUAL_FILTER, usual_resize_px
 from resnext.data.splits import Splits
@@ -255,7 +255,7 @@ def _decoder(recipe: Recipe, size_px: int, median_px: int) -> tuple[str, str]:
         return "exact", "small images are decoded once and kept"
     if recipe.data.interpolation not in fast_jpeg.FILTERS:
         return "exact", f"the fast one has no filter {recipe.data.interpolation}"
-    if not fast_jpeg.is_installed():
+    if not jpeg.is_installed():
         return "exact", "the fast one is not installed (pip install 'resnext[fast]')"
     return "fast", "nearly the pixels of Pillow, in half the time"
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from resnext.arch import Architecture
-from resnext.data import fast_jpeg
+from resnext.data import jpeg
 from resnext.data.contents import Contents, contents_digest, to_bytes
 from resnext.data.decode import BadImage, DataError
 from resnext.data.images import ImageDataset
@@ -158,7 +158,7 @@ def check_recipe(recipe: Recipe, machine: Machine, processes: int, has_weights: 
             "(`resnext weights` lists names), or train from scratch with --recipe small"
         )
     if recipe.data.decoder == "fast":
-        fast_jpeg.load_decoder()
+        jpeg.load_decoder()
     if recipe.model is None:
         return
     arch, training = Architecture.from_name(recipe.model), recipe.training
