@@ -7,7 +7,7 @@ import logging
 import tempfile
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
@@ -75,7 +75,7 @@ class OpenVinoQuantizer(Quantizer):
                 nncf.Dataset(samples, lambda pixels: {PIXELS: pixels}),
                 preset=nncf.QuantizationPreset.PERFORMANCE,
                 subset_size=len(samples),
-                ignored_scope=nncf.IgnoredScope(names=_find(float32, floats)),
+                ignored_scope=nncf.IgnoredScope(names=[*_find(float32, floats), *_beside_openvino(float32)]),
                 advanced_parameters=nncf.AdvancedQuantizationParameters(overflow_fix=fix),
             )
         write_ir(model, source, path)
@@ -92,10 +92,11 @@ class OnnxQuantizer(Quantizer):
     ) -> None:
         onnx = import_library("onnx", path)
         quantization = import_library("onnxruntime.quantization", path)
+        float32 = onnx.shape_inference.infer_shapes(onnx_model(source, path))
         with tempfile.TemporaryDirectory() as root, _quiet():
             made = Path(root) / "int8.onnx"
             quantization.quantize_static(
-                onnx.shape_inference.infer_shapes(onnx_model(source, path)),
+                float32,
                 made,
                 _Reader(samples),
                 quant_format=quantization.QuantFormat.QDQ,
@@ -103,7 +104,7 @@ class OnnxQuantizer(Quantizer):
                 reduce_range=target == "any",
                 activation_type=quantization.QuantType.QUInt8,
                 weight_type=quantization.QuantType.QInt8,
-                nodes_to_exclude=list(floats),
+                nodes_to_exclude=[*floats, *_beside_onnx(float32)],
             )
             model = onnx.load(made)
         write_onnx(model, source, path)
@@ -111,6 +112,47 @@ class OnnxQuantizer(Quantizer):
 
 #: By the names of the formats.
 QUANTIZERS: dict[str, Quantizer] = {one.format.name: one for one in (OnnxQuantizer(), OpenVinoQuantizer())}
+
+
+def _beside_openvino(model: Any) -> list[str]:
+    """Names in an OpenVINO `Model` of what its other outputs need and the logits do not."""
+    ops = {op.get_friendly_name(): op for op in model.get_ops()}
+    reads = {
+        name: [value.get_node().get_friendly_name() for value in op.input_values()]
+        for name, op in ops.items()
+    }
+    ends = {output.get_any_name(): output.get_node().get_friendly_name() for output in model.outputs}
+    kept = ("Constant", "Result", "Parameter")
+    return [name for name in _beside(reads, ends) if ops[name].get_type_name() not in kept]
+
+
+def _beside_onnx(model: Any) -> list[str]:
+    """Names in an ONNX `ModelProto` of what its other outputs need and the logits do not."""
+    makes = {output: node.name for node in model.graph.node for output in node.output}
+    reads = {node.name: [makes[one] for one in node.input if one in makes] for node in model.graph.node}
+    return _beside(reads, {output.name: makes[output.name] for output in model.graph.output})
+
+
+def _beside(reads: Mapping[str, Sequence[str]], ends: Mapping[str, str]) -> list[str]:
+    """Nodes that the other outputs need and the logits do not: probabilities, maps and familiarity, which
+    int8 would spoil without a loss of accuracy that could tell. They cost next to nothing.
+
+    Args:
+        reads: The nodes that each node reads.
+        ends: The node that makes each output.
+    """
+
+    def needed(outputs: Iterable[str]) -> set[str]:
+        found: set[str] = set()
+        waiting = [ends[output] for output in outputs]
+        while waiting:
+            if (node := waiting.pop()) not in found:
+                found.add(node)
+                waiting.extend(reads[node])
+        return found
+
+    others = needed(ends) - needed(["logits"])
+    return [node for node in reads if node in others]
 
 
 def _find(model: Any, nodes: Sequence[str]) -> list[str]:
