@@ -113,8 +113,8 @@ _NAMES_BY_MODULE = {
     "resnext.catalogue": ("DamagedWeights", "FetchError", "UnknownWeights"),
     "resnext.contract": ("Contract", "ContractError"),
     "resnext.data.decode": ("BadImage", "DataError"),
-    "resnext.data.jpeg": ("DecoderMissing",),
     "resnext.data.hf_datasets": ("SourceMissing",),
+    "resnext.data.jpeg": ("DecoderMissing",),
     "resnext.data.workers": ("WorkerError",),
     "resnext.design": ("DesignError",),
     "resnext.engine": (
