@@ -4,9 +4,10 @@
 exported to every format, as its contract says or for larger images, to which the images are then upscaled;
 `-images` stands for files that prepare the images themselves. Each file answers all images of val, at most
 2,000, and 64 of them with class activation maps. Promised: the same top-1 for all and probabilities within
-1e-4; the same top-1 for 99.9 % by OpenVINO where it prepares the images by shrinking them, as photographs
-are (of a 64 px image that is enlarged to 224, a tenth of the values lie halfway between two levels); maps whose mean and bias are the
-logit within 1e-4, and that are equal in all files. Appends a record for each network to results/bench.jsonl.
+1e-4; the same top-1 for 99.9 % by OpenVINO where it prepares images by shrinking them, as photographs are (of
+an image that is enlarged from 64 px to 224, a tenth of the values lie halfway between two levels); maps whose
+mean and bias are the logit within 1e-4, and that are equal in all files. Appends a record for each network to
+results/bench.jsonl.
 On two cores resnext26 takes ten minutes at 224 px and resnext50 an hour.
 """
 
