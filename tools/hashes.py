@@ -11,8 +11,6 @@ import re
 import urllib.request
 from pathlib import Path
 
-from pip._internal.models.index import PyPI
-
 ROOT = Path(__file__).parents[1]
 OF_TORCH = ("torch", "torchvision", "timm", "triton")
 JSON = "application/vnd.pypi.simple.v1+json"
@@ -27,6 +25,8 @@ def pinned() -> dict[str, str]:
 
 def hashes(name: str, version: str) -> list[str]:
     """SHA-256 of all files of a version, in order."""
+    from pip._internal.models.index import PyPI  # it replaces modules that others may have imported
+
     address = f"{PyPI.simple_url}/{re.sub('[-_.]+', '-', name).lower()}/"
     request = urllib.request.Request(address, headers={"Accept": JSON})
     with urllib.request.urlopen(request, timeout=60) as answer:
