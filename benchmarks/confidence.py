@@ -25,11 +25,11 @@ from typing import Any
 import numpy as np
 import oracle  # noqa: F401  # before MAPIE
 from confidence_plots import draw_answered, draw_honesty, draw_rejection, draw_sets
+from given import Given
 from judged import answers, judged
 from mapie.classification import SplitConformalClassifier
 from numpy.typing import NDArray
 from PIL import Image
-from sklearn.base import BaseEstimator, ClassifierMixin
 
 from resnext.confidence import (
     Separation,
@@ -81,26 +81,6 @@ def honesty(fit: TemperatureFit, images: int) -> tuple[dict[str, Any], bool]:
     if fit.before.ece > DISHONEST and fit.before.is_resolved:
         return row, fit.after.ece <= fit.before.ece / 2
     return row, fit.after.interval[0] <= fit.before.interval[1]
-
-
-class Given(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """A classifier whose input is its answer, for MAPIE."""
-
-    def __init__(self, classes: int = 2) -> None:
-        self.classes = classes
-        self.classes_ = np.arange(classes)
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return True
-
-    def fit(self, probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> Given:
-        return self
-
-    def predict_proba(self, probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
-        return probabilities
-
-    def predict(self, probabilities: NDArray[np.float64]) -> NDArray[np.int64]:
-        return probabilities.argmax(1)
 
 
 def made_sets(

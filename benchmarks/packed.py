@@ -31,6 +31,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from resnext.engine.libraries import import_library
+from resnext.export.graph import PIXELS
+from resnext.export.int8 import SampleReader
 from resnext.machine import cpu_name
 from resnext.records import append_record, stamp
 from resnext.timing import interleave
@@ -38,7 +40,7 @@ from resnext.timing import interleave
 RESULTS = Path(__file__).parents[1] / "results" / "bench.jsonl"
 #: Widths of the groups after packing; one dense convolution beside them.
 PACKED = (8, 16, 32, 64)
-BATCHES, INPUT = (1, 8), "x"
+BATCHES = (1, 8)
 Call = Callable[[Any], object]
 
 for library in ("onnx", "onnxscript", "onnxruntime", "openvino", "nncf"):
@@ -68,20 +70,10 @@ def forms(width: int, d: int) -> Iterator[tuple[str, nn.Module]]:
 def as_onnx(network: nn.Module, pixels: torch.Tensor) -> onnx.ModelProto:
     shapes = ({0: torch.export.Dim("batch", min=1)},)
     program = torch.onnx.export(
-        network.eval(), (pixels,), dynamo=True, dynamic_shapes=shapes, input_names=[INPUT], verbose=False
+        network.eval(), (pixels,), dynamo=True, dynamic_shapes=shapes, input_names=[PIXELS], verbose=False
     )
     assert program is not None
     return onnx.shape_inference.infer_shapes(program.model_proto)
-
-
-class Samples:
-    """One sample, as onnxruntime asks for it."""
-
-    def __init__(self, pixels: NDArray[np.float32]) -> None:
-        self.rest = [pixels]
-
-    def get_next(self) -> dict[str, NDArray[np.float32]] | None:
-        return {INPUT: self.rest.pop()} if self.rest else None
 
 
 def calls(model: onnx.ModelProto, sample: NDArray[np.float32]) -> Iterator[tuple[str, Call]]:
@@ -94,7 +86,7 @@ def calls(model: onnx.ModelProto, sample: NDArray[np.float32]) -> Iterator[tuple
     reduced = nncf.AdvancedQuantizationParameters(overflow_fix=nncf.OverflowFix.ENABLE)
     int8 = nncf.quantize(
         graph,
-        nncf.Dataset([sample], lambda pixels: {INPUT: pixels}),
+        nncf.Dataset([sample], lambda pixels: {PIXELS: pixels}),
         preset=nncf.QuantizationPreset.PERFORMANCE,
         subset_size=1,
         advanced_parameters=reduced,
@@ -106,13 +98,13 @@ def calls(model: onnx.ModelProto, sample: NDArray[np.float32]) -> Iterator[tuple
     }
     for precision, one in (("float32", graph), ("int8", int8)):
         request = openvino.Core().compile_model(one, "CPU", settings).create_infer_request()
-        yield f"openvino, {precision}", lambda pixels, request=request: request.infer({INPUT: pixels})
+        yield f"openvino, {precision}", lambda pixels, request=request: request.infer({PIXELS: pixels})
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "int8.onnx"
         quantization.quantize_static(
             model,
             path,
-            Samples(sample),
+            SampleReader([sample]),
             quant_format=quantization.QuantFormat.QDQ,
             per_channel=True,
             reduce_range=True,
@@ -125,7 +117,7 @@ def calls(model: onnx.ModelProto, sample: NDArray[np.float32]) -> Iterator[tuple
     options.log_severity_level = 4
     for precision, one in contents.items():
         session = onnxruntime.InferenceSession(one, options, providers=["CPUExecutionProvider"])
-        yield f"onnxruntime, {precision}", lambda pixels, session=session: session.run(None, {INPUT: pixels})
+        yield f"onnxruntime, {precision}", lambda pixels, session=session: session.run(None, {PIXELS: pixels})
 
 
 def measure(width: int, d: int, side: int, rounds: int) -> Iterator[dict[str, Any]]:

@@ -2,34 +2,16 @@
 
 from __future__ import annotations
 
+import runpy
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin
 
 from resnext.confidence import fit_sets, in_sets
 
-
-class Given(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """A classifier whose input is its answer."""
-
-    def __init__(self, classes: int = 2) -> None:
-        self.classes = classes
-        self.classes_ = np.arange(classes)
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return True
-
-    def fit(self, probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> Given:
-        return self
-
-    def predict_proba(self, probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
-        return probabilities
-
-    def predict(self, probabilities: NDArray[np.float32]) -> NDArray[np.int64]:
-        return probabilities.argmax(1)
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("coverage", [0.6, 0.9, 0.99])
@@ -41,7 +23,8 @@ def test_sets_are_those_of_mapie(classes: int, coverage: float, mapie: Any) -> N
     logits[np.arange(1500), labels] += 2
     made = np.exp(logits)
     probabilities = made / made.sum(1, keepdims=True)
-    theirs = mapie.SplitConformalClassifier(Given(classes), coverage, conformity_score="lac", prefit=True)
+    given = runpy.run_path(str(ROOT / "benchmarks" / "given.py"))["Given"](classes)
+    theirs = mapie.SplitConformalClassifier(given, coverage, conformity_score="lac", prefit=True)
     theirs.conformalize(probabilities[:500], labels[:500])
     _, sets = theirs.predict_set(probabilities[500:])
     single = probabilities.astype(np.float32)

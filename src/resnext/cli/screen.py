@@ -35,7 +35,8 @@ def flush_screen() -> list[OSError]:
             stream.flush()
         except OSError as error:
             errors.append(error)
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+            with open(os.devnull, "wb") as nowhere:
+                os.dup2(nowhere.fileno(), stream.fileno())
     return errors
 
 

@@ -98,7 +98,7 @@ class OnnxQuantizer(Quantizer):
             quantization.quantize_static(
                 float32,
                 made,
-                _Reader(samples),
+                SampleReader(samples),
                 quant_format=quantization.QuantFormat.QDQ,
                 per_channel=True,
                 reduce_range=target == "any",
@@ -162,8 +162,8 @@ def _find(model: Any, nodes: Sequence[str]) -> list[str]:
     return [name for name in names if name.partition("/")[0] in nodes]
 
 
-class _Reader:
-    """Hands samples to onnxruntime, which asks by this method until there is none."""
+class SampleReader:
+    """Hands samples, each float32 (1, 3, H, W), to onnxruntime, which asks until there is none."""
 
     def __init__(self, samples: Samples) -> None:
         self._rest = iter(samples)
