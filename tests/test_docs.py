@@ -278,6 +278,23 @@ def grouped(record: dict[str, Any]) -> str:
     )
 
 
+def packed() -> str:
+    """Blocks with grouped convolutions in engines, and with them packed into wider groups."""
+    wider = ("8", "16", "32", "64")
+    rows: list[tuple[str, ...]] = [
+        ("3x3 of ResNeXt 32x4d", "engine", "batch", "ms", *(f"to {one}" for one in wider), "dense", "without")
+    ]
+    for row in newest("bench.jsonl", "experiment")["packed"]["rows"]:
+        ratios = {form: f"{ratio:.2f}" for form, ratio in row["ratios"].items()}
+        what = f"{row['width']} wide, d = {row['d']}, {row['side_px']} px"
+        others = [ratios.get(one, "") if int(one) > row["d"] else "" for one in wider]
+        dense = ratios[str(row["width"])]
+        rows.append(
+            (what, row["engine"], f"{row['batch']}", f"{row['ms']:.1f}", *others, dense, ratios["without"])
+        )
+    return table(rows)
+
+
 def same_bench(record: dict[str, Any]) -> str:
     """A key that benches of the same things on the same machine share."""
     settings = {name: value for name, value in record["settings"].items() if name != "rounds"}
@@ -325,8 +342,9 @@ def least(row: dict[str, Any]) -> float:
     return float(share * row["median_s"]) if share < 1.1 else 0.0
 
 
-def test_speed() -> None:
-    assert speed() in (ROOT / "docs" / "speed.md").read_text()
+@pytest.mark.parametrize("make", [speed, packed])
+def test_speed(make: Callable[[], str]) -> None:
+    assert make() in (ROOT / "docs" / "speed.md").read_text()
 
 
 def test_results(tmp_path: Path) -> None:
@@ -443,6 +461,25 @@ def set_sizes() -> str:
     return table(rows)
 
 
+def int8_accuracy() -> str:
+    """What int8 costs trained networks."""
+    rows: list[tuple[str, ...]] = [
+        ("network", "file", "made for", "float32", "int8", "points", "speed", "back in float32")
+    ]
+    for arm, one in records("bench.jsonl", "int8").items():
+        name, to, target = arm.split(", ")
+        where = {"any": "any processor", "vnni": "VNNI"}[target]
+        if "refused" in one:
+            rows.append((name, to, where, "", "refused", "", "", ""))
+            continue
+        (low, high), blocks = one["interval"], len(one["put_back"])
+        before, after = (f"{100 * count / one['images']:.2f} %" for count in one["correct"])
+        points = f"{one['points']:+.2f} ({low:+.2f} to {high:+.2f})"
+        back = f"{blocks} block{'s' * (blocks != 1)}" if blocks else ""
+        rows.append((name, to, where, before, after, points, f"{one['speed']:.2f}", back))
+    return table(rows)
+
+
 def outlier_scores() -> str:
     """The area of each score on each kind of outliers; the one that is taken is bold."""
     found = records("confidence.jsonl", "outliers")
@@ -458,7 +495,7 @@ def outlier_scores() -> str:
     return table(rows)
 
 
-@pytest.mark.parametrize("make", [engine_speed, export_parity, predict_rates])
+@pytest.mark.parametrize("make", [engine_speed, export_parity, predict_rates, int8_accuracy])
 def test_ship(make: Callable[[], str]) -> None:
     assert make() in (ROOT / "docs" / "ship.md").read_text()
 

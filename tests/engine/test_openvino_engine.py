@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from resnext.engine import TorchEngine, open_model
-from resnext.engine.openvino_engine import OpenVinoEngine
+from resnext.engine.ir_file import IrFile
+from resnext.engine.openvino_engine import OpenVinoBfloat16Engine, OpenVinoEngine
 from resnext.export import Source
 from resnext.export.openvino_format import OpenVinoFormat
 from resnext.models import Network
@@ -39,6 +40,15 @@ def test_it_computes_in_float32_whatever_the_processor_likes(ir_path: Path) -> N
     engine.compute(pixels, "logits")
     compiled = engine._requests["logits",].get_compiled_model()
     assert compiled.get_property("INFERENCE_PRECISION_HINT").to_string() == "f32"
+
+
+def test_bfloat16_is_asked_for_by_an_engine_of_its_own(ir_path: Path) -> None:
+    """A processor without it computes in float32 all the same."""
+    engine = OpenVinoBfloat16Engine(IrFile.read(ir_path, None))
+    pixels = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    close = 0.05 if OpenVinoBfloat16Engine.is_native(ir_path) else 1e-6
+    expected = open_model(ir_path).engine.probabilities(pixels)
+    torch.testing.assert_close(engine.probabilities(pixels), expected, atol=close, rtol=0)
 
 
 def test_nothing_is_sent_and_nothing_written_elsewhere(

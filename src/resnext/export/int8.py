@@ -15,7 +15,10 @@ from typing import Any, ClassVar, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from resnext.engine import Classifier
+from resnext.engine.ir_file import IrFile
 from resnext.engine.libraries import import_library
+from resnext.engine.openvino_engine import OpenVinoBfloat16Engine
 from resnext.export.format import Format
 from resnext.export.graph import PIXELS, Source
 from resnext.export.onnx_format import OnnxFormat, onnx_model, write_onnx
@@ -57,6 +60,11 @@ class Quantizer(ABC):
             EngineMissing: A library is not installed.
         """
 
+    def in_bfloat16(self, path: Path) -> Classifier | None:
+        """The file `path`, in float32, as this processor computes it in bfloat16; None where it has none, or
+        where the library computes in float32 anyway."""
+        return None
+
 
 class OpenVinoQuantizer(Quantizer):
     """By NNCF: symmetric, weights per channel; they take 7 bits where `target` is `any`."""
@@ -79,6 +87,11 @@ class OpenVinoQuantizer(Quantizer):
                 advanced_parameters=nncf.AdvancedQuantizationParameters(overflow_fix=fix),
             )
         write_ir(model, source, path)
+
+    def in_bfloat16(self, path: Path) -> Classifier | None:
+        if not OpenVinoBfloat16Engine.is_native(path):
+            return None
+        return Classifier(OpenVinoBfloat16Engine(IrFile.read(path, None)))
 
 
 class OnnxQuantizer(Quantizer):

@@ -15,6 +15,7 @@ from resnext.data.preprocess import MAX_ASPECT
 from resnext.engine import ModelError
 from resnext.engine.exported_file import IMAGE, PIXELS
 from resnext.engine.libraries import import_library
+from resnext.export.bilinear import resized_square
 
 #: Coefficient of Pillow's bicubic filter.
 CUBIC = -0.5
@@ -24,6 +25,8 @@ ONNX_FILTERS: dict[str, dict[str, Any]] = {
     "bicubic": {"mode": "cubic", "cubic_coeff_a": CUBIC},
 }
 OPENVINO_FILTERS = {"bilinear": "bilinear_pillow", "bicubic": "bicubic_pillow"}
+#: Largest image, in pixels, that OpenVINO resizes with Pillow's own weights: 512 x 512.
+EXACT_PX = 2**18
 
 
 def prepare_inside_onnx(model: Any, contract: Contract) -> None:
@@ -105,25 +108,42 @@ def prepare_inside_openvino(model: Any, contract: Contract) -> Any:
     last = op.minimum(size, op.add(first, longest))
     middle = op.slice(planes, first, last, steps, axes)
     target = op.divide(op.multiply(op.subtract(last, first), integers(resize.shorter_px)), shorter)
-    resized = op.interpolate(
-        middle,
-        target,
-        OPENVINO_FILTERS[resize.interpolation],
-        "sizes",
-        axes=axes,
-        pads_begin=[0, 0],
-        pads_end=[0, 0],
-        cube_coeff=CUBIC,
-    )
     rest = op.convert(op.subtract(target, crop), "f32")
     half = op.multiply(rest, op.constant(np.array([0.5], np.float32)))
     corner = op.convert(op.round(half, "half_to_even"), "i64")
-    square = op.slice(resized, corner, op.add(corner, crop), steps, axes)
+
+    def interpolated(planes: Any) -> Any:
+        resized = op.interpolate(
+            planes,
+            target,
+            OPENVINO_FILTERS[resize.interpolation],
+            "sizes",
+            axes=axes,
+            pads_begin=[0, 0],
+            pads_end=[0, 0],
+            cube_coeff=CUBIC,
+        )
+        return op.convert(op.slice(resized, corner, op.add(corner, crop), steps, axes), "f32")
+
+    if resize.interpolation == "bilinear":
+        # Both ways are computed, but the one that is not wanted of a single pixel: behind OpenVINO's `If` the
+        # first image after loading was computed wrongly (2026.4).
+        sides = op.subtract(last, first)
+        small = op.less_equal(op.reduce_prod(sides, integers(0), keep_dims=True), integers(EXACT_PX))
+        one = integers(1, 1)
+        exactly, otherwise = (
+            op.slice(middle, integers(0, 0), op.select(small, *sizes), steps, axes)
+            for sizes in ((sides, one), (one, sides))
+        )
+        exact = resized_square(op, exactly, target, corner, resize.crop_px)
+        square = op.select(small, exact, interpolated(otherwise))
+    else:
+        square = interpolated(middle)
     mean, std = (
         op.constant(255 * np.array(values, np.float32).reshape(1, 3, 1, 1))
         for values in (contract.mean, contract.std)
     )
-    prepared = op.divide(op.subtract(op.convert(square, "f32"), mean), std)
+    prepared = op.divide(op.subtract(square, mean), std)
     [pixels] = model.get_parameters()
     for target_input in pixels.output(0).get_target_inputs():
         target_input.replace_source_output(prepared.output(0))

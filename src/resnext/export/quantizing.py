@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 
@@ -29,7 +30,7 @@ from resnext.export.parity import ParityError
 from resnext.export.sensitivity import rank_blocks
 from resnext.machine import cpu_name
 from resnext.statistics import Bootstrap, bootstrap_difference
-from resnext.timing import Ratio, interleave
+from resnext.timing import Ratio, Timing, interleave
 
 #: Images of training that activations are calibrated on.
 MOST_SAMPLES = 300
@@ -43,6 +44,21 @@ BATCH, TIMED_BATCH, ROUNDS = 16, 8, 15
 MAX_DROP = 0.3
 #: How many times as fast as float32 it must be, where nobody says.
 MIN_SPEED = 1.0
+
+
+@dataclass(frozen=True)
+class Bfloat16:
+    """What the same network is worth in bfloat16, on a processor that has it.
+
+    Attributes:
+        correct: Images that it gets right.
+        ms: Median milliseconds for an image, in batches of 8.
+        speed: How many times as fast as it int8 is.
+    """
+
+    correct: int
+    ms: float
+    speed: Ratio
 
 
 @dataclass(frozen=True)
@@ -60,6 +76,7 @@ class Quantized:
         ms: Median milliseconds for an image, of float32 and of int8, in batches of 8.
         speed: How many times as fast as float32 it is.
         floats: Blocks that were put back in float32, for they cost too much, such as layer2.0.
+        bfloat16: The same in bfloat16, where this processor has it and the library uses it.
     """
 
     path: Path
@@ -72,6 +89,7 @@ class Quantized:
     ms: tuple[float, float]
     speed: Ratio
     floats: tuple[str, ...] = ()
+    bfloat16: Bfloat16 | None = None
 
     def __str__(self) -> str:
         (low, high), points = self.speed.spread, self.difference
@@ -82,6 +100,13 @@ class Quantized:
             f"{self.ms[0]:.1f} ms an image, then {self.ms[1]:.1f}: {self.speed.median:.2f} times as fast "
             f"({low:.2f} to {high:.2f})"
             + (f"; put back in float32: {', '.join(self.floats)}" if self.floats else "")
+            + (f"; {self._beside(self.bfloat16)}" if self.bfloat16 is not None else "")
+        )
+
+    def _beside(self, other: Bfloat16) -> str:
+        return (
+            f"in bfloat16 {100 * other.correct / self.images:.2f} % and {other.ms:.1f} ms an image, "
+            f"{other.speed.median:.2f} times as long as int8"
         )
 
 
@@ -132,7 +157,7 @@ def quantize(
         max_drop: Most points of accuracy that it may cost.
         min_speed: How many times as fast as float32 it must be on this machine.
         progress: Called with the numbers of images judged and in all: float32 once, int8 twice, and once
-            more whenever blocks are put back.
+            more whenever blocks are put back, or for bfloat16.
 
     Raises:
         ParityError: It is slower, or costs more. Nothing is kept, and what was there stays.
@@ -218,7 +243,13 @@ class _Trial:
         ints = self._answers(after)
         right = self._right(self._floats), self._right(ints)
         tops = self._floats.probabilities.argmax(1), ints.probabilities.argmax(1)
-        speed, ms = _time(self._before.engine, after.engine, self._samples)
+        other = self._quantizer.in_bfloat16(self._path("float32"))
+        models = (self._before, after) if other is None else (self._before, after, other)
+        before_s, after_s, *other_s = _time([model.engine for model in models], self._samples)
+        bfloat16 = None
+        if other is not None:
+            correct = int(self._right(self._answers(other)).sum())
+            bfloat16 = Bfloat16(correct, _ms(other_s[0]), other_s[0].ratio_to(after_s))
         return Quantized(
             path=self._path("final"),
             contract=after.contract,
@@ -227,9 +258,10 @@ class _Trial:
             difference=bootstrap_difference(right[0][None], right[1][None]),
             same_top1=int((tops[0] == tops[1]).sum()),
             largest_difference=float(np.abs(self._floats.probabilities - ints.probabilities).max()),
-            ms=ms,
-            speed=speed,
+            ms=(_ms(before_s), _ms(after_s)),
+            speed=before_s.ratio_to(after_s),
             floats=tuple(floats),
+            bfloat16=bfloat16,
         )
 
     def record(self, made: Quantized) -> ParityRecord:
@@ -283,14 +315,17 @@ class _Trial:
         return right
 
 
-def _time(before: Engine, after: Engine, samples: Samples) -> tuple[Ratio, tuple[float, float]]:
-    """How many times as fast `after` is, round by round, and milliseconds for an image of both."""
+def _time(engines: Sequence[Engine], samples: Samples) -> list[Timing]:
+    """How long a batch of `TIMED_BATCH` images takes each engine, in turns."""
     pixels = torch.from_numpy(np.concatenate([samples[i % len(samples)] for i in range(TIMED_BATCH)]))
-    calls = {"before": lambda: before.answer(pixels), "after": lambda: after.answer(pixels)}
+    calls = {str(place): partial(one.answer, pixels) for place, one in enumerate(engines)}
     timings = interleave(calls, ROUNDS)
-    one, other = timings["before"], timings["after"]
-    ms = (1000 * one.median_s / TIMED_BATCH, 1000 * other.median_s / TIMED_BATCH)
-    return one.ratio_to(other), ms
+    return [timings[name] for name in calls]
+
+
+def _ms(timing: Timing) -> float:
+    """Median milliseconds for an image."""
+    return 1000 * timing.median_s / TIMED_BATCH
 
 
 def _check(result: Quantized, name: str, max_drop: float, min_speed: float) -> None:

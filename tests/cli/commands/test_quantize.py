@@ -14,9 +14,11 @@ import torch
 import resnext
 from resnext.cli import main
 from resnext.contract import Calibration, PredictionSets
+from resnext.engine.openvino_engine import OpenVinoBfloat16Engine
 from resnext.export import QUANTIZERS, quantizing
+from resnext.export.quantizing import TIMED_BATCH
 from resnext.recipe import named_recipe, override
-from resnext.timing import Ratio
+from resnext.timing import Timing
 from resnext.weights import load_network, replace_contract, write_hub_folder
 
 NAMES = sorted(QUANTIZERS)
@@ -38,7 +40,13 @@ def run(trained: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def twice_as_fast(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(quantizing, "_time", lambda *_: (Ratio((2.0, 2.0)), (4.0, 2.0)))
+    take(monkeypatch, 4.0, 2.0, 3.0)
+
+
+def take(monkeypatch: pytest.MonkeyPatch, *ms: float) -> None:
+    """Let an image take `ms` milliseconds: in float32, in int8, and in bfloat16 where there is."""
+    timings = [Timing((TIMED_BATCH * one / 1000,) * 2) for one in ms]
+    monkeypatch.setattr(quantizing, "_time", lambda engines, _: timings[: len(engines)])
 
 
 @pytest.mark.parametrize("to", NAMES)
@@ -106,12 +114,26 @@ def test_what_costs_too_much_is_not_kept(to: str, run: Path, capsys: pytest.Capt
 def test_what_is_slower_is_not_kept(
     run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(quantizing, "_time", lambda *_: (Ratio((0.9, 0.9)), (4.0, 4.5)))
+    take(monkeypatch, 4.0, 4.5, 3.0)
     assert main(["quantize", str(run), "--max-drop", "5"]) == 4
     says = "is on this machine not --min-speed 1 times as fast as float32, so it was not kept"
     assert says in capsys.readouterr().err
     assert not list((run / "exports").iterdir())
     assert main(["quantize", str(run), "--max-drop", "5", "--min-speed", "0"]) == 0
+
+
+@pytest.mark.parametrize("has_it", [True, False])
+def test_int8_is_judged_beside_bfloat16_where_the_processor_has_it(
+    has_it: bool, run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(OpenVinoBfloat16Engine, "is_native", lambda _: has_it)
+    made = resnext.quantize(run, "openvino", max_drop=5)
+    assert ("in bfloat16" in str(made)) == has_it
+    assert resnext.quantize(run, "onnx", max_drop=5).bfloat16 is None
+    if has_it:
+        assert made.bfloat16 is not None
+        assert abs(made.bfloat16.correct - made.correct[0]) <= 0.05 * made.images
+        assert "% and 3.0 ms an image, 1.50 times as long as int8" in str(made)
 
 
 def test_what_cannot_be_quantized(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
