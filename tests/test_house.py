@@ -20,7 +20,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "resnext"
 BY_FLOOR = {
     9: "cli",
     8: "api experiments",
-    7: "reporting design display export",
+    7: "reporting design display export serve",
     6: "run bench",
     5: "engine",
     4: "recipe cost roofline weights timm_models confidence",
