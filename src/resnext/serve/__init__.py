@@ -5,7 +5,7 @@ Needs the extra `serve`. Its modules import FastAPI and uvicorn, so `serve` impo
 
 from __future__ import annotations
 
-from resnext.serve.limits import Limits
+from resnext.serve.limits import RequestLimits
 from resnext.serve.serving import ServeError, ServeOptions, serve
 
-__all__ = ["Limits", "ServeError", "ServeOptions", "serve"]
+__all__ = ["RequestLimits", "ServeError", "ServeOptions", "serve"]

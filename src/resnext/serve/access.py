@@ -19,7 +19,7 @@ from resnext.serve.problems import busy, problem_response, response_of
 
 #: Paths that need no token: what says whether the server lives, and the page, which asks for the token.
 OPEN_PATHS = ("/", "/page.css", "/page.js", "/icon.svg", "/v2/health/live", "/v2/health/ready")
-#: Headers of every answer: nobody guesses another type, shows it in a frame, or loads anything from elsewhere.
+#: Headers of every answer: no browser guesses another type, shows it in a frame, or loads from elsewhere.
 SAFE_HEADERS = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
@@ -30,6 +30,8 @@ SAFE_HEADERS = {
         "frame-ancestors 'none'"
     ),
 }
+#: What is told of an error that nobody foresaw.
+INTERNAL = "an internal error; the log of the server has the details"
 _log = logging.getLogger("resnext.serve")
 
 
@@ -86,9 +88,7 @@ class AccessGuard:
         except Exception:
             _log.exception("an error that should not be, while %s was answered", scope["path"].encode())
             if not status:
-                await problem_response(500, "an internal error; the log of the server has the details")(
-                    scope, receive, send_safely
-                )
+                await problem_response(500, INTERNAL)(scope, receive, send_safely)
         finally:
             self._count(scope["path"], status, time.perf_counter() - begun)
 
@@ -150,5 +150,5 @@ def _normal(authorization: str) -> str:
 
 
 def _digest(text: str) -> bytes:
-    """A digest of fixed length, so that the time of comparing tells nothing of the token, its length either."""
+    """A digest of fixed length, so that the time of comparing does not even tell the length of the token."""
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest()

@@ -11,7 +11,7 @@ from resnext.machine import count_cores
 from resnext.names import counted
 from resnext.serve.batching import Batcher
 from resnext.serve.bodies import EncodedImage
-from resnext.serve.limits import Limits
+from resnext.serve.limits import RequestLimits
 from resnext.serve.metrics import Metrics
 from resnext.serve.models import ImageAnswer, LoadedModel, PreparedImage
 from resnext.serve.problems import busy, problem
@@ -32,7 +32,7 @@ class Answering:
         waiting: Images that are admitted and not answered yet.
     """
 
-    def __init__(self, limits: Limits, metrics: Metrics) -> None:
+    def __init__(self, limits: RequestLimits, metrics: Metrics) -> None:
         self._limits = limits
         self._metrics = metrics
         self._decoders = ThreadPoolExecutor(count_cores(), "decoder")
@@ -71,7 +71,8 @@ class Answering:
                 outcomes = await asyncio.gather(*tasks, return_exceptions=True)
         except TimeoutError:
             raise busy(
-                f"not answered within {self._limits.deadline_s:g} s", self.waiting * self._batcher.seconds_each
+                f"not answered within {self._limits.deadline_s:g} s",
+                self.waiting * self._batcher.seconds_each,
             ) from None
         bad = [
             {"index": index, "name": image.name, "detail": f"{error.reason}"}

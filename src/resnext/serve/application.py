@@ -14,10 +14,11 @@ from fastapi.responses import PlainTextResponse, Response
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.types import ASGIApp
 
-from resnext.serve.access import AccessGuard
+from resnext.serve.access import INTERNAL, AccessGuard
 from resnext.serve.answering import Answering
 from resnext.serve.bodies import Intake
-from resnext.serve.limits import Limits
+from resnext.serve.infer_routes import infer_routes
+from resnext.serve.limits import RequestLimits
 from resnext.serve.metrics import MEDIA_TYPE, Metrics
 from resnext.serve.models import Shelf
 from resnext.serve.predict_route import predict_routes
@@ -47,7 +48,7 @@ class Application:
 
 def make_application(
     shelf: Shelf,
-    limits: Limits,
+    limits: RequestLimits,
     metrics: Metrics,
     token: str | None = None,
     origins: tuple[str, ...] = (),
@@ -86,7 +87,9 @@ def make_application(
     )
     app.add_exception_handler(StarletteHTTPException, _of_http_error)
     app.add_exception_handler(RequestValidationError, _of_invalid)
-    app.include_router(predict_routes(shelf, intake, answering, limits))
+    app.add_exception_handler(Exception, _of_bug)
+    for routes in (predict_routes, infer_routes):
+        app.include_router(routes(shelf, intake, answering, limits))
 
     @app.get("/metrics", response_class=PlainTextResponse, tags=["operation"])
     async def figures() -> Response:
@@ -120,3 +123,5 @@ async def _of_invalid(request: Request, error: Exception) -> Response:
     return problem_response(422, f"{where}: {first['msg']}")
 
 
+async def _of_bug(request: Request, error: Exception) -> Response:
+    return problem_response(500, INTERNAL)  # `AccessGuard` logs it

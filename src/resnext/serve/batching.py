@@ -12,14 +12,16 @@ from typing import Generic, Protocol, TypeVar
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
+Taken = TypeVar("Taken", contravariant=True)
+Given = TypeVar("Given", covariant=True)
 #: Weight of the newest batch in the mean time of an image.
 NEWEST = 0.2
 
 
-class Computes(Protocol[Item, Answer]):
+class Computes(Protocol[Taken, Given]):
     """What computes items of one kind together, such as a network."""
 
-    def compute(self, items: Sequence[Item]) -> Sequence[Answer]:
+    def compute(self, items: Sequence[Taken]) -> Sequence[Given]:
         """The answer to each of `items`, in order."""
 
 

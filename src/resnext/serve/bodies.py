@@ -15,7 +15,7 @@ from fastapi import Request
 from starlette.requests import ClientDisconnect
 
 from resnext.parsing import parse_json
-from resnext.serve.limits import Limits
+from resnext.serve.limits import RequestLimits
 from resnext.serve.problems import busy, closing, problem
 
 #: Seconds that uploads still have when the server is asked to stop.
@@ -39,7 +39,7 @@ class Intake:
         held_bytes: Bytes of all bodies in hand.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: RequestLimits) -> None:
         self._limits = limits
         self._open: set[asyncio.Timeout] = set()
         self._is_stopping = False
@@ -51,6 +51,11 @@ class Intake:
         until = asyncio.get_running_loop().time() + LAST_S
         for upload in self._open:
             upload.reschedule(min(until, upload.when() or until))
+
+    def check_open(self) -> None:
+        """Raise `HTTPException` (503) if the server stops."""
+        if self._is_stopping:
+            raise busy("the server stops; ask another, or later", 5)
 
     @contextmanager
     def holding(self) -> Iterator[Holding]:
@@ -69,8 +74,7 @@ class Intake:
                 (400), or there is no room for it (503).
         """
         limits = self._limits
-        if self._is_stopping:
-            raise busy("the server stops; ask another, or later", 5)
+        self.check_open()
         if request.headers.get("content-encoding", "identity").lower() != "identity":
             raise closing(415, "Content-Encoding: only identity is taken; send the images as they are")
         too_large = f"the body is larger than {limits.body_bytes:,} bytes; send fewer or smaller images"
@@ -131,7 +135,7 @@ def images_in(body: bytes, content_type: str, most: int) -> list[EncodedImage]:
     elif kind in ("", "application/octet-stream", "application/x-www-form-urlencoded") or kind.startswith(
         "image/"
     ):
-        if kind == "application/x-www-form-urlencoded":  # what curl --data-binary says, if nothing else is said
+        if kind == "application/x-www-form-urlencoded":  # of curl --data-binary
             kind = "application/octet-stream"
         images = [EncodedImage("image 0", body)]
     else:
@@ -160,7 +164,7 @@ def _parameters(header: str) -> dict[str, str]:
     >>> _parameters('form-data; name="images"; filename="a\\\\"b.png"')
     {'name': 'images', 'filename': 'a"b.png'}
     """
-    found = {}
+    found: dict[str, str] = {}
     for name, value in _PARAMETER.findall(header):
         if value.startswith('"'):
             value = re.sub(r"\\(.)", r"\1", value[1:-1])

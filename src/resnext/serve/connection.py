@@ -1,4 +1,4 @@
-"""`BoundedConnection`: HTTP as uvicorn speaks it, with limits for clients that never finish what they began."""
+"""`BoundedConnection`: HTTP as uvicorn speaks it, with limits for clients that never finish."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ MAX_CONNECTIONS = 600
 class BoundedConnection(H11Protocol):
     """A connection of a client.
 
-    It is closed if there are too many, or if the head of a request takes too long; what is no HTTP is answered
-    by problem details.
+    It is closed if there are too many, or if the head of a request takes too long; what is no HTTP is
+    answered by problem details.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:

@@ -1,4 +1,4 @@
-"""`Limits`: what one request may ask for, and what all of them together may hold."""
+"""`RequestLimits`: what one request may ask for, and what all of them together may hold."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ MIB = 2**20
 
 
 @dataclass(frozen=True)
-class Limits:
+class RequestLimits:
     """Bounds of requests.
 
     Attributes:
@@ -34,3 +34,7 @@ class Limits:
     upload_s: float = 20.0
     deadline_s: float = 30.0
     stop_s: float = 8.0
+
+
+#: The usual ones.
+LIMITS = RequestLimits()

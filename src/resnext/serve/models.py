@@ -7,12 +7,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from resnext.catalogue import locate
+from resnext.catalogue import is_path
 from resnext.data.decode import BadImage
 from resnext.engine import Classifier, Prediction, check_explains
 from resnext.engine.engine import ModelError
@@ -174,12 +175,15 @@ class Shelf:
 
 
 def stamp_of(place: str) -> Stamp:
-    """What tells whether the files of a model have changed; empty where they cannot be seen."""
+    """What tells whether the files of a model have changed; empty where they cannot be seen, and for a name
+    of public weights, which stay as they are."""
+    if not is_path(place):
+        return ()
+    path = Path(place)
     try:
-        path = locate(place).path
         folder = path / "model" if (path / "model").is_dir() else path
         files = sorted(folder.iterdir()) if folder.is_dir() else [path, *path.parent.glob(f"{path.stem}.*")]
         stats = [(str(file), file.stat()) for file in files if file.is_file()]
-    except (OSError, ResnextError):
+    except OSError:
         return ()
     return tuple((name, stat.st_size, stat.st_mtime_ns, stat.st_ino) for name, stat in stats)

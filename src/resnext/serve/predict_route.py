@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse
 
 from resnext.serve.answering import Answering
 from resnext.serve.bodies import Intake, images_in
-from resnext.serve.limits import Limits
+from resnext.serve.limits import RequestLimits
 from resnext.serve.models import ImageAnswer, LoadedModel, Shelf
 from resnext.serve.problems import named, problem
 
@@ -131,7 +131,7 @@ BODY = {
 }
 
 
-def predict_routes(shelf: Shelf, intake: Intake, answering: Answering, limits: Limits) -> APIRouter:
+def predict_routes(shelf: Shelf, intake: Intake, answering: Answering, limits: RequestLimits) -> APIRouter:
     """The routes."""
     router = APIRouter(tags=["predict"])
 

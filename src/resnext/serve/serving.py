@@ -13,7 +13,7 @@ from pathlib import Path
 
 from resnext.errors import PackageMissing, ResnextError, UsageError
 from resnext.recipe.options import EngineName
-from resnext.serve.limits import Limits
+from resnext.serve.limits import LIMITS, RequestLimits
 
 #: Connections that wait to be accepted.
 BACKLOG = 512
@@ -49,7 +49,7 @@ class ServeOptions:
     token: str | None = field(default=None, repr=False)
     origins: tuple[str, ...] = ()
     reload_s: float = 2.0
-    limits: Limits = Limits()
+    limits: RequestLimits = LIMITS
 
 
 def serve(

@@ -67,7 +67,7 @@ class ServeCommand(Command):
 
     def run(self) -> None:
         self._check()
-        from resnext.serve import Limits, ServeOptions, serve
+        from resnext.serve import RequestLimits, ServeOptions, serve
         from resnext.serve.naming import name_models
         from resnext.serve.serving import check_installed, is_loopback, read_token
 
@@ -77,10 +77,10 @@ class ServeCommand(Command):
         check_installed()
         if token is None and not is_loopback(self.host):
             say(
-                f"note: --host {self.host}: whoever reaches this machine may ask; --token-file asks for a token",
+                f"note: --host {self.host}: whoever reaches it may ask; --token-file asks for a token",
                 file=sys.stderr,
             )
-        limits = Limits(
+        limits = RequestLimits(
             body_bytes=self.max_mb * 2**20,
             images=self.max_images,
             pixels=int(self.max_megapixels * 1e6),
