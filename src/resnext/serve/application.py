@@ -21,6 +21,7 @@ from resnext.serve.infer_routes import infer_routes
 from resnext.serve.limits import RequestLimits
 from resnext.serve.metrics import MEDIA_TYPE, Metrics
 from resnext.serve.models import Shelf
+from resnext.serve.page_route import page_routes
 from resnext.serve.predict_route import predict_routes
 from resnext.serve.problems import MEDIA_TYPE as PROBLEM_TYPE
 from resnext.serve.problems import ProblemDetails, problem_response, response_of
@@ -90,6 +91,8 @@ def make_application(
     app.add_exception_handler(Exception, _of_bug)
     for routes in (predict_routes, infer_routes):
         app.include_router(routes(shelf, intake, answering, limits))
+
+    app.include_router(page_routes())
 
     @app.get("/metrics", response_class=PlainTextResponse, tags=["operation"])
     async def figures() -> Response:
