@@ -1,8 +1,8 @@
 """Drive the page of `resnext serve` in a headless browser, as people use it: `make pages`.
 
 It runs in an environment of its own (playwright, and axe-core for accessibility), against a server that it
-starts by the command given as arguments, as `.venv/bin/python -m resnext serve runs/demo`. Each check prints a
-line; the first that fails ends it. Screenshots are written to --shots.
+starts by the command given as arguments, as `.venv/bin/python -m resnext serve runs/demo`. Each check prints
+a line; the first that fails ends it. Screenshots are written to --shots.
 """
 
 from __future__ import annotations

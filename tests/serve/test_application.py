@@ -303,6 +303,7 @@ def test_stopping_answers_what_was_received_and_refuses_the_rest(
         assert b" 503 " in slow.recv(65536)
         go_on()
         assert [one.result().status for one in accepted] == [200] * 6
+        assert all(one.result().headers["connection"] == "close" for one in accepted)
     served.stop()
     with pytest.raises(ConnectionRefusedError):
         served.get("/v2")

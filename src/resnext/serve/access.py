@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import logging
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -45,12 +45,19 @@ class AccessGuard:
         app: Who answers.
         metrics: Where requests are counted.
         token: The token; None asks for none.
+        is_stopping: Says whether the server stops; then clients are told not to use their connection again.
         origins: Allowed origins, such as `https://example.org`.
     """
 
     def __init__(
-        self, app: ASGIApp, metrics: Metrics, token: str | None = None, origins: Collection[str] = ()
+        self,
+        app: ASGIApp,
+        metrics: Metrics,
+        token: str | None = None,
+        origins: Collection[str] = (),
+        is_stopping: Callable[[], bool] = lambda: False,
     ) -> None:
+        self._is_stopping = is_stopping
         self._app = app
         self._metrics = metrics
         self._digest = None if token is None else _digest(f"Bearer {token}")
@@ -70,6 +77,8 @@ class AccessGuard:
                 headers = MutableHeaders(scope=message)
                 for name, value in SAFE_HEADERS.items():
                     headers.setdefault(name, value)
+                if self._is_stopping():
+                    headers["connection"] = "close"
                 if origin in self._origins:
                     headers["access-control-allow-origin"] = origin
                     headers.add_vary_header("origin")

@@ -101,7 +101,9 @@ def make_application(
         metrics.set("resnext_held_bytes", intake.held_bytes)
         return Response(metrics.text(), media_type=MEDIA_TYPE)
 
-    return Application(AccessGuard(app, metrics, token, origins), intake, answering)
+    return Application(
+        AccessGuard(app, metrics, token, origins, lambda: intake.is_stopping), intake, answering
+    )
 
 
 _PROBLEM: dict[str, Any] = {

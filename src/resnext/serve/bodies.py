@@ -37,24 +37,25 @@ class Intake:
 
     Attributes:
         held_bytes: Bytes of all bodies in hand.
+        is_stopping: Whether no further bodies are received.
     """
 
     def __init__(self, limits: RequestLimits) -> None:
         self._limits = limits
         self._open: set[asyncio.Timeout] = set()
-        self._is_stopping = False
+        self.is_stopping = False
         self.held_bytes = 0
 
     def stop(self) -> None:
         """Give the uploads that are under way little time, and refuse others."""
-        self._is_stopping = True
+        self.is_stopping = True
         until = asyncio.get_running_loop().time() + LAST_S
         for upload in self._open:
             upload.reschedule(min(until, upload.when() or until))
 
     def check_open(self) -> None:
         """Raise `HTTPException` (503) if the server stops."""
-        if self._is_stopping:
+        if self.is_stopping:
             raise busy("the server stops; ask another, or later", 5)
 
     @contextmanager
@@ -96,7 +97,7 @@ class Intake:
                 finally:
                     self._open.discard(upload)
         except TimeoutError:
-            if self._is_stopping:
+            if self.is_stopping:
                 raise busy("the server stops; ask another, or later", 5) from None
             raise closing(408, f"the body did not end within {limits.upload_s:g} s") from None
         except ClientDisconnect:
