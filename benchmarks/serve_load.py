@@ -1,7 +1,7 @@
 """How `resnext serve` answers under load, beside `predict`, LitServe and mosec.
 
-`python benchmarks/serve_load.py PEERS_PYTHON [--rows rates burst soak stop]`, after `make peers`. ResNeXt-50 32x4d with
-random weights, 224 px, 64 JPEG files of 500x375 made for the purpose; the load comes from another process of
+`python benchmarks/serve_load.py PEERS_PYTHON [--rows rates calm soak stop]`, after `make peers`. ResNeXt-50
+32x4d with random weights, 224 px, 64 JPEG files of 500x375 made for the purpose; the load comes from another process of
 this machine over loopback. Rows:
 
 rates  in three rounds the images a second of `predict_to_file`, and of each server with 32 clients that ask
@@ -103,7 +103,7 @@ def running(name: str, model: str, peers: str, image: Path, *words: str) -> Iter
         command = [sys.executable, "-m", "resnext", "serve", model, "--port", str(port), *words]
     else:
         command = [peers, str(HERE / "serve_peers.py"), name, model, str(port)]
-    log = tempfile.TemporaryFile("w+")
+    log = tempfile.TemporaryFile("w+")  # noqa: SIM115
     process = subprocess.Popen(command, stdout=log, stderr=log, text=True, start_new_session=True)
     try:
         until = time.monotonic() + 90
@@ -154,6 +154,8 @@ def record(experiment: str, arm: str, row: dict[str, Any]) -> None:
 def predict_rate(model: str, images: Path, out: Path) -> float:
     """Images a second of `predict_to_file`, with the model already loaded."""
     code = (
+        "from resnext.cli.openmp import limit_spinning\n"
+        "limit_spinning()\n"
         "import sys, time, resnext\n"
         "model, images, out = sys.argv[1:]\n"
         "classifier = resnext.load(model, 'cpu')\n"
@@ -163,11 +165,8 @@ def predict_rate(model: str, images: Path, out: Path) -> float:
         "print(rows / (time.perf_counter() - start))\n"
     )
     place = Path(tempfile.mkdtemp(dir=out))
-    done = subprocess.run(
-        [sys.executable, "-c", "from resnext.cli.openmp import limit_spinning\nlimit_spinning()\n" + code]
-        + [model, str(images), str(place)],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
+    command = [sys.executable, "-c", code, model, str(images), str(place)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     shutil.rmtree(place)
     return float(done.stdout)
 

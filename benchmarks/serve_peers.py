@@ -1,7 +1,7 @@
 """The same network and pre-processing behind other servers: LitServe and mosec, for `serve_load.py`.
 
-`python benchmarks/serve_peers.py litserve|mosec MODEL PORT`, in an environment of its own (`make peers`), which
-has these servers beside this package. Each is set up as its documentation advises for such a network: batches
+`python benchmarks/serve_peers.py litserve|mosec MODEL PORT`, in an environment of its own (`make peers`)
+that has these servers beside this package. Each is set up as its documentation advises for such a network: batches
 of up to 32 images; mosec decodes in two processes of its own, LitServe where it computes.
 """
 

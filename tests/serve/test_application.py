@@ -162,7 +162,7 @@ def closes(served: Served, sent: bytes, within_s: float = 10) -> bytes:
     "sent",
     [
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(200),  # TLS
-        b"GET / HTTP/9.9\r\nHost: x\r\nConnection: close\r\n\r\n",
+        b"GET /nothing HTTP/9.9\r\nHost: x\r\nConnection: close\r\n\r\n",
         b"GET /\r\n\r\n",
         b"GET / HTTP/1.1\r\n\r\n",  # no Host
         b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n",

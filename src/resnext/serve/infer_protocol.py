@@ -105,11 +105,11 @@ def parse_infer(body: bytes, json_length: str | None, most: int) -> InferRequest
     given = _list_of_objects(head.get("inputs"), "inputs")
     if len(given) != 1 or given[0].get("name") != INPUT or given[0].get("datatype") != "BYTES":
         raise problem(400, f"inputs: must be one tensor {INPUT!r} of datatype BYTES with encoded images")
-    images = _images(given[0], binary, most)
     identity = head.get("id", "")
     if not isinstance(identity, str) or len(identity) > 1000:
         raise problem(400, "id: must be text of at most 1,000 characters")
-    return InferRequest(identity, images, _outputs(head))
+    outputs = _outputs(head)
+    return InferRequest(identity, _images(given[0], binary, most), outputs)
 
 
 def _list_of_objects(value: Any, where: str) -> list[dict[str, Any]]:
@@ -130,24 +130,25 @@ def _images(tensor: dict[str, Any], binary: memoryview, most: int) -> list[Encod
     if not isinstance(shape, list) or not all(type(n) is int and 0 <= n < 2**31 for n in shape) or not shape:
         raise problem(400, "inputs[0].shape: must be a list of sizes, as [1]")
     count = int(np.prod(shape, dtype=object))
-    if count > most:
-        raise problem(413, f"{count:,} images; at most {most:,} are taken at a time")
     size = _parameters(tensor, "inputs[0]").get("binary_data_size")
     if size is not None:
         if type(size) is not int or not 0 <= size <= len(binary):
             raise problem(400, "inputs[0].parameters.binary_data_size: must be a size within the body")
-        contents = _split(binary[:size])
+        elements: list[Any] = _split(binary[:size])
     else:
         data = tensor.get("data")
         if not isinstance(data, list):
             raise problem(400, "inputs[0]: needs data, a list of images in base64, or binary_data_size")
-        flat = data
-        while flat and all(isinstance(one, list) for one in flat):
-            flat = [inner for one in flat for inner in one]
-        contents = [of_base64(one, f"inputs[0].data[{n}]") for n, one in enumerate(flat)]
-    if len(contents) != count or not count:
-        raise problem(400, f"inputs[0]: has {len(contents):,} elements, and its shape says {count:,}")
-    return [EncodedImage(f"image {n}", content) for n, content in enumerate(contents)]
+        elements = data
+        while elements and all(isinstance(one, list) for one in elements):
+            elements = [inner for one in elements for inner in one]
+    if len(elements) != count or not count:
+        raise problem(400, f"inputs[0]: has {len(elements):,} elements, and its shape says {count:,}")
+    if count > most:
+        raise problem(413, f"{count:,} images; at most {most:,} are taken at a time")
+    if size is None:
+        elements = [of_base64(one, f"inputs[0].data[{n}]") for n, one in enumerate(elements)]
+    return [EncodedImage(f"image {n}", content) for n, content in enumerate(elements)]
 
 
 def _split(tensor: memoryview) -> list[bytes]:
