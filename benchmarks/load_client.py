@@ -1,10 +1,9 @@
 """A load generator in plain sockets, light enough to share two cores with the server that it asks.
 
 `python benchmarks/load_client.py PORT PATH FOLDER --clients N --seconds S [--rate R] [--bad B] [--leave L]`
-posts the files of FOLDER, one a request. Without --rate each client asks again as soon as it has its answer; with it,
-requests begin at random times (a Poisson process), as those of people do, and a latency counts from then. It
-prints one line of JSON.
-"""
+posts the files of FOLDER, one a request. Without --rate each client asks again as soon as it has its answer;
+with it, requests begin at random times (a Poisson process), as those of people do, and a latency counts from
+then. It prints one line of JSON."""
 
 from __future__ import annotations
 

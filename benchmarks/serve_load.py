@@ -1,8 +1,8 @@
 """How `resnext serve` answers under load, beside `predict`, LitServe and mosec.
 
 `python benchmarks/serve_load.py PEERS_PYTHON [--rows rates calm soak stop]`, after `make peers`. ResNeXt-50
-32x4d with random weights, 224 px, 64 JPEG files of 500x375 made for the purpose; the load comes from another process of
-this machine over loopback. Rows:
+32x4d with random weights, 224 px, 64 JPEG files of 500x375 made for the purpose; the load comes from another
+process of this machine over loopback. Rows:
 
 rates  in three rounds the images a second of `predict_to_file`, and of each server with 32 clients that ask
        again as soon as they have their answer

@@ -1,9 +1,8 @@
 """The same network and pre-processing behind other servers: LitServe and mosec, for `serve_load.py`.
 
-`python benchmarks/serve_peers.py litserve|mosec MODEL PORT`, in an environment of its own (`make peers`)
-that has these servers beside this package. Each is set up as its documentation advises for such a network: batches
-of up to 32 images; mosec decodes in two processes of its own, LitServe where it computes.
-"""
+`python benchmarks/serve_peers.py litserve|mosec MODEL PORT`, in an environment of its own (`make peers`) that
+has these servers beside this package. Each is set up as its documentation advises for such a network: batches
+of up to 32 images; mosec decodes in two processes of its own, LitServe where it computes."""
 
 from __future__ import annotations
 

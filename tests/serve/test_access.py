@@ -83,6 +83,17 @@ def test_pages_of_other_origins_are_refused_unless_they_are_allowed(guarded: Ser
     assert guarded.ask("OPTIONS", "/predict", headers=before).status == 403
 
 
+def test_a_server_of_this_machine_alone_is_asked_by_its_own_names(classifier: Classifier) -> None:
+    served = start({"pets": classifier}, is_local=True, origins=("https://pets.example",))
+    try:
+        for host in (f"127.0.0.1:{served.port}", "localhost", "[::1]:80", "pets.example"):
+            assert served.get("/models", Host=host).status == 200
+        for host in ("evil.example", f"evil.example:{served.port}", "127.0.0.1.evil.example", "[", ""):
+            assert served.get("/models", Host=host, Origin=f"http://{host}").status == 421
+    finally:
+        served.stop()
+
+
 def test_every_answer_carries_what_keeps_browsers_safe(served: Served) -> None:
     for answer in (served.get("/models"), served.get("/nothing"), served.post("/predict", b"")):
         assert answer.headers["x-content-type-options"] == "nosniff"

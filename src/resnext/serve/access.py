@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from resnext.serve.metrics import Metrics
 from resnext.serve.problems import busy, problem_response, response_of
+from resnext.serve.serving import is_loopback
 
 #: Paths that need no token: what says whether the server lives, and the page, which asks for the token.
 OPEN_PATHS = ("/", "/page.css", "/page.js", "/icon.svg", "/v2/health/live", "/v2/health/ready")
@@ -45,6 +46,8 @@ class AccessGuard:
         app: Who answers.
         metrics: Where requests are counted.
         token: The token; None asks for none.
+        is_local: Whether only this machine is meant to ask, by one of its own names. A page of a stranger can
+            give its name the address 127.0.0.1 and so seem to be of the same origin.
         is_stopping: Says whether the server stops; then clients are told not to use their connection again.
         origins: Allowed origins, such as `https://example.org`.
     """
@@ -55,8 +58,10 @@ class AccessGuard:
         metrics: Metrics,
         token: str | None = None,
         origins: Collection[str] = (),
+        is_local: bool = False,
         is_stopping: Callable[[], bool] = lambda: False,
     ) -> None:
+        self._is_local = is_local
         self._is_stopping = is_stopping
         self._app = app
         self._metrics = metrics
@@ -105,7 +110,13 @@ class AccessGuard:
         """The answer to a request that may not be answered; None if it may be."""
         headers = Headers(scope=scope)
         method, path = scope["method"], scope["path"]
-        if origin and origin not in self._origins and _host_of(origin) != headers.get("host", "").lower():
+        host = headers.get("host", "").lower()
+        if self._is_local and not (_is_own(host) or any(_host_of(one) == host for one in self._origins)):
+            return problem_response(
+                421,
+                "Host: is no name of this machine; behind a proxy say --cors ADDRESS, or use a token",
+            )
+        if origin and origin not in self._origins and _host_of(origin) != host:
             return problem_response(
                 403, "requests of pages of other origins are refused; resnext serve --cors ORIGIN allows one"
             )
@@ -151,6 +162,19 @@ def _host_of(origin: str) -> str:
         return urlsplit(origin).netloc
     except ValueError:
         return ""
+
+
+def _is_own(host: str) -> bool:
+    """Whether a `Host` means this machine, whatever the port.
+
+    >>> _is_own("localhost:8000"), _is_own("[::1]"), _is_own("127.0.0.1:80"), _is_own("evil.example:8000")
+    (True, True, True, False)
+    """
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return False
+    return is_loopback(name)
 
 
 def _normal(authorization: str) -> str:

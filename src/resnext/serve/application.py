@@ -54,6 +54,7 @@ def make_application(
     token: str | None = None,
     origins: tuple[str, ...] = (),
     reload_s: float = 0.0,
+    is_local: bool = False,
 ) -> Application:
     """The application of a server.
 
@@ -64,6 +65,7 @@ def make_application(
         token: Bearer token that requests need; none if None.
         origins: Origins of other pages that may ask.
         reload_s: Seconds between two looks at the files of the models; 0 never looks.
+        is_local: Whether only this machine is meant to ask.
     """
     intake, answering = Intake(limits), Answering(limits, metrics)
 
@@ -101,9 +103,8 @@ def make_application(
         metrics.set("resnext_held_bytes", intake.held_bytes)
         return Response(metrics.text(), media_type=MEDIA_TYPE)
 
-    return Application(
-        AccessGuard(app, metrics, token, origins, lambda: intake.is_stopping), intake, answering
-    )
+    guard = AccessGuard(app, metrics, token, origins, is_local, lambda: intake.is_stopping)
+    return Application(guard, intake, answering)
 
 
 _PROBLEM: dict[str, Any] = {

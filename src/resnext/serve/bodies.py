@@ -6,10 +6,10 @@ import asyncio
 import base64
 import binascii
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from fastapi import Request
 from starlette.requests import ClientDisconnect
@@ -18,6 +18,9 @@ from resnext.parsing import parse_json
 from resnext.serve.limits import RequestLimits
 from resnext.serve.problems import busy, closing, problem
 
+#: Bodies of up to so many bytes are taken apart at once.
+SMALL_BODY = 2**18
+Result = TypeVar("Result")
 #: Seconds that uploads still have when the server is asked to stop.
 LAST_S = 2.0
 #: The parameters of a header, such as `boundary="x"`; the names of a part of a form likewise.
@@ -115,6 +118,11 @@ class Holding:
     def add(self, count: int) -> None:
         self.count += count
         self.intake.held_bytes += count
+
+
+async def apart(read: Callable[[], Result], body: bytes) -> Result:
+    """What `read` makes of a body; in a thread if the body is large, so that other requests need not wait."""
+    return read() if len(body) <= SMALL_BODY else await asyncio.to_thread(read)
 
 
 def images_in(body: bytes, content_type: str, most: int) -> list[EncodedImage]:

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from resnext.serve.answering import Answering
-from resnext.serve.bodies import Intake
+from resnext.serve.bodies import Intake, apart
 from resnext.serve.infer_protocol import JSON_LENGTH, dump_infer, metadata, parse_infer, version_of
 from resnext.serve.limits import RequestLimits
 from resnext.serve.models import LoadedModel, Shelf
@@ -117,11 +117,14 @@ def infer_routes(shelf: Shelf, intake: Intake, answering: Answering, limits: Req
         model = find(name, version)
         with intake.holding() as held:
             body = await intake.receive(request, held)
-            asked = parse_infer(body, request.headers.get(JSON_LENGTH), limits.images)
+            length = request.headers.get(JSON_LENGTH)
+            asked = await apart(lambda: parse_infer(body, length, limits.images), body)
             answers = await answering.answer(model, asked.images)
-        content, length = dump_infer(model, asked, answers)
-        if length is None:
+        content, json_bytes = dump_infer(model, asked, answers)
+        if json_bytes is None:
             return Response(content, media_type="application/json")
-        return Response(content, headers={JSON_LENGTH: str(length)}, media_type="application/octet-stream")
+        return Response(
+            content, headers={JSON_LENGTH: str(json_bytes)}, media_type="application/octet-stream"
+        )
 
     return router

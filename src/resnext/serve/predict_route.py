@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse
 
 from resnext.serve.answering import Answering
-from resnext.serve.bodies import Intake, images_in
+from resnext.serve.bodies import Intake, apart, images_in
 from resnext.serve.limits import RequestLimits
 from resnext.serve.models import ImageAnswer, LoadedModel, Shelf
 from resnext.serve.problems import named, problem
@@ -147,7 +147,8 @@ def predict_routes(shelf: Shelf, intake: Intake, answering: Answering, limits: R
         with intake.holding() as held:
             body = await intake.receive(request, held)
             start = time.perf_counter()
-            images = images_in(body, request.headers.get("content-type", ""), limits.images)
+            kind = request.headers.get("content-type", "")
+            images = await apart(lambda: images_in(body, kind, limits.images), body)
             answers = await answering.answer(chosen, images, map)
         names = [image.name for image in images]
         answered = [image_json(chosen, one, name, top) for one, name in zip(answers, names, strict=True)]

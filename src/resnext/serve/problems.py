@@ -15,7 +15,7 @@ from resnext.names import brief, printable
 
 MEDIA_TYPE = "application/problem+json"
 #: Names of statuses that older versions of Python call otherwise.
-TITLES = {413: "Content Too Large", 422: "Unprocessable Content"}
+TITLES = {421: "Misdirected Request", 413: "Content Too Large", 422: "Unprocessable Content"}
 
 
 @dataclass(frozen=True)

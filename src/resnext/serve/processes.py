@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import multiprocessing
 import multiprocessing.connection
@@ -29,7 +30,7 @@ from resnext.serve.application import Application, make_application
 from resnext.serve.connection import BoundedConnection
 from resnext.serve.metrics import Metrics, count_numbers
 from resnext.serve.models import Shelf
-from resnext.serve.serving import ServeError, ServeOptions, address_of
+from resnext.serve.serving import ServeError, ServeOptions, address_of, is_loopback
 
 #: Seconds between two looks at the processes, and that they have beyond the time to stop.
 WATCH_S, STOP_MARGIN_S = 0.2, 1.0
@@ -109,7 +110,9 @@ def open_shelf(
 
     def tell(name: str, error: Exception | None) -> None:
         metrics.add("resnext_failed_reloads_total" if error else "resnext_reloads_total", 1, name)
-        say(f"{name}: stays as it was, since it cannot be opened again: {error}" if error else f"{name}: new")
+        what = f"stays as it was, since it cannot be opened again: {error}" if error else "was opened again"
+        with contextlib.suppress(OSError):  # nobody reads the output any more
+            say(f"{name}: {what}")
 
     return Shelf(models, lambda place: open_classifier(place, options), tell), metrics
 
@@ -133,7 +136,13 @@ def answer_at(
 
     async def run() -> None:
         application = make_application(
-            shelf, options.limits, metrics, options.token, options.origins, options.reload_s
+            shelf,
+            options.limits,
+            metrics,
+            options.token,
+            options.origins,
+            options.reload_s,
+            is_local=options.token is None and is_loopback(options.host),
         )
         await GracefulServer(application, options.limits.stop_s, when_ready).serve([listener])
 
@@ -199,8 +208,7 @@ def _work(
     ready: Event,
 ) -> None:
     """One of several processes."""
-    limit_threads = max(1, count_cores() // options.workers)
-    torch.set_num_threads(limit_threads)
+    torch.set_num_threads(max(1, count_cores() // options.workers))
     _end_with_parent()
 
     def say(line: str) -> None:

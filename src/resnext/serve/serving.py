@@ -59,7 +59,7 @@ def serve(
 
     Args:
         models: Path or public name of each model, by the name that it gets in addresses.
-        options: How; on a free port of this machine's own address by default.
+        options: How; at 127.0.0.1:8000 by default.
         say: Called with a line for people, once requests are answered, and when something happens.
 
     Raises:
@@ -101,11 +101,11 @@ def listen(host: str, port: int) -> socket.socket:
         OSError: There is no permission.
     """
     try:
-        family, _, _, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError):
         raise UsageError(f"--host {host}: is no address of this machine; say 127.0.0.1 or 0.0.0.0") from None
+    # `localhost` is two addresses: the one that everybody tries.
+    family, _, _, _, address = min(found, key=lambda one: one[0] != socket.AF_INET)
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
