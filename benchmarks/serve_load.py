@@ -4,7 +4,7 @@
 32x4d with random weights, 224 px, 64 JPEG files of 500x375 made for the purpose; the load comes from another
 process of this machine over loopback. Rows:
 
-rates  in three rounds the images a second of `predict_to_file`, and of each server with 32 clients that ask
+rates  in rounds the images a second of `predict_to_file`, and of each server with 32 clients that ask
        again as soon as they have their answer
 calm   requests at random times, at 80 % of the rate measured: p99 against the time of one full batch
 soak   200 clients for 60 s, 5 % of whose images are bad and 2 % of whom leave: statuses, memory
@@ -48,7 +48,7 @@ from resnext.weights import write_hub_folder
 
 HERE = Path(__file__).parent
 RESULTS = HERE.parent / "results" / "bench.jsonl"
-IMAGES, SIZE, CLASSES, ROUNDS, SECONDS, CLIENTS = 64, (500, 375), 100, 3, 9, 32
+IMAGES, SIZE, CLASSES, SECONDS, CLIENTS = 64, (500, 375), 100, 7, 32
 BATCH = 32
 SOAK_CLIENTS, SOAK_S, STOP_CLIENTS = 200, 60, 64
 PROMISES = {
@@ -183,12 +183,12 @@ def batch_seconds(model: str) -> float:
     return statistics.median(times[1:])
 
 
-def rates(model: str, images: Path, peers: str, out: Path) -> float:
+def rates(model: str, images: Path, peers: str, out: Path, rounds: int) -> float:
     """The row `rates`; returns our rate."""
     first = next(images.iterdir())
     found: dict[str, list[dict[str, Any]]] = {"resnext": [], "litserve": [], "mosec": []}
     alone = []
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         alone.append(predict_rate(model, images, out))
         for name, told in found.items():
             with running(name, model, peers, first) as server:
@@ -211,7 +211,7 @@ def calm(model: str, images: Path, peers: str, rate: float) -> None:
     full = batch_seconds(model)
     with running("resnext", model, peers, next(images.iterdir())) as server:
         load(server, images, "--clients", CLIENTS, "--seconds", 2)
-        told = load(server, images, "--rate", 0.8 * rate, "--seconds", 20)
+        told = load(server, images, "--rate", 0.8 * rate, "--seconds", 15)
     row = {"asked_per_s": 0.8 * rate, "full_batch_s": full, "p99_in_batches": told["p99_s"] / full}
     record("serve_calm", "resnext", told | row)
 
@@ -247,11 +247,12 @@ def main() -> int:
     parser.add_argument("peers", help="the Python of the environment of LitServe and mosec")
     parser.add_argument("--rows", nargs="+", default=["rates", "calm", "soak", "stop"])
     parser.add_argument("--rate", type=float, default=0.0, help="ours, for `calm` without `rates`")
+    parser.add_argument("--rounds", type=int, default=3)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as root:
         model, images, rate = write_model(Path(root)), write_images(Path(root)), given.rate
         if "rates" in given.rows:
-            rate = rates(model, images, given.peers, Path(root))
+            rate = rates(model, images, given.peers, Path(root), given.rounds)
         if "calm" in given.rows:
             calm(model, images, given.peers, rate)
         if "soak" in given.rows:

@@ -148,7 +148,7 @@ OTHERS_OPEN = {"safe_open", "ParquetFile", "read_schema", "read_table", "memory_
 #: and such as have just been written.
 OPENED_FREELY = (
     *("cli/main.py", "cli/screen.py", "machine.py"),
-    *("catalogue/entries.py", "catalogue/imagenet.py", "export/openvino_format.py"),
+    *("catalogue/entries.py", "catalogue/imagenet.py", "export/openvino_format.py", "serve/page_route.py"),
 )
 
 
