@@ -415,56 +415,6 @@ def predict_rates() -> str:
     return table(rows)
 
 
-def served_rates() -> str:
-    """Images a second of `resnext serve` and of other servers, beside `predict`."""
-    found = records("bench.jsonl", "serve_rates")
-    rows: list[tuple[str, ...]] = [
-        ("server", "images/s", "of `predict`'s rate", "p50", "p99", "load generator's share of a core")
-    ]
-    for name, one in found.items():
-        if name == "predict":
-            rows.append(("`predict`, without a server", f"{one['per_s']:.1f}", "", "", "", ""))
-            continue
-        low, high = min(one["ratios"]), max(one["ratios"])
-        rows.append(
-            (
-                {"resnext": "`resnext serve`", "litserve": "LitServe", "mosec": "mosec"}[name],
-                f"{one['per_s']:.1f}",
-                f"{100 * one['of_predict']:.0f} % ({100 * low:.0f} to {100 * high:.0f})",
-                f"{one['p50_s']:.2f} s",
-                f"{one['p99_s']:.2f} s",
-                f"{100 * one['client_cpu_share']:.0f} %",
-            )
-        )
-    return table(rows)
-
-
-def served_under_load() -> str:
-    """What `resnext serve` did at a calm rate, under many clients, and when it was stopped."""
-    calm, soak, stop = (
-        records("bench.jsonl", f"serve_{name}")["resnext"] for name in ("calm", "soak", "stop")
-    )
-    answered = ", ".join(f"{status}: {count:,}" for status, count in sorted(soak["statuses"].items()))
-    rows = [
-        ("load", "outcome"),
-        (
-            f"{calm['asked_per_s']:.1f} images/s at random times, 80 % of what it can",
-            f"p50 {calm['p50_s']:.2f} s, p99 {calm['p99_s']:.2f} s: {calm['p99_in_batches']:.2f} times one "
-            f"full batch ({calm['full_batch_s']:.2f} s)",
-        ),
-        (
-            f"{soak['clients']} clients for {soak['seconds']:.0f} s, 5 % bad images, 2 % that leave",
-            f"{answered}; memory {soak['mb_before']:,.0f} MB before, {soak['mb_after']:,.0f} MB after",
-        ),
-        (
-            f"SIGTERM with {stop['clients']} clients at it",
-            f"exit code {stop['exit_code']} after {stop['stop_s']:.1f} s; of what had been sent "
-            f"{stop['sent_before_and_lost']} requests without an answer",
-        ),
-    ]
-    return table(rows)
-
-
 def honesty() -> str:
     """The calibration error before and after."""
     rows: list[tuple[str, ...]] = [("network", "images", "temperature", "ECE before", "ECE after")]
@@ -513,11 +463,6 @@ def test_ship(make: Callable[[], str]) -> None:
     assert make() in (ROOT / "docs" / "ship.md").read_text()
 
 
-@pytest.mark.parametrize("make", [served_rates, served_under_load])
-def test_serve(make: Callable[[], str]) -> None:
-    assert make() in (ROOT / "docs" / "serve.md").read_text()
-
-
 @pytest.mark.parametrize("make", [honesty, set_sizes, outlier_scores])
 def test_confidence(make: Callable[[], str]) -> None:
     assert make() in (ROOT / "docs" / "confidence.md").read_text()
@@ -554,5 +499,4 @@ def test_the_table_of_the_design_rule(capsys: pytest.CaptureFixture[str]) -> Non
 if __name__ == "__main__":
     print(reliability(), mistakes(), many_processes(), speed(), sep="\n\n")
     print(engine_speed(), export_parity(), predict_rates(), sep="\n\n")
-    print(served_rates(), served_under_load(), sep="\n\n")
     print(honesty(), set_sizes(), outlier_scores(), sep="\n\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 
 import pytest
@@ -85,3 +86,19 @@ def test_closing_computes_what_waits() -> None:
     gate.open.set()
     batcher.close()
     assert [one.result(0) for one in futures] == [0, 2, 4, 6, 8]
+
+
+def test_a_batch_is_no_longer_than_it_may_take() -> None:
+    class Slow(Gate):
+        def compute(self, items: Sequence[int]) -> list[int]:
+            answers = super().compute(items)
+            time.sleep(0.02 * len(items))
+            return answers
+
+    slow, batcher = Slow(), Batcher[int, int](size=100, longest_s=0.06)
+    slow.open.set()
+    futures = [batcher.submit(slow, number) for number in range(12)]
+    assert [one.result(10) for one in futures] == [2 * number for number in range(12)]
+    batcher.close()
+    assert max(map(len, slow.batches[1:])) <= 3
+    assert Batcher[int, int](size=100).most == 4  # the pace is not known yet

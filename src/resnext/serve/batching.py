@@ -14,6 +14,8 @@ Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 Taken = TypeVar("Taken", contravariant=True)
 Given = TypeVar("Given", covariant=True)
+#: Longest time of a batch, unless said otherwise, and most items of the first, whose time is not known.
+LONGEST_S, FIRST = 0.5, 4
 #: Weight of the newest batch in the mean time of an image.
 NEWEST = 0.2
 
@@ -38,11 +40,14 @@ class Batcher(Generic[Item, Answer]):
 
     When the thread is free it takes all items that wait for the same computer as the oldest, up to `size`. It
     takes them from a queue without the help of any other thread, so that it rests only while nothing waits.
+    A batch has no more items than take about `longest_s` at the pace of late: more would be no faster where
+    one item takes long, and whoever comes next, or wants to stop, would wait.
 
     Args:
         size: Most items of a batch.
         wait_s: How long the oldest item waits for others while the thread is free and its batch is not full;
             0 begins at once. Larger values suit devices that compute a large batch as fast as a small one.
+        longest_s: Longest time of a batch.
         on_batch: Called in the thread with the number of items and the seconds that they took.
 
     >>> class Doubling:
@@ -56,8 +61,13 @@ class Batcher(Generic[Item, Answer]):
     """
 
     def __init__(
-        self, size: int, wait_s: float = 0.0, on_batch: Callable[[int, float], object] = lambda *_: None
+        self,
+        size: int,
+        wait_s: float = 0.0,
+        on_batch: Callable[[int, float], object] = lambda *_: None,
+        longest_s: float = LONGEST_S,
     ) -> None:
+        self.longest_s = longest_s
         self.size = size
         self.wait_s = wait_s
         self._on_batch = on_batch
@@ -72,6 +82,13 @@ class Batcher(Generic[Item, Answer]):
     def seconds_each(self) -> float:
         """Mean time of an item of late; 0 before the first."""
         return self._seconds_each
+
+    @property
+    def most(self) -> int:
+        """Most items of the next batch."""
+        if not self._seconds_each:
+            return min(self.size, FIRST)
+        return max(1, min(self.size, int(self.longest_s / self._seconds_each)))
 
     def submit(self, computer: Computes[Item, Answer], item: Item) -> Future[Answer]:
         """The answer to `item` in the future. What is cancelled before its batch begins is not computed.
@@ -108,7 +125,8 @@ class Batcher(Generic[Item, Answer]):
                     return None
                 self._changed.wait()
             until = self._waiting[0].since + self.wait_s
-            while len(self._waiting) < self.size and not self._is_closed:
+            most = self.most
+            while len(self._waiting) < most and not self._is_closed:
                 if (left := until - time.monotonic()) <= 0:
                     break
                 self._changed.wait(left)
@@ -116,7 +134,7 @@ class Batcher(Generic[Item, Answer]):
             batch: list[_Waiting[Item, Answer]] = []
             others: deque[_Waiting[Item, Answer]] = deque()
             for one in self._waiting:
-                (batch if one.computer is computer and len(batch) < self.size else others).append(one)
+                (batch if one.computer is computer and len(batch) < most else others).append(one)
             self._waiting = others
             return batch
 
