@@ -33,7 +33,7 @@ class RequestLimits:
     wait_s: float = 0.0
     upload_s: float = 20.0
     deadline_s: float = 30.0
-    stop_s: float = 8.0
+    stop_s: float = 7.0
 
 
 #: The usual ones.
