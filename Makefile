@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 ORACLE := .oracle/.ready
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: demo test slow faults miniature check format clean
+.PHONY: demo test slow faults miniature pages clients peers check format clean
 
 demo: $(READY)
 	$(BIN)/python -m resnext demo
@@ -29,6 +29,41 @@ miniature: $(READY)
 	$$run run --scale miniature $$where --runs $$place/runs && \
 	$$run run --scale miniature $$where --runs $$place/none | grep "everything has been run" && \
 	$$run report $$where --out $$place/results.md && ls $$place/results/*.jsonl $$place/results.md
+
+# The page of `resnext serve` in a headless Chromium, every job of it, with axe-core; screenshots go to SHOTS.
+# Needs chromium, npm and the network.
+SHOTS ?= shots
+pages: $(READY) .pages/.ready
+	place=$$(mktemp -d) && trap 'rm -rf "$$place"' EXIT && $(BIN)/python tests/serve/prepare_demo.py "$$place" && \
+	.pages/bin/python tests/serve/drive_pages.py --axe .pages/package/axe.min.js --images "$$place/digits" \
+		--strange "$$place/strange" --shots $(SHOTS) $(BIN)/python -- -m resnext serve "$$place/runs/demo"
+
+# Triton's own client of the Open Inference Protocol against `resnext serve`, then 1,000 requests that
+# schemathesis makes from its description.
+clients: $(READY) .clients/.ready
+	place=$$(mktemp -d) && trap 'rm -rf "$$place"' EXIT && $(BIN)/python tests/serve/prepare_demo.py "$$place" && \
+	serve="$(BIN)/python -m resnext serve $$place/runs/demo" && \
+	.clients/bin/python tests/serve/official_client.py "$$place/digits/digit-00.png" -- $$serve && \
+	.clients/bin/python tests/serve/describe_and_ask.py -- $$serve
+
+# The environment of `benchmarks/serve_load.py`: LitServe and mosec beside this package.
+peers: $(READY) .peers/.ready
+
+.pages/.ready:
+	$(PYTHON) -m venv .pages && .pages/bin/python -m pip install --quiet playwright
+	cd .pages && npm pack --silent axe-core && tar xzf axe-core-*.tgz package/axe.min.js
+	touch $@
+
+.clients/.ready:
+	$(PYTHON) -m venv .clients && .clients/bin/python -m pip install --quiet 'tritonclient[http]' schemathesis
+	touch $@
+
+.peers/.ready: $(READY)
+	$(PYTHON) -m venv .peers
+	$(BIN)/python -c "import sysconfig; print(sysconfig.get_paths()['purelib'], '$(CURDIR)/src', sep='\n')" \
+		> $$(.peers/bin/python -c "import sysconfig; print(sysconfig.get_paths()['purelib'])")/ours.pth
+	.peers/bin/python -m pip install --quiet litserve mosec
+	touch $@
 
 check: $(READY)
 	$(BIN)/ruff check
@@ -53,4 +88,4 @@ $(ORACLE): $(READY)
 	touch $@
 
 clean:
-	rm -rf $(VENV) .oracle
+	rm -rf $(VENV) .oracle .pages .clients .peers

@@ -20,7 +20,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "resnext"
 BY_FLOOR = {
     9: "cli",
     8: "api experiments",
-    7: "reporting design display export",
+    7: "reporting design display export serve",
     6: "run bench",
     5: "engine",
     4: "recipe cost roofline weights timm_models confidence",
@@ -148,7 +148,7 @@ OTHERS_OPEN = {"safe_open", "ParquetFile", "read_schema", "read_table", "memory_
 #: and such as have just been written.
 OPENED_FREELY = (
     *("cli/main.py", "cli/screen.py", "machine.py"),
-    *("catalogue/entries.py", "catalogue/imagenet.py", "export/openvino_format.py"),
+    *("catalogue/entries.py", "catalogue/imagenet.py", "export/openvino_format.py", "serve/page_route.py"),
 )
 
 

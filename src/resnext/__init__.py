@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from resnext import bench as bench
     from resnext import design as design
     from resnext import experiments as experiments
+    from resnext import serve as serve
     from resnext.api import calibrate as calibrate
     from resnext.api import compare as compare
     from resnext.api import convert as convert
@@ -80,6 +81,7 @@ if TYPE_CHECKING:
     from resnext.run import RunFolderLost as RunFolderLost
     from resnext.run import RunTaken as RunTaken
     from resnext.run import Stopped as Stopped
+    from resnext.serve import ServeError as ServeError
     from resnext.training.checkpoints import CheckpointError as CheckpointError
     from resnext.training.heartbeat import PeerFailed as PeerFailed
     from resnext.training.heartbeat import PeerLost as PeerLost
@@ -91,7 +93,7 @@ if TYPE_CHECKING:
     from resnext.weights import WeightsError as WeightsError
 
 #: Packages that are attributes of this one without an import of their own.
-_PACKAGES = ("bench", "design", "experiments")
+_PACKAGES = ("bench", "design", "experiments", "serve")
 _NAMES_BY_MODULE = {
     "resnext.api": (
         *("calibrate", "compare", "convert", "create", "embed", "evaluate", "explain", "export_model"),
@@ -134,6 +136,7 @@ _NAMES_BY_MODULE = {
     "resnext.recipe": ("Recipe", "RecipeError", "TrainOptions"),
     "resnext.records": ("RecordsError",),
     "resnext.run": ("Evaluation", "LoggerMissing", "Run", "RunError", "RunFolderLost", "RunTaken", "Stopped"),
+    "resnext.serve": ("ServeError",),
     "resnext.training.checkpoints": ("CheckpointError",),
     "resnext.training.heartbeat": ("PeerFailed", "PeerLost"),
     "resnext.training.launcher": ("LaunchError",),

@@ -14,9 +14,10 @@ from PIL import Image
 
 from resnext.confidence import in_sets, is_rejected
 from resnext.contract import Calibration, Contract
-from resnext.data.decode import BadImage
+from resnext.data.decode import BadImage, decode
 from resnext.data.images import ImageDataset
 from resnext.data.loaders import Crops, evaluation_batches, on_device
+from resnext.data.preprocess import normalise, resize_and_crop, to_tensor
 from resnext.data.stored_images import ImageSource, UnlabelledImages
 from resnext.data.workers import worker_errors
 from resnext.engine.engine import Engine, ModelError
@@ -178,6 +179,55 @@ class Classifier:
         crops = max(1, min(most, MAX_BATCH_PIXELS // self.contract.resize.crop_px**2))
         return max(1, crops // 5) if CROPS_OF_VIEWS[views] == "five" else crops
 
+    def prepare(self, image: bytes, key: str) -> torch.Tensor:
+        """One encoded image as `answer` takes it; any thread may call this.
+
+        Args:
+            image: The encoded image.
+            key: Its name in an error.
+
+        Returns:
+            uint8 (3, H, W), cropped as the contract says; where the engine takes images, (H, W, 3) of any
+            size.
+
+        Raises:
+            BadImage: If the image cannot be read.
+        """
+        decoded = decode(image, key, self.contract.grey)
+        if self.engine.takes == "images":
+            return torch.from_numpy(np.array(decoded))
+        return to_tensor(resize_and_crop(decoded, self.contract.resize))
+
+    @torch.inference_mode()
+    def answer(self, prepared: Sequence[torch.Tensor]) -> BatchPrediction:
+        """Probabilities for images that `prepare` has prepared, in one batch.
+
+        Raises:
+            Diverged: If the network's outputs are not finite.
+        """
+        if self.engine.takes == "images":
+            answers = [self._finite(*self.engine.answer(image[None])) for image in prepared]
+            probabilities, familiarity = (np.concatenate(some) for some in zip(*answers, strict=True))
+        else:
+            probabilities, familiarity = self._answer(self._pixels(prepared), len(prepared), "one")
+        return BatchPrediction(np.arange(len(prepared)), probabilities, familiarity, ())
+
+    @torch.inference_mode()
+    def activation_maps(self, prepared: Sequence[torch.Tensor]) -> NDArray[np.float32]:
+        """Class activation maps (B, classes, h, w) of images that `prepare` has prepared.
+
+        Raises:
+            ModelError: The classifier gives no class activation maps.
+        """
+        maps: NDArray[np.float32] = self.engine.activation_maps(self._pixels(prepared)).cpu().numpy()
+        return maps
+
+    def _pixels(self, prepared: Sequence[torch.Tensor]) -> torch.Tensor:
+        """What the engine takes of prepared images: float32 (B, 3, H, W), channels last."""
+        images = torch.stack(list(prepared)).to(self.device)
+        images = normalise(images, self.contract.mean, self.contract.std)
+        return images.contiguous(memory_format=torch.channels_last)
+
     def _answer(self, crops: torch.Tensor, count: int, views: Views) -> Answers:
         """Probabilities (count, classes) and familiarity (count,) of `count` images, whose crops are
         (count * crops, 3, H, W)."""
@@ -225,17 +275,21 @@ class Classifier:
 
     def to_predictions(self, images: ImageDataset, batch: BatchPrediction) -> list[Prediction]:
         """A `Prediction` for each image of `batch`, which `classify` has given for `images`."""
+        return self.name_classes([images.keys[int(index)] for index in batch.indices], batch)
+
+    def name_classes(self, keys: Sequence[str], batch: BatchPrediction) -> list[Prediction]:
+        """A `Prediction` for each image of `batch`; `keys` are their names."""
         classes, calibration = self.contract.classes, self.contract.calibration or Calibration(1.0)
         rejected = is_rejected(batch.familiarity, calibration.rejection)
         held = None if calibration.sets is None else in_sets(batch.probabilities, calibration.sets)
         predictions = []
-        for place, (index, row) in enumerate(zip(batch.indices, batch.probabilities, strict=True)):
+        for place, (key, row) in enumerate(zip(keys, batch.probabilities, strict=True)):
             order = np.argsort(-row, kind="stable")
             ranking = tuple((classes[i], float(row[i])) for i in order)
             label, probability = ranking[0]
             predictions.append(
                 Prediction(
-                    key=encodable(images.keys[int(index)]),
+                    key=encodable(key),
                     label=label,
                     probability=probability,
                     ranking=ranking,

@@ -19,6 +19,7 @@ from resnext.cli.commands.quantize import QuantizeCommand
 from resnext.cli.commands.recipes import RecipesCommand
 from resnext.cli.commands.report import ReportCommand
 from resnext.cli.commands.select import SelectCommand
+from resnext.cli.commands.serve import ServeCommand
 from resnext.cli.commands.train import TrainCommand
 from resnext.cli.commands.weights import WeightsCommand
 
@@ -30,6 +31,7 @@ COMMANDS: tuple[type[Command], ...] = (
     EvaluateCommand,
     PredictCommand,
     EmbedCommand,
+    ServeCommand,
     ReportCommand,
     CalibrateCommand,
     ExportCommand,
