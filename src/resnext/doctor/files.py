@@ -1,0 +1,62 @@
+"""Findings on single images: files that cannot be read or are odd, and images that are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from resnext.doctor.facts import MARKS, Broken, Facts
+from resnext.doctor.findings import Finding
+
+#: An image is nearly blank if its levels of grey deviate by less than this.
+BLANK_SPREAD = 3.0
+#: It is dark if all but a hundredth of its pixels are below this level.
+DARK_BRIGHT = 48
+#: It is blurred if its sharpness is below this share of the median of the set, and below this itself.
+BLURRED_SHARE, BLURRED = 0.2, 0.12
+#: Its size is odd if it is so many times the median of the set, or one over that.
+ODD_SIZE = 8.0
+#: Its aspect is odd if its longer side is so many times its shorter one.
+ODD_ASPECT = 5.0
+#: It is grey if its channels differ by no more than this, and the set coloured if this share of it is.
+GREY_COLOUR, COLOURED_SHARE = 4.0, 0.9
+
+
+def find_in_files(facts: Facts, readable: np.ndarray, broken: Mapping[int, Broken]) -> Iterator[Finding]:
+    """The findings on single images.
+
+    Args:
+        facts: What was measured of each image (N,).
+        readable: Whether it could be read, bool (N,).
+        broken: Why the others could not, by number.
+    """
+    for number, why in sorted(broken.items()):
+        yield Finding(why.finding, why.reason, number)
+    for bit, name in enumerate(MARKS):
+        for number in np.flatnonzero(readable & (facts["marks"] >> bit & 1 == 1)):
+            yield Finding(name, "", int(number))
+    if not readable.any():
+        return
+    seen = facts[readable]
+    is_blank = readable & (facts["spread"] < BLANK_SPREAD)
+    for number in np.flatnonzero(is_blank):
+        yield Finding("nearly_blank", f"grey {facts['mean'][number]:.0f} throughout", int(number))
+    for number in np.flatnonzero(readable & ~is_blank & (facts["bright"] < DARK_BRIGHT)):
+        yield Finding("dark", f"99 % of it below {facts['bright'][number]:.0f} of 255", int(number))
+    limit = min(BLURRED, BLURRED_SHARE * float(np.median(seen["sharpness"])))
+    for number in np.flatnonzero(readable & ~is_blank & (facts["sharpness"] < limit)):
+        yield Finding("blurred", f"sharpness {facts['sharpness'][number]:.2f}", int(number))
+    width, height = facts["width"].astype(float), facts["height"].astype(float)
+    side = np.sqrt(np.maximum(1, width * height))
+    median = float(np.median(side[readable]))
+    is_odd = (side > ODD_SIZE * median) | (side < median / ODD_SIZE)
+    for number in np.flatnonzero(readable & is_odd):
+        yield Finding("odd_size", f"{width[number]:.0f}x{height[number]:.0f} pixels", int(number))
+    aspect = np.maximum(width, height) / np.maximum(1, np.minimum(width, height))
+    for number in np.flatnonzero(readable & (aspect > ODD_ASPECT)):
+        yield Finding("odd_aspect", f"{width[number]:.0f}x{height[number]:.0f} pixels", int(number))
+    is_grey = readable & ~is_blank & (facts["colour"] <= GREY_COLOUR)
+    if COLOURED_SHARE <= 1 - is_grey.sum() / readable.sum() < 1:
+        for number in np.flatnonzero(is_grey):
+            yield Finding("grey", "", int(number))
