@@ -1,8 +1,8 @@
 """The same image twice: by its pixels, or nearly, by hashes and a second look at the pixels.
 
 Hashes find candidates, whose pixels are then laid upon each other: shifted by up to two of 32 pixels, with or
-without a margin. What counts is the correlation of the edges, since two ships on the sea have the same hash and
-the same shading, but not the same edges.
+without a margin. What counts is the correlation of the edges: two ships on the sea may have
+the same hash and the same shading, but not the same edges.
 """
 
 from __future__ import annotations
@@ -19,16 +19,20 @@ from resnext.doctor.facts import Facts, open_rgb, thumbnail
 from resnext.doctor.findings import Finding, name_in_split
 from resnext.doctor.hashes import SIDE_PX, close_pairs
 
-#: Bits by which hashes of candidates differ at most, and correlation of edges from which images are nearly the
-#: same. At these values 330 test images of CIFAR-10 have a near duplicate in train.
+#: Bits by which hashes of candidates differ at most, and correlation of edges from which images are nearly
+#: the same. At these values 330 test images of CIFAR-10 have a near duplicate in train.
 DISTANCE, SIMILARITY = 12, 0.7
 #: The middle of an image that is laid upon a whole other one, and the shifts, in pixels of 32.
 INNER, SHIFT = 0.9, 2
 #: Candidates that are looked at together, and most of them: more says that many images look alike, as in a
 #: video, and the closest are looked at.
 LOOKED_AT_ONCE, MAX_CANDIDATES = 1024, 2_000_000
-#: Images with deviations of grey below this have hashes of noise, and are no candidates.
-LEAST_SPREAD = 3.0
+#: Images with deviations of grey below this have hashes of noise, and smaller ones too few edges: they are no
+#: candidates.
+LEAST_SPREAD, LEAST_PX = 3.0, 16
+#: Pairs of one class, drawn at random, that tell how much images of a set agree by chance, and the share of
+#: them that agree less. Digits on black agree much: there it must be halfway from that to equal.
+DRAWN, BY_CHANCE = 2000, 0.995
 Pairs = NDArray[np.int64]
 
 
@@ -62,7 +66,8 @@ def near_pairs(
     examined: ExaminedSet, facts: Facts, readable: NDArray[np.bool_], threads: int = 1
 ) -> Generator[tuple[int, int], None, list[ClosePair]]:
     """Pairs that are nearly the same, but not equal; yields how many candidates of all are looked at."""
-    numbers = np.flatnonzero(readable & (facts["spread"] >= LEAST_SPREAD))
+    side = np.minimum(facts["width"], facts["height"])
+    numbers = np.flatnonzero(readable & (facts["spread"] >= LEAST_SPREAD) & (side >= LEAST_PX))
     hashes, mirrored, pixels = (facts[name][numbers] for name in ("phash", "mirror", "pixels"))
     candidates = []
     for others, is_mirrored in ((hashes, False), (mirrored, True)):
@@ -74,8 +79,9 @@ def near_pairs(
     pairs = np.concatenate(candidates)[:MAX_CANDIDATES] if candidates else np.empty((0, 3), np.int64)
     pairs = pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
     best: dict[tuple[int, int], ClosePair] = {}
+    least = least_similarity(examined, numbers) if len(pairs) else SIMILARITY
     for start in range(0, len(pairs), LOOKED_AT_ONCE):
-        for pair in _look(examined, pairs[start : start + LOOKED_AT_ONCE]):
+        for pair in _look(examined, pairs[start : start + LOOKED_AT_ONCE], least):
             key = (pair.first, pair.second)
             if key not in best or best[key].similarity < pair.similarity:
                 best[key] = pair
@@ -83,8 +89,25 @@ def near_pairs(
     return list(best.values())
 
 
-def _look(examined: ExaminedSet, pairs: Pairs) -> Iterator[ClosePair]:
-    """Those of the candidates (P, 3) whose edges agree."""
+def least_similarity(examined: ExaminedSet, numbers: NDArray[np.int64]) -> float:
+    """The similarity from which images of the set are nearly the same: `SIMILARITY`, or more where images of
+    one class agree much by chance."""
+    random, labels = np.random.default_rng(0), examined.labels[numbers]
+    order = np.lexsort((random.permutation(len(numbers)), labels))
+    are_one_class = np.flatnonzero(labels[order][1:] == labels[order][:-1])
+    drawn = random.permutation(are_one_class)[:DRAWN]
+    pairs = np.column_stack([numbers[order[drawn]], numbers[order[drawn + 1]], np.zeros_like(drawn)])
+    found = [
+        pair.similarity
+        for start in range(0, len(pairs), LOOKED_AT_ONCE)
+        for pair in _look(examined, pairs[start : start + LOOKED_AT_ONCE], -1.0)
+    ]
+    chance = float(np.quantile(found, BY_CHANCE)) if found else 0.0
+    return max(SIMILARITY, (1 + chance) / 2)
+
+
+def _look(examined: ExaminedSet, pairs: Pairs, least: float) -> Iterator[ClosePair]:
+    """Those of the candidates (P, 3) whose similarity is at least `least`."""
     views: dict[int, NDArray[np.float32]] = {}
     for number in np.unique(pairs[:, :2]).tolist():
         split, index = examined.locate(number)
@@ -99,7 +122,7 @@ def _look(examined: ExaminedSet, pairs: Pairs) -> Iterator[ClosePair]:
     first = np.stack([views[one] for one, _, _ in there])
     second = np.stack([views[two][:, :, ::-1] if flip else views[two] for _, two, flip in there])
     for (one, two, flip), similarity in zip(there, edge_similarity(first, second).tolist(), strict=True):
-        if similarity >= SIMILARITY:
+        if similarity >= least:
             yield ClosePair(one, two, min(similarity, 0.9999), bool(flip))
 
 

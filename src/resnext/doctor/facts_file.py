@@ -45,7 +45,6 @@ class FactsFile:
         facts = np.concatenate([np.zeros(0, FACTS), *known])
         _, first = np.unique(facts["ident"][::-1], return_index=True)
         self._known = facts[::-1][first]  # the last record of each image, ordered by `ident`
-        self._is_dense = not known or len(facts) <= 2 * len(self._known)
 
     def find(self, idents: NDArray[np.uint64]) -> tuple[NDArray[np.bool_], Facts]:
         """Which of the images are known (N,), and the facts of these in order."""
@@ -95,7 +94,8 @@ def _read(path: Path) -> Facts:
             return np.zeros(0, FACTS)
         content = file.read()
     facts = np.frombuffer(content, FACTS, len(content) // FACTS.itemsize)
-    return facts[(facts["check"] == _checksums(facts)) & (facts["ident"] != 0)]
+    whole: Facts = facts[(facts["check"] == _checksums(facts)) & (facts["ident"] != 0)]
+    return whole
 
 
 def _checksums(facts: Facts) -> NDArray[np.uint64]:

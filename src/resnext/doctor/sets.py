@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from resnext.doctor.examined import ExaminedSet
 from resnext.doctor.findings import Finding
@@ -55,7 +56,7 @@ def find_in_set(examined: ExaminedSet) -> Iterator[Finding]:
         )
 
 
-def class_counts(examined: ExaminedSet) -> dict[str, np.ndarray]:
+def class_counts(examined: ExaminedSet) -> dict[str, NDArray[np.int64]]:
     """Images of each class by split, int64 (classes,)."""
     classes = examined.classes
     labels, split_of = examined.labels, examined.split_of

@@ -1,7 +1,8 @@
 """Whether val and test are drawn like train: two-sample tests of what was measured of the images.
 
-Kolmogorov and Smirnov's test of each quantity, at a level that is divided by the number of tests (Bonferroni).
-Large sets differ in something, however little: a difference is a finding from a distance of distributions on.
+Kolmogorov and Smirnov's test of each quantity, at a level that is divided by the number of tests
+(Bonferroni). Large sets differ in something, however little: a difference is a finding from a distance of the
+distributions on.
 """
 
 from __future__ import annotations
@@ -104,8 +105,8 @@ def find_shifts(tests: list[ShiftTest]) -> Iterator[Finding]:
         if test.is_shift:
             yield Finding(
                 "shift",
-                f"{test.split} differs from train in {test.quantity}: the distributions are {test.distance:.2f} "
-                f"apart (0 to 1), p = {test.p:.1g}",
+                f"{test.split} differs from train in {test.quantity}: the distributions are "
+                f"{test.distance:.2f} apart (0 to 1), p = {test.p:.1g}",
             )
 
 

@@ -1,4 +1,5 @@
-"""Reports for people: of runs, and of what is wrong with data, one HTML file that needs no network; of designed networks, a plot."""
+"""Reports for people: of runs, and of what is wrong with data, one HTML file that needs no network; of
+designed networks, a plot."""
 
 from resnext.reporting.comparison import Comparison, compare
 from resnext.reporting.data_page import write_data_page

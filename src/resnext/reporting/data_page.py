@@ -136,10 +136,13 @@ def _map(diagnosis: Diagnosis) -> str:
         ax = figure.subplots()
         for name, numbers in _largest_classes(examined.labels[drawn], drawn, examined.classes):
             colour = COLOURS[len(ax.collections) % len(COLOURS)]
-            ax.scatter(*points[numbers].T, s=5, color=colour, linewidths=0, alpha=0.7, label=name)
+            ax.scatter(
+                points[numbers, 0], points[numbers, 1], s=5, color=colour, linewidths=0, alpha=0.7, label=name
+            )
         if len(marked):
             ax.scatter(
-                *points[marked].T,
+                points[marked, 0],
+                points[marked, 1],
                 s=26,
                 facecolors="none",
                 edgecolors="#d24545",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DoctorCommand(Command):
-    """Find what is wrong with DATA: broken and odd files, duplicates and leaks, wrong labels, shifted splits."""
+    """Find what is wrong with DATA: broken files, duplicates, leaks, wrong labels, shifted splits."""
 
     name: ClassVar[str] = "doctor"
 
@@ -87,10 +87,10 @@ class DoctorCommand(Command):
             return
         self._tell(diagnosis)
         if harmful := self._harmful(diagnosis):
+            more = "" if self.fail_on == "high" else " or more"
             raise FindingsFound(
-                f"{counted(harmful, 'finding')} of harm {self.fail_on}{' or more' * (self.fail_on != 'high')}; "
-                f"look at {self.out.with_suffix('.html')}, edit {self.out}, then train with --manifest "
-                f"{self.out}"
+                f"{counted(harmful, 'finding')} of harm {self.fail_on}{more}; look at "
+                f"{self.out.with_suffix('.html')}, edit {self.out}, then train with --manifest {self.out}"
             )
 
     def _check(self) -> ImageShard | None:
@@ -150,7 +150,7 @@ class DoctorCommand(Command):
 
 
 @contextmanager
-def _progress() -> Iterator[object]:
+def _progress() -> Iterator[Callable[[ExaminationProgress], None]]:
     """A function that shows how far the examination is: one bar, or lines, for each of its parts."""
     shown: list[ImageProgress] = []
     parts: list[str] = []
