@@ -10,7 +10,7 @@ from resnext.doctor.examination import (
 )
 from resnext.doctor.examined import ExaminedSet
 from resnext.doctor.facts_file import FactsFile
-from resnext.doctor.findings import Finding, KindCount, count_kinds, manifest_rows, name_in_split
+from resnext.doctor.findings import DataFinding, KindCount, count_kinds, manifest_rows, name_in_split
 from resnext.doctor.kinds import HARMS, KINDS, FindingKind, FindingsFound, Harm
 from resnext.doctor.labels import load_cleanlab
 from resnext.doctor.writing import summarise, write_diagnosis
@@ -18,11 +18,11 @@ from resnext.doctor.writing import summarise, write_diagnosis
 __all__ = [
     "HARMS",
     "KINDS",
+    "DataFinding",
     "Diagnosis",
     "ExaminationProgress",
     "ExaminedSet",
     "FactsFile",
-    "Finding",
     "FindingKind",
     "FindingsFound",
     "Harm",

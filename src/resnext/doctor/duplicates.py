@@ -12,12 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from resnext.data.decode import BadImage
 from resnext.doctor.examined import ExaminedSet
-from resnext.doctor.facts import Facts, open_rgb, thumbnail
-from resnext.doctor.findings import Finding, name_in_split
-from resnext.doctor.hashes import SIDE_PX, close_pairs
+from resnext.doctor.facts import Box, Facts, inside_frame, open_rgb, thumbnail
+from resnext.doctor.findings import DataFinding, name_in_split
+from resnext.doctor.hashes import SIDE_PX, all_close_pairs, close_pairs
 
 #: Bits by which hashes of candidates differ at most, and correlation of edges from which images are nearly
 #: the same. At these values 330 test images of CIFAR-10 have a near duplicate in train.
@@ -68,16 +69,7 @@ def near_pairs(
     """Pairs that are nearly the same, but not equal; yields how many candidates of all are looked at."""
     side = np.minimum(facts["width"], facts["height"])
     numbers = np.flatnonzero(readable & (facts["spread"] >= LEAST_SPREAD) & (side >= LEAST_PX))
-    hashes, mirrored, pixels = (facts[name][numbers] for name in ("phash", "mirror", "pixels"))
-    candidates = []
-    for others, is_mirrored in ((hashes, False), (mirrored, True)):
-        for found in close_pairs(hashes, others, DISTANCE, threads):
-            found = found[pixels[found[:, 0]] != pixels[found[:, 1]]]
-            if len(found):
-                flags = np.full(len(found), is_mirrored, np.int64)
-                candidates.append(np.column_stack([numbers[found], flags]))
-    pairs = np.concatenate(candidates)[:MAX_CANDIDATES] if candidates else np.empty((0, 3), np.int64)
-    pairs = pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
+    pairs = _candidates(facts, numbers, threads)
     best: dict[tuple[int, int], ClosePair] = {}
     least = least_similarity(examined, numbers) if len(pairs) else SIMILARITY
     for start in range(0, len(pairs), LOOKED_AT_ONCE):
@@ -87,6 +79,31 @@ def near_pairs(
                 best[key] = pair
         yield min(start + LOOKED_AT_ONCE, len(pairs)), len(pairs)
     return list(best.values())
+
+
+def _candidates(facts: Facts, numbers: NDArray[np.int64], threads: int) -> Pairs:
+    """Pairs of images whose hashes are close, but not their pixels: (P, 3), the third is 1 where the second
+    image is mirrored."""
+    hashes, mirrored, inner = (facts[name][numbers] for name in ("phash", "mirror", "inner"))
+    framed = np.flatnonzero(inner != hashes)
+    found = [np.empty((0, 3), np.int64)]
+    for is_mirrored, parts in (
+        (0, close_pairs(hashes, hashes, DISTANCE, threads)),
+        (1, close_pairs(hashes, mirrored, DISTANCE, threads)),
+        (0, (_framed(framed, part) for part in all_close_pairs(inner[framed], hashes, DISTANCE, threads))),
+    ):
+        for part in parts:
+            pairs = numbers[part]
+            pairs = pairs[facts["pixels"][pairs[:, 0]] != facts["pixels"][pairs[:, 1]]]
+            if len(pairs):
+                found.append(np.column_stack([pairs, np.full(len(pairs), is_mirrored)]))
+    return np.unique(np.concatenate(found), axis=0)[:MAX_CANDIDATES]
+
+
+def _framed(framed: NDArray[np.int64], pairs: Pairs) -> Pairs:
+    """Pairs of a framed image, by its place in `framed`, and another one, in the order of the images."""
+    pairs = np.column_stack([framed[pairs[:, 0]], pairs[:, 1]])
+    return np.sort(pairs[pairs[:, 0] != pairs[:, 1]], axis=1)
 
 
 def least_similarity(examined: ExaminedSet, numbers: NDArray[np.int64]) -> float:
@@ -115,7 +132,7 @@ def _look(examined: ExaminedSet, pairs: Pairs, least: float) -> Iterator[ClosePa
             image = open_rgb(examined.splits[split], index)
         except BadImage:  # it was removed meanwhile
             continue
-        views[number] = np.stack([thumbnail(image), thumbnail(image, INNER)])
+        views[number] = np.stack([thumbnail(image), thumbnail(image, _inner_box(image))])
     there = [one for one in pairs.tolist() if one[0] in views and one[1] in views]
     if not there:
         return
@@ -126,11 +143,19 @@ def _look(examined: ExaminedSet, pairs: Pairs, least: float) -> Iterator[ClosePa
             yield ClosePair(one, two, min(similarity, 0.9999), bool(flip))
 
 
+def _inner_box(image: Image.Image) -> Box:
+    """What a frame leaves of an image; where there is none, all but a margin."""
+    if (box := inside_frame(image)) is not None:
+        return box
+    x, y = (side * (1 - INNER) / 2 for side in image.size)
+    return x, y, image.width - x, image.height - y
+
+
 def edge_similarity(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float32]:
     """Correlation of the edges of pairs of images, as they agree best.
 
     Args:
-        first: The image as a whole and its middle, float32 (P, 2, 32, 32).
+        first: The image as a whole, and without its frame or a margin, float32 (P, 2, 32, 32).
         second: The same of the other images.
 
     Returns:
@@ -164,7 +189,7 @@ def _correlate(one: NDArray[np.float32], two: NDArray[np.float32]) -> NDArray[np
     return correlation
 
 
-def find_duplicates(examined: ExaminedSet, pairs: list[ClosePair]) -> Iterator[Finding]:
+def find_duplicates(examined: ExaminedSet, pairs: list[ClosePair]) -> Iterator[DataFinding]:
     """What follows from pairs of images: leaks, conflicts of labels, and duplicates.
 
     Of two splits, the finding is on the image of the earlier one, which is trained on, or chosen by: dropping
@@ -181,12 +206,12 @@ def find_duplicates(examined: ExaminedSet, pairs: list[ClosePair]) -> Iterator[F
             labelled = "" if labels[one] == labels[two] else f", there {examined.label(late)}"
             detail = f"{how}: also {name_in_split(examined, late)}{labelled}"
             kind = "leak" if pair.is_exact else "near_leak"
-            yield Finding(kind, detail, early, late, pair.similarity)
+            yield DataFinding(kind, detail, early, late, pair.similarity)
         elif labels[one] != labels[two] and pair.is_exact:
             for own, other in ((one, two), (two, one)):
                 detail = f"{how}: {examined.label(other)} as {examined.key(other)}"
-                yield Finding("conflict", detail, own, other, pair.similarity)
+                yield DataFinding("conflict", detail, own, other, pair.similarity)
         else:
             kind = "duplicate" if pair.is_exact else "near_duplicate"
             named = "" if labels[one] == labels[two] else f", there {examined.label(one)}"
-            yield Finding(kind, f"{how}: also {examined.key(one)}{named}", two, one, pair.similarity)
+            yield DataFinding(kind, f"{how}: also {examined.key(one)}{named}", two, one, pair.similarity)

@@ -19,7 +19,7 @@ from resnext.doctor.facts import FACTS, Broken, Facts, measure
 from resnext.doctor.facts_file import FactsFile, identify
 from resnext.doctor.features import compute_features, project
 from resnext.doctor.files import find_in_files
-from resnext.doctor.findings import Finding
+from resnext.doctor.findings import DataFinding
 from resnext.doctor.labels import LabelIssues, find_issues, find_wrong_labels, predict_held_out
 from resnext.doctor.sets import find_in_set
 from resnext.doctor.shift import ShiftTest, compare_splits, find_shifts, quantities
@@ -87,7 +87,7 @@ class Diagnosis:
 
     examined: ExaminedSet
     measured: Measured
-    findings: tuple[Finding, ...]
+    findings: tuple[DataFinding, ...]
     shifts: tuple[ShiftTest, ...]
     labels: LabelView | None = None
     projected: NDArray[np.float32] | None = None

@@ -99,7 +99,7 @@ def _read(path: Path) -> Facts:
 
 
 def _checksums(facts: Facts) -> NDArray[np.uint64]:
-    words = np.ascontiguousarray(facts).view("<u8").reshape(len(facts), -1)
+    words = np.ascontiguousarray(facts).view("<u8").reshape(-1, FACTS.itemsize // 8)
     mixed = words * _FACTORS
     mixed[:, _CHECK] = 0x5EED
     mixed ^= mixed >> np.uint64(29)

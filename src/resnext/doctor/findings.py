@@ -1,4 +1,4 @@
-"""`Finding`: something that is wrong with one image, with a pair, or with the set."""
+"""`DataFinding`: something that is wrong with one image, with a pair, or with the set."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ UNUSABLE = ("empty_file", "truncated", "unreadable")
 
 
 @dataclass(frozen=True)
-class Finding:
+class DataFinding:
     """One finding.
 
     Attributes:
@@ -46,7 +46,7 @@ class KindCount:
     count: int
 
 
-def count_kinds(findings: Sequence[Finding]) -> list[KindCount]:
+def count_kinds(findings: Sequence[DataFinding]) -> list[KindCount]:
     """The kinds that were found, the most harmful first."""
     counts = dict.fromkeys(KINDS, 0)
     for finding in findings:
@@ -55,7 +55,7 @@ def count_kinds(findings: Sequence[Finding]) -> list[KindCount]:
     return sorted(found, key=lambda one: -one.kind.rank)
 
 
-def manifest_rows(findings: Sequence[Finding], examined: ExaminedSet) -> Iterator[ManifestRow]:
+def manifest_rows(findings: Sequence[DataFinding], examined: ExaminedSet) -> Iterator[ManifestRow]:
     """A row of the manifest for each finding on an image, in the order of the images."""
     about_images = [finding for finding in findings if finding.image is not None]
     for finding in sorted(about_images, key=lambda one: (one.image, list(KINDS).index(one.kind))):
@@ -79,6 +79,6 @@ def name_in_split(examined: ExaminedSet, number: int) -> str:
     return f"{examined.locate(number)[0]}: {examined.key(number)}"
 
 
-def _action(finding: Finding, split: str) -> Action:
+def _action(finding: DataFinding, split: str) -> Action:
     is_left = finding.is_kept or (split in JUDGED and finding.kind not in (*UNUSABLE, "leak", "near_leak"))
     return "keep" if is_left else KINDS[finding.kind].action

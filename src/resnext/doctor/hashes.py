@@ -73,19 +73,31 @@ def close_pairs(
     >>> np.concatenate(list(close_pairs(hashes, hashes, 2))).tolist()
     [[0, 1]]
     """
+    for found in all_close_pairs(hashes, others, distance, threads, are_ordered=True):
+        yield found[found[:, 0] < found[:, 1]]
+
+
+def all_close_pairs(
+    hashes: Hashes, others: Hashes, distance: int, threads: int = 1, are_ordered: bool = False
+) -> Iterator[NDArray[np.int64]]:
+    """As `close_pairs`, for hashes (N,) and others (M,) of any images. With `are_ordered`, most of those with
+    j < i are left out, which saves half of the time."""
     starts = iter(range(0, len(hashes), BLOCK_ROWS))
     with ThreadPoolExecutor(threads) as pool:
         while chunk := list(islice(starts, 4 * threads)):  # no more is found ahead than is taken
-            yield from pool.map(lambda start: _pairs_of_rows(hashes, others, start, distance), chunk)
+            yield from pool.map(
+                lambda start: _pairs_of_rows(hashes, others, start, distance, start * are_ordered), chunk
+            )
 
 
-def _pairs_of_rows(hashes: Hashes, others: Hashes, start: int, distance: int) -> NDArray[np.int64]:
+def _pairs_of_rows(
+    hashes: Hashes, others: Hashes, start: int, distance: int, first: int
+) -> NDArray[np.int64]:
     rows = hashes[start : start + BLOCK_ROWS, None]
     found = [np.empty((0, 2), np.int64)]
-    for left in range(start, len(others), BLOCK_COLUMNS):
+    for left in range(first, len(others), BLOCK_COLUMNS):
         near = np.bitwise_count(rows ^ others[None, left : left + BLOCK_COLUMNS]) <= distance
         if near.any():
             i, j = np.nonzero(near)
-            pairs = np.stack([i + start, j + left], axis=1)
-            found.append(pairs[pairs[:, 0] < pairs[:, 1]])
+            found.append(np.stack([i + start, j + left], axis=1))
     return np.concatenate(found)

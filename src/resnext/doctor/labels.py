@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resnext.doctor.examined import ExaminedSet
-from resnext.doctor.findings import Finding
+from resnext.doctor.findings import DataFinding
 from resnext.errors import PackageMissing
 from resnext.names import printable
 from resnext.training.head import PENALTIES, Head, fit_heads
@@ -116,7 +116,7 @@ def find_wrong_labels(
     numbers: NDArray[np.int64],
     probabilities: NDArray[np.float32],
     issues: LabelIssues,
-) -> Iterator[Finding]:
+) -> Iterator[DataFinding]:
     """A finding for each suspected label.
 
     Args:
@@ -135,7 +135,7 @@ def find_wrong_labels(
             f"{printable(classes[best])} ({100 * probabilities[place, best]:.1f} %)"
         )
         score = 1 - float(issues.quality[place])
-        yield Finding("label", detail, int(numbers[place]), None, score, classes[best])
+        yield DataFinding("label", detail, int(numbers[place]), None, score, classes[best])
 
 
 def _folds(labels: NDArray[np.int64], is_train: NDArray[np.bool_], folds: int) -> NDArray[np.int64]:

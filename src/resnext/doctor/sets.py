@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resnext.doctor.examined import ExaminedSet
-from resnext.doctor.findings import Finding
+from resnext.doctor.findings import DataFinding
 from resnext.names import printable
 from resnext.statistics import wilson
 
@@ -20,27 +20,27 @@ MAX_INTERVAL = 0.1
 NAMED = 5
 
 
-def find_in_set(examined: ExaminedSet) -> Iterator[Finding]:
+def find_in_set(examined: ExaminedSet) -> Iterator[DataFinding]:
     """The findings on classes and splits."""
     if examined.refusal:
-        yield Finding("refused", examined.refusal)
+        yield DataFinding("refused", examined.refusal)
     for sentence in examined.lookalikes:
-        yield Finding("lookalike_classes", sentence)
+        yield DataFinding("lookalike_classes", sentence)
     counts = class_counts(examined)
     total = np.sum(list(counts.values()), axis=0)
     classes = examined.classes
     if empty := [name for name, count in zip(classes, total, strict=True) if count == 0]:
-        yield Finding("empty_class", f"no image of {_named(empty)}")
+        yield DataFinding("empty_class", f"no image of {_named(empty)}")
     for split, own in counts.items():
         missing = [name for name, here, all_ in zip(classes, own, total, strict=True) if all_ and not here]
         if missing and own.sum():
-            yield Finding("missing_class", f"{split} has no image of {_named(missing)}")
+            yield DataFinding("missing_class", f"{split} has no image of {_named(missing)}")
     for split in ("val", "test"):
         n = int(counts[split].sum()) if split in counts else 0
         if split in counts and n:
             low, high = wilson(round(0.9 * n), n)
             if high - low > MAX_INTERVAL:
-                yield Finding(
+                yield DataFinding(
                     "small_split",
                     f"{split} has {n:,} images: an accuracy of 90 % there could be {100 * low:.0f} to "
                     f"{100 * high:.0f} %",
@@ -50,7 +50,7 @@ def find_in_set(examined: ExaminedSet) -> Iterator[Finding]:
     present = own[own > 0]
     if len(present) > 1 and present.max() >= IMBALANCE * present.min():
         most, least = classes[int(own.argmax())], classes[int(np.where(own > 0, own, own.max()).argmin())]
-        yield Finding(
+        yield DataFinding(
             "imbalance",
             f"{printable(most)} has {present.max():,} images, {printable(least)} has {present.min():,}",
         )

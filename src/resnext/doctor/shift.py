@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from resnext.doctor.examined import ExaminedSet
 from resnext.doctor.facts import Facts
-from resnext.doctor.findings import Finding
+from resnext.doctor.findings import DataFinding
 
 #: Probability of a finding where there is no difference, over all tests together.
 LEVEL = 0.01
@@ -99,11 +99,11 @@ def compare_splits(
     ]
 
 
-def find_shifts(tests: list[ShiftTest]) -> Iterator[Finding]:
+def find_shifts(tests: list[ShiftTest]) -> Iterator[DataFinding]:
     """A finding for each test that shows one."""
     for test in tests:
         if test.is_shift:
-            yield Finding(
+            yield DataFinding(
                 "shift",
                 f"{test.split} differs from train in {test.quantity}: the distributions are "
                 f"{test.distance:.2f} apart (0 to 1), p = {test.p:.1g}",

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from resnext.doctor import Diagnosis, Finding, KindCount, count_kinds, name_in_split
+from resnext.doctor import DataFinding, Diagnosis, KindCount, count_kinds, name_in_split
 from resnext.files import write_whole
 from resnext.names import encodable, shorten
 from resnext.reporting.pages import render
@@ -21,7 +21,7 @@ from resnext.reporting.thumbnails import thumbnail_uri
 SHOWN, MAX_CLASSES = 24, 40
 #: Points of the map, drawn at random from all images.
 MAX_POINTS = 3000
-#: Finding by which images are sorted that are shown first.
+#: DataFinding by which images are sorted that are shown first.
 _SIMILAR_FIRST = ("leak", "near_leak", "conflict", "duplicate", "near_duplicate", "label")
 
 
@@ -87,7 +87,7 @@ def _show_kind(diagnosis: Diagnosis, found: KindCount) -> ShownKind:
     return ShownKind(found, about_set, shown, max(0, len(images) - SHOWN))
 
 
-def _show(diagnosis: Diagnosis, finding: Finding) -> ShownFinding:
+def _show(diagnosis: Diagnosis, finding: DataFinding) -> ShownFinding:
     numbers = [number for number in (finding.image, finding.other) if number is not None]
     return ShownFinding(tuple(_show_image(diagnosis, number) for number in numbers), finding.detail)
 
