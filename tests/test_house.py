@@ -21,7 +21,7 @@ BY_FLOOR = {
     9: "cli",
     8: "api experiments",
     7: "reporting design display export serve",
-    6: "run bench",
+    6: "run bench doctor",
     5: "engine",
     4: "recipe cost roofline weights timm_models confidence",
     3: "models data training timing metrics machine catalogue",

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from resnext.api import create as create
     from resnext.api import embed as embed
     from resnext.api import evaluate as evaluate
+    from resnext.api import examine as examine
     from resnext.api import explain as explain
     from resnext.api import export_model as export_model
     from resnext.api import from_pretrained as from_pretrained
@@ -54,6 +55,8 @@ if TYPE_CHECKING:
     from resnext.data.jpeg import DecoderMissing as DecoderMissing
     from resnext.data.workers import WorkerError as WorkerError
     from resnext.design import DesignError as DesignError
+    from resnext.doctor import Diagnosis as Diagnosis
+    from resnext.doctor import FindingsFound as FindingsFound
     from resnext.engine import Classifier as Classifier
     from resnext.engine import EngineMissing as EngineMissing
     from resnext.engine import Explanation as Explanation
@@ -96,8 +99,9 @@ if TYPE_CHECKING:
 _PACKAGES = ("bench", "design", "experiments", "serve")
 _NAMES_BY_MODULE = {
     "resnext.api": (
-        *("calibrate", "compare", "convert", "create", "embed", "evaluate", "explain", "export_model"),
+        *("calibrate", "compare", "convert", "create", "embed", "evaluate", "examine", "explain"),
         *(
+            "export_model",
             "from_pretrained",
             "index_images",
             "list_models",
@@ -119,6 +123,7 @@ _NAMES_BY_MODULE = {
     "resnext.data.jpeg": ("DecoderMissing",),
     "resnext.data.workers": ("WorkerError",),
     "resnext.design": ("DesignError",),
+    "resnext.doctor": ("Diagnosis", "FindingsFound"),
     "resnext.engine": (
         "Classifier",
         "EngineMissing",

@@ -17,7 +17,7 @@ EXIT_CODES = {
     2: "usage: options, names or settings that cannot be used as typed",
     3: "data: images, tables or result lines that cannot be used",
     4: "a check failed: weights that do not fit, a loss that is not finite, a budget that no network meets, "
-    "an export that answers otherwise, another process that failed",
+    "an export that answers otherwise, data with findings, another process that failed",
     5: "the machine lacks something: device, memory, disk space, permission, a package of an extra",
     75: "stopped, and the same command resumes",
     130: "interrupted",

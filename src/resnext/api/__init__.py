@@ -3,7 +3,7 @@
 Networks are designed in `resnext.design` and timed in `resnext.bench`.
 """
 
-from resnext.api.datasets import index_images, select
+from resnext.api.datasets import examine, index_images, select
 from resnext.api.exports import calibrate, export_model, quantize
 from resnext.api.inference import (
     embed,
@@ -17,6 +17,7 @@ from resnext.api.inference import (
 )
 from resnext.api.networks import ListedModel, convert, create, from_pretrained, list_models
 from resnext.api.training import train, train_events
+from resnext.doctor import Diagnosis
 from resnext.engine import Classifier, EmbeddingSummary, Prediction
 from resnext.export import Export
 from resnext.recipe import Recipe, TrainOptions
@@ -26,6 +27,7 @@ from resnext.run import Evaluation, Run
 __all__ = [
     "Classifier",
     "Comparison",
+    "Diagnosis",
     "EmbeddingSummary",
     "Evaluation",
     "Export",
@@ -40,6 +42,7 @@ __all__ = [
     "create",
     "embed",
     "evaluate",
+    "examine",
     "explain",
     "export_model",
     "find_images",

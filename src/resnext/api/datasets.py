@@ -1,4 +1,4 @@
-"""Data sets: index them, select from them."""
+"""Data sets: examine them, index them, select from them."""
 
 from __future__ import annotations
 
@@ -6,12 +6,30 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
+from resnext.api.inference import choose_workers, load
 from resnext.data.class_selection import Selection, select_classes
 from resnext.data.index import write_index
+from resnext.data.manifest import SUFFIXES
 from resnext.data.sources import read_splits, read_splits_by_name
-from resnext.files import naming
-from resnext.progress import EventStream
+from resnext.doctor import (
+    Diagnosis,
+    ExaminationProgress,
+    ExaminedSet,
+    FactsFile,
+    load_cleanlab,
+    measure_images,
+    summarise,
+    write_diagnosis,
+)
+from resnext.doctor import examine as examine_set
+from resnext.engine import Classifier
+from resnext.errors import UsageError
+from resnext.files import naming, write_whole
+from resnext.progress import EventStream, ignore, run_to_end
+from resnext.recipe.options import ImageShard
+from resnext.reporting import write_data_page
 from resnext.run import scan_splits
+from resnext.run.documents import to_json_text
 
 
 def index_images(
@@ -74,3 +92,76 @@ def select(
     known = read_splits_by_name(str(like)).values()
     kept = frozenset(name for images in known for name in images.classes)
     return select_classes(str(data), Path(out), Selection(kept, others, eval_split=judged), str(like))
+
+
+def examine(
+    data: str | Path,
+    out: str | Path = "doctor.parquet",
+    *,
+    model: str | Path | Classifier | None = None,
+    folds: int = 5,
+    shard: ImageShard | str | None = None,
+    device: str | None = None,
+    workers: int | None = None,
+    progress: Callable[[ExaminationProgress], object] | None = None,
+) -> Diagnosis | None:
+    """Find what is wrong with a data set, and write a manifest that training obeys, its summary and a page.
+
+    What is measured of each image is kept beside the manifest (NAME.facts), so that a stopped examination
+    goes on, and a set that grew has its new images looked at.
+
+    Args:
+        data: A folder of images, a table, or another kind of DATA.
+        out: The manifest, which ends in .parquet or .csv; the summary and the page are NAME.json and
+            NAME.html beside it.
+        model: A classifier, or the path or name of one, whose features tell wrong labels and shifts.
+        folds: Parts of train, each of which is judged by a head that is fitted on the others.
+        shard: Only measure this part of the images, as `3/64`, and find nothing yet: the next examination
+            without a shard takes what all shards have measured.
+        device: Where the model computes; the best there is if None.
+        workers: Processes that decode images for the model; as many as suit the machine if None.
+        progress: Called with how far it is.
+
+    Returns:
+        What was found; None for a shard.
+
+    Raises:
+        DataError: The images cannot even be listed, or none of them can be read.
+        ModelError: There is no such model, or it has no features.
+        PackageMissing: There is a model, and the package that judges labels is not installed.
+        UsageError: `out`, `folds` or `shard` cannot be used.
+
+    >>> import resnext, tempfile
+    >>> diagnosis = resnext.examine("digits", tempfile.mkdtemp() + "/digits.csv")
+    >>> len(diagnosis.examined)
+    1797
+    """
+    path, tell = Path(out), progress or ignore
+    if path.suffix not in SUFFIXES:
+        raise UsageError(f"--out {path}: must end in {' or '.join(SUFFIXES)}, as in {path.stem}.parquet")
+    if folds < 2:
+        raise UsageError(f"--folds {folds}: must be at least 2")
+    if isinstance(shard, str):
+        shard = ImageShard.parse(shard)
+    facts = path.with_suffix(".facts")
+    if shard is None and model is not None:
+        load_cleanlab()  # missing, it is told before the images are looked at
+    classifier = None
+    if shard is None and model is not None:
+        classifier = model if isinstance(model, Classifier) else load(model, device)
+        _ = classifier.network  # an exported file has no features, which is told here
+    examined = ExaminedSet.read(str(data))
+    with naming(path):
+        if shard is not None:
+            count = len(examined)
+            part = (count * shard.number // shard.count, count * (shard.number + 1) // shard.count)
+            run_to_end(measure_images(examined, FactsFile(shard.path(facts)), part), tell)
+            return None
+        file = FactsFile(facts, sorted(facts.parent.glob(f"{facts.stem}-*-of-*.facts")))
+        decoding = 0 if classifier is None else choose_workers(workers, classifier, len(examined))
+        diagnosis = run_to_end(examine_set(examined, file, classifier, folds, decoding), tell)
+        write_diagnosis(diagnosis, path)
+        summary = summarise(diagnosis, path)
+        write_whole(path.with_suffix(".json"), to_json_text(summary))
+        write_data_page(diagnosis, summary, path.with_suffix(".html"))
+    return diagnosis

@@ -125,7 +125,7 @@ def evaluate(
         contract = model.contract
         split, images = read_split(str(data), contract.classes, split, contract.provenance.fingerprint)
         group.check_equal({"contract": contract.dumps(), "images": f"{len(images)} of {split}"})
-        workers = _choose_workers(workers, model, len(images), group.local_size)
+        workers = choose_workers(workers, model, len(images), group.local_size)
         evaluation = evaluate_images(model, images, split, on_bad, workers, views, progress, group)
         notes = (*split_notes(images), *filter(None, [model.note]))
         return replace(evaluation, train_counts=train_counts, notes=notes)
@@ -185,7 +185,7 @@ def predict_many(
         raise TypeError(_IS_OPEN)
     classifier = model if isinstance(model, Classifier) else load(model, device, engine=engine)
     images = _find(sources).dataset()
-    workers = _choose_workers(workers, classifier, len(images))
+    workers = choose_workers(workers, classifier, len(images))
     for batch in classifier.classify(images, workers=workers, views=views):
         yield from classifier.to_predictions(images, batch)
         yield from batch.bad
@@ -248,7 +248,7 @@ def predict_to_file(
         found, path = found.part(shard.number, shard.count), shard.path(path)
     images = list_image_files(found)
     classifier = model if isinstance(model, Classifier) else load(model, device, engine=engine)
-    workers = _choose_workers(workers, classifier, len(images))
+    workers = choose_workers(workers, classifier, len(images))
     return predict_images(classifier, images, path, top, views, resume, on_bad, workers, progress)
 
 
@@ -282,7 +282,7 @@ def explain(
         raise TypeError(_IS_OPEN)
     classifier = model if isinstance(model, Classifier) else load(model, device, engine=engine)
     images = _find(sources).dataset()
-    workers = _choose_workers(workers, classifier, len(images))
+    workers = choose_workers(workers, classifier, len(images))
     yield from explain_images(classifier, images, workers)
 
 
@@ -336,11 +336,11 @@ def embed(
         raise TypeError(_IS_OPEN)
     found = find_images_to_embed([images] if isinstance(images, str | Path) else images, split)
     classifier = model if isinstance(model, Classifier) else load(model, device)
-    workers = _choose_workers(workers, classifier, len(found))
+    workers = choose_workers(workers, classifier, len(found))
     return embed_images(classifier, found, path, resume, on_bad, workers, progress)
 
 
-def _choose_workers(asked: int | None, classifier: Classifier, images: int, processes: int = 1) -> int:
+def choose_workers(asked: int | None, classifier: Classifier, images: int, processes: int = 1) -> int:
     """Decoding processes: those `asked` for, none for few images, else what suits the machine."""
     if asked is not None or images < FEW_IMAGES:
         return asked or 0

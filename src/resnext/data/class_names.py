@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import unicodedata
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextvars import ContextVar
 
 from resnext.data.decode import DataError
 
@@ -21,6 +23,27 @@ _TWINS = str.maketrans(
     "\u0420\u0421\u0422\u0425\u0391\u0392\u0395\u0397\u0399\u039a\u039c\u039d\u039f\u03a1\u03a4\u03a7\u03bf",
     "aeopcyxijsABEKMHOPCTXABEHIKMNOPTXo",
 )
+
+
+#: Where sentences about names that look alike are collected; None where they are errors.
+_TOLD: ContextVar[list[str] | None] = ContextVar("_TOLD", default=None)
+
+
+@contextlib.contextmanager
+def telling_lookalikes() -> Iterator[list[str]]:
+    """A context in which names that look alike are no error; the list gets a sentence about each.
+
+    >>> with telling_lookalikes() as told:
+    ...     check_lookalikes(["Cat", "cat"], "pets")
+    >>> told[0].partition(";")[0]
+    "pets: the classes 'Cat' and 'cat' differ by case only"
+    """
+    told: list[str] = []
+    token = _TOLD.set(told)
+    try:
+        yield told
+    finally:
+        _TOLD.reset(token)
 
 
 def one_form(name: str) -> str:
@@ -50,11 +73,20 @@ def check_lookalikes(names: Collection[str], where: str) -> None:
 
     Single letters may differ by case: in sets of characters, `a` and `A` are two classes.
     """
+    told = _TOLD.get()
+    for problem in _lookalikes(names):
+        if told is None:
+            raise DataError(f"{where}: {problem}")
+        told.append(f"{where}: {problem}")
+
+
+def _lookalikes(names: Collection[str]) -> Iterator[str]:
+    """What is wrong with each name that looks like another one."""
     for name in sorted(names):
         if (match := _COPY.fullmatch(name)) and match["of"] in names:
-            raise DataError(
-                f"{where}: the class {name!r} is called like a copy of {match['of']!r}; remove one of them, "
-                "or call it otherwise if it is another class"
+            yield (
+                f"the class {name!r} is called like a copy of {match['of']!r}; remove one of them, or call "
+                "it otherwise if it is another class"
             )
     seen: dict[str, str] = {}
     for name in sorted(names):
@@ -65,9 +97,9 @@ def check_lookalikes(names: Collection[str], where: str) -> None:
             continue
         ways = {"blanks": other.strip() == plain, "characters that look alike": _look(other.strip()) == look}
         how = next((way for way, is_it in ways.items() if is_it), "case")
-        raise DataError(
-            f"{where}: the classes {other!r} and {name!r} differ by {how} only; give both one name if they "
-            "are one class, or names that differ by more"
+        yield (
+            f"the classes {other!r} and {name!r} differ by {how} only; give both one name if they are one "
+            "class, or names that differ by more"
         )
 
 

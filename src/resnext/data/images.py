@@ -222,6 +222,70 @@ class ImageSubset(ImageDataset):
         return self.source.stored_size(int(self.indices[index]))
 
 
+class JoinedImages(ImageDataset):
+    """The images of several data sets that have the same classes, one after the other.
+
+    Args:
+        parts: The data sets, of which there is at least one; none is a stream.
+
+    >>> from resnext.data.stored_images import ImageArrays
+    >>> one = ImageArrays(np.zeros((2, 8, 8), np.uint8), np.array([0, 1]), ("cat", "dog"))
+    >>> both = JoinedImages([one, one.select([1])])
+    >>> both.labels.tolist(), both.open(2).size
+    ([0, 1, 1], (8, 8))
+    """
+
+    def __init__(self, parts: Sequence[ImageDataset]) -> None:
+        keys = [key for part in parts for key in part.keys]
+        super().__init__(keys, np.concatenate([part.labels for part in parts]), parts[0].classes)
+        self.parts, self.grey = tuple(parts), parts[0].grey
+        self.unread_files, self.notes = parts[0].unread_files, parts[0].notes
+        self._ends = np.cumsum([len(part) for part in parts])
+
+    def open(self, index: int) -> Image.Image:
+        part, own = self._find(index)
+        return part.open(own)
+
+    def read_bytes(self, index: int) -> bytes | None:
+        part, own = self._find(index)
+        return part.read_bytes(own)
+
+    def stored(self, index: int) -> bytes | None:
+        part, own = self._find(index)
+        return part.stored(own)
+
+    def decode_stored(self, stored: bytes | None, index: int) -> Image.Image:
+        part, own = self._find(index)
+        return part.decode_stored(stored, own)
+
+    def load_stored(self, stored: bytes | None, index: int) -> Image.Image | DeepGrey:
+        part, own = self._find(index)
+        return part.load_stored(stored, own)
+
+    def in_range(self, grey: GreyRange | None) -> Self:
+        other = super().in_range(grey)
+        if other is not self:
+            other.parts = tuple(part.in_range(grey) for part in self.parts)
+        return other
+
+    def stamp(self, index: int) -> int:
+        part, own = self._find(index)
+        return part.stamp(own)
+
+    def path(self, index: int) -> Path | None:
+        part, own = self._find(index)
+        return part.path(own)
+
+    def stored_size(self, index: int) -> int:
+        part, own = self._find(index)
+        return part.stored_size(own)
+
+    def _find(self, index: int) -> tuple[ImageDataset, int]:
+        index = int(index)
+        number = int(np.searchsorted(self._ends, index, side="right"))
+        return self.parts[number], index - (int(self._ends[number - 1]) if number else 0)
+
+
 class CachedImages(ImageDataset):
     """The images of `source`, decoded when they are first opened and kept in memory while there is space.
 

@@ -99,7 +99,7 @@ def scan(images: ImageDataset, threads: int = 1, grey: GreyRange | None = None) 
 
     moments: list[_Moments] = []
     deep: list[GreySeen] = []
-    with closing(_on_threads(scan_some, len(images), _max_threads(images, threads))) as chunks:
+    with closing(on_threads(scan_some, len(images), max_threads(images, threads))) as chunks:
         for done, (some_moments, some_deep) in chunks:
             moments += some_moments
             deep = GreySeen.merge(deep + some_deep)
@@ -162,13 +162,13 @@ def read_digests(
         for place in places:
             digests[place] = content_digest(images.stored(int(indices[place])))
 
-    with closing(_on_threads(read, len(indices), _max_threads(images, threads))) as chunks:
+    with closing(on_threads(read, len(indices), max_threads(images, threads))) as chunks:
         for done, _ in chunks:
             yield done
     return digests
 
 
-def _on_threads(
+def on_threads(
     work: Callable[[Iterable[int]], Result], count: int, threads: int
 ) -> Generator[tuple[int, Result], None, None]:
     """What `work` returns for one chunk of `count` images after another, and how many images that makes.
@@ -194,7 +194,7 @@ def _on_threads(
             is_left.set()
 
 
-def _max_threads(images: ImageDataset, threads: int) -> int:
+def max_threads(images: ImageDataset, threads: int) -> int:
     in_window = MAX_THREADS if images.window is None else max(1, images.window // CHUNK)
     return min(threads, in_window, MAX_THREADS)
 

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from resnext.errors import UsageError
 
 OnBad = Literal["fail", "skip"]
+OnBadInTraining = Literal["fail", "skip", "quarantine"]
 Views = Literal["one", "flip", "ten"]
 EngineName = Literal["auto", "torch", "folded", "compiled", "onnxruntime", "openvino", "pt2"]
 Resume = Literal["never", "auto", "must"]
@@ -72,6 +73,30 @@ class ImageShard:
 
 
 @dataclass(frozen=True)
+class BadBudget:
+    """How many images may be left out because they cannot be read: a share of all, or a number.
+
+    >>> BadBudget.parse("1%").allows(3, 200), BadBudget.parse("3").allows(3, 200)
+    (False, True)
+    """
+
+    share: float | None = None
+    count: int | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> BadBudget:
+        """The budget that `text` names: `1%`, `0.5%` or `20`. Raises `UsageError`."""
+        match = re.fullmatch(r"([0-9]{1,9})|([0-9]{1,3}(?:\.[0-9]{1,6})?) ?%", text)
+        if match is None or (match[2] and float(match[2]) > 100):
+            raise UsageError(f"--bad-budget {text}: say a share as in 1%, or a number of images as in 20")
+        return cls(count=int(match[1])) if match[1] else cls(share=float(match[2]) / 100)
+
+    def allows(self, bad: int, images: int) -> bool:
+        """Whether `bad` of `images` may be left out."""
+        return bad <= (self.count if self.count is not None else (self.share or 0) * images)
+
+
+@dataclass(frozen=True)
 class TrainOptions:
     """Options of a run beside its data and recipe: where it is kept, what it starts from, what computes it.
 
@@ -101,11 +126,17 @@ class TrainOptions:
     """cpu, cuda, cuda:1, mps; the best there is if left out."""
     workers: int | None = None
     """Processes that decode images. Results do not depend on it."""
-    on_bad: OnBad = "fail"
-    """What to do about images that cannot be read: stop before training, or list them and go on."""
+    on_bad: OnBadInTraining = "fail"
+    """What to do about images that cannot be read: stop before training; list them and go on; or do so and
+    write quarantine.csv to the run, a manifest that leaves them out of the next one."""
+    bad_budget: str | None = None
+    """With --on-bad skip or quarantine: most images that may be left out, as 1% or 20; any number if left
+    out."""
+    manifest: Path | None = None
+    """What to do with single images, as `resnext doctor` proposes it: a .parquet or .csv file."""
 
     def __post_init__(self) -> None:
-        for name in ("runs", "weights"):  # they may be given as strings
+        for name in ("runs", "weights", "manifest"):  # they may be given as strings
             value = getattr(self, name)
             object.__setattr__(self, name, None if value is None else Path(value))
         self._check_kinds()
@@ -114,7 +145,8 @@ class TrainOptions:
                 f"--name {self.name}: must be the short name of one folder; --runs says where it lies"
             )
         check_choice("--resume", self.resume, Resume)
-        check_choice("--on-bad", self.on_bad, OnBad)
+        check_choice("--on-bad", self.on_bad, OnBadInTraining)
+        self._check_budget()
         for logger in self.log:
             check_choice("--log", logger, LoggerName)
         CheckpointInterval.parse(self.checkpoint_every)
@@ -125,9 +157,16 @@ class TrainOptions:
         if self.workers is not None and self.workers < 0:
             raise UsageError(f"--workers {self.workers}: must be at least 0")
 
+    def _check_budget(self) -> None:
+        if self.bad_budget is not None:
+            BadBudget.parse(self.bad_budget)
+            if self.on_bad == "fail":
+                raise UsageError("--bad-budget: has no effect with --on-bad fail; say skip or quarantine")
+
     def _check_kinds(self) -> None:
         """Raise `UsageError` for a value of another type than its field."""
-        kinds = {"name": str, "checkpoint_every": str, "device": str, "workers": Integral, "new_head": bool}
+        kinds: dict[str, type] = {"name": str, "checkpoint_every": str, "device": str, "bad_budget": str}
+        kinds |= {"workers": Integral, "new_head": bool}
         words = {str: "text, in quotes", Integral: "a whole number", bool: "True or False"}
         for name, kind in kinds.items():
             value = getattr(self, name)

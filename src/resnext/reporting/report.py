@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from resnext.files import write_output, write_whole
-from resnext.names import printable_lines, shorten
+from resnext.names import shorten
 from resnext.recipe import dotted_names, get_field
+from resnext.reporting.pages import render
 from resnext.reporting.run_plots import (
     MAX_DRAWN_CLASSES,
     MAX_NAMED_CLASSES,
@@ -60,28 +60,15 @@ def write_report(runs: Sequence[str | Path], out: str | Path | None = None) -> P
     summaries = read_runs(runs, 1)
     if len(summaries) == 1:
         usual = summaries[0].folder / "report.html"
-        page = _render("run.html.j2", _run(summaries[0]))
+        page = render("run.html.j2", _run(summaries[0]))
     else:
         usual = summaries[0].folder.parent / "comparison.html"
-        page = _render("comparison.html.j2", _comparison(summaries))
+        page = render("comparison.html.j2", _comparison(summaries))
     if out is None:
         write_whole(usual, page)  # through no link: others may have made the folder
         return usual
     write_output(Path(out), page)
     return Path(out)
-
-
-def _render(template: str, values: dict[str, Any]) -> str:
-    environment = Environment(
-        loader=PackageLoader("resnext.reporting", "templates"),
-        autoescape=True,
-        finalize=_without_controls,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"percent": _percent, "duration": _duration}
-    return environment.get_template(template).render(values)
 
 
 def _run(run: RunSummary) -> dict[str, Any]:
@@ -189,27 +176,3 @@ def _names(runs: list[RunSummary]) -> list[str]:
 
 def _same_images(one: RunSummary, other: RunSummary) -> bool:
     return one.keys == other.keys and np.array_equal(one.outcomes.labels, other.outcomes.labels)
-
-
-def _without_controls(value: object) -> object:
-    """A value of a page, without what could turn the text around it."""
-    return printable_lines(value) if isinstance(value, str) and not isinstance(value, Markup) else value
-
-
-def _percent(share: float, digits: int = 2) -> str:
-    return f"{100 * share:.{digits}f} %"
-
-
-def _duration(seconds: float) -> str:
-    """A measured time for people; `duration` of the display, which estimates, is coarser.
-
-    >>> _duration(42), _duration(312), _duration(7300)
-    ('42 s', '5 min 12 s', '2 h 2 min')
-    """
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    minutes = round(seconds / 60)
-    return f"{minutes // 60} h {minutes % 60} min"

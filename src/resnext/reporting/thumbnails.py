@@ -69,7 +69,7 @@ def find_thumbnails(
         if key in found:
             found[key].append(index)
     unique = sorted((own[0], key) for key, own in found.items() if len(own) == 1)  # streams read in order
-    drawn = {key: _thumbnail(images, index) for index, key in unique}
+    drawn = {key: thumbnail_uri(images, index) for index, key in unique}
     return {key: uri for key, uri in drawn.items() if uri is not None}
 
 
@@ -106,7 +106,7 @@ def _unescaped(key: str) -> str:
     return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), key)
 
 
-def _thumbnail(images: ImageDataset, index: int) -> str | None:
+def thumbnail_uri(images: ImageDataset, index: int) -> str | None:
     """Image `index`, small, as a data URI; None if it cannot be read."""
     try:
         image = images.open(index)

@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
+from resnext.data.manifest import ManifestNote
 from resnext.names import printable_lines
 from resnext.parsing import MAX_INTEGER, Extensible, Range
 
@@ -34,7 +35,7 @@ class DataDocument(Extensible):
     `counts` are images by split; `train_counts` those of train by class, in the order of contract.json, empty
     if an earlier version did not count them. `skipped` are name and error of the images that are left out, by
     split and by index. `contents` is the digest of what all images held; empty if an earlier version did not
-    read it.
+    read it. `manifest` is what one did to the data, if there was one.
     """
 
     name: str
@@ -44,6 +45,7 @@ class DataDocument(Extensible):
     train_counts: tuple[Count, ...] = ()
     skipped: dict[str, dict[str, tuple[str, str]]] = field(default_factory=dict)
     weights: WeightsOrigin | None = None
+    manifest: ManifestNote | None = None
 
     def __post_init__(self) -> None:
         for split, bad in self.skipped.items():

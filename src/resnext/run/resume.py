@@ -6,6 +6,7 @@ from collections.abc import Generator
 from typing import Any
 
 from resnext.catalogue import locate
+from resnext.data.manifest import ManifestNote
 from resnext.data.splits import Splits, fingerprint
 from resnext.recipe import (
     Recipe,
@@ -46,13 +47,19 @@ def find_run(options: TrainOptions) -> RunFolder | None:
 
 
 def check_same_run(
-    folder: RunFolder, recipe: Recipe, options: TrainOptions, splits: Splits, is_chosen: bool = False
+    folder: RunFolder,
+    recipe: Recipe,
+    options: TrainOptions,
+    splits: Splits,
+    is_chosen: bool = False,
+    manifest: ManifestNote | None = None,
 ) -> Generator[ScanProgress, None, None]:
     """Raises `RunError` with the differences if `recipe`, `options` and `splits` are not those of the run in
     `folder`. Yields how far images are read that may have changed.
 
     More epochs than the run has are allowed: they lengthen it, unless its `patience` ended it. With
-    `is_chosen`, nobody asked for the recipe that `recipe` starts from.
+    `is_chosen`, nobody asked for the recipe that `recipe` starts from. `manifest` is what one did to
+    `splits`.
     """
     own = folder.recipe()
     is_longer = recipe.epochs is not None and recipe.epochs > (own.epochs or 0)
@@ -60,7 +67,7 @@ def check_same_run(
     if differences and is_chosen:  # earlier versions chose `small`, with weights too
         earlier = rebase(recipe, named_recipe(usual_recipe(options.weights)), small())
         differences = _recipe_differences(earlier, own, is_longer) and differences
-    differences += yield from _data_differences(folder, options, splits)
+    differences += yield from _data_differences(folder, options, splits, manifest)
     if differences:
         raise RunError(
             f"{folder.path}: cannot resume with other settings or data",
@@ -84,11 +91,13 @@ def _recipe_differences(recipe: Recipe, own: Recipe, is_longer: bool) -> list[st
 
 
 def _data_differences(
-    folder: RunFolder, options: TrainOptions, splits: Splits
+    folder: RunFolder, options: TrainOptions, splits: Splits, manifest: ManifestNote | None
 ) -> Generator[ScanProgress, None, list[str]]:
     differences = []
     about, classes = folder.read_document("data.json", DataDocument), folder.contract().classes
-    if splits.classes != classes:
+    if (now := _named(manifest)) != (then := _named(about.manifest)):
+        differences.append(f"manifest: {now} now, {then} in the run")
+    elif splits.classes != classes:
         differences.append(f"classes: {len(splits.classes)} now, {len(classes)} in the run, or other names")
     elif fingerprint(splits) != about.fingerprint:
         differences.append("data: images were added, removed or changed")
@@ -99,6 +108,11 @@ def _data_differences(
         if asked != had:
             differences.append(f"weights: {options.weights} now, {'others' if had else 'none'} in the run")
     return differences
+
+
+def _named(manifest: ManifestNote | None) -> str:
+    """A manifest by its content, for people."""
+    return "none" if manifest is None else f"one with the digest {manifest.digest}"
 
 
 def _check_patience(folder: RunFolder, recipe: Recipe) -> None:

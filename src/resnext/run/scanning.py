@@ -7,11 +7,17 @@ from collections.abc import Generator, Iterator, Mapping
 from resnext.contract import GreyRange
 from resnext.data.decode import BadImage, DataError
 from resnext.data.images import Scan
+from resnext.data.manifest import ManifestRow
 from resnext.data.scan import NAMED, scan
 from resnext.data.splits import Splits
 from resnext.machine import count_cores
+from resnext.names import encodable
 from resnext.progress import EventStream
+from resnext.recipe.options import BadBudget
 from resnext.run.events import ScanProgress
+
+#: The images that --on-bad quarantine leaves out, in a run folder: a manifest.
+QUARANTINE_FILE = "quarantine.csv"
 
 
 def scan_splits(
@@ -46,6 +52,37 @@ def raise_unreadable(unreadable: Mapping[str, Mapping[int, BadImage]]) -> None:
             *more,
             "Repair or remove them, or leave them out with --on-bad skip",
         )
+
+
+def check_budget(
+    unreadable: Mapping[str, Mapping[int, BadImage]], splits: Splits, budget: str | None
+) -> None:
+    """Raise `DataError` if more images cannot be read than `budget`, as --bad-budget has it, allows."""
+    bad = sum(map(len, unreadable.values()))
+    total = sum(len(images) for _, images in splits.items())
+    if budget is not None and not BadBudget.parse(budget).allows(bad, total):
+        first = next(error for split in unreadable.values() for error in split.values())
+        raise DataError(
+            f"{bad:,} of {total:,} images cannot be read, more than --bad-budget {budget} allows; the first "
+            f"one is {first}",
+            "`resnext doctor DATA` lists them all. Repair or remove them, or allow more",
+        )
+
+
+def quarantine_rows(splits: Splits, unreadable: Mapping[str, Mapping[int, BadImage]]) -> list[ManifestRow]:
+    """Rows of a manifest that drop the images that cannot be read."""
+    return [
+        ManifestRow(
+            split=name,
+            key=encodable(images.keys[index]),
+            label=encodable(images.classes[images.labels[index]]),
+            finding="unreadable",
+            action="drop",
+            detail=error.reason,
+        )
+        for name, images in splits.items()
+        for index, error in unreadable.get(name, {}).items()
+    ]
 
 
 def leave_out(splits: Splits, unreadable: Mapping[str, Mapping[int, BadImage]]) -> Splits:

@@ -15,6 +15,7 @@ from resnext.data import jpeg
 from resnext.data.contents import Contents, contents_digest, to_bytes
 from resnext.data.decode import BadImage, DataError
 from resnext.data.images import ImageDataset
+from resnext.data.manifest import ManifestNote, manifest_bytes
 from resnext.data.splits import Splits, fingerprint
 from resnext.errors import UsageError
 from resnext.machine import DeviceError, Machine
@@ -38,10 +39,13 @@ from resnext.run.initial_weights import (
     why_new_head,
 )
 from resnext.run.scanning import (
+    QUARANTINE_FILE,
     blank_notes,
+    check_budget,
     choose_grey,
     grey_notes,
     leave_out,
+    quarantine_rows,
     raise_unreadable,
     scan_splits,
 )
@@ -65,8 +69,10 @@ def create_run(
     machine: Machine,
     processes: int,
     held: ExitStack,
+    manifest: ManifestNote | None = None,
 ) -> Generator[ScanProgress, None, NewRun]:
     """Scan all images, fill the open fields of `recipe`, and make the run folder, which `held` keeps locked.
+    `manifest` is what one did to `splits`.
 
     Everything that can be refused before the scan, which may take hours, is refused before it.
     """
@@ -91,6 +97,8 @@ def create_run(
     unreadable = {name: one.bad for name, one in scans.items()}
     if options.on_bad == "fail":
         raise_unreadable(unreadable)
+    check_budget(unreadable, splits, options.bad_budget)
+    quarantine = quarantine_rows(splits, unreadable) if options.on_bad == "quarantine" else []
     splits = leave_out(splits, unreadable)
     grey = choose_grey(scans, asked)
     found = replace(scans["train"], grey=grey)
@@ -115,10 +123,12 @@ def create_run(
         "contract.json": contract.dumps(),
         "environment.json": to_json_text(asdict(stamp(machine.name)) | {"data": data}),
         "data.json": to_json_text(
-            _describe_data(splits, digest, contents, unreadable, origin_of(weights, new_head))
+            _describe_data(splits, digest, contents, unreadable, origin_of(weights, new_head), manifest)
         ),
     }
     files["status.json"] = status_text("resumable", "has not begun to train")
+    if quarantine:
+        files[QUARANTINE_FILE] = manifest_bytes(quarantine, ".csv")
     if contents:
         files[CONTENTS_FILE] = to_bytes(contents)
     folder, warning = _create_folder(f"{splits.name}-{recipe.model}", files, options, held)
@@ -290,6 +300,7 @@ def _describe_data(
     contents: dict[str, Contents],
     unreadable: dict[str, dict[int, BadImage]],
     origin: WeightsOrigin | None,
+    manifest: ManifestNote | None,
 ) -> dict[str, Any]:
     """data.json."""
     return {
@@ -303,4 +314,5 @@ def _describe_data(
             for name, errors in unreadable.items()
         },
         "weights": None if origin is None else asdict(origin),
+        "manifest": None if manifest is None else asdict(manifest),
     }

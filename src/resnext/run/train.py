@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from resnext.data.manifest import obey
 from resnext.data.sources import read_splits
 from resnext.data.splits import fingerprint
 from resnext.machine import (
@@ -65,7 +66,9 @@ def train(
     with contextlib.ExitStack() as held:
         group = held.enter_context(init_group()) if group is None else group
         machine = _find_machine(options, group)
-        splits = read_splits(data)
+        splits, note = read_splits(data), None
+        if options.manifest is not None:
+            splits, note = obey(splits, options.manifest)
         splits = replace(splits, known_fingerprint=fingerprint(splits))
         group.check_equal(comparable_facts(recipe, options, splits, machine))
         _connect(group, machine)
@@ -78,12 +81,12 @@ def train(
             folder = find_run(options)
             is_new = folder is None
             if folder is None:
-                new = yield from create_run(data, recipe, options, splits, machine, group.size, held)
+                new = yield from create_run(data, recipe, options, splits, machine, group.size, held, note)
                 folder, choices, warnings = new.folder, (*chosen, *new.choices), new.warnings
                 unbegun.callback(folder.discard)  # the same command makes it again
             else:
                 warnings = tuple(filter(None, [held.enter_context(folder.lock())]))
-                yield from check_same_run(folder, recipe, options, splits, is_chosen=bool(chosen))
+                yield from check_same_run(folder, recipe, options, splits, bool(chosen), note)
         spec = RunSpec.from_json(group.broadcast_object(lambda: _read_spec(folder)))
         if not spec.finished:
             if not is_new:  # a resumed run may have more processes, and another host may lack a package

@@ -8,6 +8,7 @@ from resnext.cli.commands.convert import ConvertCommand
 from resnext.cli.commands.demo import DemoCommand
 from resnext.cli.commands.describe import DescribeCommand
 from resnext.cli.commands.design import DesignCommand
+from resnext.cli.commands.doctor import DoctorCommand
 from resnext.cli.commands.embed import EmbedCommand
 from resnext.cli.commands.evaluate import EvaluateCommand
 from resnext.cli.commands.experiments import ExperimentsCommand
@@ -28,6 +29,7 @@ __all__ = ["COMMANDS"]
 #: In the order of the help.
 COMMANDS: tuple[type[Command], ...] = (
     TrainCommand,
+    DoctorCommand,
     EvaluateCommand,
     PredictCommand,
     EmbedCommand,

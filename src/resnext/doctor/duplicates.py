@@ -1,0 +1,217 @@
+"""The same image twice: by its pixels, or nearly, by hashes and a second look at the pixels.
+
+Hashes find candidates, whose pixels are then laid upon each other: shifted by up to two of 32 pixels, with or
+without a margin. What counts is the correlation of the edges: two ships on the sea may have
+the same hash and the same shading, but not the same edges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from resnext.data.decode import BadImage
+from resnext.doctor.examined import ExaminedSet
+from resnext.doctor.facts import Box, Facts, inside_frame, open_rgb, thumbnail
+from resnext.doctor.findings import DataFinding, name_in_split
+from resnext.doctor.hashes import SIDE_PX, all_close_pairs, close_pairs
+
+#: Bits by which hashes of candidates differ at most, and correlation of edges from which images are nearly
+#: the same. At these values 330 test images of CIFAR-10 have a near duplicate in train.
+DISTANCE, SIMILARITY = 12, 0.7
+#: The middle of an image that is laid upon a whole other one, and the shifts, in pixels of 32.
+INNER, SHIFT = 0.9, 2
+#: Candidates that are looked at together, and most of them: more says that many images look alike, as in a
+#: video, and the closest are looked at.
+LOOKED_AT_ONCE, MAX_CANDIDATES = 1024, 2_000_000
+#: Images with deviations of grey below this have hashes of noise, and smaller ones too few edges: they are no
+#: candidates.
+LEAST_SPREAD, LEAST_PX = 3.0, 16
+#: Pairs of one class, drawn at random, that tell how much images of a set agree by chance, and the share of
+#: them that agree less. Digits on black agree much: there it must be halfway from that to equal.
+DRAWN, BY_CHANCE = 2000, 0.995
+Pairs = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class ClosePair:
+    """Two images that are the same or nearly so; `similarity` is 1 for equal pixels."""
+
+    first: int
+    second: int
+    similarity: float
+    is_mirrored: bool = False
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether all pixels are equal."""
+        return self.similarity == 1.0 and not self.is_mirrored
+
+
+def exact_pairs(facts: Facts, readable: NDArray[np.bool_]) -> Iterator[ClosePair]:
+    """Each image with the first one that has the same pixels."""
+    numbers = np.flatnonzero(readable)
+    order = numbers[np.argsort(facts["pixels"][numbers], kind="stable")]
+    digests = facts["pixels"][order]
+    starts = np.flatnonzero(np.r_[True, digests[1:] != digests[:-1]]) if len(order) else order
+    for start, end in zip(starts, np.r_[starts[1:], len(order)].astype(np.int64), strict=True):
+        for other in order[start + 1 : end]:
+            yield ClosePair(int(order[start]), int(other), 1.0)
+
+
+def near_pairs(
+    examined: ExaminedSet, facts: Facts, readable: NDArray[np.bool_], threads: int = 1
+) -> Generator[tuple[int, int], None, list[ClosePair]]:
+    """Pairs that are nearly the same, but not equal; yields how many candidates of all are looked at."""
+    side = np.minimum(facts["width"], facts["height"])
+    numbers = np.flatnonzero(readable & (facts["spread"] >= LEAST_SPREAD) & (side >= LEAST_PX))
+    pairs = _candidates(facts, numbers, threads)
+    best: dict[tuple[int, int], ClosePair] = {}
+    least = least_similarity(examined, numbers) if len(pairs) else SIMILARITY
+    for start in range(0, len(pairs), LOOKED_AT_ONCE):
+        for pair in _look(examined, pairs[start : start + LOOKED_AT_ONCE], least):
+            key = (pair.first, pair.second)
+            if key not in best or best[key].similarity < pair.similarity:
+                best[key] = pair
+        yield min(start + LOOKED_AT_ONCE, len(pairs)), len(pairs)
+    return list(best.values())
+
+
+def _candidates(facts: Facts, numbers: NDArray[np.int64], threads: int) -> Pairs:
+    """Pairs of images whose hashes are close, but not their pixels: (P, 3), the third is 1 where the second
+    image is mirrored."""
+    hashes, mirrored, inner = (facts[name][numbers] for name in ("phash", "mirror", "inner"))
+    framed = np.flatnonzero(inner != hashes)
+    found = [np.empty((0, 3), np.int64)]
+    for is_mirrored, parts in (
+        (0, close_pairs(hashes, hashes, DISTANCE, threads)),
+        (1, close_pairs(hashes, mirrored, DISTANCE, threads)),
+        (0, (_framed(framed, part) for part in all_close_pairs(inner[framed], hashes, DISTANCE, threads))),
+    ):
+        for part in parts:
+            pairs = numbers[part]
+            pairs = pairs[facts["pixels"][pairs[:, 0]] != facts["pixels"][pairs[:, 1]]]
+            if len(pairs):
+                found.append(np.column_stack([pairs, np.full(len(pairs), is_mirrored)]))
+    return np.unique(np.concatenate(found), axis=0)[:MAX_CANDIDATES]
+
+
+def _framed(framed: NDArray[np.int64], pairs: Pairs) -> Pairs:
+    """Pairs of a framed image, by its place in `framed`, and another one, in the order of the images."""
+    pairs = np.column_stack([framed[pairs[:, 0]], pairs[:, 1]])
+    return np.sort(pairs[pairs[:, 0] != pairs[:, 1]], axis=1)
+
+
+def least_similarity(examined: ExaminedSet, numbers: NDArray[np.int64]) -> float:
+    """The similarity from which images of the set are nearly the same: `SIMILARITY`, or more where images of
+    one class agree much by chance."""
+    random, labels = np.random.default_rng(0), examined.labels[numbers]
+    order = np.lexsort((random.permutation(len(numbers)), labels))
+    are_one_class = np.flatnonzero(labels[order][1:] == labels[order][:-1])
+    drawn = random.permutation(are_one_class)[:DRAWN]
+    pairs = np.column_stack([numbers[order[drawn]], numbers[order[drawn + 1]], np.zeros_like(drawn)])
+    found = [
+        pair.similarity
+        for start in range(0, len(pairs), LOOKED_AT_ONCE)
+        for pair in _look(examined, pairs[start : start + LOOKED_AT_ONCE], -1.0)
+    ]
+    chance = float(np.quantile(found, BY_CHANCE)) if found else 0.0
+    return max(SIMILARITY, (1 + chance) / 2)
+
+
+def _look(examined: ExaminedSet, pairs: Pairs, least: float) -> Iterator[ClosePair]:
+    """Those of the candidates (P, 3) whose similarity is at least `least`."""
+    views: dict[int, NDArray[np.float32]] = {}
+    for number in np.unique(pairs[:, :2]).tolist():
+        split, index = examined.locate(number)
+        try:
+            image = open_rgb(examined.splits[split], index)
+        except BadImage:  # it was removed meanwhile
+            continue
+        views[number] = np.stack([thumbnail(image), thumbnail(image, _inner_box(image))])
+    there = [one for one in pairs.tolist() if one[0] in views and one[1] in views]
+    if not there:
+        return
+    first = np.stack([views[one] for one, _, _ in there])
+    second = np.stack([views[two][:, :, ::-1] if flip else views[two] for _, two, flip in there])
+    for (one, two, flip), similarity in zip(there, edge_similarity(first, second).tolist(), strict=True):
+        if similarity >= least:
+            yield ClosePair(one, two, min(similarity, 0.9999), bool(flip))
+
+
+def _inner_box(image: Image.Image) -> Box:
+    """What a frame leaves of an image; where there is none, all but a margin."""
+    if (box := inside_frame(image)) is not None:
+        return box
+    x, y = (side * (1 - INNER) / 2 for side in image.size)
+    return x, y, image.width - x, image.height - y
+
+
+def edge_similarity(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Correlation of the edges of pairs of images, as they agree best.
+
+    Args:
+        first: The image as a whole, and without its frame or a margin, float32 (P, 2, 32, 32).
+        second: The same of the other images.
+
+    Returns:
+        float32 (P,), at most 1.
+    """
+    best = np.full(len(first), -1, np.float32)
+    last = SIDE_PX - SHIFT
+    for one, two in ((0, 0), (0, 1), (1, 0)):
+        fixed = _edges(second[:, two])[:, SHIFT : last - 2, SHIFT : last - 2]
+        moving = _edges(first[:, one])
+        for down in range(-SHIFT, SHIFT + 1):
+            for right in range(-SHIFT, SHIFT + 1):
+                shifted = moving[:, SHIFT + down : last - 2 + down, SHIFT + right : last - 2 + right]
+                np.maximum(best, _correlate(shifted, fixed), out=best)
+    return best
+
+
+def _edges(grey: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Differences across each pixel, (P, 30, 30, 2)."""
+    across = grey[:, 1:-1, 2:] - grey[:, 1:-1, :-2]
+    down = grey[:, 2:, 1:-1] - grey[:, :-2, 1:-1]
+    return np.stack([across, down], axis=-1)
+
+
+def _correlate(one: NDArray[np.float32], two: NDArray[np.float32]) -> NDArray[np.float32]:
+    one, two = (part.reshape(len(part), -1) for part in (one, two))
+    one, two = (part - part.mean(axis=1, keepdims=True) for part in (one, two))
+    product = np.einsum("ij,ij->i", one, two)
+    sizes = np.einsum("ij,ij->i", one, one) * np.einsum("ij,ij->i", two, two)
+    correlation: NDArray[np.float32] = product / np.sqrt(sizes + 1e-6)
+    return correlation
+
+
+def find_duplicates(examined: ExaminedSet, pairs: list[ClosePair]) -> Iterator[DataFinding]:
+    """What follows from pairs of images: leaks, conflicts of labels, and duplicates.
+
+    Of two splits, the finding is on the image of the earlier one, which is trained on, or chosen by: dropping
+    it leaves the later one whole. Of the same image under one label in one split, the first is kept; of
+    nearly the same images, all are.
+    """
+    split_of, labels = examined.split_of, examined.labels
+    for pair in pairs:
+        one, two = pair.first, pair.second
+        exact = "equal pixels" if pair.is_exact else f"{pair.similarity:.2f} of the edges agree"
+        how = exact + ", mirrored" * pair.is_mirrored
+        if split_of[one] != split_of[two]:
+            early, late = sorted((one, two), key=lambda number: int(split_of[number]))
+            labelled = "" if labels[one] == labels[two] else f", there {examined.label(late)}"
+            detail = f"{how}: also {name_in_split(examined, late)}{labelled}"
+            kind = "leak" if pair.is_exact else "near_leak"
+            yield DataFinding(kind, detail, early, late, pair.similarity)
+        elif labels[one] != labels[two] and pair.is_exact:
+            for own, other in ((one, two), (two, one)):
+                detail = f"{how}: {examined.label(other)} as {examined.key(other)}"
+                yield DataFinding("conflict", detail, own, other, pair.similarity)
+        else:
+            kind = "duplicate" if pair.is_exact else "near_duplicate"
+            named = "" if labels[one] == labels[two] else f", there {examined.label(one)}"
+            yield DataFinding(kind, f"{how}: also {examined.key(one)}{named}", two, one, pair.similarity)

@@ -1,0 +1,191 @@
+"""What one pass over the images measures of each: its content, its hashes, and what is odd about its file."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from resnext.contract import GreyRange
+from resnext.data.contents import content_digest
+from resnext.data.decode import FORMATS, IMAGE_SUFFIXES, BadImage, open_image
+from resnext.data.grey import DeepGrey
+from resnext.data.images import ImageDataset
+from resnext.data.pixels import exif_orientation, is_deep, to_rgb
+from resnext.doctor.hashes import SIDE_PX, hash_images
+
+#: What is measured of an image. `pixels` is a digest of its decoded pixels; `phash`, `mirror` and `inner` are
+#: the perceptual hashes of it, of its mirror image, and of it without a frame of one colour; `marks` has a bit
+#: for each of `MARKS`; `mean`, `spread` (standard deviation) and `bright` (99th percentile) are levels of grey
+#: from 0 to 255; `sharpness` is the deviation of the Laplacian over that of the levels; `colour` is the largest
+#: difference of two channels in all but the most colourful hundredth of the pixels.
+FACTS = np.dtype(
+    [
+        *((name, "<u8") for name in ("ident", "check", "pixels", "phash", "mirror", "inner")),
+        *((name, "<u4") for name in ("width", "height", "marks")),
+        *((name, "<f4") for name in ("mean", "spread", "bright", "sharpness", "colour")),
+    ]
+)
+Facts = NDArray[Any]
+#: (left, top, right, bottom) in pixels.
+Box = tuple[float, float, float, float]
+
+#: What the header of a file can say, in the order of the bits in `marks`.
+MARKS = ("wrong_extension", "several_frames", "cmyk", "deep_16_bit", "palette_transparency", "exif_rotated")
+#: Pillow's formats that are JPEG with something behind it.
+LIKE_JPEG = {"MPO": "JPEG"}
+#: Images with a larger side are halved before brightness and hash are measured; sharpness is that of the
+#: middle, of so many pixels a side.
+REDUCED_PX, MIDDLE_PX = 512, 256
+#: Levels that differ by no more than this are one colour of a frame, which is no wider than this share.
+FRAME_RANGE, MAX_FRAME = 24, 0.2
+#: Weights of the channels in grey (ITU-R 601, as Pillow has them).
+GREY = np.array([0.299, 0.587, 0.114], np.float32)
+#: How JPEG, PNG and GIF files end, by how they begin.
+ENDS = {b"\xff\xd8\xff": b"\xff\xd9", b"\x89PNG": b"IEND\xaeB`\x82", b"GIF8": b";"}
+
+
+@dataclass(frozen=True)
+class Broken:
+    """An image that cannot be read: name of the finding, and the reason."""
+
+    finding: str
+    reason: str
+
+
+def measure(
+    images: ImageDataset, indices: Iterable[int]
+) -> tuple[NDArray[np.int64], Facts, dict[int, Broken]]:
+    """Decode some images and measure them.
+
+    Returns:
+        Indices of those that can be read (N,), their facts (N,), and why the others cannot.
+    """
+    readable, rows, grey, inner, broken = [], [], [], [], {}
+    for index in indices:
+        encoded = images.read_bytes(index)
+        try:
+            decoded = images.load_stored(encoded, index)
+            row, whole, unframed = _measure(_to_rgb(decoded))
+        except BadImage as error:
+            broken[index] = Broken(_why_broken(encoded, error), error.reason)
+            continue
+        row["marks"] = 0 if encoded is None else _marks(encoded, images.keys[index])
+        readable.append(index)
+        rows.append(row)
+        grey.append(whole)
+        inner.append(unframed)
+    facts = np.zeros(len(rows), FACTS)
+    for name in rows[0] if rows else ():
+        facts[name] = [row[name] for row in rows]
+    if rows:
+        facts["phash"], facts["mirror"] = hash_images(np.stack(grey))
+        facts["inner"], _ = hash_images(np.stack(inner))
+    return np.array(readable, np.int64), facts, broken
+
+
+def thumbnail(image: Image.Image, box: Box | None = None) -> NDArray[np.float32]:
+    """An RGB image, or the part of it in `box`, in grey, float32 (32, 32), from 0 to 255."""
+    small = image.resize((SIDE_PX, SIDE_PX), Image.Resampling.BILINEAR, box, reducing_gap=2.0)
+    return np.asarray(small, np.float32) @ GREY
+
+
+def inside_frame(image: Image.Image) -> Box | None:
+    """What a frame of one colour leaves of an image, or bars on two of its sides; None if there is none.
+
+    >>> inside_frame(Image.linear_gradient("L").resize((80, 80)).convert("RGB")) is None
+    True
+    """
+    levels = np.asarray(image.convert("L"), np.int16)
+    top, bottom = _even_lines(levels), _even_lines(levels[::-1])
+    left, right = _even_lines(levels.T), _even_lines(levels.T[::-1])
+    if not (top and bottom) and not (left and right):
+        return None
+    return left, top, image.width - right, image.height - bottom
+
+
+def _even_lines(levels: NDArray[np.int16]) -> int:
+    """How many of the first lines are of one colour, the same for all; 0 if so many are that it is ground
+    rather than a frame."""
+    lines = levels[: max(1, round(MAX_FRAME * len(levels)) + 1)]
+    is_even = (np.ptp(lines, axis=1) <= FRAME_RANGE) & (abs(lines.mean(1) - lines[0].mean()) <= FRAME_RANGE)
+    return 0 if is_even.all() else int(is_even.argmin())
+
+
+def open_rgb(images: ImageDataset, index: int) -> Image.Image:
+    """Image `index` in RGB; a deep grey one from its darkest to its lightest value. Raises `BadImage`."""
+    return _to_rgb(images.load_stored(images.read_bytes(index), index))
+
+
+def _to_rgb(image: Image.Image | DeepGrey) -> Image.Image:
+    if isinstance(image, DeepGrey):
+        lowest, largest = image.extent()
+        return to_rgb(image, GreyRange(lowest, max(largest, lowest + 1)))
+    return image
+
+
+def _measure(image: Image.Image) -> tuple[dict[str, Any], NDArray[np.float32], NDArray[np.float32]]:
+    """Facts of an RGB image by name, and the grey images that are hashed: whole, and without a frame."""
+    width, height = image.size
+    factor = max(1, -(-max(width, height) // REDUCED_PX))
+    reduced = image.reduce((min(factor, width), min(factor, height))) if factor > 1 else image
+    small = np.asarray(reduced.resize((SIDE_PX, SIDE_PX), Image.Resampling.BILINEAR, reducing_gap=2.0))
+    counts = np.array(reduced.convert("L").histogram(), np.float64)
+    shares, levels = counts / counts.sum(), np.arange(256)
+    mean = float(shares @ levels)
+    channels, whole = small.reshape(-1, 3), small.astype(np.float32) @ GREY
+    box = inside_frame(reduced)
+    facts = {
+        "pixels": content_digest(f"{width}x{height}".encode() + image.tobytes()),
+        "width": width,
+        "height": height,
+        "mean": mean,
+        "spread": float(np.sqrt(max(0.0, shares @ levels**2 - mean**2))),
+        "bright": int(np.searchsorted(np.cumsum(shares), 0.99)),
+        "sharpness": _sharpness(image),
+        "colour": float(np.percentile(np.ptp(channels, axis=1), 99)),
+    }
+    return facts, whole, whole if box is None else thumbnail(reduced, box)
+
+
+def _sharpness(image: Image.Image) -> float:
+    """Deviation of the Laplacian over that of the levels, in the middle of the image; 0 where all is even."""
+    left, top = max(0, image.width - MIDDLE_PX) // 2, max(0, image.height - MIDDLE_PX) // 2
+    box = (left, top, min(image.width, left + MIDDLE_PX), min(image.height, top + MIDDLE_PX))
+    levels = np.asarray(image.crop(box).convert("L"), np.int16)
+    if min(levels.shape) < 3 or (deviation := float(levels.std())) == 0:
+        return 0.0
+    around = levels[:-2, 1:-1] + levels[2:, 1:-1] + levels[1:-1, :-2] + levels[1:-1, 2:]
+    return float((4 * levels[1:-1, 1:-1] - around).std()) / deviation
+
+
+def _marks(encoded: bytes, key: str) -> int:
+    """What the header of a file that can be decoded says, as bits in the order of `MARKS`."""
+    with open_image(io.BytesIO(encoded)) as image:
+        suffix = os.path.splitext(key)[1].lower()
+        known = FORMATS.get(LIKE_JPEG.get(str(image.format), str(image.format)), ())
+        stored = next(iter(getattr(image, "tile", ())), None)
+        found = {
+            "wrong_extension": suffix in IMAGE_SUFFIXES and suffix not in known,
+            "several_frames": image.format != "MPO" and getattr(image, "n_frames", 1) > 1,
+            "cmyk": image.mode == "CMYK",
+            "deep_16_bit": is_deep(image) or "16" in str(getattr(stored, "args", "")),
+            "palette_transparency": image.mode == "P" and "transparency" in image.info,
+            "exif_rotated": exif_orientation(image) != 1,
+        }
+    return sum(1 << bit for bit, name in enumerate(MARKS) if found[name])
+
+
+def _why_broken(encoded: bytes | None, error: BadImage) -> str:
+    """Name of the finding on an image that cannot be read."""
+    if encoded == b"" or "has no bytes" in error.reason:
+        return "empty_file"
+    end = next((end for start, end in ENDS.items() if encoded and encoded.startswith(start)), None)
+    lacks_end = end is not None and encoded is not None and end not in encoded[-64:]
+    return "truncated" if lacks_end or "truncated" in error.reason else "unreadable"

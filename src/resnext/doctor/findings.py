@@ -1,0 +1,84 @@
+"""`DataFinding`: something that is wrong with one image, with a pair, or with the set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from resnext.data.manifest import Action, ManifestRow
+from resnext.doctor.examined import ExaminedSet
+from resnext.doctor.kinds import KINDS, FindingKind
+
+#: Splits whose images are not dropped, relabelled or moved unless a person says so.
+JUDGED = ("val", "test")
+#: Findings on images that no split can use.
+UNUSABLE = ("empty_file", "truncated", "unreadable")
+
+
+@dataclass(frozen=True)
+class DataFinding:
+    """One finding.
+
+    Attributes:
+        kind: Name of its kind, in `KINDS`.
+        detail: In words.
+        image: Number of the image; None where it is about the set.
+        other: Number of the second image of a pair.
+        score: How sure it is, from 0 to 1; None where that means nothing.
+        to: The class that an image probably has.
+        is_kept: Whether the image is kept although its kind says otherwise, as one copy of each is.
+    """
+
+    kind: str
+    detail: str
+    image: int | None = None
+    other: int | None = None
+    score: float | None = None
+    to: str = ""
+    is_kept: bool = False
+
+
+@dataclass(frozen=True)
+class KindCount:
+    """How many findings of a kind there are."""
+
+    kind: FindingKind
+    count: int
+
+
+def count_kinds(findings: Sequence[DataFinding]) -> list[KindCount]:
+    """The kinds that were found, the most harmful first."""
+    counts = dict.fromkeys(KINDS, 0)
+    for finding in findings:
+        counts[finding.kind] += 1
+    found = [KindCount(KINDS[name], count) for name, count in counts.items() if count]
+    return sorted(found, key=lambda one: -one.kind.rank)
+
+
+def manifest_rows(findings: Sequence[DataFinding], examined: ExaminedSet) -> Iterator[ManifestRow]:
+    """A row of the manifest for each finding on an image, in the order of the images."""
+    about_images = [finding for finding in findings if finding.image is not None]
+    for finding in sorted(about_images, key=lambda one: (one.image, list(KINDS).index(one.kind))):
+        assert finding.image is not None
+        split, _ = examined.locate(finding.image)
+        yield ManifestRow(
+            split=split,
+            key=examined.key(finding.image),
+            label=examined.label(finding.image),
+            finding=finding.kind,
+            action=_action(finding, split),
+            to=finding.to,
+            other="" if finding.other is None else name_in_split(examined, finding.other),
+            score=finding.score,
+            detail=finding.detail,
+        )
+
+
+def name_in_split(examined: ExaminedSet, number: int) -> str:
+    """Split and name of an image."""
+    return f"{examined.locate(number)[0]}: {examined.key(number)}"
+
+
+def _action(finding: DataFinding, split: str) -> Action:
+    is_left = finding.is_kept or (split in JUDGED and finding.kind not in (*UNUSABLE, "leak", "near_leak"))
+    return "keep" if is_left else KINDS[finding.kind].action

@@ -1,0 +1,117 @@
+"""Altered copies are found, whatever was done to them, and different images of one class are not."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageEnhance, ImageFilter, ImageOps
+
+from resnext.doctor import Diagnosis, ExaminedSet, FactsFile, examine, manifest_rows
+from resnext.progress import run_to_end
+
+
+def picture(seed: int, size: int = 96) -> Image.Image:
+    """An image with edges of its own: coloured rectangles on a smooth ground."""
+    random = np.random.default_rng(seed)
+    ground = random.uniform(60, 200, (4, 4, 3)).astype(np.uint8)
+    image = np.array(Image.fromarray(ground).resize((size, size), Image.Resampling.BICUBIC))
+    for _ in range(12):
+        x, y = random.integers(0, size - 12, 2)
+        w, h = random.integers(8, size // 3, 2)
+        image[y : y + h, x : x + w] = random.uniform(0, 255, 3)
+    return Image.fromarray(image).filter(ImageFilter.GaussianBlur(1))
+
+
+def recompressed(image: Image.Image) -> Image.Image:
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=40)
+    return Image.open(file)
+
+
+def cropped(image: Image.Image) -> Image.Image:
+    return image.crop((3, 2, image.width - 2, image.height - 3)).resize(image.size)
+
+
+ALTERATIONS: dict[str, Callable[[Image.Image], Image.Image]] = {
+    "recompressed": recompressed,
+    "resized": lambda image: image.resize((57, 60)),
+    "cropped by 5 %": cropped,
+    "mirrored": ImageOps.mirror,
+    "with a border": lambda image: ImageOps.expand(image, 4, "black"),
+    "brighter": lambda image: ImageEnhance.Brightness(image).enhance(1.3),
+}
+
+
+def diagnose(root: Path) -> Diagnosis:
+    examined = ExaminedSet.read(str(root))
+    return run_to_end(examine(examined, FactsFile(root.parent / "x.facts")))
+
+
+def write(root: Path, images: dict[str, Image.Image]) -> None:
+    for name, image in images.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        image.save(path)
+
+
+@pytest.mark.parametrize("alteration", ALTERATIONS)
+def test_an_altered_copy_in_another_split_is_a_leak(tmp_path: Path, alteration: str) -> None:
+    root = tmp_path / "data"
+    for split, first in (("train", 0), ("val", 100), ("test", 200)):
+        write(root, {f"{split}/{'ab'[i % 2]}/{i}.png": picture(first + i) for i in range(8)})
+    write(root, {"test/a/copy.png": ALTERATIONS[alteration](picture(3))})
+    diagnosis = diagnose(root)
+    [row] = [row for row in manifest_rows(diagnosis.findings, diagnosis.examined) if "leak" in row.finding]
+    assert (row.split, row.key, row.label, row.action) == ("train", "b/3.png", "b", "drop")
+    assert row.other == "test: a/copy.png"
+    assert ("mirrored" in row.detail) == (alteration == "mirrored")
+    assert ("there a" in row.detail) is True  # of another class
+    assert {row.finding for row in manifest_rows(diagnosis.findings, diagnosis.examined)} == {row.finding}
+
+
+def test_equal_pixels_in_other_files_are_duplicates_leaks_and_conflicts(tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    for split, first in (("train", 0), ("val", 100), ("test", 200)):
+        write(root, {f"{split}/{'ab'[i % 2]}/{i}.png": picture(first + i) for i in range(6)})
+    write(
+        root,
+        {
+            "train/a/again.bmp": picture(0),  # the same label
+            "train/b/other.bmp": picture(2),  # another label
+            "val/a/seen.bmp": picture(4),
+            "test/a/both.bmp": picture(102),
+            "test/b/twice.bmp": picture(201),
+        },
+    )
+    diagnosis = diagnose(root)
+    rows = {
+        (row.split, row.key, row.finding): row.action
+        for row in manifest_rows(diagnosis.findings, diagnosis.examined)
+    }
+    assert rows == {
+        ("train", "a/again.bmp", "duplicate"): "drop",
+        ("train", "b/other.bmp", "conflict"): "drop",
+        ("train", "a/2.png", "conflict"): "drop",
+        ("train", "a/4.png", "leak"): "drop",
+        ("val", "a/2.png", "leak"): "drop",
+        ("test", "b/twice.bmp", "duplicate"): "keep",
+    }
+
+
+def test_images_of_a_class_that_agree_by_chance_are_no_duplicates(tmp_path: Path) -> None:
+    """A set of strokes on black, as of handwritten digits: most of each image is the same."""
+    root, random = tmp_path / "data", np.random.default_rng(0)
+    for split in ("train", "test"):
+        for i in range(50):
+            values = np.zeros((28, 28), np.uint8)
+            slant = random.uniform(-0.15, 0.15)
+            for y in range(4, 24):
+                x = round(14 + slant * (y - 14) + random.normal(0, 0.3))
+                values[y, x - 1 : x + 1] = 255
+            write(root, {f"{split}/{i % 2}/{i}.png": Image.fromarray(values)})
+    found = [finding for finding in diagnose(root).findings if finding.kind == "near_leak"]
+    assert len(found) < 0.02 * 50 * 50

@@ -1,0 +1,111 @@
+"""Each kind of broken or odd file is named, and ordinary ones are not."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from resnext.doctor import ExaminedSet, FactsFile, examine, manifest_rows
+from resnext.doctor.facts import MARKS, measure
+from resnext.progress import run_to_end
+
+
+def textured(seed: int, size: tuple[int, int] = (64, 48), grey: bool = False) -> Image.Image:
+    random = np.random.default_rng(seed)
+    small = random.uniform(0, 255, (12, 16, 3)).astype(np.uint8)
+    image = Image.fromarray(small).resize(size, Image.Resampling.BICUBIC)
+    values = np.asarray(image, float) + random.normal(0, 12, (size[1], size[0], 3))
+    made = Image.fromarray(np.clip(values, 0, 255).astype(np.uint8))
+    return made.convert("L").convert("RGB") if grey else made
+
+
+def encoded(image: Image.Image, kind: str = "JPEG", **options: object) -> bytes:
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+def turned() -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    return encoded(textured(1), exif=exif)
+
+
+def odd_files() -> dict[str, tuple[str, bytes]]:
+    """A name and the content for each kind of finding on a file."""
+    plain = encoded(textured(2))
+    deep = Image.fromarray(np.asarray(textured(3).convert("L"), np.uint16) * 257)
+    palette = textured(4).quantize(16)
+    frames = [textured(i).convert("P") for i in (5, 6)]
+    faint = Image.fromarray(np.full((48, 64, 3), 200, np.uint8))
+    dark = textured(7).point(lambda value: value // 8)
+    blurred = textured(8, (8, 6)).resize((640, 480), Image.Resampling.BICUBIC).resize((64, 48))
+    blurred = Image.fromarray(np.tile(np.linspace(0, 200, 64, dtype=np.uint8)[None, :, None], (48, 1, 3)))
+    return {
+        "empty_file": ("empty.jpg", b""),
+        "truncated": ("cut.jpg", plain[: len(plain) // 2]),
+        "unreadable": ("page.jpg", b"<!doctype html><html>not found</html>"),
+        "wrong_extension": ("really-png.jpg", encoded(textured(9), "PNG")),
+        "several_frames": (
+            "film.gif",
+            encoded(frames[0], "GIF", save_all=True, append_images=frames[1:]),
+        ),
+        "cmyk": ("print.jpg", encoded(textured(10).convert("CMYK"))),
+        "deep_16_bit": ("deep.png", encoded(deep, "PNG")),
+        "palette_transparency": ("clear.png", encoded(palette, "PNG", transparency=3)),
+        "exif_rotated": ("turned.jpg", turned()),
+        "nearly_blank": ("faint.png", encoded(faint, "PNG")),
+        "dark": ("dark.png", encoded(dark, "PNG")),
+        "blurred": ("blurred.png", encoded(blurred, "PNG")),
+        "odd_size": ("huge.png", encoded(textured(11, (1600, 1200)), "PNG")),
+        "odd_aspect": ("strip.png", encoded(textured(12, (400, 40)), "PNG")),
+        "grey": ("grey.png", encoded(textured(13, grey=True), "PNG")),
+    }
+
+
+#: What an odd file of one kind is besides, by its nature.
+ALSO = {"deep_16_bit": {"grey"}, "blurred": {"grey"}}
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    root = tmp_path / "data"
+    for i in range(240):
+        path = root / "ab"[i % 2] / f"{i}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(encoded(textured(100 + i)))
+    return root
+
+
+def test_every_kind_of_file_is_named_and_no_ordinary_one(data: Path) -> None:
+    for name, content in odd_files().values():
+        (data / "a" / name).write_bytes(content)
+    examined = ExaminedSet.read(str(data))
+    diagnosis = run_to_end(examine(examined, FactsFile(data.parent / "x.facts")))
+    found: dict[str, set[str]] = {}
+    for row in manifest_rows(diagnosis.findings, diagnosis.examined):
+        found.setdefault(row.key, set()).add(row.finding)
+        assert row.action == ("drop" if row.finding in ("empty_file", "truncated", "unreadable") else "keep")
+    assert found == {f"a/{name}": {kind, *ALSO.get(kind, set())} for kind, (name, _) in odd_files().items()}
+
+
+def test_what_is_measured_is_that_of_the_pixels(data: Path) -> None:
+    from resnext.data.sources import read_split
+
+    _, images = read_split(str(data), ("a", "b"))
+    indices, facts, broken = measure(images, [4, 7])
+    assert indices.tolist() == [4, 7]
+    assert broken == {}
+    for index, row in zip(indices, facts, strict=True):
+        image = Image.open(data / images.keys[index])
+        grey = np.asarray(image.convert("L"), float)
+        assert (row["width"], row["height"]) == image.size
+        assert row["mean"] == pytest.approx(grey.mean(), abs=0.5)
+        assert row["spread"] == pytest.approx(grey.std(), abs=0.5)
+        assert row["bright"] == pytest.approx(np.percentile(grey, 99), abs=1)
+        assert row["marks"] == 0
+    assert len(MARKS) <= 32
