@@ -312,11 +312,14 @@ def test_how_often_not_to_save(text: str) -> None:
         ({"name": "a/b"}, "--name a/b: must be the short name of one folder; --runs says where it lies"),
         ({"name": "x" * 201}, "must be the short name"),
         ({"resume": "x"}, "--resume x: must be never, auto or must"),
-        ({"on_bad": "raise"}, "--on-bad raise: must be fail or skip"),
+        ({"on_bad": "raise"}, "--on-bad raise: must be fail, skip or quarantine"),
         ({"log": ("wandb", "paper")}, "--log paper: must be tensorboard, mlflow or wandb"),
         ({"resume": "must"}, "--resume needs the --name of the run"),
         ({"new_head": True}, "--new-head needs --weights"),
         ({"workers": -1}, "--workers -1: must be at least 0"),
+        ({"on_bad": "skip", "bad_budget": "2/3"}, "--bad-budget 2/3: say a share as in 1%, or a number"),
+        ({"on_bad": "skip", "bad_budget": "101%"}, "--bad-budget 101%: say a share"),
+        ({"bad_budget": "1%"}, "--bad-budget: has no effect with --on-bad fail"),
     ],
 )
 def test_options_are_checked_by_the_names_that_are_typed(options: dict[str, Any], says: str) -> None:

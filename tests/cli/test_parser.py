@@ -32,6 +32,7 @@ def test_every_option_of_a_run_can_be_typed() -> None:
     values = {"name": "x", "resume": "auto", "weights": "w", "log": "wandb", "workers": "1", "on_bad": "skip"}
     for field in fields(TrainOptions):
         words = [] if field.name == "new_head" else [values.get(field.name, "200")]
+        words += ["--on-bad", "skip"] if field.name == "bad_budget" else []
         option = f"--{field.name.replace('_', '-')}"
         typed = parse(["train", "digits", "--name", "x", "--weights", "w", option, *words])
         assert isinstance(typed, TrainCommand)

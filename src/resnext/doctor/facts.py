@@ -20,11 +20,11 @@ from resnext.data.images import ImageDataset
 from resnext.data.pixels import exif_orientation, is_deep, to_rgb
 from resnext.doctor.hashes import SIDE_PX, hash_images
 
-#: What is measured of an image. `pixels` is a digest of its decoded pixels; `phash`, `mirror` and `inner` are
-#: the perceptual hashes of it, of its mirror image, and of it without a frame of one colour; `marks` has a bit
-#: for each of `MARKS`; `mean`, `spread` (standard deviation) and `bright` (99th percentile) are levels of grey
-#: from 0 to 255; `sharpness` is the deviation of the Laplacian over that of the levels; `colour` is the largest
-#: difference of two channels in all but the most colourful hundredth of the pixels.
+#: What is measured of an image. `pixels` is a digest of its decoded pixels; `phash`, `mirror` and `inner`
+#: are the perceptual hashes of it, of its mirror image, and of it without a frame of one colour; `marks` has
+#: a bit for each of `MARKS`; `mean`, `spread` (standard deviation) and `bright` (99th percentile) are levels
+#: of grey from 0 to 255; `sharpness` is the deviation of the Laplacian over that of the levels; `colour` is
+#: the largest difference of two channels in all but the most colourful hundredth of the pixels.
 FACTS = np.dtype(
     [
         *((name, "<u8") for name in ("ident", "check", "pixels", "phash", "mirror", "inner")),
@@ -99,8 +99,10 @@ def thumbnail(image: Image.Image, box: Box | None = None) -> NDArray[np.float32]
 def inside_frame(image: Image.Image) -> Box | None:
     """What a frame of one colour leaves of an image, or bars on two of its sides; None if there is none.
 
-    >>> inside_frame(Image.linear_gradient("L").resize((80, 80)).convert("RGB")) is None
-    True
+    >>> framed = Image.new("RGB", (80, 60), "white")
+    >>> framed.paste(Image.effect_noise((70, 52), 50), (5, 4))
+    >>> inside_frame(framed)
+    (5, 4, 75, 56)
     """
     levels = np.asarray(image.convert("L"), np.int16)
     top, bottom = _even_lines(levels), _even_lines(levels[::-1])
