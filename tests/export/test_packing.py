@@ -74,6 +74,7 @@ def test_the_packed_groups_are_in_the_file(source: Source, tmp_path: Path) -> No
     assert groups == [2, 4]  # those of layer1 are one now, those of layer3 are as they were
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("to", QUANTIZERS)
 def test_packed_weights_are_as_good_in_int8(to: str, source: Source, tmp_path: Path) -> None:
     """The largest weight of a channel stays, and zeros are exact."""
