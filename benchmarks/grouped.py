@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from resnext.bench.tables import BenchTable, make_rows
+from resnext.export.packing import pack_weight
 from resnext.machine import find_machine, use_machine
 from resnext.records import append_record
 from resnext.timing import interleave, limit_calls
@@ -31,15 +32,6 @@ STAGES = ((128, 4, 56), (256, 8, 28), (512, 16, 14), (1024, 32, 7))
 LAYOUTS = {"channels-last": torch.channels_last, "contiguous": torch.contiguous_format}
 #: Widths of the groups after packing.
 PACKED = (16, 32, 64)
-
-
-def pack(weight: Tensor, times: int) -> Tensor:
-    """The weights (out, d, 3, 3) of groups as those of groups `times` as wide, with zeros between paths."""
-    out, d, *kernel = weight.shape
-    apart = weight.view(-1, times, d, 1, d, *kernel) * torch.eye(times, dtype=weight.dtype).to(
-        weight.device
-    ).view(1, times, 1, times, 1, 1, 1)
-    return apart.reshape(out, times * d, *kernel)
 
 
 def passes(x: Tensor, weight: Tensor, groups: int) -> dict[str, Callable[[], object]]:
@@ -75,7 +67,9 @@ def main() -> None:
             weight = torch.randn(width, d, 3, 3, device=machine.device, dtype=kind)
             for layout, memory_format in LAYOUTS.items():
                 for wide in (d, *(w for w in PACKED if w > d)):
-                    packed = pack(weight, wide // d).contiguous(memory_format=memory_format)
+                    packed = pack_weight(weight, width // d, wide // d).contiguous(
+                        memory_format=memory_format
+                    )
                     own = x.contiguous(memory_format=memory_format)
                     for name, call in passes(own, packed, width // wide).items():
                         what = f"{width} wide, d = {d}, {side} px, {precision} {layout}, {name}"

@@ -26,13 +26,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from grouped import STAGES, pack
+from grouped import STAGES
 from numpy.typing import NDArray
 from torch import nn
 
 from resnext.engine.libraries import import_library
 from resnext.export.graph import PIXELS
 from resnext.export.int8 import SampleReader
+from resnext.export.packing import pack_weight
 from resnext.machine import cpu_name
 from resnext.records import append_record, stamp
 from resnext.timing import interleave
@@ -61,7 +62,7 @@ def forms(width: int, d: int) -> Iterator[tuple[str, nn.Module]]:
     for wide in (d, *(wide for wide in PACKED if wide > d), width):
         packed = nn.Conv2d(width, width, 3, padding=1, groups=width // wide)
         with torch.no_grad():
-            packed.weight.copy_(pack(grouped.weight, wide // d))
+            packed.weight.copy_(pack_weight(grouped.weight, width // d, wide // d))
             packed.bias.copy_(grouped.bias)
         yield f"{wide}", nn.Sequential(reduce, nn.ReLU(), packed, nn.ReLU(), expand, nn.ReLU())
     yield "without", nn.Sequential(reduce, nn.ReLU(), expand, nn.ReLU())

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from resnext.api import quantize as quantize
     from resnext.api import select as select
     from resnext.api import train as train
+    from resnext.api import tune as tune
     from resnext.api import write_report as write_report
     from resnext.arch import Architecture as Architecture
     from resnext.arch import ArchitectureError as ArchitectureError
@@ -112,7 +113,7 @@ _NAMES_BY_MODULE = {
             "quantize",
             "select",
         ),
-        *("train", "write_report"),
+        *("train", "tune", "write_report"),
     ),
     "resnext.arch": ("Architecture", "ArchitectureError"),
     "resnext.bench": ("BenchError", "NothingTimed"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -39,6 +40,11 @@ def test_the_block_that_int8_hurts_comes_first(
     assert len(ranked["layer2.0"]) == 4  # three convolutions and the shortcut's
     with torch.no_grad():
         assert torch.equal(network(PIXELS), exact)
+
+
+def test_a_packed_network_is_ranked_as_it_is_unpacked(source: Source) -> None:
+    packed = replace(source, packing={"layer1.0.conv2": 4, "layer3.0.conv2": 2})
+    assert rank_blocks(packed, PIXELS, 7, PATH) == rank_blocks(source, PIXELS, 7, PATH) != {}
 
 
 def test_networks_of_every_form_can_be_ranked(any_source: Source) -> None:

@@ -17,6 +17,7 @@ from resnext.api.inference import (
 )
 from resnext.api.networks import ListedModel, convert, create, from_pretrained, list_models
 from resnext.api.training import train, train_events
+from resnext.api.tuning import tune
 from resnext.doctor import Diagnosis
 from resnext.engine import Classifier, EmbeddingSummary, Prediction
 from resnext.export import Export
@@ -57,5 +58,6 @@ __all__ = [
     "select",
     "train",
     "train_events",
+    "tune",
     "write_report",
 ]

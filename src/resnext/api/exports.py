@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -25,6 +25,7 @@ from resnext.export import (
     MIN_SPEED,
     QUANTIZERS,
     TARGETS,
+    TUNED,
     Export,
     Judges,
     Quantized,
@@ -48,6 +49,7 @@ def export_model(
     outputs: Sequence[Output] = ("probabilities",),
     takes: Takes = "pixels",
     images: Sequence[str | Path] | None = None,
+    packing: Mapping[str, int] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Export:
     """Write a trained network in a format of other programs, if it answers there as it does here.
@@ -64,6 +66,8 @@ def export_model(
         takes: What goes in: `pixels` that are prepared as the contract says, or `images` of any size that the
             file prepares itself (onnx and openvino).
         images: Files, folders and globs of the images to compare on; those of val, at most 2,000, if None.
+        packing: How many times as wide the groups of convolutions become, by their names (onnx and openvino),
+            as `tune` found; as they are if None.
         progress: Called with the numbers of images done and in all.
 
     Returns:
@@ -81,11 +85,14 @@ def export_model(
     """
     if to not in FORMATS:
         raise ModelError(f"--to {to}: must be some of {', '.join(FORMATS)}")
+    if packing and to not in TUNED:
+        raise ModelError(f"--to {to}: groups are packed for {' and '.join(TUNED)} alone")
     network, contract = open_network(model)
     path = locate(model).path
     judges = Judges.of_run(path, contract) if images is None else Judges.given(images)
     folder = Path(out) if out is not None else (path if (path / "model").is_dir() else Path()) / EXPORTS
-    source = Source(_model_name(model), network, contract, weights_digest(path), tuple(outputs), takes)
+    digest, name = weights_digest(path), _model_name(model)
+    source = Source(name, network, contract, digest, tuple(outputs), takes, packing or {})
     return export(source, FORMATS[to], folder, judges, progress)
 
 
@@ -99,6 +106,7 @@ def quantize(
     min_speed: float = MIN_SPEED,
     out: str | Path | None = None,
     outputs: Sequence[Output] = ("probabilities",),
+    packing: Mapping[str, int] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Quantized:
     """Write a trained network in int8, if it is faster on this machine and hardly worse.
@@ -118,6 +126,8 @@ def quantize(
         out: Folder to write into; `exports` in the run's folder if None, and `exports` here for models that
             are no runs.
         outputs: What is computed beside the logits: `probabilities`, `cam`.
+        packing: How many times as wide the groups of convolutions become, by their names, as `tune` found; as
+            they are if None.
         progress: Called with the numbers of images judged and in all.
 
     Returns:
@@ -150,7 +160,8 @@ def quantize(
     except DataError as error:
         raise ModelError(f"{model}: its images are not where they were ({error}); say --data DATA") from None
     folder = Path(out) if out is not None else (path if is_run else Path()) / EXPORTS
-    source = Source(_model_name(model), network, contract, weights_digest(path), tuple(outputs))
+    digest, name = weights_digest(path), _model_name(model)
+    source = Source(name, network, contract, digest, tuple(outputs), packing=packing or {})
     samples = take_samples(train, contract)
     return run_quantization(
         source, QUANTIZERS[to], folder, samples, judges, target, max_drop, min_speed, progress

@@ -33,6 +33,7 @@ MEANT = {
     **dict.fromkeys(("summary", "info", "show"), "describe"),
     **dict.fromkeys(("transform",), "convert"),
     **dict.fromkeys(("to-onnx", "onnx", "deploy"), "export"),
+    **dict.fromkeys(("tune", "optimise"), "optimize"),
     **dict.fromkeys(("diff",), "compare"),
     **dict.fromkeys(("search", "nas"), "design"),
     **dict.fromkeys(("time", "speed", "profile"), "bench"),

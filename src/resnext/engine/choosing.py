@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
-import importlib.metadata
-import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 
 import torch
 from torch import Tensor
 
-from resnext.catalogue import cache_folder, file_digest
+from resnext.catalogue import file_digest
 from resnext.engine.engine import Engine, EngineMissing, ModelError
+from resnext.engine.measurements import Measurements, measured_here
 from resnext.engine.openers import Opener
-from resnext.files import write_whole
-from resnext.machine import cpu_name
-from resnext.parsing import Extensible, build, read_json
+from resnext.parsing import Extensible
 from resnext.timing import interleave
 from resnext.weights import weights_file
 
 #: Images of the batch that is timed, seconds that the timing takes, and most rounds.
 BATCH, SECONDS, MAX_ROUNDS = 2, 1.0, 20
-#: Where measurements are kept, and how many.
-CACHE_FILE, MAX_KEPT = "engines.json", 200
+#: Where measurements are kept.
+CACHE_FILE = "engines.json"
 #: Libraries whose versions the speed depends on.
 LIBRARIES = ("torch", "onnxruntime", "openvino")
 
@@ -46,6 +42,9 @@ class _Kept(Extensible):
     measured: dict[str, dict[str, float]] = field(default_factory=dict)
 
 
+_KEPT = Measurements[dict[str, float]](CACHE_FILE, _Kept)
+
+
 def choose(openers: Sequence[Opener], device: torch.device) -> Fastest:
     """The fastest engine of `openers` on this machine.
 
@@ -58,7 +57,7 @@ def choose(openers: Sequence[Opener], device: torch.device) -> Fastest:
     """
     tried = [one for one in openers if not one.is_slow_to_start]
     key = _key(tried, device)
-    kept = _read()
+    kept = _KEPT.read()
     if key in kept and kept[key].keys() <= {one.name for one in tried}:
         name = min(kept[key], key=lambda name: kept[key][name])
         engine = next(one for one in tried if one.name == name).open()
@@ -73,7 +72,7 @@ def choose(openers: Sequence[Opener], device: torch.device) -> Fastest:
     if not opened:
         raise next(iter(errors.values()))
     ms = _measure(opened, device)
-    _keep({**kept, key: ms})
+    _KEPT.keep({**kept, key: ms})
     name = min(ms, key=lambda name: ms[name])
     return Fastest(opened[name], _explain(ms, "measured now", errors))
 
@@ -119,31 +118,4 @@ def _explain(
 def _key(openers: Sequence[Opener], device: torch.device) -> str:
     """Digest of all that the times depend on."""
     files = {one.name: file_digest(weights_file(one.path)) for one in openers}
-    machine = [cpu_name(), str(device), torch.get_num_threads(), *map(_version, LIBRARIES)]
-    return hashlib.sha256(json.dumps([files, machine]).encode()).hexdigest()
-
-
-def _version(library: str) -> str:
-    try:
-        return importlib.metadata.version(library)
-    except importlib.metadata.PackageNotFoundError:
-        return ""
-
-
-def _read() -> dict[str, dict[str, float]]:
-    """What was measured before; nothing if the file cannot be read."""
-    try:
-        kept = build(_Kept, read_json(cache_folder() / CACHE_FILE), "engines")
-    except (OSError, ValueError):
-        return {}
-    return {key: ms for key, ms in kept.measured.items() if ms and kept.schema == 1}
-
-
-def _keep(measured: dict[str, dict[str, float]]) -> None:
-    """Keep the newest measurements, if the folder can be written."""
-    newest = dict(list(measured.items())[-MAX_KEPT:])
-    try:
-        cache_folder().mkdir(parents=True, exist_ok=True)
-        write_whole(cache_folder() / CACHE_FILE, json.dumps(asdict(_Kept(measured=newest)), indent=1) + "\n")
-    except OSError:
-        return
+    return measured_here(files, device, LIBRARIES)

@@ -84,7 +84,7 @@ class Classifier:
 
     Attributes:
         engine: What computes the network.
-        note: Why it does; empty if it was asked for or is the usual one.
+        note: Why it does, or that its form was chosen on another processor; empty if there is nothing to say.
         contract: Its classes, preprocessing and calibration.
         device: Where it takes its pixels.
 

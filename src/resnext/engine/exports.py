@@ -10,6 +10,7 @@ from typing import Annotated
 from resnext.catalogue import EXPORTS
 from resnext.engine.engine import ModelError
 from resnext.files import write_whole
+from resnext.machine import cpu_name
 from resnext.parsing import MAX_INTEGER, Extensible, Range, build, read_json
 from resnext.weights import weights_digest
 
@@ -39,6 +40,8 @@ class ParityRecord(Extensible):
         correct: Images that the two get right; None if the images have no labels.
         takes: What goes into it: prepared `pixels`, or `images` that it prepares itself.
         precision: What it computes in: `float32` or `int8`.
+        packing: How many times as wide the groups of convolutions were made, by their names, as was fastest
+            on `device`.
     """
 
     format: str
@@ -54,6 +57,7 @@ class ParityRecord(Extensible):
     correct: tuple[Count, Count] | None = None
     takes: str = "pixels"
     precision: str = "float32"
+    packing: dict[str, Annotated[int, Range(1, MAX_INTEGER)]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -106,6 +110,21 @@ def exports_of(run: Path) -> tuple[dict[str, ParityRecord], dict[str, ParityReco
     digest = weights_digest(run)
     present = {name: record for name, record in records.items() if record.source == digest}
     return present, {name: record for name, record in records.items() if name not in present}
+
+
+def chosen_elsewhere(path: Path) -> str:
+    """Where the width of groups in the exported file at `path` was chosen, for people; empty if here, or if
+    nothing was chosen or nobody says."""
+    try:
+        record = read_parity(path.parent).get(path.name)
+    except ModelError:  # which whoever needs it reports
+        return ""
+    if record is None or not record.packing or record.device == cpu_name():
+        return ""
+    return (
+        f"{path}: its grouped convolutions have the form that is fastest on {record.device}; "
+        "resnext optimize chooses for this machine"
+    )
 
 
 def add_parity(folder: Path, name: str, record: ParityRecord) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from resnext.engine.engine import Engine, ModelError, Output
+from resnext.engine.engine import Engine, EngineMissing, ModelError, Output
 from resnext.engine.libraries import import_library
 from resnext.engine.onnx_file import OnnxFile
 
@@ -46,14 +47,23 @@ class OnnxRuntimeEngine(Engine):
         return [torch.from_numpy(np.asarray(values, np.float32)) for values in made]
 
 
-def _session(file: OnnxFile) -> Any:
-    runtime = import_library("onnxruntime", file.path)
+def open_session(model: str | bytes, path: Path) -> Any:
+    """A session of onnxruntime that computes `model`, the path or the content of a file, as engines do.
+
+    Raises what onnxruntime raises, and `EngineMissing`, naming `path`, if it is not installed.
+    """
+    runtime = import_library("onnxruntime", path)
     options = runtime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 4  # errors are raised
-    model = str(file.path) if file.has_parts else file.content
+    return runtime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def _session(file: OnnxFile) -> Any:
     try:
-        return runtime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        return open_session(str(file.path) if file.has_parts else file.content, file.path)
+    except EngineMissing:
+        raise
     except Exception as error:
         raise _cannot_run(file, error) from None
 

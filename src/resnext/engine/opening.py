@@ -10,6 +10,7 @@ import torch
 from resnext.engine.choosing import choose
 from resnext.engine.classifier import Classifier
 from resnext.engine.engine import ModelError
+from resnext.engine.exports import chosen_elsewhere
 from resnext.engine.foreign import ForeignContract
 from resnext.engine.openers import Opener, find_openers
 from resnext.recipe.options import EngineName
@@ -43,7 +44,7 @@ def open_model(
         fastest = choose(list(openers), place)
         return Classifier(fastest.engine, fastest.why)
     taken = next(openers) if engine is None else _by_name(list(openers), engine, model)
-    return Classifier(taken.open())
+    return Classifier(taken.open(), chosen_elsewhere(taken.path))
 
 
 def _by_name(openers: list[Opener], engine: str, model: str | Path) -> Opener:

@@ -89,6 +89,7 @@ def export(
         device=cpu_name(),
         correct=parity.correct,
         takes=source.takes,
+        packing=dict(source.packing),
     )
     add_parity(folder, name, record)
     return Export(kept, parity, source.contract)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,7 @@ from torch.export import Dim, ExportedProgram, export
 
 from resnext.contract import Contract
 from resnext.engine import Output, Takes, rejection_of, temperature
+from resnext.export.packing import pack_groups
 from resnext.models import Network, familiarity, fold_batch_norms
 
 #: Name of the input, (B, 3, H, W), float32, prepared as the contract says.
@@ -33,6 +34,7 @@ class Source:
         sha256: Digest of its file of weights; empty if it has none.
         outputs: What is computed beside the logits, some of `OPTIONAL`.
         takes: What goes in: prepared pixels, or images that the graph prepares itself.
+        packing: How many times as wide the groups of grouped convolutions become, by their names.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Source:
     sha256: str = ""
     outputs: tuple[Output, ...] = ()
     takes: Takes = "pixels"
+    packing: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def output_names(self) -> list[Output]:
@@ -96,7 +99,7 @@ def trace(source: Source) -> ExportedProgram:
     {'logits': (5, 2), 'cam': (5, 2, 8, 8)}
     """
     contract, network = source.contract, fold_batch_norms(source.network).cpu()
-    network = network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    network = pack_groups(network, source.packing).to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     compares = rejection_of(contract).score == "neighbours"
     network.register_buffer("bank", network.bank if compares else None)  # saved as weights are
     graph = OutputGraph(network, contract, source.output_names).eval().requires_grad_(False)

@@ -60,6 +60,23 @@ class Quantizer(ABC):
             EngineMissing: A library is not installed.
         """
 
+    @abstractmethod
+    def quantize(
+        self, model: Any, samples: Samples, target: Target, path: Path, floats: Sequence[str] = ()
+    ) -> Any:
+        """The graph `model` of the format's own library, in int8.
+
+        Args:
+            model: In float32; it may be changed.
+            samples: As in `write`, for its input.
+            target: The processors that it must be right on.
+            path: What it is for, for errors.
+            floats: Names of its nodes that stay in float32.
+
+        Raises:
+            EngineMissing: A library is not installed.
+        """
+
     def in_bfloat16(self, path: Path) -> Classifier | None:
         """The file `path`, in float32, as this processor computes it in bfloat16; None where it has none, or
         where the library computes in float32 anyway."""
@@ -74,19 +91,24 @@ class OpenVinoQuantizer(Quantizer):
     def write(
         self, source: Source, samples: Samples, target: Target, path: Path, floats: Sequence[str] = ()
     ) -> None:
+        float32 = openvino_model(source, path)
+        kept = [*_find(float32, floats), *_beside_openvino(float32)]
+        write_ir(self.quantize(float32, samples, target, path, kept), source, path)
+
+    def quantize(
+        self, model: Any, samples: Samples, target: Target, path: Path, floats: Sequence[str] = ()
+    ) -> Any:
         nncf = import_library("nncf", path)
         fix = nncf.OverflowFix.ENABLE if target == "any" else nncf.OverflowFix.DISABLE
-        float32 = openvino_model(source, path)
         with _quiet():
-            model = nncf.quantize(
-                float32,
+            return nncf.quantize(
+                model,
                 nncf.Dataset(samples, lambda pixels: {PIXELS: pixels}),
                 preset=nncf.QuantizationPreset.PERFORMANCE,
                 subset_size=len(samples),
-                ignored_scope=nncf.IgnoredScope(names=[*_find(float32, floats), *_beside_openvino(float32)]),
+                ignored_scope=nncf.IgnoredScope(names=list(floats)),
                 advanced_parameters=nncf.AdvancedQuantizationParameters(overflow_fix=fix),
             )
-        write_ir(model, source, path)
 
     def in_bfloat16(self, path: Path) -> Classifier | None:
         if not OpenVinoBfloat16Engine.is_native(path):
@@ -103,13 +125,19 @@ class OnnxQuantizer(Quantizer):
     def write(
         self, source: Source, samples: Samples, target: Target, path: Path, floats: Sequence[str] = ()
     ) -> None:
+        float32 = onnx_model(source, path)
+        kept = [*floats, *_beside_onnx(float32)]
+        write_onnx(self.quantize(float32, samples, target, path, kept), source, path)
+
+    def quantize(
+        self, model: Any, samples: Samples, target: Target, path: Path, floats: Sequence[str] = ()
+    ) -> Any:
         onnx = import_library("onnx", path)
         quantization = import_library("onnxruntime.quantization", path)
-        float32 = onnx.shape_inference.infer_shapes(onnx_model(source, path))
         with tempfile.TemporaryDirectory() as root, _quiet():
             made = Path(root) / "int8.onnx"
             quantization.quantize_static(
-                float32,
+                onnx.shape_inference.infer_shapes(model),
                 made,
                 SampleReader(samples),
                 quant_format=quantization.QuantFormat.QDQ,
@@ -117,10 +145,9 @@ class OnnxQuantizer(Quantizer):
                 reduce_range=target == "any",
                 activation_type=quantization.QuantType.QUInt8,
                 weight_type=quantization.QuantType.QInt8,
-                nodes_to_exclude=[*floats, *_beside_onnx(float32)],
+                nodes_to_exclude=list(floats),
             )
-            model = onnx.load(made)
-        write_onnx(model, source, path)
+            return onnx.load(made)
 
 
 #: By the names of the formats.

@@ -35,9 +35,6 @@ class OpenVinoFormat(Format):
 def openvino_model(source: Source, path: Path) -> Any:
     """`source` as an OpenVINO `Model`, without metadata.
 
-    Shapes of weights are constants in it: its reader of ONNX leaves an operation between the weights of a
-    grouped convolution and their groups, behind which OpenVINO does not find that they are in int8.
-
     Args:
         source: What is exported.
         path: Where it will lie, for errors.
@@ -46,13 +43,24 @@ def openvino_model(source: Source, path: Path) -> Any:
         EngineMissing: A library is not installed.
         ModelError: It cannot prepare images as the contract says.
     """
-    openvino = import_library("openvino", path)
-    model = openvino.Core().read_model(onnx_model(source, path).SerializeToString(), b"")
-    passes = import_library("openvino.passes", path)
+    model = from_onnx(onnx_model(source, path), path)
+    return prepare_inside_openvino(model, source.contract) if source.takes == "images" else model
+
+
+def from_onnx(model: Any, path: Path) -> Any:
+    """An ONNX `ModelProto` as an OpenVINO `Model`.
+
+    Shapes of weights are constants in it: its reader of ONNX leaves an operation between the weights of a
+    grouped convolution and their groups, behind which OpenVINO does not find that they are in int8.
+
+    Raises `EngineMissing`, naming `path`, if OpenVINO is not installed.
+    """
+    openvino, passes = (import_library(name, path) for name in ("openvino", "openvino.passes"))
+    made = openvino.Core().read_model(model.SerializeToString(), b"")
     manager = passes.Manager()
     manager.register_pass(passes.ConstantFolding())
-    manager.run_passes(model)
-    return prepare_inside_openvino(model, source.contract) if source.takes == "images" else model
+    manager.run_passes(made)
+    return made
 
 
 def write_ir(model: Any, source: Source, path: Path) -> None:

@@ -211,7 +211,8 @@ class _Trial:
     ) -> None:
         self._source, self._quantizer, self._samples, self._judges = source, quantizer, samples, judges
         self._target, self._draft, self._progress, self._done = target, draft, progress, 0
-        self._before = self._open("float32", lambda path: quantizer.format.write(source, path))
+        plain = replace(source, packing={})  # what pays in int8 may cost in float32
+        self._before = self._open("float32", lambda path: quantizer.format.write(plain, path))
         self._floats = self._ints = self._answers(self._before)
 
     def drop(self, floats: Mapping[str, list[str]]) -> float:
@@ -278,6 +279,7 @@ class _Trial:
             device=cpu_name(),
             correct=made.correct,
             precision="int8",
+            packing=dict(self._source.packing),
         )
 
     def _write(self, part: str, calibration: Calibration, floats: Mapping[str, list[str]]) -> Classifier:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from resnext.export.graph import Source
 from resnext.export.onnx_format import onnx_model
+from resnext.export.packing import pack_groups
 
 #: Kinds of nodes of ONNX with weights, which convolutions and linear layers become.
 WITH_WEIGHTS = ("Conv", "Gemm", "MatMul")
@@ -34,7 +35,7 @@ def rank_blocks(source: Source, pixels: Tensor, bits: int, path: Path) -> Mappin
         Names of nodes of the graph of ONNX, by the name of the block, such as layer2.0; empty if the graph
         has other layers than the network.
     """
-    network = source.network
+    network = pack_groups(source.network, source.packing)  # as it stands in the graph
     layers = _in_order(network, pixels)
     nodes = _find_nodes(onnx_model(source, path).graph, [layer for _, layer in layers])
     if len(nodes) != len(layers):

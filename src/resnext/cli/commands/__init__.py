@@ -15,6 +15,7 @@ from resnext.cli.commands.experiments import ExperimentsCommand
 from resnext.cli.commands.export import ExportCommand
 from resnext.cli.commands.index import IndexCommand
 from resnext.cli.commands.models import ModelsCommand
+from resnext.cli.commands.optimize import OptimizeCommand
 from resnext.cli.commands.predict import PredictCommand
 from resnext.cli.commands.quantize import QuantizeCommand
 from resnext.cli.commands.recipes import RecipesCommand
@@ -38,6 +39,7 @@ COMMANDS: tuple[type[Command], ...] = (
     CalibrateCommand,
     ExportCommand,
     QuantizeCommand,
+    OptimizeCommand,
     IndexCommand,
     RecipesCommand,
     ModelsCommand,

@@ -11,8 +11,9 @@ from tyro.conf import Positional, arg
 
 import resnext
 from resnext.cli.command import Command
-from resnext.cli.option_checks import check_model
+from resnext.cli.option_checks import check_model, check_positive
 from resnext.cli.screen import say
+from resnext.cli.tuning import choose_packing
 from resnext.errors import UsageError
 
 
@@ -33,16 +34,26 @@ class ExportCommand(Command):
     crops and normalises itself (onnx and openvino)."""
     images: tuple[str, ...] = ()
     """Files, folders and globs of the images that both must agree on; those of val, if left out."""
+    optimize: int | None = None
+    """Images of a batch for which grouped convolutions get the form that is fastest on this machine (onnx and
+    openvino);
+    as they are, if left out. See `resnext optimize`."""
     out: Path | None = None
     """Folder to write into; exports/ in the run's folder, or here for other models, if left out."""
 
     def run(self) -> None:
         if not self.to:
             raise UsageError("--to needs formats, as in --to onnx")
+        check_positive(self, "optimize")
+        if self.optimize is not None and (others := {*self.to} - {"onnx", "openvino"}):
+            raise UsageError(
+                f"--optimize: has no effect with --to {' '.join(sorted(others))}; export that apart"
+            )
         check_model(self.model)
         from resnext.display.progress_bar import ProgressBar
 
         for to in dict.fromkeys(self.to):
+            packing = choose_packing(self.model, to, "float32", self.optimize) if self.optimize else {}
             with ProgressBar(f"comparing {to}") as bar:
                 exported = resnext.export_model(
                     self.model,
@@ -51,6 +62,7 @@ class ExportCommand(Command):
                     outputs=self.outputs,
                     takes="images" if self.preprocess == "inside" else "pixels",
                     images=self.images or None,
+                    packing=packing,
                     progress=bar.update,
                 )
             say(f"{exported.path}: {exported.parity}")

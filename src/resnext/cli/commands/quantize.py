@@ -12,8 +12,9 @@ from tyro.conf import Positional, arg
 import resnext
 from resnext.cli.command import Command
 from resnext.cli.image_progress import ImageProgress
-from resnext.cli.option_checks import check_data, check_model
+from resnext.cli.option_checks import check_data, check_model, check_positive
 from resnext.cli.screen import say
+from resnext.cli.tuning import choose_packing
 from resnext.errors import UsageError
 
 
@@ -38,16 +39,21 @@ class QuantizeCommand(Command):
     """How many times as fast as float32 it must be on this machine; 0 for a file that is made for another."""
     outputs: Annotated[tuple[Literal["probabilities", "cam"], ...], arg(name="with")] = ("probabilities",)
     """What is computed beside the logits: calibrated probabilities, class activation maps."""
+    optimize: int | None = None
+    """Images of a batch for which grouped convolutions get the form that is fastest on this machine;
+    as they are, if left out. See `resnext optimize`."""
     out: Path | None = None
     """Folder to write into; exports/ in the run's folder, or here for other models, if left out."""
 
     def run(self) -> None:
         if not self.to:
             raise UsageError("--to needs formats, as in --to openvino")
+        check_positive(self, "optimize")
         check_model(self.model)
         if self.data is not None:
             check_data(self.data)
         for to in dict.fromkeys(self.to):
+            packing = choose_packing(self.model, to, "int8", self.optimize) if self.optimize else {}
             with ImageProgress(f"judging {to}") as progress:
                 made = resnext.quantize(
                     self.model,
@@ -58,6 +64,7 @@ class QuantizeCommand(Command):
                     min_speed=self.min_speed,
                     out=self.out,
                     outputs=self.outputs,
+                    packing=packing,
                     progress=progress.show,
                 )
             say(f"{made.path}: {made}")
