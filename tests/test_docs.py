@@ -464,19 +464,19 @@ def set_sizes() -> str:
 def int8_accuracy() -> str:
     """What int8 costs trained networks."""
     rows: list[tuple[str, ...]] = [
-        ("network", "file", "made for", "float32", "int8", "points", "speed", "back in float32")
+        ("network", "file", "made for", "float32", "int8", "points", "back in float32")
     ]
     for arm, one in records("bench.jsonl", "int8").items():
         name, to, target = arm.split(", ")
         where = {"any": "any processor", "vnni": "VNNI"}[target]
         if "refused" in one:
-            rows.append((name, to, where, "", "refused", "", "", ""))
+            rows.append((name, to, where, "", "refused", "", ""))
             continue
         (low, high), blocks = one["interval"], len(one["put_back"])
         before, after = (f"{100 * count / one['images']:.2f} %" for count in one["correct"])
         points = f"{one['points']:+.2f} ({low:+.2f} to {high:+.2f})"
         back = f"{blocks} block{'s' * (blocks != 1)}" if blocks else ""
-        rows.append((name, to, where, before, after, points, f"{one['speed']:.2f}", back))
+        rows.append((name, to, where, before, after, points, back))
     return table(rows)
 
 
