@@ -37,7 +37,7 @@ pytestmark = pytest.mark.usefixtures("no_reports")
         (["train", "digits", "--recipe", "small", "--config", "x.toml"], "no effect with --config"),
         (["models", "resnext51_32x4"], "resnext50_32x4d"),
         (["trian", "digits"], "there is no command 'trian'. Is it 'train'?"),
-        (["xyzzy"], "Commands: train, evaluate"),
+        (["xyzzy"], "Commands: train, doctor, evaluate"),
         (["train", "digits", "--workers", "-1"], "at least 0"),
         (["train", "digits", "--name", "a/b"], "--runs"),
         (["train", "digits", "--resume", "must"], "--resume needs the --name"),
