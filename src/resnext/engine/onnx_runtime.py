@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -47,8 +47,13 @@ class OnnxRuntimeEngine(Engine):
         return [torch.from_numpy(np.asarray(values, np.float32)) for values in made]
 
 
-def open_session(model: str | bytes, path: Path) -> Any:
+def open_session(model: str | bytes, path: Path, settings: Mapping[str, str] | None = None) -> Any:
     """A session of onnxruntime that computes `model`, the path or the content of a file, as engines do.
+
+    Args:
+        model: The path or the content.
+        path: What it is for, for errors.
+        settings: Further settings of the session, by onnxruntime's names.
 
     Raises what onnxruntime raises, and `EngineMissing`, naming `path`, if it is not installed.
     """
@@ -56,6 +61,8 @@ def open_session(model: str | bytes, path: Path) -> Any:
     options = runtime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 4  # errors are raised
+    for name, value in (settings or {}).items():
+        options.add_session_config_entry(name, value)
     return runtime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 

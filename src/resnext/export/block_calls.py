@@ -16,6 +16,8 @@ from resnext.export.graph import PIXELS
 from resnext.export.int8 import QUANTIZERS
 from resnext.export.openvino_format import from_onnx
 
+#: Threads of one session that spin while they wait would slow down the session that is timed next.
+ALONE = {"session.intra_op.allow_spinning": "0"}
 Call = Callable[[NDArray[np.float32]], object]
 
 
@@ -32,7 +34,7 @@ def by_onnxruntime(model: Any, precision: str, path: Path) -> Call:
     """
     if precision == "int8":
         model = QUANTIZERS["onnx"].quantize(model, [_sample(model)], "any", path)
-    session = open_session(model.SerializeToString(), path)
+    session = open_session(model.SerializeToString(), path, ALONE)
     return lambda pixels: session.run(None, {PIXELS: pixels})
 
 
