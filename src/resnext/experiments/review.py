@@ -31,7 +31,8 @@ REVIEW: tuple[ReviewStatement, ...] = (
     ),
     ReviewStatement(
         "Paths are added, where Inception concatenates",
-        "form (b) concatenates too, and is equal; what differs is one topology for all paths (section 3.3)",
+        "form (b) concatenates too, and is equal; what differs is one topology for all paths (section 3.3); "
+        "tested are equal paths added or concatenated, not Inception's unequal ones",
         experiment="merging",
     ),
     ReviewStatement(
