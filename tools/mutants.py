@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import compileall
-import contextlib
 import os
 import py_compile
 import random
@@ -21,6 +20,7 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -72,7 +72,8 @@ class Bench:
             start = time.monotonic()
             failed = self._run(tests, 1800.0)
             if failed is not None:
-                raise SystemExit(f"{failed}: fails without any mutant; mend it first")
+                said = (self.place / "output").read_text()[-2000:]
+                raise SystemExit(f"{said}\n{failed}: fails without any mutant; mend it first")
             self._seconds[tests] = time.monotonic() - start
 
     def kill(self, mutation: Mutation, tests: tuple[str, ...]) -> str | None:
@@ -93,8 +94,10 @@ class Bench:
         if child == 0:
             os.setsid()
             code = 70
-            with contextlib.suppress(BaseException):
+            try:
                 code = _run_tests(tests, self.place, told)
+            except BaseException:
+                (self.place / "output").write_text(traceback.format_exc())
             os._exit(code)
         code = _wait(child, limit_s)
         if code is None:
@@ -200,8 +203,7 @@ def main() -> None:
     words.add_argument("--only", choices=["named", "sampled"])
     options = words.parse_args()
     each = options.each if options.each is not None else EACH_SHORT if options.short else EACH
-    import hypothesis  # noqa: F401  # once, for all mutants
-    import scipy.special  # noqa: F401
+    import scipy.special  # noqa: F401  # once, for all mutants
     import sklearn.metrics  # noqa: F401
     import torch
 
