@@ -34,6 +34,8 @@ RESULTS = ROOT / "results" / "mutants.jsonl"
 LEAST_KILLED = 0.9
 #: A mutant whose tests take this many times as long as without it, and this many seconds more, is killed.
 PATIENCE, PATIENCE_S = 4.0, 60.0
+#: What tests do not need: the oracles are linked.
+NOT_COPIED = ("__pycache__", ".git", ".venv", ".oracle", ".*_cache", ".hypothesis")
 #: Sampled mutants of each room, in full and with --short.
 EACH, EACH_SHORT = 12, 1
 
@@ -49,16 +51,19 @@ class Outcome:
 
 
 class Bench:
-    """A copy of the package in which mutants are tried."""
+    """A copy of the project in which mutants are tried, so that it may be edited meanwhile."""
 
     def __init__(self, place: Path) -> None:
         self.place = place
-        shutil.copytree(ROOT / "src", place / "src", ignore=shutil.ignore_patterns("__pycache__"))
+        self.copy = place / "copy"
+        shutil.copytree(ROOT, self.copy, ignore=shutil.ignore_patterns(*NOT_COPIED), symlinks=True)
+        if (ROOT / ".oracle").exists():
+            (self.copy / ".oracle").symlink_to((ROOT / ".oracle").resolve())
         # Compiled files are checked by content: two mutants of a file may have the same size and second.
         mode = py_compile.PycInvalidationMode.CHECKED_HASH
-        compileall.compile_dir(place / "src", quiet=2, invalidation_mode=mode)
+        compileall.compile_dir(self.copy / "src", quiet=2, invalidation_mode=mode)
         os.environ |= {
-            "PYTHONPATH": str(place / "src"),
+            "PYTHONPATH": str(self.copy / "src"),
             "PYTHONDONTWRITEBYTECODE": "1",
             "OMP_NUM_THREADS": "1",
         }
@@ -79,7 +84,7 @@ class Bench:
     def kill(self, mutation: Mutation, tests: tuple[str, ...]) -> str | None:
         """The test that notices the mutation, "timeout", or None."""
         self.check(tests)
-        path = self.place / mutation.file
+        path = self.copy / mutation.file
         whole = path.read_text()
         path.write_text(mutation.apply(whole))
         try:
@@ -112,8 +117,8 @@ def _run_tests(tests: tuple[str, ...], place: Path, told: Path) -> int:
     with open(place / "output", "w") as output:
         os.dup2(output.fileno(), 1)
         os.dup2(output.fileno(), 2)
-    sys.path.insert(0, str(place / "src"))
-    os.chdir(ROOT)
+    sys.path.insert(0, str(place / "copy" / "src"))
+    os.chdir(place / "copy")
 
     class Tell:
         def pytest_runtest_logreport(self, report: Any) -> None:
