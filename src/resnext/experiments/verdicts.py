@@ -292,8 +292,10 @@ def _setting(study: Study) -> str:
     """What all arms share, for people."""
     words = []
     for data in _datasets(study):
-        recipe = next(arm.recipe for arm in study.trained if arm.data == data)
-        words.append(f"{data} at {recipe.data.size_px} px, {recipe.epochs} epochs of batch {recipe.batch}")
+        recipes = [arm.recipe for arm in study.trained if arm.data == data]
+        size_px, batch = recipes[0].data.size_px, recipes[0].batch
+        epochs = ", ".join(dict.fromkeys(str(recipe.epochs) for recipe in recipes))
+        words.append(f"{data} at {size_px} px, {epochs} epochs of batch {batch}")
     if study.timing is not None:
         batch, side, rounds = study.timing.batch, study.timing.size_px, study.timing.rounds
         words.append(f"steps of {batch} images of {side} px, eager, in {rounds} rounds by turns")
