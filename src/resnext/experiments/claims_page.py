@@ -10,6 +10,7 @@ from resnext.arch import Architecture
 from resnext.cost import count_cost
 from resnext.experiments.catalogue import find_experiments
 from resnext.experiments.findings import METRICS, STEP_S, ArmFindings, Finding, Findings, ReviewStatement
+from resnext.experiments.html_page import to_html
 from resnext.experiments.ledger import Ledger
 from resnext.experiments.overview import LEVEL, correct, correction_rows, effects_svg, summary
 from resnext.experiments.plots import draw_plots
@@ -68,7 +69,8 @@ def write_results(results: Path, out: Path) -> Path:
 
     Args:
         results: Folder of the result records.
-        out: The page, whose name ends in .md; its plots go into the folder of that name without the suffix.
+        out: The page. Where its name ends in .md, its plots go into the folder of that name without the
+            suffix; where it ends in .html, they are in the page.
 
     Returns:
         `out`.
@@ -91,6 +93,9 @@ def write_results(results: Path, out: Path) -> Path:
 
 def write_findings(found: Sequence[Sequence[Findings]], review: Sequence[ReviewStatement], out: Path) -> Path:
     """Write the page about the findings of each experiment, and its plots; remove outdated plots."""
+    if out.suffix == ".html":
+        write_whole(out, to_html(*page(found, review, "")))
+        return out
     folder = out.with_suffix("")
     folder.mkdir(exist_ok=True)
     text, plots = page(found, review, folder.name)

@@ -56,7 +56,7 @@ def correct(found: Sequence[Sequence[Findings]], scale: str) -> list[Corrected]:
 
 
 def summary(corrected: Sequence[Corrected], scale: str) -> str:
-    """What is shown and what is not, in a paragraph."""
+    """What is shown and what is not, in short paragraphs."""
     tests = [one for one in corrected if one.repeats is None]
     alone = {
         verdict: sum(one.finding.verdict == verdict for one in tests)
@@ -66,14 +66,14 @@ def summary(corrected: Sequence[Corrected], scale: str) -> str:
     shown = "; ".join(f"{one.claim} ({one.ours_text.split(', n =')[0]})" for one in sure)
     void = "; ".join(one.finding.claim for one in tests if one.finding.void_by)
     texts = [
-        f"**In short, at `{scale}`:** {len(tests)} different tests. Each alone: {alone['holds']} hold, "
+        f"**In short**, at `{scale}`: {len(tests)} different tests. Each alone: {alone['holds']} hold, "
         f"{alone['reversed']} reversed, {alone['not resolved']} not resolved.",
         f"All counted together (Holm), these stand: {shown or 'none'}.",
         f"Void, since a control says that it shows something else: {void}." if void else "",
         "**Not shown:** who ends better. Nothing here was trained until it learned no more, or at the size "
         "of the paper: what is shown is who learns faster, and what a step costs.",
     ]
-    return "\n".join(filter(None, texts))
+    return "\n\n".join(filter(None, texts))
 
 
 def correction_rows(corrected: Sequence[Corrected]) -> list[tuple[str, ...]]:
