@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 ORACLE := .oracle/.ready
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: demo test slow faults miniature pages clients peers check format clean
+.PHONY: demo test slow faults mutants mutants-short miniature pages clients peers check format clean
 
 demo: $(READY)
 	$(BIN)/python -m resnext demo
@@ -21,6 +21,14 @@ slow: $(READY) $(ORACLE)
 # Everything that is broken on purpose, in full (about half an hour); results go to results/faults.jsonl.
 faults: $(READY)
 	RESNEXT_FAULTS=full $(PYTEST) -s tests/faults
+
+# Bugs planted one at a time, and whether the tests notice (about an hour); results go to results/mutants.jsonl.
+mutants: $(READY) $(ORACLE)
+	$(BIN)/python tools/mutants.py
+
+# The quick ones, and one sampled mutant of each room (under three minutes); nothing is kept.
+mutants-short: $(READY) $(ORACLE)
+	$(BIN)/python tools/mutants.py --short
 
 # Every experiment end to end, in seconds each, and the page about them; nothing is kept.
 miniature: $(READY)

@@ -180,6 +180,59 @@ def as_table(rows: list[tuple[str, str, str]]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in cells)
 
 
+#: Why a published figure differs from ours by more than its last digit, by network and column.
+EXPLAINED = {
+    ("resnext101_32x4d", "gmacs"): "the paper gives one figure for both networks of 101 layers, ResNet's",
+    ("resnext101_64x4d", "gmacs"): "twice 7.8 and not counted; the paper itself says about 15",
+}
+
+
+def published_counts() -> str:
+    """Parameters and multiply-adds beside those that others publish."""
+    (*_, record) = read_records(ROOT / "results" / "published.jsonl")
+    versions = f"torchvision {record['torchvision'].split('+')[0]}", f"timm {record['timm']}, counted"
+    head = ("network", "paper: M, G", "ours: M, G", *(f"{who}: M, G" for who in versions), "difference")
+    rows = [head]
+    for row in record["rows"]:
+        paper, ours = row["paper"], row["ours"]
+        counts = {"params_m": ours["params"] / 1e6, "gmacs": ours["macs"] / 1e9}
+        theirs, counted = row["torchvision"], row["timm"]
+        same = [counted is None or counted == ours]
+        if theirs is not None:
+            same.append((theirs["params"], theirs["gmacs"]) == (ours["params"], round(ours["macs"] / 1e9, 3)))
+        why = [] if all(same) else ["DIFFERS FROM A PEER"]
+        for column, count in counts.items():
+            said = paper[column]
+            if said is not None and round(count, 1) != said:
+                is_cut = int(10 * count) / 10 == said
+                why.append("cut, not rounded" if is_cut else EXPLAINED[row["network"], column])
+        rows.append(
+            (
+                f"`{row['network']}`",
+                ", ".join("?" if paper[c] is None else f"{paper[c]}" for c in counts) * bool(paper["where"]),
+                ", ".join(f"{count:.3f}" for count in counts.values()),
+                "" if theirs is None else f"{theirs['params'] / 1e6:.3f}, {theirs['gmacs']:.3f}",
+                "" if counted is None else f"{counted['params'] / 1e6:.3f}, {counted['macs'] / 1e9:.3f}",
+                "; ".join(why) or "none",
+            )
+        )
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    return "\n".join([lines[0], "|---" * len(head) + "|", *lines[1:]])
+
+
+def mutants() -> str:
+    """Planted bugs: those with names, and the newest sample of each room."""
+    lines = read_records(ROOT / "results" / "mutants.jsonl")
+    named = next(line for line in reversed(lines) if line["what"] == "named" and line["room"] == "all")
+    sampled = {line["room"]: line for line in lines if line["what"] == "sampled"}
+    rows = [("by name", named), *sorted(sampled.items())]
+    table = ["| mutants | tried | killed | change no result | survived |", "|---|---|---|---|---|"]
+    for room, line in rows:
+        left = line["tried"] - line["killed"] - line["the_same"]
+        table.append(f"| {room} | {line['tried']} | {line['killed']} | {line['the_same']} | {left} |")
+    return "\n".join(table)
+
+
 def many_processes() -> str:
     """N processes against one, and what happens when one of them is lost."""
     faults = newest("faults.jsonl", "what")
@@ -358,10 +411,17 @@ def test_results(tmp_path: Path) -> None:
     assert made == kept
 
 
+def test_published_counts() -> None:
+    table = published_counts()
+    assert table in (ROOT / "docs" / "networks.md").read_text()
+    assert "DIFFERS" not in table
+
+
 def test_reliability() -> None:
     text = (ROOT / "docs" / "reliability.md").read_text()
     assert reliability() in text
     assert many_processes() in text
+    assert mutants() in text
 
 
 def test_the_catalogue_of_weights() -> None:
@@ -534,6 +594,6 @@ def test_the_table_of_the_design_rule(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 if __name__ == "__main__":
-    print(reliability(), mistakes(), many_processes(), speed(), sep="\n\n")
+    print(reliability(), mutants(), published_counts(), mistakes(), many_processes(), speed(), sep="\n\n")
     print(engine_speed(), export_parity(), predict_rates(), sep="\n\n")
     print(honesty(), set_sizes(), outlier_scores(), sep="\n\n")

@@ -158,32 +158,101 @@ def test_other_errors() -> None:
         override(Recipe(), data__size_px=64, data__resize_px=32)
 
 
-def test_the_paper_s_cifar_recipe() -> None:
-    """Section 5.3 and appendix A: what it states, number by number."""
-    recipe = named_recipe("cifar")
-    assert (recipe.model, recipe.epochs, recipe.batch) == ("resnext29_8x64d", 300, 128)
-    training = recipe.training
-    assert (training.lr * recipe.batch / training.lr_batch, training.weight_decay) == (0.1, 5e-4)
-    assert [m * recipe.epochs for m in training.milestones] == [150, 225]
-    assert (training.momentum, training.decays, training.averaging, training.label_smoothing) == (
-        0.9,
-        "all",
-        0,
-        0,
-    )
-    assert (recipe.data.size_px, recipe.data.pad_px, recipe.data.flip) == (32, 4, 0.5)
+#: What leaves a recipe as the paper and the authors' code have it: no other regularisation, and a free seed.
+PLAIN = {
+    "precision": None,
+    "seed": 0,
+    "data.grey": None,
+    "data.decoder": None,
+    "data.train_px": None,
+    "data.policy": "none",
+    "data.operations": 2,  # without effect, as the policy is none
+    "data.magnitude": 9,
+    "data.erasing": 0.0,
+    "data.mixup": 0.0,
+    "data.cutmix": 0.0,
+    "data.balance": "none",
+    "training.fits": "network",
+    "training.optimiser": "sgd",  # with Nesterov momentum: train.lua
+    "training.momentum": 0.9,  # sections 4 and appendix A
+    "training.decays": "all",  # train.lua decays scales and shifts too
+    "training.schedule": "step",
+    "training.warmup": 0.0,
+    "training.label_smoothing": 0.0,
+    "training.averaging": 0.0,
+    "training.zero_init": False,
+    "training.drop_path": 0.0,
+    "training.dropout": 0.0,
+    "training.accumulate": 1,
+    "training.clip_norm": 0.0,
+    "training.patience": 0,
+    "training.batch_norm": "own",
+    "training.compile": "off",
+    "training.frozen": 0,
+    "training.layer_decay": 1.0,
+}
+#: Section 5.3 and appendix A; the flip and the margin of the mean colour: datasets/cifar10.lua.
+CIFAR = PLAIN | {
+    "model": "resnext29_8x64d",
+    "epochs": 300,
+    "batch": 128,
+    "data.size_px": 32,
+    "data.resize_px": 32,
+    "data.interpolation": None,  # nothing is resized
+    "data.mean": None,  # those of the training images, as in the code
+    "data.std": None,
+    "data.crop": "pad",
+    "data.pad_px": 4,
+    "data.min_area": 0.35,  # without effect, as the crop is pad
+    "data.max_aspect": 4 / 3,
+    "data.flip": 0.5,
+    "data.jitter": 0.0,
+    "data.lighting": 0.0,
+    "training.lr": 0.1,
+    "training.lr_batch": 128,
+    "training.weight_decay": 5e-4,
+    "training.milestones": (150 / 300, 225 / 300),
+}
+#: Section 4; what it leaves open: datasets/imagenet.lua, opts.lua and train.lua of the authors' code.
+IMAGENET = PLAIN | {
+    "model": "resnext50_32x4d",
+    "epochs": 100,
+    "batch": 256,
+    "data.size_px": 224,
+    "data.resize_px": 256,
+    "data.interpolation": "bicubic",
+    "data.mean": (0.485, 0.456, 0.406),
+    "data.std": (0.229, 0.224, 0.225),
+    "data.crop": "resized",
+    "data.pad_px": None,  # without effect, as the crop is resized
+    "data.min_area": 0.08,
+    "data.max_aspect": 4 / 3,
+    "data.flip": 0.5,
+    "data.jitter": 0.4,
+    "data.lighting": 0.1,
+    "training.lr": 0.1,
+    "training.lr_batch": 256,
+    "training.weight_decay": 1e-4,
+    "training.milestones": (30 / 100, 60 / 100, 90 / 100),
+}
 
 
-def test_the_paper_s_imagenet_recipe() -> None:
-    """Section 4, and the authors' code: what they state, number by number."""
-    recipe = named_recipe("imagenet")
-    assert (recipe.model, recipe.epochs, recipe.batch) == ("resnext50_32x4d", 100, 256)
-    training, data = recipe.training, recipe.data
-    assert (training.lr * 256 / training.lr_batch, training.momentum) == (0.1, 0.9)
-    assert (training.weight_decay, training.decays, training.schedule) == (1e-4, "all", "step")
-    assert [m * recipe.epochs for m in training.milestones] == pytest.approx([30, 60, 90])
-    assert (data.size_px, data.resize_px, data.crop, data.min_area) == (224, 256, "resized", 0.08)
-    assert (data.max_aspect, data.flip, data.jitter, data.lighting) == (4 / 3, 0.5, 0.4, 0.1)
+#: Torch's batch norms saw the share of each of 8 GPUs, 16 images, and float32 was all there was.
+EXACT = CIFAR | {"precision": "float32", "training.accumulate": 8}
+
+
+@pytest.mark.parametrize(
+    ("name", "published"), [("cifar", CIFAR), ("cifar-exact", EXACT), ("imagenet", IMAGENET)]
+)
+def test_every_field_of_the_paper_s_recipes(name: str, published: dict[str, Any]) -> None:
+    recipe = named_recipe(name)
+    assert {field: get_field(recipe, field) for field in dotted_names()} == published
+
+
+def test_colours_of_imagenet_are_those_of_torchvision() -> None:
+    """The same constants stand in fb.resnet.torch and in torchvision's transforms."""
+    modern = named_recipe("imagenet-modern").data
+    assert (modern.mean, modern.std) == (IMAGENET["data.mean"], IMAGENET["data.std"])
 
 
 def test_torchvision_s_newest_recipe() -> None:

@@ -15,8 +15,12 @@ from resnext.statistics import (
     MIN_RUNS_TO_RESAMPLE,
     Rate,
     bootstrap_difference,
+    crossed_bootstrap,
+    holm,
     interval,
+    p_value,
     paired_test,
+    pooled_deviation,
     runs_to_resolve,
     wilson,
 )
@@ -28,6 +32,56 @@ def test_the_interval_is_student_s() -> None:
     ours = interval(values, 0.9)
     assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high))
     assert (ours.mean, ours.deviation, ours.n) == pytest.approx((np.mean(values), np.std(values, ddof=1), 4))
+
+
+def test_the_p_value_is_student_s() -> None:
+    values = [22.4, 21.9, 23.0, 22.2]
+    ours = interval(values)
+    theirs = stats.ttest_1samp(values, 22.0).pvalue
+    assert p_value(ours.mean - 22.0, ours.deviation, ours.n) == pytest.approx(theirs)
+    touching = interval(values, 1 - theirs)
+    assert touching.low == pytest.approx(22.0)
+    assert p_value(1.0, math.nan, 1) is None
+    assert (p_value(1.0, 0.0, 3), p_value(0.0, 0.0, 3)) == (0.0, 1.0)
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
+def test_holm_s_correction_is_its_procedure(p_values: list[float]) -> None:
+    """Step by step: the smallest against the level over all, the next against the level over the rest."""
+    for level in (0.05, 0.3):
+        rejected: set[int] = set()
+        for i in sorted(range(len(p_values)), key=lambda i: p_values[i]):
+            if p_values[i] * (len(p_values) - len(rejected)) > level:
+                break
+            rejected.add(i)
+        adjusted = holm(p_values)
+        assert {i for i, p in enumerate(adjusted) if p <= level} == rejected
+    assert all(a >= p for a, p in zip(adjusted, p_values, strict=True))
+
+
+def test_groups_share_a_deviation() -> None:
+    """As in an analysis of variance; a group of one says nothing of it."""
+    groups = [[1.0, 2.0, 4.0], [7.0, 7.5], [3.0]]
+    squares = sum(np.var(own) * len(own) for own in groups)
+    assert pooled_deviation(groups) == (pytest.approx(math.sqrt(squares / 3)), 3)
+    assert pooled_deviation([[1.0]])[1] == 0
+
+
+def test_the_crossed_bootstrap_covers_other_runs_and_other_images() -> None:
+    """By the standard deviation of a mean of five runs on 300 images, each with an effect of its own."""
+    rng = np.random.default_rng(1)
+    widths, runs, images = [], 5, 300
+    for seed in range(30):
+        values = (
+            rng.normal(0, 0.2, (runs, 1)) + rng.normal(0, 2.0, (1, images)) + rng.normal(0, 1, (runs, images))
+        )
+        low, high = crossed_bootstrap(values, draws=400, seed=seed)
+        assert low < values.mean() < high
+        widths.append((high - low) / 2 / 1.96)
+    truth = math.sqrt(0.2**2 / runs + 2.0**2 / images + 1 / (runs * images))
+    assert np.mean(widths) == pytest.approx(truth, rel=0.2)
+    (low, high), narrow = crossed_bootstrap(values), crossed_bootstrap(values, confidence=0.5)
+    assert low < narrow[0] < narrow[1] < high
 
 
 def test_the_interval_holds_the_truth_as_often_as_it_says() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -48,6 +48,39 @@ def interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
     deviation = float(np.std(values, ddof=1))
     reach = float(stdtrit(n - 1, (1 + confidence) / 2)) * deviation / math.sqrt(n)
     return Interval(mean, deviation, n, mean - reach, mean + reach, confidence)
+
+
+def p_value(distance: float, deviation: float, n: int) -> float | None:
+    """Probability, by Student's t, of a mean at least as far from a point as `distance` if the point is true.
+
+    An interval of confidence 1 - p just touches the point. None where the deviation is unknown.
+
+    >>> round(p_value(1.0, 1.0, 5), 3)
+    0.089
+    """
+    from scipy.special import stdtr
+
+    if n < 2 or not deviation >= 0:
+        return None
+    if deviation == 0:
+        return 0.0 if distance > 0 else 1.0
+    return float(2 * stdtr(n - 1, -abs(distance) * math.sqrt(n) / deviation))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """The p-values adjusted for being so many, in their order (Holm 1979).
+
+    Those that are below a level after it are wrong, any one of them, with at most that probability.
+
+    >>> holm([0.01, 0.04, 0.03])
+    [0.03, 0.06, 0.06]
+    """
+    order = sorted(range(len(p_values)), key=lambda i: p_values[i])
+    adjusted, largest = [0.0] * len(p_values), 0.0
+    for rank, i in enumerate(order):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[i]))
+        adjusted[i] = largest
+    return adjusted
 
 
 def wilson(successes: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
@@ -167,6 +200,48 @@ class Bootstrap:
     difference: float
     low: float
     high: float
+
+
+def crossed_bootstrap(
+    differences: NDArray[np.float64], confidence: float = 0.95, draws: int = 2000, seed: int = 0
+) -> tuple[float, float]:
+    """Lower and upper end of an interval of a mean over runs and images, for other runs and other images.
+
+    Runs and images are resampled independently of each other in each draw (the pigeonhole bootstrap of Owen
+    2007, whose variance is never too small for many of both). Few runs, resampled from themselves, vary less
+    than new ones by n - 1 in n; their part is widened by that.
+
+    Args:
+        differences: (R, N), one for each run and image.
+        confidence: Of the interval.
+        draws: Number of resamples.
+        seed: Of the draws.
+    """
+    runs, images = differences.shape
+    random = np.random.default_rng(seed)
+    mean = differences.mean()
+    of_runs = differences.mean(axis=1)
+    drawn = np.empty(draws)
+    for i in range(draws):
+        chosen = random.integers(runs, size=runs)
+        own = of_runs[chosen].mean() - mean
+        counts = np.bincount(random.integers(images, size=images), minlength=images)
+        of_images = (counts * differences[chosen].mean(axis=0)).sum() / images
+        drawn[i] = of_images + own * (math.sqrt(runs / max(runs - 1, 1)) - 1)
+    low, high = np.quantile(drawn, ((1 - confidence) / 2, (1 + confidence) / 2))
+    return float(low), float(high)
+
+
+def pooled_deviation(groups: Iterable[Sequence[float]]) -> tuple[float, int]:
+    """The standard deviation that groups of values share, and its degrees of freedom.
+
+    >>> pooled_deviation([[1.0, 3.0], [2.0, 2.0]])
+    (1.0, 2)
+    """
+    own = [np.asarray(values) for values in groups if len(values) > 1]
+    freedom = sum(len(values) - 1 for values in own)
+    squares = sum(float(((values - values.mean()) ** 2).sum()) for values in own)
+    return (math.sqrt(squares / freedom), freedom) if freedom else (math.nan, 0)
 
 
 def bootstrap_difference(

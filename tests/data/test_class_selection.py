@@ -46,6 +46,18 @@ def test_the_classes_of_one_and_the_largest_others(large: Path, small: Path, tmp
     assert image.size == (20, 16)
 
 
+def test_images_of_the_other_classes_train_and_are_not_judged(tmp_path: Path, make_folder: Any) -> None:
+    """As in the experiment `more_classes`: the set to judge by has them too, and they are left out."""
+    for split in ("train", "test"):
+        make_folder(tmp_path / "large" / split, COUNTS)
+    selection = Selection(frozenset({"cat", "eel"}), num_others=2)
+    assert select_classes(str(tmp_path / "large"), tmp_path / "out", selection) == (9 + 5 + 9 + 6, 5 + 6)
+    splits = read_splits(str(tmp_path / "out"))
+    assert splits.classes == ("bee", "cat", "dog", "eel")
+    assert splits.test is not None
+    assert np.bincount(splits.test.labels, minlength=4).tolist() == [0, 5, 0, 6]
+
+
 def test_names_are_compared_in_one_unicode_form(tmp_path: Path, make_folder: Any) -> None:
     """Systems write an accent with its letter or after it; the new set has that of the large one."""
     apart, joined = (unicodedata.normalize(form, "caf\u00e9") for form in ("NFD", "NFC"))

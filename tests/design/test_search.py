@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -15,6 +17,7 @@ from resnext.design import (
     DesignSpace,
     LatencyMeter,
     design_networks,
+    latency_search,
     sample_networks,
 )
 
@@ -105,7 +108,7 @@ class Formula(LatencyMeter):
         return 0.2 + 1e-6 * count_cost(arch, 8).macs
 
 
-def test_networks_for_a_time() -> None:
+def test_networks_for_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     base = replace(SMALL, blocks=(1, 1, 1))
     space = DesignSpace(base, frozenset({"cardinality", "width"}), 8)
     found = design_networks(space, Budget(latency_ms=4.0), limit=3, meter=Formula(base, 8))
@@ -116,8 +119,44 @@ def test_networks_for_a_time() -> None:
     assert nearest.deviation == min(d.deviation for d in found)
     with pytest.raises(DesignError, match="ms"):
         design_networks(space, Budget(latency_ms=1e-4), limit=1, meter=Formula(base, 8))
-    # And by this machine's clock, whose times are its own.
+    # And by this machine's clock, whose times are its own, however busy it is.
+    monkeypatch.setattr(latency_search, "MAX_DRIFT", float("inf"))
     assert design_networks(space, Budget(latency_ms=4.0, latency_tolerance=0.9), limit=1)
+
+
+@pytest.mark.parametrize("target_ms", [4.0, 1e-4])
+def test_a_machine_that_is_too_busy_says_so(target_ms: float) -> None:
+    """And not that no network takes so long, which its times cannot tell."""
+    base = replace(SMALL, blocks=(1, 1, 1))
+    space = DesignSpace(base, frozenset({"cardinality", "width"}), 8)
+    meter, budget = Formula(base, 8), Budget(latency_ms=target_ms)
+    meter.drift = 0.49
+    with contextlib.suppress(DesignError):
+        assert design_networks(space, budget, limit=1, meter=meter)
+    meter.drift = 0.51
+    with pytest.raises(DesignError, match=r"pace changed by 51 %.*again when nothing else runs"):
+        design_networks(space, budget, limit=1, meter=meter)
+
+
+class Twice(Formula):
+    """The same machine, but every network that is timed a second time takes 4 % longer."""
+
+    def __init__(self, *words: Any) -> None:
+        super().__init__(*words)
+        self.timed: set[Architecture] = set()
+
+    def measure(self, archs: Mapping[int, Architecture]) -> dict[int, float]:
+        found = {key: self.ms(arch) * (1.04 if arch in self.timed else 1.0) for key, arch in archs.items()}
+        self.timed |= set(archs.values())
+        return found
+
+
+def test_a_time_is_the_mean_of_two() -> None:
+    base = replace(SMALL, blocks=(1, 1, 1))
+    space = DesignSpace(base, frozenset({"cardinality", "width"}), 8)
+    found = design_networks(space, Budget(latency_ms=4.0), limit=3, meter=Twice(base, 8))
+    assert [d.latency_ms for d in found] == pytest.approx([1.02 * Formula.ms(d.arch) for d in found])
+    assert [d.deviation for d in found] == pytest.approx([abs(d.latency_ms / 4.0 - 1) for d in found])
 
 
 @pytest.mark.parametrize(

@@ -158,7 +158,6 @@ def test_a_look_at_another_recipe_counts_and_fewer_runs_do_not(workspace: Worksp
         looked = replan(None, "3 pairs with another rate")
         assert (looked.planned, looked.looks, looked.confidence) == (2, 2, 0.975)
         assert looked.note == (
-            "The runs were planned again after a look at earlier ones, which do not count here: "
-            "3 pairs with another rate."
+            "The study was planned anew after a look, which widens the intervals: 3 pairs with another rate."
         )
     assert (replan(4).planned, replan(4).looks) == (4, 3)

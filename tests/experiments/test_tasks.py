@@ -20,8 +20,9 @@ from resnext.data.decode import DataError
 from resnext.data.sources import read_splits
 from resnext.experiments import EXPERIMENTS, Ledger, Task, TaskEnded, Workspace, judge
 from resnext.experiments.ledger import step_times
+from resnext.experiments.other_intervals import unpack_correct
 from resnext.experiments.runner import missing_tasks, run_tasks
-from resnext.experiments.tasks import TrainingTask, _make_shared_dataset, add_shown_error
+from resnext.experiments.tasks import TrainingTask, _make_shared_dataset, add_correct, add_shown_error
 from resnext.records import append_record, read_records
 from resnext.run.locks import lock_file
 from resnext.training.distributed import ProcessGroup
@@ -98,6 +99,19 @@ def test_the_error_among_shown_classes(tmp_path: Path) -> None:
     add_shown_error(everything, "test", tmp_path / "test.parquet")
     add_shown_error(everything, "val", tmp_path / "val.parquet")  # there is none
     assert everything == {"metrics": {"test": {}}}
+
+
+def test_a_record_says_which_images_were_classified_correctly(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    probabilities, labels = rng.dirichlet(np.ones(3), 21).astype(np.float32), rng.integers(3, size=21)
+    table = pa.table({"label": labels, "probabilities": list(probabilities)})
+    pq.write_table(table, tmp_path / "test.parquet")
+    record: dict[str, Any] = {"metrics": {"test": {}}}
+    add_correct(record, "test", tmp_path / "test.parquet")
+    add_correct(record, "val", tmp_path / "val.parquet")  # there is none
+    correct = unpack_correct(record["correct"]["test"], 21)
+    assert correct.tolist() == [p.argmax() == label for p, label in zip(probabilities, labels, strict=True)]
+    assert len(record["correct"]) == 1
 
 
 def test_steps_are_timed_in_turns_and_found_by_machine(tmp_path: Path, find_missing: FindMissing) -> None:

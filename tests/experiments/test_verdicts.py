@@ -56,7 +56,7 @@ def test_a_network_that_diverges_takes_its_error_out_and_leaves_its_times(
     study = experiment.studies["miniature"]
     record = read_records(workspace.results / "miniature.jsonl")[0]
     records = []
-    for arm, errors in zip(study.arms, ([30.0, 31.0], [29.0, 30.5]), strict=True):
+    for arm, errors in zip(study.arms, ([30.0, 31.0], [29.0, 30.5], [29.5, 30.0]), strict=True):
         for made in with_seeds([record], {record["arm"]: errors}, [2, 2]):
             records.append(made | {"arm": arm.name, "recipe": made["recipe"] | {"model": arm.model}})
     lost = {name: value for name, value in records[3].items() if name not in ("curve", "metrics")}
@@ -72,11 +72,12 @@ def test_a_network_that_diverges_takes_its_error_out_and_leaves_its_times(
         timed = {"kind": "bench", "experiment": experiment.name, "seed": repeat, "planned": 2}
         records.append(labels | timed | {"settings": settings, "timings": rows})
     (found,) = judge(experiment, "miniature", Ledger(records))
-    by_error, by_time = found.findings
+    by_error, control, by_time = found.findings
     assert (by_error.verdict, by_error.values) == ("diverged", (-1.0,))
+    assert control.values == (-0.5, -1.0)
     assert (by_time.ours and by_time.ours.n, by_time.values) == (2, (0.5, 0.5))
-    assert [arm.ours["top1_error"].n for arm in found.arms] == [1, 1]  # of the seeds that both have
-    assert [arm.ours["step_ratio"].n for arm in found.arms] == [2, 2]
+    assert [arm.ours["top1_error"].n for arm in found.arms] == [1, 1, 1]  # of the seeds that all have
+    assert [arm.ours["step_ratio"].n for arm in found.arms if "step_ratio" in arm.ours] == [2, 2]
     assert found.diverged == (f"{study.arms[1].name}, seed 1",)
 
 
@@ -90,3 +91,20 @@ def test_a_seed_that_is_missing_leaves_the_others_to_count(workspace: Workspace,
     assert [arm.ours["top1_error"].n for arm in found.arms] == [2, 2]
     (missing,) = missing_tasks([CARDINALITY], "miniature", None, gap, workspace)
     assert missing.text == "cardinality, 4x6d, seed 1"  # of as many as were planned last
+
+
+def test_a_control_that_passes_makes_its_claim_void(workspace: Workspace, with_seeds: Any) -> None:
+    experiment = EXPERIMENTS["equal_accuracy"]
+    study = experiment.studies["miniature"]
+    record = read_records(workspace.results / "miniature.jsonl")[0]
+    for control, void in ((29.0, True), (60.0, False)):
+        records = []
+        for arm, error in zip(study.arms, (30.0, 29.0, control), strict=True):
+            for made in with_seeds([record], {record["arm"]: [error, error + 0.1]}, [2, 2]):
+                records.append(made | {"arm": arm.name, "recipe": made["recipe"] | {"model": arm.model}})
+        (found,) = judge(experiment, "miniature", Ledger(records))
+        equal, other, _ = found.findings
+        assert equal.verdict == "holds"
+        assert other.verdict == ("holds" if void else "reversed")
+        assert equal.void_by == (other.claim if void else "")
+        assert ("void" in found.remark(equal)) == void

@@ -231,6 +231,29 @@ def test_a_grouped_block_is_the_sum_of_its_paths(cardinality: int, stride: int) 
     torch.testing.assert_close(block(x), expected, rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("stride", [1, 2])
+def test_nothing_stands_between_the_halves_of_a_separable_3x3(stride: int) -> None:
+    """Written out, in training: 1x1, a filter for each channel, a 1x1 across them, 1x1."""
+    inner, out = 6, 16
+    shape = shortcuts.Shape(10, out, stride, opens_bottlenecks=True)
+    stage = StageTemplate(blocks=1, cardinality=1, path_width=inner, out_channels=out, stride=stride)
+    block = blocks.Separable(10, stage, stride, shortcuts.project_openings(shape)).double().train()
+    x = torch.randn(4, 10, 9, 7, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+
+    def norm(y: torch.Tensor, module: torch.nn.Module) -> torch.Tensor:
+        return F.batch_norm(y, None, None, module.weight, module.bias, training=True)
+
+    y = F.relu(norm(F.conv2d(x, block.conv1.weight), block.bn1))
+    each, across = block.conv2
+    columns = F.unfold(y, 3, padding=1, stride=stride).view(4, inner, 9, -1)
+    filtered = (columns * each.weight.view(1, inner, 9, 1)).sum(2)
+    mixed = torch.einsum("oc,bcp->bop", across.weight[:, :, 0, 0], filtered)
+    y = mixed.view(4, inner, -(-9 // stride), -(-7 // stride))
+    y = norm(F.conv2d(F.relu(norm(y, block.bn2)), block.conv3.weight), block.bn3)
+    expected = F.relu(y + norm(F.conv2d(x, block.downsample[0].weight, stride=stride), block.downsample[1]))
+    torch.testing.assert_close(block(x), expected, rtol=0, atol=1e-12)
+
+
 @pytest.mark.parametrize("attention", ATTENTIONS)
 @pytest.mark.parametrize("shortcut", SHORTCUTS)
 @pytest.mark.parametrize("transform", TRANSFORMS)

@@ -14,12 +14,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from resnext.arch import KNOWN_NAMES, TIMM_NAMES, Architecture
+from resnext.arch import KNOWN_NAMES, TIMM_NAMES, Architecture, StageTemplate
 from resnext.contract import Contract, Input, Provenance, Resize
 from resnext.cost import count_cost
-from resnext.models import Network, create
+from resnext.models import create
+from resnext.models.blocks import BLOCKS
+from resnext.models.shortcuts import Shape, project_openings
 from resnext.run.autoconfig import SIZES_PX
 from resnext.weights import write_hub_folder
 
@@ -53,7 +56,7 @@ SOME = frozenset(
 TIMM = tuple(ours for ours, timm in TIMM_NAMES.items() if ours != "resnet200" and (IS_FULL or timm in SOME))
 
 
-def _randomise(network: Network) -> None:
+def _randomise(network: nn.Module) -> None:
     """Statistics and scales that differ from channel to channel; each tensor depends on its name."""
     for name, tensor in network.state_dict().items():
         generator = torch.Generator().manual_seed(zlib.crc32(name.encode()))
@@ -88,6 +91,23 @@ def test_logits_are_the_peers(name: str, torchvision: Any, timm: Any) -> None:
         assert {k: v.shape for k, v in state.items()} == {k: v.shape for k, v in peer.state_dict().items()}
         peer.load_state_dict(state, strict=True, assign=True)
         assert _distance(logits, peer.eval()(images)) < 1e-4
+
+
+@pytest.mark.parametrize(("in_channels", "stride"), [(64, 1), (32, 1), (64, 2)])
+@torch.no_grad()
+def test_a_block_that_opens_a_stage_is_res2net_s(in_channels: int, stride: int, timm: Any) -> None:
+    """Also where the template is as narrow as the stem, so that only the projection shows that it opens."""
+    shape = Shape(in_channels, 64, stride, opens_bottlenecks=True)
+    stage = StageTemplate(blocks=1, cardinality=2, path_width=8, out_channels=64, stride=stride)
+    ours = BLOCKS["multi_resolution"](in_channels, stage, stride, project_openings(shape)).eval()
+    kinds = {"act_layer": nn.ReLU, "norm_layer": nn.BatchNorm2d}
+    theirs = timm.models.res2net.Bottle2neck(
+        in_channels, 16, stride, project_openings(shape), cardinality=2, base_width=32, scale=4, **kinds
+    )
+    _randomise(ours)
+    theirs.load_state_dict(ours.state_dict(), strict=True)
+    images = torch.randn(2, in_channels, 9, 9, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(ours(images), theirs.eval()(images))
 
 
 @pytest.mark.parametrize("name", ["resnet200", *TIMM])

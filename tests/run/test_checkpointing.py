@@ -12,7 +12,7 @@ from resnext.recipe.options import CheckpointInterval
 from resnext.run.checkpointing import Checkpointer, RunProgress
 from resnext.run.folder import NullRunWriter, RunFolder
 from resnext.run.loggers import Loggers
-from resnext.run.meters import EpochMeter, MeterState
+from resnext.run.meters import EpochMeter, EpochSummary, MeterState
 from resnext.run.timed_loader import WaitTimes
 from resnext.training.distributed import ProcessGroup
 from resnext.training.loop import TrainState
@@ -71,3 +71,13 @@ def test_the_time_in_all_goes_on_where_the_checkpoint_left_it() -> None:
     assert again.wall_s == progress.wall_s
     again.tick()
     assert again.rest_s == pytest.approx(5.0, abs=1.0)  # not the time since the run began
+
+
+def test_of_equal_errors_the_lower_loss_is_better_and_of_equal_losses_the_later_epoch() -> None:
+    progress = RunProgress()
+    found = [
+        progress.add(EpochSummary(epoch, 0, 0.0, 0.0, 1, 1.0, WaitTimes()), error, loss)
+        for epoch, (error, loss) in enumerate([(20, 2), (20, 3), (20, 1), (20, 1), (21, 0), (19, 9)], start=1)
+    ]
+    assert found == [True, False, True, True, False, True]
+    assert (progress.best_epoch, progress.best_error, progress.best_loss) == (6, 19, 9)

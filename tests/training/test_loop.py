@@ -100,6 +100,27 @@ def test_steps_are_those_of_plain_torch(optimiser: str) -> None:
         torch.testing.assert_close(tensor, theirs[name], rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("kind", ["labels", "probabilities"])
+def test_smoothing_and_weights_of_classes_act_together(kind: str) -> None:
+    """Written out: the target is smoothed, then the loss of the image is weighted by its class."""
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(6, 3, dtype=torch.float64, generator=generator)
+    weights, smoothing = torch.tensor([0.5, 1.0, 4.0], dtype=torch.float64), 0.3
+    targets = torch.tensor([0, 1, 2, 2, 1, 0])
+    wanted = torch.eye(3, dtype=torch.float64)[targets]
+    if kind == "probabilities":
+        wanted = 0.7 * wanted + 0.3 * wanted.roll(1, 0)
+    expected = [
+        -sum(w * weights[c] for c, w in enumerate(row))
+        * sum(((1 - smoothing) * row[c] + smoothing / 3) * own[c] for c in range(3))
+        for row, own in zip(wanted, logits - logits.exp().sum(1, keepdim=True).log(), strict=True)
+    ]
+    given = targets if kind == "labels" else wanted
+    torch.testing.assert_close(cross_entropy(logits, given, smoothing, weights), torch.stack(expected))
+    plain = F.cross_entropy(logits, given, label_smoothing=smoothing, reduction="none")
+    torch.testing.assert_close(cross_entropy(logits, given, smoothing), plain)
+
+
 @pytest.mark.parametrize("decays", ["all", "kernels"])
 def test_what_decays_is_decided_by_class(decays: str) -> None:
     net = network()

@@ -13,6 +13,8 @@ from resnext.timing import interleave
 
 #: Networks that are timed in one turn: this many fit in memory.
 TOGETHER = 8
+#: Turns of the first yardstick alone, of which the fastest counts: a busy moment would slow all times down.
+FIRST_TURNS = 5
 _YARDSTICK = "yardstick"
 
 
@@ -20,9 +22,10 @@ class LatencyMeter:
     """Times images through networks on the CPU: float32, channels last.
 
     A machine changes its pace by tens of percent within minutes (heat, neighbours). So every turn times
-    the network `yardstick` too, and all times are given at the pace of the first turn: times of
-    different turns can be compared. Small and large networks do not slow down alike, so the yardstick
-    should take about as long as the networks that are timed: `adopt` changes it.
+    the network `yardstick` too, and all times are given at one pace, that of the fastest of `FIRST_TURNS`
+    turns of the yardstick alone: times of different turns can be compared. Small and large networks do not
+    slow down alike, so the yardstick should take about as long as the networks that are timed: `adopt`
+    changes it.
 
     Args:
         yardstick: The network that is timed in every turn.
@@ -43,7 +46,7 @@ class LatencyMeter:
         self.yardstick = yardstick
         self._reference_ms: float | None = None
         self.drift = 0.0
-        """The largest share by which the machine's pace differed from that of the first turn."""
+        """The largest share by which the machine's pace differed from the one that times are given at."""
 
     @torch.inference_mode()
     def measure(self, archs: Mapping[int, Architecture]) -> dict[int, float]:
@@ -60,13 +63,18 @@ class LatencyMeter:
         self.__dict__.pop("_yardstick", None)
 
     def _turn(self, archs: Mapping[int, Architecture]) -> dict[int, float]:
+        reference_ms = self._reference_ms = self._reference_ms or self._fastest_ms()
         calls = {str(key): self._call(arch) for key, arch in archs.items()}
         timings = interleave({_YARDSTICK: self._yardstick} | calls, self.rounds)
         yardstick = timings.pop(_YARDSTICK)
         now_ms = 1000 * yardstick.median_s
-        reference_ms = self._reference_ms = self._reference_ms or now_ms
         self.drift = max(self.drift, abs(now_ms / reference_ms - 1))
         return {int(key): reference_ms * own.ratio_to(yardstick).median for key, own in timings.items()}
+
+    def _fastest_ms(self) -> float:
+        """The time of the yardstick in the fastest of some turns, in milliseconds."""
+        turns = (interleave({_YARDSTICK: self._yardstick}, self.rounds) for _ in range(FIRST_TURNS))
+        return min(1000 * turn[_YARDSTICK].median_s for turn in turns)
 
     @cached_property
     def _yardstick(self) -> partial[torch.Tensor]:

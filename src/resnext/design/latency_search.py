@@ -12,6 +12,9 @@ from resnext.design.space import MEASURES, DesignSpace
 
 #: Times that networks are chosen and measured before the search ends.
 ROUNDS = 4
+#: Largest share by which the machine's pace may change meanwhile: small and large networks do not slow down
+#: alike, so times that were taken at other paces than that cannot be compared.
+MAX_DRIFT = 0.5
 
 
 class LatencySearch:
@@ -38,7 +41,11 @@ class LatencySearch:
         """Milliseconds by number in `places`."""
 
     def run(self, limit: int) -> list[Design]:
-        """Up to `limit` members that take the time, the nearest first. Raises `DesignError`."""
+        """Up to `limit` members that take the time, the nearest first.
+
+        Raises:
+            DesignError: No member takes the time, or the machine is too busy to tell.
+        """
         self._explore()
         for _ in range(ROUNDS):
             self._adopt_nearest()
@@ -47,6 +54,11 @@ class LatencySearch:
                 break
         self._adopt_nearest()
         designs = self._measured_twice(self._fitting()[: 2 * limit])
+        if self.meter.drift > MAX_DRIFT:
+            raise DesignError(
+                f"this machine's pace changed by {100 * self.meter.drift:.0f} % while networks were timed, "
+                "so their times say nothing: run the same command again when nothing else runs here"
+            )
         kept = sorted((d for d in designs if d.deviation <= self.tolerance), key=lambda d: d.deviation)
         if not kept:
             raise no_design([self._design(n, self.measured[n]) for n in self._by_deviation()[:3]])

@@ -9,6 +9,7 @@ from resnext.experiments import (
     cardinality,
     cardinality_vs_depth_vs_width,
     cifar,
+    depth_and_data,
     equal_accuracy,
     forms,
     merging,
@@ -18,6 +19,7 @@ from resnext.experiments import (
     separable,
     speed,
     training_error,
+    training_length,
 )
 from resnext.experiments.study import Experiment, ExperimentError
 
@@ -37,6 +39,8 @@ EXPERIMENTS: dict[str, Experiment] = {
         separable,
         speed,
         equal_accuracy,
+        training_length,
+        depth_and_data,
     )
 }
 

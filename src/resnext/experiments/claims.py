@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from resnext.experiments.findings import ERROR, METRICS, STEP_RATIO, Finding, Verdict
-from resnext.statistics import Interval, interval, runs_to_resolve
+from resnext.statistics import Interval, interval, p_value, runs_to_resolve
+
+#: Confidence of intervals after the first look.
+FIRST_CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,11 @@ class Claim(ABC):
     @abstractmethod
     def arms(self) -> tuple[str, ...]:
         """Names of the arms."""
+
+    @property
+    def weights_of_arms(self) -> Mapping[str, float] | None:
+        """The effect as a sum over arms of weight times metric; None if it is no such sum."""
+        return None
 
     @abstractmethod
     def effect(self, metrics: Mapping[str, float]) -> float:
@@ -52,7 +60,7 @@ class Claim(ABC):
         published: Mapping[str, float],
         seeds: Sequence[Mapping[str, float]],
         planned: int = 1,
-        confidence: float = 0.95,
+        confidence: float = FIRST_CONFIDENCE,
         confidence_next: float | None = None,
         lost: int = 0,
     ) -> Finding:
@@ -75,7 +83,10 @@ class Claim(ABC):
             needed = runs_to_resolve(
                 self.distance(ours), ours.deviation, confidence_next or confidence, self.power
             )
-        return Finding(self.text, self.metric, self.unit, effect, values, ours, verdict, needed)
+        p = None if ours is None else p_value(self.distance(ours), ours.deviation, ours.n)
+        if p is not None:  # a look costs what it widens the interval by
+            p = min(1.0, p * (1 - FIRST_CONFIDENCE) / (1 - confidence))
+        return Finding(self.text, self.metric, self.unit, effect, values, ours, verdict, needed, p)
 
     def _verdict(self, ours: Interval | None, planned: int, lost: int) -> Verdict:
         had = 0 if ours is None else ours.n
@@ -95,6 +106,10 @@ class Contrast(Claim):
     @property
     def arms(self) -> tuple[str, ...]:
         return tuple(self.weights)
+
+    @property
+    def weights_of_arms(self) -> Mapping[str, float]:
+        return self.weights
 
     def effect(self, metrics: Mapping[str, float]) -> float:
         return sum(weight * metrics[arm] for arm, weight in self.weights.items())
@@ -120,6 +135,10 @@ class NonInferior(Claim):
     @property
     def arms(self) -> tuple[str, ...]:
         return self.arm, self.than
+
+    @property
+    def weights_of_arms(self) -> Mapping[str, float]:
+        return {self.arm: 1.0, self.than: -1.0}
 
     def effect(self, metrics: Mapping[str, float]) -> float:
         return metrics[self.arm] - metrics[self.than]

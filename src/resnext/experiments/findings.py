@@ -16,6 +16,8 @@ METRICS = {
     "step_ratio": "time of a step over the first arm's",
 }
 ERROR, TRAINING_ERROR, SHOWN_ERROR, STEP_S, STEP_RATIO = METRICS
+#: The error of the images that chose the epoch, where others judge: in no table of its own.
+VAL_ERROR = "val_top1_error"
 Verdict = Literal["holds", "reversed", "not resolved", "not finished", "not run", "diverged"]
 
 
@@ -43,6 +45,11 @@ class Finding:
     `values` are the effects by seed and `ours` the interval of their mean, None where nothing was run. With
     fewer values than planned runs the verdict is "not finished", or "diverged" if diverged networks keep it
     so. `runs_needed` is the number of runs that would probably resolve the claim, if planned now.
+    `p` is the probability, if the point where the verdict changes were true, of a mean as far from it; it
+    counts the looks. `by_val` is the effect among the images that chose the epoch, where others judge.
+    `pooled` is half the interval by the deviation that all arms share, with its degrees of freedom, and
+    `with_images` the interval for other runs and other test images. `void_by` is the control whose
+    outcome says that this claim shows something else.
     """
 
     claim: str
@@ -53,6 +60,26 @@ class Finding:
     ours: Interval | None
     verdict: Verdict
     runs_needed: int | None = None
+    p: float | None = None
+    by_val: Interval | None = None
+    pooled: tuple[float, int] | None = None
+    with_images: tuple[float, float] | None = None
+    void_by: str = ""
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether there is a verdict on figures of ours."""
+        return self.verdict in ("holds", "reversed", "not resolved")
+
+    @property
+    def others_text(self) -> tuple[str, str, str]:
+        """The effect by val, half the pooled interval, and the interval with images; empty where unknown."""
+        val, pooled, images = self.by_val, self.pooled, self.with_images
+        return (
+            "" if val is None else f"{val.mean:+.2f} ({val.low:+.2f} to {val.high:+.2f})",
+            "" if pooled is None else f"± {pooled[0]:.2f} ({pooled[1]} df)",
+            "" if images is None else f"{images[0]:+.2f} to {images[1]:+.2f}",
+        )
 
     @property
     def ours_text(self) -> str:
@@ -134,6 +161,8 @@ class Findings:
 
     def remark(self, finding: Finding) -> str:
         """What to add to the verdict of one of the findings; empty where there is nothing."""
+        if finding.void_by:
+            return f"void, because of this outcome: {finding.void_by}"
         if finding.runs_needed is not None:
             seeds = f"`--seeds {finding.runs_needed}`"
             return f"{seeds} would resolve it in 4 of 5 cases if this were the true figure"

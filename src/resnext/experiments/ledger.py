@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from resnext.experiments.findings import ERROR, SHOWN_ERROR, STEP_RATIO, STEP_S, TRAINING_ERROR
+from resnext.experiments.findings import ERROR, SHOWN_ERROR, STEP_RATIO, STEP_S, TRAINING_ERROR, VAL_ERROR
 from resnext.experiments.study import Arm, Study
 from resnext.parsing import Extensible, build
 from resnext.recipe import Recipe, dotted_names, get_field
@@ -74,6 +74,16 @@ class Ledger:
         for record in records:
             if _has_settings(record["recipe"], settings):
                 found.setdefault(record["seed"], record)
+        return found
+
+    def alike(self, arm: Arm) -> dict[str, dict[int, Record]]:
+        """The runs of all networks on the arm's data set by its recipe, by network and seed."""
+        settings = _settings(arm.unlike_others)
+        found: dict[str, dict[int, Record]] = {}
+        for (name, model), records in self.trained.items():
+            for record in records if name == arm.data else ():
+                if _has_settings(record["recipe"], settings):
+                    found.setdefault(model, {}).setdefault(record["seed"], record)
         return found
 
     def timings(self, study: Study, device: str) -> dict[int, Record]:
@@ -241,15 +251,22 @@ def step_times(record: Record) -> dict[str, Timing]:
     return {row["what"].split(",")[0]: Timing(tuple(row["seconds"])) for row in record["timings"]}
 
 
+def judged_split(record: Record) -> str:
+    """The split that judges a training: `test`, else `val`, which chose the epoch."""
+    return "test" if "test" in record["metrics"] else "val"
+
+
 def training_metrics(record: Record) -> dict[str, float]:
     """The metrics of a training: of `test`, else of `val`, which chose the epoch; none if it diverged."""
     if record["kind"] == DIVERGED:
         return {}
     metrics = record["metrics"]
-    judged = metrics.get("test", metrics["val"])
+    judged = metrics[judged_split(record)]
     values = {ERROR: judged["top1_error"], TRAINING_ERROR: record["curve"][-1]["train_top1_error"]}
     if SHOWN_ERROR in judged:
         values[SHOWN_ERROR] = judged[SHOWN_ERROR]
+    if judged is not metrics["val"]:
+        values[VAL_ERROR] = metrics["val"]["top1_error"]
     return values
 
 

@@ -1,7 +1,8 @@
-"""Merging: adding the paths, against concatenating them as Inception does.
+"""Merging: adding equal paths, against concatenating them.
 
 With equal paths, concatenation is a grouped last 1x1 convolution: each path computes its own share of the
-channels. It is compared at the same widths, where it costs less, and widened to the same cost or a little
+channels. Inception concatenates paths of different kinds and sizes, so this says nothing of Inception. The
+two are compared at the same widths, where concatenating costs less, and widened to the same cost or a little
 more. A network that adds its paths is given by depth, cardinality and width; GoogLeNet (Szegedy et al. 2015,
 table 1) has six widths for each of nine modules, 54 numbers.
 
@@ -46,7 +47,7 @@ def _claims(margin: float) -> tuple[Claim, ...]:
 EXPERIMENT = Experiment(
     name="merging",
     claim="Adding the paths is, within a margin, no worse than concatenating them",
-    source="Xie et al. 2017, sections 2 and 3.3; the review's comparison with Inception",
+    source="Xie et al. 2017, sections 2 and 3.3; the review's sentence about Inception",
     studies={
         scale: default_study(scale, _models(*pair), _claims(SCALE_DEFAULTS[scale].margin))
         for scale, pair in PAIRS.items()

@@ -34,7 +34,8 @@ PAIRS: dict[Scale, tuple[str, str]] = {
 }
 
 
-def _models(resnet: str, resnext: str) -> dict[str, str]:
+def models(resnet: str, resnext: str) -> dict[str, str]:
+    """A pair of networks, each with and without its shortcuts, by the name of its arm."""
     return {
         "ResNet": resnet,
         "ResNet without": f"{resnet}+shortcut=none",
@@ -47,6 +48,6 @@ EXPERIMENT = Experiment(
     name="residual",
     claim="Removing the residual connections hurts ResNet more than ResNeXt",
     source="Xie et al. 2017, section 5.1",
-    studies={scale: default_study(scale, _models(*pair), CLAIMS, ERRORS) for scale, pair in PAIRS.items()},
+    studies={scale: default_study(scale, models(*pair), CLAIMS, ERRORS) for scale, pair in PAIRS.items()},
     plots=("bars", "curves"),
 )

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from resnext.bench import BenchSettings
 from resnext.data.settings import DataSettings
 from resnext.experiments.claims import Claim
-from resnext.experiments.findings import STEP_RATIO
+from resnext.experiments.findings import STEP_RATIO, Verdict
 from resnext.experiments.study import Scale, Study, arms
 from resnext.recipe import Recipe, cifar, imagenet, small
 
@@ -101,9 +101,8 @@ def miniature(model: str) -> Recipe:
 class ScaleDefaults:
     """What most experiments do at a scale.
 
-    `margin` is the difference in points that counts as none: at `laptop` about twice the uncertainty of a
-    mean over the seeds, by the deviation of a pair in `cardinality` (0.9 points over 5). `timing` says how
-    steps are timed where a claim needs it.
+    `margin` is the difference in points that counts as none: at `laptop` about half the main effect, that of
+    cardinality. `timing` says how steps are timed where a claim needs it.
     """
 
     recipe: Callable[[str], Recipe]
@@ -118,7 +117,7 @@ SCALE_DEFAULTS: dict[Scale, ScaleDefaults] = {
     "paper": ScaleDefaults(paper_imagenet, "imagenet", 3, 0.5, BenchSettings(batch=32, size_px=224)),
     "gpu": ScaleDefaults(gpu_cifar, "cifar10", 5, 0.5, BenchSettings(batch=128, size_px=32)),
     "laptop": ScaleDefaults(
-        laptop_cifar, "cifar10", 5, 2.0, BenchSettings(batch=32, size_px=16, rounds=30), SHORT_RUNS
+        laptop_cifar, "cifar10", 5, 1.0, BenchSettings(batch=32, size_px=16, rounds=30), SHORT_RUNS
     ),
     "miniature": ScaleDefaults(miniature, "digits", 2, 5.0, BenchSettings(batch=64, size_px=8, rounds=3)),
 }
@@ -130,6 +129,7 @@ def default_study(
     claims: tuple[Claim, ...],
     errors: Mapping[str, float] | None = None,
     note: str = "",
+    controls: Mapping[str, tuple[str, Verdict]] | None = None,
     **more: Mapping[str, float],
 ) -> Study:
     """The study of `models` by the defaults of a scale.
@@ -140,6 +140,7 @@ def default_study(
         claims: What is claimed of the arms.
         errors: Published test errors of their counterparts, by arm.
         note: What else to know about the outcome.
+        controls: What makes which claim void: see `Study`.
         more: Other published figures, by metric and arm.
     """
     default = SCALE_DEFAULTS[scale]
@@ -150,4 +151,5 @@ def default_study(
         default.seeds,
         timing,
         f"{default.note} {note}".strip(),
+        controls or {},
     )

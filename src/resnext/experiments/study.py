@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Literal
 
 from resnext.bench import BenchSettings
 from resnext.errors import ResnextError
 from resnext.experiments.claims import Claim
-from resnext.experiments.findings import ERROR, STEP_RATIO
+from resnext.experiments.findings import ERROR, STEP_RATIO, Verdict
 from resnext.recipe import Recipe, dotted_names, get_field
 
 Scale = Literal["paper", "gpu", "laptop", "miniature"]
@@ -44,6 +44,11 @@ class Arm:
         assert self.recipe.model is not None, "the recipe of an arm names its network"
         return self.recipe.model
 
+    @property
+    def unlike_others(self) -> Recipe:
+        """What may differ from arms of other networks: the recipe without its network."""
+        return replace(self.recipe, model=None)
+
 
 def arms(
     recipe: Callable[[str], Recipe],
@@ -73,7 +78,8 @@ class Study:
     """An experiment at one scale: its arms, what is claimed of them, and a `note` on what that can show.
 
     `seeds` runs of each arm are planned, fixed before the first of them. Claims about errors need training,
-    claims about times need `timing`, which says how training steps are timed in turns.
+    claims about times need `timing`, which says how training steps are timed in turns. `controls` names, by
+    the text of a claim, another one and its verdict that makes the first void.
     """
 
     arms: tuple[Arm, ...]
@@ -81,10 +87,13 @@ class Study:
     seeds: int
     timing: BenchSettings | None = None
     note: str = ""
+    controls: Mapping[str, tuple[str, Verdict]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         names = [arm.name for arm in self.arms]
         assert len(set(names)) == len(names), f"two arms have the same name: {names}"
+        texts = {claim.text for claim in self.claims}
+        assert {text for one, (other, _) in self.controls.items() for text in (one, other)} <= texts
         for claim in self.claims:
             assert set(claim.arms) <= set(names), f"{claim.text}: {claim.arms} are not all in {names}"
             assert claim.metric != STEP_RATIO or self.timing is not None, f"{claim.text}: needs timing"

@@ -21,6 +21,7 @@ from resnext.data.splits import fingerprint
 from resnext.experiments.datasets import DATASETS, class_count, dataset_path, make_dataset
 from resnext.experiments.findings import SHOWN_ERROR
 from resnext.experiments.ledger import DIVERGED, Ledger, Record
+from resnext.experiments.other_intervals import pack_correct
 from resnext.experiments.study import Arm, Scale, Study
 from resnext.files import check_ordinary
 from resnext.machine import all_cores, find_machine
@@ -126,7 +127,9 @@ class TrainingTask:
     def _finished(self, run: Run) -> Record:
         record = run.result | self._labels()
         for split in ("val", "test"):
-            add_shown_error(record, split, run.folder / "predictions" / f"{split}.parquet")
+            predictions = run.folder / "predictions" / f"{split}.parquet"
+            add_shown_error(record, split, predictions)
+            add_correct(record, split, predictions)
         return record
 
     def _diverged(self, error: Diverged, fingerprint: str, device: str) -> Record:
@@ -229,6 +232,17 @@ def add_shown_error(record: Record, split: str, predictions: Path) -> None:
     if len(shown) < probabilities.shape[1]:
         predicted = shown[probabilities[:, shown].argmax(axis=1)]
         record["metrics"][split][SHOWN_ERROR] = 100 * float(np.mean(predicted != labels))
+
+
+def add_correct(record: Record, split: str, predictions: Path) -> None:
+    """Add which images of `split` were classified correctly, in the order of the data, one bit each."""
+    if not predictions.exists():
+        return
+    check_ordinary(predictions)
+    table = pq.read_table(predictions)
+    probabilities = np.stack(table["probabilities"].to_numpy(zero_copy_only=False))
+    correct = probabilities.argmax(axis=1) == table["label"].to_numpy()
+    record.setdefault("correct", {})[split] = pack_correct(correct)
 
 
 def _make_shared_dataset(name: str, workspace: Workspace, group: ProcessGroup) -> str:

@@ -10,15 +10,14 @@ from statistics import mean
 
 from resnext.arch import Architecture
 from resnext.cost import count_cost
-from resnext.experiments.claims import Claim
+from resnext.experiments.claims import FIRST_CONFIDENCE, Claim
 from resnext.experiments.datasets import class_count
-from resnext.experiments.findings import ERROR, STEP_RATIO, ArmFindings, Finding, Findings
+from resnext.experiments.findings import ERROR, STEP_RATIO, VAL_ERROR, ArmFindings, Finding, Findings
 from resnext.experiments.ledger import DIVERGED, Ledger, Record, timing_metrics, training_metrics
+from resnext.experiments.other_intervals import interval_with_images, pooled_half_width
 from resnext.experiments.study import Arm, Experiment, Scale, Study
 from resnext.statistics import Interval, interval
 
-#: Confidence of intervals after the first look.
-CONFIDENCE = 0.95
 #: Note on errors of images that also chose the epoch.
 OPTIMISTIC = "The images that chose the epoch are also judged: the errors are optimistic."
 
@@ -52,7 +51,8 @@ def judge(experiment: Experiment, scale: Scale, ledger: Ledger) -> list[Findings
     study = replace(study, note=" ".join([study.note, *map(_planned_anew, earlier)]).strip())
     devices: list[str | None] = [*ledger.devices(study)]
     first, *others = devices or [None]
-    times = replace(study, claims=tuple(claim for claim in study.claims if claim.metric == STEP_RATIO))
+    timed = tuple(claim for claim in study.claims if claim.metric == STEP_RATIO)
+    times = replace(study, claims=timed, controls={})
     return [
         _findings(experiment, scale, _Evidence.of(study, ledger, first, looks.planned), looks),
         *(
@@ -63,7 +63,7 @@ def judge(experiment: Experiment, scale: Scale, ledger: Ledger) -> list[Findings
 
 
 def _planned_anew(look: str) -> str:
-    return f"The runs were planned again after a look at earlier ones, which do not count here: {look}."
+    return f"The study was planned anew after a look, which widens the intervals: {look}."
 
 
 @dataclass(frozen=True)
@@ -75,12 +75,12 @@ class _Looks:
 
     @property
     def confidence(self) -> float:
-        return 1 - (1 - CONFIDENCE) / float(2 ** (self.count - 1))
+        return 1 - (1 - FIRST_CONFIDENCE) / float(2 ** (self.count - 1))
 
     @property
     def confidence_next(self) -> float:
         """After another look."""
-        return 1 - (1 - CONFIDENCE) / float(2**self.count)
+        return 1 - (1 - FIRST_CONFIDENCE) / float(2**self.count)
 
 
 @dataclass(frozen=True)
@@ -91,14 +91,14 @@ class _Evidence:
     planned: int
     trainings: dict[str, dict[int, Record]]
     timings: dict[int, Record]
-    fingerprints: dict[str, str]
+    ledger: Ledger
 
     @classmethod
     def of(cls, study: Study, ledger: Ledger, device: str | None, planned: int) -> _Evidence:
         """The records of the planned seeds in `ledger`."""
         trainings = {arm.name: _planned(ledger.trainings(arm), planned) for arm in study.trained}
         timings = {} if device is None else _planned(ledger.timings(study, device), planned)
-        return cls(study, planned, trainings, timings, ledger.fingerprints)
+        return cls(study, planned, trainings, timings, ledger)
 
     @cached_property
     def records(self) -> list[Record]:
@@ -170,8 +170,28 @@ class _Evidence:
             for seed in range(self.planned)
             if all(claim.metric in self.metrics[name].get(seed, {}) for name in claim.arms)
         ]
-        return claim.evaluate(
+        finding = claim.evaluate(
             published, seeds, self.planned, looks.confidence, looks.confidence_next, self._lost(claim)
+        )
+        return self._with_other_intervals(claim, finding, looks.confidence)
+
+    def _with_other_intervals(self, claim: Claim, finding: Finding, confidence: float) -> Finding:
+        """The finding with what stands beside its interval."""
+        if finding.ours is None or claim.metric != ERROR:
+            return finding
+        own = [arm for arm in self.study.arms if arm.name in claim.arms]
+        seeds = [n for n in range(self.planned) if all(ERROR in self.metrics[a.name].get(n, {}) for a in own)]
+        val = [{arm.name: self.metrics[arm.name][n].get(VAL_ERROR) for arm in own} for n in seeds]
+        known = [{k: v for k, v in one.items() if v is not None} for one in val]
+        by_val = None
+        if all(len(one) == len(own) for one in known):
+            by_val = claim.interval([claim.effect(one) for one in known], confidence)
+        records = [{arm.name: self.trainings[arm.name][n] for arm in own} for n in seeds]
+        return replace(
+            finding,
+            by_val=by_val,
+            pooled=pooled_half_width(claim, own, self.ledger, finding.ours.n, confidence),
+            with_images=interval_with_images(claim, records, confidence),
         )
 
     def _lost(self, claim: Claim) -> int:
@@ -200,8 +220,8 @@ class _Evidence:
     @property
     def datasets(self) -> tuple[str, ...]:
         """Data sets with their fingerprints."""
-        names = [name for name in _datasets(self.study) if name in self.fingerprints]
-        return tuple(f"{name} {self.fingerprints[name]}" for name in names)
+        found = self.ledger.fingerprints
+        return tuple(f"{name} {found[name]}" for name in _datasets(self.study) if name in found)
 
 
 def _findings(experiment: Experiment, scale: Scale, evidence: _Evidence, looks: _Looks) -> Findings:
@@ -218,7 +238,7 @@ def _findings(experiment: Experiment, scale: Scale, evidence: _Evidence, looks: 
         confidence=looks.confidence,
         plots=experiment.plots,
         arms=tuple(evidence.arm(arm, looks.confidence) for arm in study.arms),
-        findings=tuple(evidence.finding(claim, looks) for claim in study.claims),
+        findings=_controlled(study, [evidence.finding(claim, looks) for claim in study.claims]),
         diverged=evidence.diverged,
         devices=_distinct(record["device"] for record in evidence.records),
         commits=_distinct(_commit(record) for record in evidence.records),
@@ -226,6 +246,13 @@ def _findings(experiment: Experiment, scale: Scale, evidence: _Evidence, looks: 
         datasets=evidence.datasets,
         as_published=study.arms == experiment.studies["paper"].arms,
     )
+
+
+def _controlled(study: Study, findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """The findings, with those named that their control makes void."""
+    outcomes = {(one.claim, one.verdict) for one in findings}
+    void = {claim: text for claim, (text, verdict) in study.controls.items() if (text, verdict) in outcomes}
+    return tuple(replace(one, void_by=void.get(one.claim, "")) for one in findings)
 
 
 def _planned(records: Mapping[int, Record], planned: int) -> dict[int, Record]:
@@ -265,8 +292,10 @@ def _setting(study: Study) -> str:
     """What all arms share, for people."""
     words = []
     for data in _datasets(study):
-        recipe = next(arm.recipe for arm in study.trained if arm.data == data)
-        words.append(f"{data} at {recipe.data.size_px} px, {recipe.epochs} epochs of batch {recipe.batch}")
+        recipes = [arm.recipe for arm in study.trained if arm.data == data]
+        size_px, batch = recipes[0].data.size_px, recipes[0].batch
+        epochs = ", ".join(dict.fromkeys(str(recipe.epochs) for recipe in recipes))
+        words.append(f"{data} at {size_px} px, {epochs} epochs of batch {batch}")
     if study.timing is not None:
         batch, side, rounds = study.timing.batch, study.timing.size_px, study.timing.rounds
         words.append(f"steps of {batch} images of {side} px, eager, in {rounds} rounds by turns")

@@ -69,9 +69,9 @@ class Separable(Layered):
 
 
 class Inception(Layered):
-    """Paths that each compute a share of the output channels, concatenated as in Inception.
+    """Equal paths that each compute a share of the output channels, concatenated: the last 1x1 is grouped.
 
-    With equal paths this is three layers too: the last 1x1 is grouped.
+    Inception concatenates too, but paths of different kinds and sizes, which this block does not have.
     """
 
     def merging_groups(self, stage: StageTemplate) -> int:

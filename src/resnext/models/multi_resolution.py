@@ -28,8 +28,9 @@ class MultiResolution(Bottleneck):
             for _ in range(SCALES - 1)
         )
         self.bns = nn.ModuleList(nn.BatchNorm2d(share) for _ in self.convs)
-        # A block that opens a stage cannot add a share that the stride has made smaller to the next.
-        self.opens = stride > 1 or in_channels != out
+        # A block that opens a stage cannot add a share that the stride has made smaller to the next. It has
+        # a projection even where a narrow template meets the width of the stem, and so opens there too.
+        self.opens = stride > 1 or in_channels != out or isinstance(shortcut, nn.Sequential)
         self.pool = nn.AvgPool2d(3, stride, padding=1) if self.opens else nn.Identity()
         self.conv3 = nn.Conv2d(share * SCALES, out, 1, bias=False)
         self.bn3 = nn.BatchNorm2d(out)

@@ -58,6 +58,10 @@ def test_run_and_report(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> N
     plot = tmp_path / "page" / "training_error-miniature-curves.svg"
     assert f"(page/{plot.name})" in page
     assert plot.read_text().startswith("<?xml")
+    html = tmp_path / "page.html"
+    assert main([*words(tmp_path, "report"), "--html", "--out", str(html)]) == 0
+    assert "<h1>Results</h1>" in html.read_text()
+    assert html.read_text().count("<svg") == page.count("](page/")
     plan, line, _ = map(json.loads, (tmp_path / "results" / "miniature.jsonl").read_text().splitlines())
     assert (plan["kind"], plan["planned"]) == ("plan", 1)
     assert main([*run, "--after", "a look at 2 epochs"]) == 0

@@ -89,13 +89,15 @@ class DesignCommand(Command):
         cardinalities = self.cardinality or (LIKE_CARDINALITIES if self.like else None)
         space = DesignSpace(base, frozenset(self.vary), self.size_px, cardinalities)
         meter = LatencyMeter(base, self.size_px, self.batch)
-        self._show(self._find(space, budget, meter))
-        if meter.drift > NOTABLE_DRIFT:
-            change = f"{100 * meter.drift:.0f} %"
-            say(
-                f"the machine's speed changed by {change} meanwhile; times are as at the start",
-                file=sys.stderr,
-            )
+        try:
+            self._show(self._find(space, budget, meter))
+        finally:  # where nothing was found, this may be why
+            if meter.drift > NOTABLE_DRIFT:
+                change = f"{100 * meter.drift:.0f} %"
+                say(
+                    f"the machine's speed changed by {change} meanwhile; times are as at the start",
+                    file=sys.stderr,
+                )
 
     def _check(self) -> None:
         check_positive(self, "classes", "size_px", "batch", "limit", "sample")

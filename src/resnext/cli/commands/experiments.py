@@ -51,8 +51,11 @@ class ExperimentsCommand(Command):
     """Folder that run folders lie in."""
     results: Path = Path("results/experiments")
     """Folder of the result lines."""
-    out: Path = Path("docs/results.md")
-    """What `report` writes; its plots go to a folder of the same name beside it."""
+    out: Path | None = None
+    """What `report` writes; docs/results.md, or results.html with --html, if left out. The plots of an .md
+    file go to a folder of the same name beside it."""
+    html: Annotated[bool, FlagCreatePairsOff] = False
+    """Let `report` write one .html file with the plots in it."""
     device: str | None = None
     """cpu, cuda, cuda:1, mps; the best there is if left out."""
     workers: int | None = None
@@ -127,9 +130,11 @@ class ExperimentsCommand(Command):
     def _report(self) -> None:
         if self.names:
             raise UsageError("report writes about all experiments; leave out the names")
-        check_suffix("--out", self.out, [".md"])
-        check_folder("--out", self.out, "; say another, as in --out my-results.md")
-        say(str(resnext.experiments.write_results(self.results, self.out)))
+        suffix = ".html" if self.html else ".md"
+        out = self.out or Path("results.html" if self.html else "docs/results.md")
+        check_suffix("--out", out, [suffix])
+        check_folder("--out", out, f"; say another, as in --out my-results{suffix}")
+        say(str(resnext.experiments.write_results(self.results, out)))
 
 
 def print_findings(findings: Findings) -> None:
