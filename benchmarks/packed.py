@@ -116,6 +116,8 @@ def calls(model: onnx.ModelProto, sample: NDArray[np.float32]) -> Iterator[tuple
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 4
+    # Threads that spin while they wait would slow the session that is timed next.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     for precision, one in contents.items():
         session = onnxruntime.InferenceSession(one, options, providers=["CPUExecutionProvider"])
         yield f"onnxruntime, {precision}", lambda pixels, session=session: session.run(None, {PIXELS: pixels})
