@@ -40,8 +40,8 @@ class DoctorCommand(Command):
     data: Annotated[Positional[str], arg(metavar="DATA")]
     """As for train."""
     out: Path = Path("doctor.parquet")
-    """The manifest, .parquet or .csv, which training obeys; its summary and the page lie beside it (NAME.json,
-    NAME.html), and what is known of each image (NAME.facts)."""
+    """The manifest, .parquet or .csv, which training obeys; its summary and the page (NAME.json, NAME.html)
+    lie beside it, and what is known of each image (NAME.facts)."""
     model: str | None = None
     """A run, a hub folder, weights with their contract, or a name that `resnext weights` lists: its features
     tell wrong labels and shifts."""
