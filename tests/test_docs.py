@@ -18,6 +18,7 @@ from resnext.cli import main
 from resnext.cli.parser import parse
 from resnext.experiments import write_results
 from resnext.records import read_records
+from resnext.statistics import Rate
 
 ROOT = Path(__file__).parents[1]
 
@@ -565,6 +566,70 @@ def test_confidence(make: Callable[[], str]) -> None:
     assert make() in (ROOT / "docs" / "confidence.md").read_text()
 
 
+def doctor() -> str:
+    """What the doctor finds of what is known to be wrong, and at what pace."""
+    found = newest("doctor.jsonl", "experiment")
+
+    def of(pair: list[int]) -> str:
+        rate = Rate(*pair)
+        return f"{rate.successes:,} of {rate.n:,} ({rate.interval_text})"
+
+    rows = [("what was done", "what came of it", "again by"), ("---",) * 3]
+
+    def add(part: str, done: str, came: str) -> None:
+        rows.append((done, came, f"`python benchmarks/doctor.py {part}`"))
+
+    if one := found.get("near"):
+        right = of([one["right"], one["looked_at"]])
+        add(
+            "near",
+            "CIFAR-10: train (and the part of it that takes the place of val) against test",
+            f"{one['test_images']} test images with a near duplicate; of {one['looked_at']} pairs that a "
+            f"person looked at, right are {right}",
+        )
+    if one := found.get("planted"):
+        recall = "; ".join(f"{kind}: {of(pair)}" for kind, pair in one["recall"].items())
+        done = f"{one['altered']:,} of {one['images']:,} images of Tiny ImageNet, altered, in another split"
+        add("planted", done, f"found by {recall}. Of the reported pairs, right are {of(one['precision'])}")
+    if one := found.get("broken"):
+        add(
+            "broken",
+            f"{one['broken']} of {one['images']:,} images, broken or odd in 12 ways",
+            f"{one['named']} named; {sum(one['on_others'].values())} of the others named so",
+        )
+    if one := found.get("labels"):
+        add(
+            "labels",
+            f"{one['wrong']:,} of {one['images']:,} labels of CIFAR-10 wrong, half at random, half to the class "
+            f"that looks most alike; heads with a top-1 of {100 * one['head_top1']:.1f} %",
+            f"estimated {one['estimated']:,}; suspected {one['suspected']:,}, precision {one['precision']:.2f}, "
+            f"recall {one['recall']:.2f} ({one['recall_random']:.2f} at random, {one['recall_alike']:.2f} "
+            f"alike); precision at the estimated number {one['precision_at_estimate']:.2f}; "
+            + ("the same images as by cleanlab itself" if one["equal_to_cleanlab"] else "NOT as cleanlab"),
+        )
+    for row in found.get("pace", {}).get("rows", ()):
+        peer = row["cleanvision_per_s"]
+        times = "" if peer is None else f", {row['per_s'] / peer:.2f} times as many as cleanvision in turn"
+        add(
+            "pace",
+            f"{row['images']:,} JPEG files of {row['size_px']} px on two cores",
+            f"{row['per_s']:,.0f} images/s{times}",
+        )
+    if one := found.get("pays"):
+        gain, leak = one["gain"], one["flattered"]
+        add(
+            "pays",
+            f"planted errors and leaks, {one['seeds']} pairs of trainings, judged on clean test images",
+            f"{gain['mean']:+.2f} points with the manifest ({gain['low']:+.2f} to {gain['high']:+.2f}); the leak "
+            f"had flattered the score by {leak['mean']:.2f}",
+        )
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def test_doctor() -> None:
+    assert doctor() in (ROOT / "docs" / "doctor.md").read_text()
+
+
 def commands() -> list[str]:
     """Every complete command of ours in the code blocks of README.md and docs/."""
     found = []
@@ -596,4 +661,4 @@ def test_the_table_of_the_design_rule(capsys: pytest.CaptureFixture[str]) -> Non
 if __name__ == "__main__":
     print(reliability(), mutants(), published_counts(), mistakes(), many_processes(), speed(), sep="\n\n")
     print(engine_speed(), export_parity(), predict_rates(), sep="\n\n")
-    print(honesty(), set_sizes(), outlier_scores(), sep="\n\n")
+    print(honesty(), set_sizes(), outlier_scores(), doctor(), sep="\n\n")

@@ -12,19 +12,19 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from resnext.data.decode import BadImage
 from resnext.doctor.examined import ExaminedSet
-from resnext.doctor.facts import Box, Facts, inside_frame, open_rgb, thumbnail
+from resnext.doctor.facts import Facts, inner_box, open_rgb, thumbnail
 from resnext.doctor.findings import DataFinding, name_in_split
-from resnext.doctor.hashes import SIDE_PX, all_close_pairs, close_pairs
+from resnext.doctor.hashes import all_close_pairs, close_pairs
 
 #: Bits by which hashes of candidates differ at most, and correlation of edges from which images are nearly
 #: the same. At these values 330 test images of CIFAR-10 have a near duplicate in train.
 DISTANCE, SIMILARITY = 12, 0.7
-#: The middle of an image that is laid upon a whole other one, and the shifts, in pixels of 32.
-INNER, SHIFT = 0.9, 2
+#: How far images are shifted upon each other, in pixels of 32, and the similarity at every second shift from
+#: which the others are tried.
+SHIFTS, PROMISING = range(-2, 3), 0.3
 #: Candidates that are looked at together, and most of them: more says that many images look alike, as in a
 #: video, and the closest are looked at.
 LOOKED_AT_ONCE, MAX_CANDIDATES = 1024, 2_000_000
@@ -85,12 +85,11 @@ def _candidates(facts: Facts, numbers: NDArray[np.int64], threads: int) -> Pairs
     """Pairs of images whose hashes are close, but not their pixels: (P, 3), the third is 1 where the second
     image is mirrored."""
     hashes, mirrored, inner = (facts[name][numbers] for name in ("phash", "mirror", "inner"))
-    framed = np.flatnonzero(inner != hashes)
     found = [np.empty((0, 3), np.int64)]
     for is_mirrored, parts in (
         (0, close_pairs(hashes, hashes, DISTANCE, threads)),
         (1, close_pairs(hashes, mirrored, DISTANCE, threads)),
-        (0, (_framed(framed, part) for part in all_close_pairs(inner[framed], hashes, DISTANCE, threads))),
+        (0, map(_in_order, all_close_pairs(inner, hashes, DISTANCE, threads))),
     ):
         for part in parts:
             pairs = numbers[part]
@@ -100,9 +99,8 @@ def _candidates(facts: Facts, numbers: NDArray[np.int64], threads: int) -> Pairs
     return np.unique(np.concatenate(found), axis=0)[:MAX_CANDIDATES]
 
 
-def _framed(framed: NDArray[np.int64], pairs: Pairs) -> Pairs:
-    """Pairs of a framed image, by its place in `framed`, and another one, in the order of the images."""
-    pairs = np.column_stack([framed[pairs[:, 0]], pairs[:, 1]])
+def _in_order(pairs: Pairs) -> Pairs:
+    """Pairs of two images, the earlier one first."""
     return np.sort(pairs[pairs[:, 0] != pairs[:, 1]], axis=1)
 
 
@@ -132,7 +130,7 @@ def _look(examined: ExaminedSet, pairs: Pairs, least: float) -> Iterator[ClosePa
             image = open_rgb(examined.splits[split], index)
         except BadImage:  # it was removed meanwhile
             continue
-        views[number] = np.stack([thumbnail(image), thumbnail(image, _inner_box(image))])
+        views[number] = np.stack([thumbnail(image), thumbnail(image, inner_box(image))])
     there = [one for one in pairs.tolist() if one[0] in views and one[1] in views]
     if not there:
         return
@@ -141,14 +139,6 @@ def _look(examined: ExaminedSet, pairs: Pairs, least: float) -> Iterator[ClosePa
     for (one, two, flip), similarity in zip(there, edge_similarity(first, second).tolist(), strict=True):
         if similarity >= least:
             yield ClosePair(one, two, min(similarity, 0.9999), bool(flip))
-
-
-def _inner_box(image: Image.Image) -> Box:
-    """What a frame leaves of an image; where there is none, all but a margin."""
-    if (box := inside_frame(image)) is not None:
-        return box
-    x, y = (side * (1 - INNER) / 2 for side in image.size)
-    return x, y, image.width - x, image.height - y
 
 
 def edge_similarity(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -161,22 +151,36 @@ def edge_similarity(first: NDArray[np.float32], second: NDArray[np.float32]) -> 
     Returns:
         float32 (P,), at most 1.
     """
-    best = np.full(len(first), -1, np.float32)
-    last = SIDE_PX - SHIFT
+    edges = _edges(first), _edges(second)
+    every = [(down, right) for down in SHIFTS for right in SHIFTS]
+    coarse = [(down, right) for down, right in every if down % 2 == right % 2 == 0]
+    best = _best_shift(edges[0], edges[1], coarse)
+    promising = np.flatnonzero(best >= PROMISING)
+    rest = [shift for shift in every if shift not in coarse]
+    fine = _best_shift(edges[0][promising], edges[1][promising], rest)
+    best[promising] = np.maximum(best[promising], fine)
+    return best
+
+
+def _best_shift(
+    first: NDArray[np.float32], second: NDArray[np.float32], shifts: list[tuple[int, int]]
+) -> NDArray[np.float32]:
+    """The largest correlation of edges (P, 2, 30, 30, 2) over some shifts, at least -1."""
+    best, most = np.full(len(first), -1, np.float32), max(SHIFTS)
+    size = first.shape[2] - 2 * most
     for one, two in ((0, 0), (0, 1), (1, 0)):
-        fixed = _edges(second[:, two])[:, SHIFT : last - 2, SHIFT : last - 2]
-        moving = _edges(first[:, one])
-        for down in range(-SHIFT, SHIFT + 1):
-            for right in range(-SHIFT, SHIFT + 1):
-                shifted = moving[:, SHIFT + down : last - 2 + down, SHIFT + right : last - 2 + right]
-                np.maximum(best, _correlate(shifted, fixed), out=best)
+        fixed = second[:, two, most : most + size, most : most + size]
+        for down, right in shifts:
+            top, left = most + down, most + right
+            shifted = first[:, one, top : top + size, left : left + size]
+            np.maximum(best, _correlate(shifted, fixed), out=best)
     return best
 
 
 def _edges(grey: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Differences across each pixel, (P, 30, 30, 2)."""
-    across = grey[:, 1:-1, 2:] - grey[:, 1:-1, :-2]
-    down = grey[:, 2:, 1:-1] - grey[:, :-2, 1:-1]
+    """Differences across each pixel of images (P, 2, 32, 32): (P, 2, 30, 30, 2)."""
+    across = grey[..., 1:-1, 2:] - grey[..., 1:-1, :-2]
+    down = grey[..., 2:, 1:-1] - grey[..., :-2, 1:-1]
     return np.stack([across, down], axis=-1)
 
 

@@ -21,7 +21,7 @@ from resnext.data.pixels import exif_orientation, is_deep, to_rgb
 from resnext.doctor.hashes import SIDE_PX, hash_images
 
 #: What is measured of an image. `pixels` is a digest of its decoded pixels; `phash`, `mirror` and `inner`
-#: are the perceptual hashes of it, of its mirror image, and of it without a frame of one colour; `marks` has
+#: are the perceptual hashes of it, of its mirror image, and of it without a frame or a margin; `marks` has
 #: a bit for each of `MARKS`; `mean`, `spread` (standard deviation) and `bright` (99th percentile) are levels
 #: of grey from 0 to 255; `sharpness` is the deviation of the Laplacian over that of the levels; `colour` is
 #: the largest difference of two channels in all but the most colourful hundredth of the pixels.
@@ -45,6 +45,8 @@ LIKE_JPEG = {"MPO": "JPEG"}
 REDUCED_PX, MIDDLE_PX = 512, 256
 #: Levels that differ by no more than this are one colour of a frame, which is no wider than this share.
 FRAME_RANGE, MAX_FRAME = 24, 0.2
+#: The part of each side that stands for an image without its margin where it has no frame: crops look like it.
+INNER = 0.95
 #: Weights of the channels in grey (ITU-R 601, as Pillow has them).
 GREY = np.array([0.299, 0.587, 0.114], np.float32)
 #: How JPEG, PNG and GIF files end, by how they begin.
@@ -96,6 +98,14 @@ def thumbnail(image: Image.Image, box: Box | None = None) -> NDArray[np.float32]
     return np.asarray(small, np.float32) @ GREY
 
 
+def inner_box(image: Image.Image) -> Box:
+    """What a frame leaves of an image; where there is none, the middle `INNER` of each side."""
+    if (box := inside_frame(image)) is not None:
+        return box
+    x, y = (side * (1 - INNER) / 2 for side in image.size)
+    return x, y, image.width - x, image.height - y
+
+
 def inside_frame(image: Image.Image) -> Box | None:
     """What a frame of one colour leaves of an image, or bars on two of its sides; None if there is none.
 
@@ -133,7 +143,7 @@ def _to_rgb(image: Image.Image | DeepGrey) -> Image.Image:
 
 
 def _measure(image: Image.Image) -> tuple[dict[str, Any], NDArray[np.float32], NDArray[np.float32]]:
-    """Facts of an RGB image by name, and the grey images that are hashed: whole, and without a frame."""
+    """Facts of an RGB image by name, and the grey images that are hashed: whole, and without a margin."""
     width, height = image.size
     factor = max(1, -(-max(width, height) // REDUCED_PX))
     reduced = image.reduce((min(factor, width), min(factor, height))) if factor > 1 else image
@@ -142,7 +152,7 @@ def _measure(image: Image.Image) -> tuple[dict[str, Any], NDArray[np.float32], N
     shares, levels = counts / counts.sum(), np.arange(256)
     mean = float(shares @ levels)
     channels, whole = small.reshape(-1, 3), small.astype(np.float32) @ GREY
-    box = inside_frame(reduced)
+    box = inner_box(reduced)
     facts = {
         "pixels": content_digest(f"{width}x{height}".encode() + image.tobytes()),
         "width": width,
@@ -153,7 +163,7 @@ def _measure(image: Image.Image) -> tuple[dict[str, Any], NDArray[np.float32], N
         "sharpness": _sharpness(image),
         "colour": float(np.percentile(np.ptp(channels, axis=1), 99)),
     }
-    return facts, whole, whole if box is None else thumbnail(reduced, box)
+    return facts, whole, thumbnail(reduced, box)
 
 
 def _sharpness(image: Image.Image) -> float:
