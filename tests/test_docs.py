@@ -603,8 +603,8 @@ def doctor() -> str:
             f"{one['wrong']:,} of {one['images']:,} labels of CIFAR-10 wrong, half at random, half to the "
             f"class that looks most alike; heads with a top-1 of {100 * one['head_top1']:.1f} %",
             f"estimated {one['estimated']:,}; suspected {one['suspected']:,}, "
-            f"precision {one['precision']:.2f}, recall {one['recall']:.2f} ({one['recall_random']:.2f} at random, {one['recall_alike']:.2f} "
-            f"alike); precision at the estimated number {one['precision_at_estimate']:.2f}; "
+            f"precision {one['precision']:.2f}, recall {one['recall']:.2f} ({one['recall_random']:.2f} at "
+            f"random, {one['recall_alike']:.2f} alike); precision at the estimated number {one['precision_at_estimate']:.2f}; "
             + ("the same images as by cleanlab itself" if one["equal_to_cleanlab"] else "NOT as cleanlab"),
         )
     for row in found.get("pace", {}).get("rows", ()):
