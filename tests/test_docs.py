@@ -604,7 +604,8 @@ def doctor() -> str:
             f"class that looks most alike; heads with a top-1 of {100 * one['head_top1']:.1f} %",
             f"estimated {one['estimated']:,}; suspected {one['suspected']:,}, "
             f"precision {one['precision']:.2f}, recall {one['recall']:.2f} ({one['recall_random']:.2f} at "
-            f"random, {one['recall_alike']:.2f} alike); precision at the estimated number {one['precision_at_estimate']:.2f}; "
+            f"random, {one['recall_alike']:.2f} alike); precision at the estimated number "
+            f"{one['precision_at_estimate']:.2f}; "
             + ("the same images as by cleanlab itself" if one["equal_to_cleanlab"] else "NOT as cleanlab"),
         )
     for row in found.get("pace", {}).get("rows", ()):
