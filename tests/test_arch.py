@@ -280,6 +280,22 @@ def test_every_row_can_be_named(field: str, name: str) -> None:
     assert table is None or table[name].name == name
 
 
+def test_paths_are_named_where_there_are_several() -> None:
+    """In the words of the paper's table 1."""
+    one, four = (TRANSFORMS["grouped"].text(StageTemplate(1, c, 8, 256, 1)) for c in (1, 4))
+    assert (one, four) == (("1x1, 8", "3x3, 8", "1x1, 256"), ("1x1, 32", "3x3, 32, C=4", "1x1, 256"))
+
+
+def test_the_last_of_as_many_stages_as_there_may_be_is_looked_at() -> None:
+    """It is the widest: twice the width with each stage."""
+    fits = Architecture((1,) * 16, base_width=8, template_width=8)
+    assert fits.stages[-1].out_channels == 2**20
+    with pytest.raises(ArchitectureError, match=r"2,097,152 channels; the most are 1,048,576"):
+        Architecture((1,) * 16, base_width=8, template_width=16)
+    with pytest.raises(ArchitectureError, match=r"17 stages; the most are 16"):
+        Architecture((1,) * 17, base_width=8, template_width=8)
+
+
 @pytest.mark.parametrize("transform", TRANSFORMS.values(), ids=lambda row: row.name)
 def test_every_transform_is_complete(transform: Any) -> None:
     assert transform.layers >= 1

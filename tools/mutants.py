@@ -117,8 +117,14 @@ def _run_tests(tests: tuple[str, ...], place: Path, told: Path) -> int:
     with open(place / "output", "w") as output:
         os.dup2(output.fileno(), 1)
         os.dup2(output.fileno(), 2)
+    for name in [name for name in sys.modules if name.split(".")[0] == "resnext"]:
+        del sys.modules[name]  # that of the parent, which writes result lines
     sys.path.insert(0, str(place / "copy" / "src"))
     os.chdir(place / "copy")
+    import resnext
+
+    if not Path(resnext.__file__).is_relative_to(place):
+        raise RuntimeError(f"{resnext.__file__} would be tested, not the copy")
 
     class Tell:
         def pytest_runtest_logreport(self, report: Any) -> None:
