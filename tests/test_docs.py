@@ -503,11 +503,12 @@ def doctor() -> str:
     if one := found.get("labels"):
         add(
             "labels",
-            f"{one['wrong']:,} of {one['images']:,} labels of CIFAR-10 wrong, half at random, half to the class "
-            f"that looks most alike; heads with a top-1 of {100 * one['head_top1']:.1f} %",
-            f"estimated {one['estimated']:,}; suspected {one['suspected']:,}, precision {one['precision']:.2f}, "
-            f"recall {one['recall']:.2f} ({one['recall_random']:.2f} at random, {one['recall_alike']:.2f} "
-            f"alike); precision at the estimated number {one['precision_at_estimate']:.2f}; "
+            f"{one['wrong']:,} of {one['images']:,} labels of CIFAR-10 wrong, half at random, half to the "
+            f"class that looks most alike; heads with a top-1 of {100 * one['head_top1']:.1f} %",
+            f"estimated {one['estimated']:,}; suspected {one['suspected']:,}, precision "
+            f"{one['precision']:.2f}, recall {one['recall']:.2f} ({one['recall_random']:.2f} at "
+            f"random, {one['recall_alike']:.2f} alike); precision at the estimated number "
+            f"{one['precision_at_estimate']:.2f}; "
             + ("the same images as by cleanlab itself" if one["equal_to_cleanlab"] else "NOT as cleanlab"),
         )
     for row in found.get("pace", {}).get("rows", ()):
@@ -523,8 +524,8 @@ def doctor() -> str:
         add(
             "pays",
             f"planted errors and leaks, {one['seeds']} pairs of trainings, judged on clean test images",
-            f"{gain['mean']:+.2f} points with the manifest ({gain['low']:+.2f} to {gain['high']:+.2f}); the leak "
-            f"had flattered the score by {leak['mean']:.2f}",
+            f"{gain['mean']:+.2f} points with the manifest ({gain['low']:+.2f} to {gain['high']:+.2f}); the "
+            f"leak had flattered the score by {leak['mean']:.2f}",
         )
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 

@@ -45,7 +45,7 @@ LIKE_JPEG = {"MPO": "JPEG"}
 REDUCED_PX, MIDDLE_PX = 512, 256
 #: Levels that differ by no more than this are one colour of a frame, which is no wider than this share.
 FRAME_RANGE, MAX_FRAME = 24, 0.2
-#: The part of each side that stands for an image without its margin where it has no frame: crops look like it.
+#: The part of each side that is left without a margin, where there is no frame: crops look like it.
 INNER = 0.95
 #: Weights of the channels in grey (ITU-R 601, as Pillow has them).
 GREY = np.array([0.299, 0.587, 0.114], np.float32)
