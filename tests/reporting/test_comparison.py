@@ -12,7 +12,7 @@ from resnext.recipe import Recipe
 from resnext.reporting import compare
 from resnext.reporting.run_summary import RunSummary
 from resnext.run import Run, RunError
-from resnext.statistics import paired_test
+from resnext.statistics import crossed_bootstrap, paired_test
 
 
 def test_two_recipes_by_two_seeds_each(run: Run, data: Path, tmp_path: Path, recipe: Recipe) -> None:
@@ -33,10 +33,13 @@ def test_two_recipes_by_two_seeds_each(run: Run, data: Path, tmp_path: Path, rec
     assert comparison.across.mean == pytest.approx(np.mean(gains))
     assert comparison.bootstrap.difference == pytest.approx(np.mean(gains))
     assert "training.dropout: 0.0 against 0.2" in comparison.lines()
+    pairs = np.stack([second_0, second_1]).astype(float) - np.stack([first, other])
+    assert comparison.with_images == crossed_bootstrap(100 * pairs)
+    assert "for other images too" in comparison.lines()[-1]
     back = compare(runs[::-1])
     assert back.bootstrap.difference == pytest.approx(-comparison.bootstrap.difference)
     alone = compare([runs[0], runs[3]])
-    assert alone.across is None
+    assert (alone.across, alone.with_images) == (None, None)
     assert "one seed says nothing" in alone.lines()[-1]
     seeds = compare(runs[:2])  # two runs may differ in anything
     assert seeds.differing == {}

@@ -18,6 +18,7 @@ from resnext.statistics import (
     Interval,
     PairedTest,
     bootstrap_difference,
+    crossed_bootstrap,
     interval,
     paired_test,
 )
@@ -31,7 +32,8 @@ class Comparison:
 
     `differing` are the settings that differ, by dotted name. `seeds`, `errors` in percent and `tests` by
     McNemar are of each pair of runs. `bootstrap` resamples the images; `across` is the interval of the mean
-    difference over pairs, None where there is one pair. Errors are `optimistic` where the images also
+    difference over pairs, and `with_images` the one for other seeds and other images alike, both None where
+    there is one pair. Errors are `optimistic` where the images also
     chose the weights.
     """
 
@@ -44,6 +46,7 @@ class Comparison:
     optimistic: bool
     bootstrap: Bootstrap
     across: Interval | None
+    with_images: tuple[float, float] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The comparison as `resnext compare --json` prints it."""
@@ -69,10 +72,14 @@ class Comparison:
         if self.across is None:
             return "one seed says nothing about other seeds; give runs of more seeds"
         mean, low, high = self.across.mean, self.across.low, self.across.high
-        return (
+        line = (
             f"over {self.across.n} seeds {mean:+.2f} points, {low:+.2f} to {high:+.2f} "
             f"(95 %, Student's t): {_verdict(low, high)}"
         )
+        if self.with_images is not None:
+            low, high = self.with_images
+            line += f"; for other images too {low:+.2f} to {high:+.2f} (seeds and images resampled)"
+        return line
 
 
 #: Keys of the JSON whose fields have another name here.
@@ -135,6 +142,7 @@ def _compare(pairs: Sequence[Pair]) -> Comparison:
         tests=tuple(paired_test(a, b) for a, b in zip(one, other, strict=True)),
         bootstrap=bootstrap_difference(one, other),
         across=interval([a - b for a, b in errors]) if len(pairs) > 1 else None,
+        with_images=crossed_bootstrap(100.0 * (other.astype(float) - one)) if len(pairs) > 1 else None,
     )
 
 
