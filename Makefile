@@ -26,7 +26,7 @@ faults: $(READY)
 mutants: $(READY) $(ORACLE)
 	$(BIN)/python tools/mutants.py
 
-# The quick ones, and one sampled mutant of each room (under three minutes); nothing is kept.
+# The quick ones, and one sampled mutant of each room (over seven minutes on two cores); nothing is kept.
 mutants-short: $(READY) $(ORACLE)
 	$(BIN)/python tools/mutants.py --short
 

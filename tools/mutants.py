@@ -1,7 +1,7 @@
 """Mutation tests: bugs that are planted one at a time, and whether the tests notice.
 
 python tools/mutants.py                 named mutants and a sample of each room; appends result lines
-python tools/mutants.py --short         in under three minutes; fails, and writes nothing
+python tools/mutants.py --short         over seven minutes on two cores; fails, and writes nothing
 
 A mutant changes one expression of a copy of `src`. It is killed if one of the tests of its room fails or does
 not end, and survives otherwise. The tests of a room pass on the unchanged copy first, or the run ends. Each
