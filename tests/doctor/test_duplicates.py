@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 
-from resnext.doctor import Diagnosis, ExaminedSet, FactsFile, examine, manifest_rows
+from resnext.doctor import Diagnosis, ExaminedSet, FactsFile, duplicates, examine, manifest_rows
 from resnext.progress import run_to_end
 
 
@@ -113,5 +113,25 @@ def test_images_of_a_class_that_agree_by_chance_are_no_duplicates(tmp_path: Path
                 x = round(14 + slant * (y - 14) + random.normal(0, 0.3))
                 values[y, x - 1 : x + 1] = 255
             write(root, {f"{split}/{i % 2}/{i}.png": Image.fromarray(values)})
-    found = [finding for finding in diagnose(root).findings if finding.kind == "near_leak"]
-    assert len(found) < 0.02 * 50 * 50
+    findings = diagnose(root).findings
+    assert sum(finding.kind == "near_leak" for finding in findings) < 0.02 * 50 * 50
+    assert any(finding.kind == "many_alike" and "by chance" in finding.detail for finding in findings)
+
+
+def test_a_set_of_frames_that_look_alike_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not all of its pairs are compared, nor held in memory."""
+    frames = {
+        f"{'train' if i % 4 else 'test'}/a/{i}.png": ImageEnhance.Brightness(picture(0)) for i in range(16)
+    }
+    others = {f"{split}/b/{i}.png": picture(i) for split, i in (("train", 1), ("train", 2), ("test", 3))}
+    root = tmp_path / "data"
+    write(
+        root, others | {name: frame.enhance(0.7 + 0.02 * i) for i, (name, frame) in enumerate(frames.items())}
+    )
+    assert "many_alike" not in {
+        one.kind for one in diagnose(root).findings if "pairs of images" in one.detail
+    }
+    monkeypatch.setattr(duplicates, "MAX_CANDIDATES", 20)
+    [told] = [one for one in diagnose(root).findings if "pairs of images" in one.detail]
+    assert told.kind == "many_alike"
+    assert told.detail.startswith("over 20 pairs of images look alike")

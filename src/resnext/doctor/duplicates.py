@@ -20,13 +20,13 @@ from resnext.doctor.findings import DataFinding, name_in_split
 from resnext.doctor.hashes import all_close_pairs, close_pairs
 
 #: Bits by which hashes of candidates differ at most, and correlation of edges from which images are nearly
-#: the same. At these values 330 test images of CIFAR-10 have a near duplicate in train.
+#: the same.
 DISTANCE, SIMILARITY = 12, 0.7
 #: How far images are shifted upon each other, in pixels of 32, and the similarity at every second shift from
 #: which the others are tried.
 SHIFTS, PROMISING = range(-2, 3), 0.3
 #: Candidates that are looked at together, and most of them: more says that many images look alike, as in a
-#: video, and the closest are looked at.
+#: video, and `find_many_alike` tells that not all were looked at.
 LOOKED_AT_ONCE, MAX_CANDIDATES = 1024, 2_000_000
 #: Images with deviations of grey below this have hashes of noise, and smaller ones too few edges: they are no
 #: candidates.
@@ -52,6 +52,21 @@ class ClosePair:
         return self.similarity == 1.0 and not self.is_mirrored
 
 
+@dataclass(frozen=True)
+class NearPairs:
+    """Pairs of images that are nearly the same.
+
+    Attributes:
+        pairs: Them.
+        least: The similarity from which images of this set are nearly the same.
+        is_whole: Whether all candidates were looked at, not the first `MAX_CANDIDATES` alone.
+    """
+
+    pairs: list[ClosePair]
+    least: float
+    is_whole: bool
+
+
 def exact_pairs(facts: Facts, readable: NDArray[np.bool_]) -> Iterator[ClosePair]:
     """Each image with the first one that has the same pixels."""
     numbers = np.flatnonzero(readable)
@@ -65,11 +80,11 @@ def exact_pairs(facts: Facts, readable: NDArray[np.bool_]) -> Iterator[ClosePair
 
 def near_pairs(
     examined: ExaminedSet, facts: Facts, readable: NDArray[np.bool_], threads: int = 1
-) -> Generator[tuple[int, int], None, list[ClosePair]]:
+) -> Generator[tuple[int, int], None, NearPairs]:
     """Pairs that are nearly the same, but not equal; yields how many candidates of all are looked at."""
     side = np.minimum(facts["width"], facts["height"])
     numbers = np.flatnonzero(readable & (facts["spread"] >= LEAST_SPREAD) & (side >= LEAST_PX))
-    pairs = _candidates(facts, numbers, threads)
+    pairs, is_whole = _candidates(facts, numbers, threads)
     best: dict[tuple[int, int], ClosePair] = {}
     least = least_similarity(examined, numbers) if len(pairs) else SIMILARITY
     for start in range(0, len(pairs), LOOKED_AT_ONCE):
@@ -78,14 +93,14 @@ def near_pairs(
             if key not in best or best[key].similarity < pair.similarity:
                 best[key] = pair
         yield min(start + LOOKED_AT_ONCE, len(pairs)), len(pairs)
-    return list(best.values())
+    return NearPairs(list(best.values()), least, is_whole)
 
 
-def _candidates(facts: Facts, numbers: NDArray[np.int64], threads: int) -> Pairs:
+def _candidates(facts: Facts, numbers: NDArray[np.int64], threads: int) -> tuple[Pairs, bool]:
     """Pairs of images whose hashes are close, but not their pixels: (P, 3), the third is 1 where the second
-    image is mirrored."""
+    image is mirrored; and whether they are all, since no more than `MAX_CANDIDATES` are kept."""
     hashes, mirrored, inner = (facts[name][numbers] for name in ("phash", "mirror", "inner"))
-    found = [np.empty((0, 3), np.int64)]
+    found, count = [np.empty((0, 3), np.int64)], 0
     for is_mirrored, parts in (
         (0, close_pairs(hashes, hashes, DISTANCE, threads)),
         (1, close_pairs(hashes, mirrored, DISTANCE, threads)),
@@ -96,7 +111,9 @@ def _candidates(facts: Facts, numbers: NDArray[np.int64], threads: int) -> Pairs
             pairs = pairs[facts["pixels"][pairs[:, 0]] != facts["pixels"][pairs[:, 1]]]
             if len(pairs):
                 found.append(np.column_stack([pairs, np.full(len(pairs), is_mirrored)]))
-    return np.unique(np.concatenate(found), axis=0)[:MAX_CANDIDATES]
+            if (count := count + len(pairs)) > MAX_CANDIDATES:
+                return np.unique(np.concatenate(found)[:MAX_CANDIDATES], axis=0), False
+    return np.unique(np.concatenate(found), axis=0), True
 
 
 def _in_order(pairs: Pairs) -> Pairs:
@@ -191,6 +208,22 @@ def _correlate(one: NDArray[np.float32], two: NDArray[np.float32]) -> NDArray[np
     sizes = np.einsum("ij,ij->i", one, one) * np.einsum("ij,ij->i", two, two)
     correlation: NDArray[np.float32] = product / np.sqrt(sizes + 1e-6)
     return correlation
+
+
+def find_many_alike(near: NearPairs) -> Iterator[DataFinding]:
+    """What tells that near duplicates may have been missed, for many images of the set look alike."""
+    if not near.is_whole:
+        yield DataFinding(
+            "many_alike",
+            f"over {MAX_CANDIDATES:,} pairs of images look alike, as frames of a video do, and only so many "
+            "were compared",
+        )
+    if near.least > SIMILARITY:
+        yield DataFinding(
+            "many_alike",
+            "images of one class agree much by chance, so only pairs of which "
+            f"{near.least:.2f} of the edges agree count as nearly the same, not {SIMILARITY:g}",
+        )
 
 
 def find_duplicates(examined: ExaminedSet, pairs: list[ClosePair]) -> Iterator[DataFinding]:

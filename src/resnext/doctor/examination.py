@@ -13,7 +13,13 @@ from numpy.typing import NDArray
 from resnext.data.decode import DataError
 from resnext.data.images import ImageDataset
 from resnext.data.scan import max_threads, on_threads
-from resnext.doctor.duplicates import ClosePair, exact_pairs, find_duplicates, near_pairs
+from resnext.doctor.duplicates import (
+    ClosePair,
+    exact_pairs,
+    find_duplicates,
+    find_many_alike,
+    near_pairs,
+)
 from resnext.doctor.examined import ExaminedSet
 from resnext.doctor.facts import FACTS, Broken, Facts, measure
 from resnext.doctor.facts_file import FactsFile, identify
@@ -191,7 +197,8 @@ def examine(
     near = EventStream(near_pairs(examined, facts, readable, count_cores()))
     for done, total in near:
         yield ExaminationProgress("looking at pairs", done, total)
-    findings += find_duplicates(examined, [*pairs, *near.result])
+    findings += find_duplicates(examined, [*pairs, *near.result.pairs])
+    findings += find_many_alike(near.result)
     projected, labels = None, None
     if classifier is not None:
         features = EventStream(compute_features(examined, classifier, workers))

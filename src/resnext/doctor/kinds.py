@@ -115,6 +115,12 @@ KINDS: dict[str, FindingKind] = {
             "Keep one: the others only count it more often",
             "drop",
         ),
+        FindingKind(
+            "many_alike",
+            "low",
+            "many images look alike, so near duplicates may be missed",
+            "Divide the set by what was photographed, such as the video, not by image",
+        ),
         FindingKind("nearly_blank", "medium", "images of almost one colour", _SEE),
         FindingKind("near_duplicate", "low", "nearly the same image twice in a split", _SEE),
         FindingKind("odd_size", "low", "images much smaller or larger than the others", _SEE),
