@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +51,32 @@ def test_bfloat16_is_asked_for_by_an_engine_of_its_own(ir_path: Path) -> None:
     close = 0.05 if OpenVinoBfloat16Engine.is_native(ir_path) else 1e-6
     expected = open_model(ir_path).engine.probabilities(pixels)
     torch.testing.assert_close(engine.probabilities(pixels), expected, atol=close, rtol=0)
+
+
+def test_a_signal_does_not_end_a_process_in_which_openvino_was_used(ir_path: Path) -> None:
+    """Of two of its plugins, the one that is freed last gives back the stack of the other, on which Python's
+    handlers run (SIGSEGV). In a process of its own."""
+    program = """
+import gc, os, signal, sys, torch
+from pathlib import Path
+from resnext.engine import open_model
+from resnext.engine.openvino_engine import OpenVinoBfloat16Engine
+heard = []
+signal.signal(signal.SIGUSR1, lambda number, frame: heard.append(number))
+OpenVinoBfloat16Engine.is_native(Path(sys.argv[1]))
+engines = [open_model(sys.argv[1]).engine for _ in range(2)]
+for engine in engines:
+    engine.compute(torch.zeros(1, 3, 16, 16), "logits")
+del engine
+for _ in range(2):
+    engines.pop(0)
+    gc.collect()
+    os.kill(os.getpid(), signal.SIGUSR1)
+print(len(heard))
+"""
+    words = [sys.executable, "-X", "faulthandler", "-c", program, str(ir_path)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=100)
+    assert (done.returncode, done.stdout) == (0, "2\n")
 
 
 def test_nothing_is_sent_and_nothing_written_elsewhere(

@@ -26,13 +26,14 @@ class Tags(HTMLParser):
 
 def test_each_block_becomes_what_it_is() -> None:
     text = "# A & B\n\nOne **two** `three <b>` *four*\nfive\n\n"
-    text += "| a | b |\n|---|---|\n| 1<br>2 | `x` |\n\n![p](f/p.svg)"
+    text += "| a | b |\n|---|---|\n| 1<br>2 | `x` |\n\n|\n\n![p](f/p.svg)"
     html = to_html(text, {"p.svg": "<?xml version='1.0'?><svg><g/></svg>"})
     for part in (
         "<h1>A &amp; B</h1>",
         "<p>One <strong>two</strong> <code>three &lt;b&gt;</code> <em>four</em>\nfive</p>",
         "<tr><th>a</th><th>b</th></tr>",
         "<tr><td>1<br>2</td><td><code>x</code></td></tr>",
+        "<p>|</p>",
         '<figure role="img" aria-label="p"><svg><g/></svg></figure>',
     ):
         assert part in html

@@ -14,6 +14,7 @@ from torch import nn
 from resnext.contract import Calibration, Contract, Rejection
 from resnext.engine import TorchEngine, open_model
 from resnext.engine.libraries import import_library
+from resnext.engine.signal_stack import keeping_signal_stack
 from resnext.export import QUANTIZERS, Source
 from resnext.models import Network, make_bank
 
@@ -34,7 +35,8 @@ def test_all_convolutions_are_in_int8(
     samples = [one[None].numpy() for one in PIXELS[:4]]
     QUANTIZERS["openvino"].write(source, samples, "any", path)
     core = import_library("openvino", path).Core()
-    compiled = core.compile_model(core.read_model(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    with keeping_signal_stack():
+        compiled = core.compile_model(core.read_model(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     about = [op.get_rt_info() for op in compiled.get_runtime_model().get_ops()]
     precisions = [
         one["runtimePrecision"].astype(str) for one in about if one["layerType"].astype(str) == "Convolution"

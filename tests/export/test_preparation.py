@@ -21,6 +21,7 @@ from PIL import Image
 from resnext.contract import Contract, Input, Provenance, Resize
 from resnext.data.preprocess import normalise, resize_and_crop, to_tensor
 from resnext.engine import ModelError, explain_images, open_model
+from resnext.engine.signal_stack import keeping_signal_stack
 from resnext.export import FORMATS, Judges, ParityError, Source, export
 from resnext.export.preparation import prepare_inside_onnx, prepare_inside_openvino
 
@@ -44,7 +45,8 @@ def prepared_by(library: str, filter: str, shorter_px: int, crop_px: int) -> Pre
         return lambda image: session.run(None, {"image": image[None]})[0][0]
     core = openvino.Core()
     whole = prepare_inside_openvino(core.read_model(model.SerializeToString(), b""), contract)
-    compiled = core.compile_model(whole, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    with keeping_signal_stack():
+        compiled = core.compile_model(whole, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     return lambda image: compiled({"image": image[None]})[0][0]
 
 

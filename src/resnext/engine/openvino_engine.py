@@ -13,6 +13,24 @@ from resnext.engine.engine import Engine, ModelError, Output
 from resnext.engine.ir_file import IrFile
 from resnext.engine.libraries import import_library
 from resnext.engine.onnx_file import OnnxFile
+from resnext.engine.signal_stack import keeping_signal_stack
+
+
+def compile_for_cpu(core: Any, model: Any, precision: str = "f32") -> Any:
+    """A request that computes a model on as many threads as torch, one batch as fast as it can be.
+
+    Args:
+        core: An OpenVINO `Core`.
+        model: An OpenVINO `Model`.
+        precision: What it computes in, as OpenVINO calls it; what is in int8 stays so.
+    """
+    settings = {
+        "INFERENCE_PRECISION_HINT": precision,
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+    }
+    with keeping_signal_stack():
+        return core.compile_model(model, "CPU", settings).create_infer_request()
 
 
 class OpenVinoEngine(Engine):
@@ -71,15 +89,10 @@ class OpenVinoEngine(Engine):
 
     def _compile(self, outputs: tuple[Output, ...]) -> Any:
         """A request for some outputs alone: the others are not computed."""
-        settings = {
-            "INFERENCE_PRECISION_HINT": self.precision,
-            "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_NUM_THREADS": torch.get_num_threads(),
-        }
         try:
             wanted = [self._model.output(self._file.outputs[output]) for output in outputs]
             part = self._openvino.Model(wanted, self._model.get_parameters(), outputs[0])
-            return self._core.compile_model(part, "CPU", settings).create_infer_request()
+            return compile_for_cpu(self._core, part, self.precision)
         except Exception as error:
             raise self._cannot_run(error) from None
 
@@ -106,7 +119,8 @@ class OpenVinoBfloat16Engine(OpenVinoEngine):
             EngineMissing: OpenVINO is not installed.
         """
         core = import_library("openvino", path).Core()
-        capabilities: Sequence[str] = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        with keeping_signal_stack():
+            capabilities: Sequence[str] = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         return "BF16" in capabilities
 
 

@@ -57,8 +57,8 @@ def _block(block: str, plots: Mapping[str, str]) -> Markup:
     if heading := re.fullmatch(r"(#+) (.*)", block):
         level = len(heading[1])
         return Markup("<h{0}>{1}</h{0}>").format(level, _inline(heading[2]))
-    if block.startswith("|"):
-        return _table(block.splitlines())
+    if block.startswith("|") and len(lines := block.splitlines()) > 1:
+        return _table(lines)
     return Markup("<p>{}</p>").format(_inline(block))
 
 

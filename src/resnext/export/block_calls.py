@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from resnext.engine.libraries import import_library
 from resnext.engine.onnx_runtime import open_session
+from resnext.engine.openvino_engine import compile_for_cpu
 from resnext.export.graph import PIXELS
 from resnext.export.int8 import QUANTIZERS
 from resnext.export.openvino_format import from_onnx
@@ -44,12 +44,7 @@ def by_openvino(model: Any, precision: str, path: Path) -> Call:
     graph = from_onnx(model, path)
     if precision == "int8":
         graph = QUANTIZERS["openvino"].quantize(graph, [sample], "any", path)
-    settings = {  # those of `OpenVinoEngine`
-        "INFERENCE_PRECISION_HINT": "f32",
-        "PERFORMANCE_HINT": "LATENCY",
-        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
-    }
-    request = openvino.Core().compile_model(graph, "CPU", settings).create_infer_request()
+    request = compile_for_cpu(openvino.Core(), graph)
     return lambda pixels: request.infer({PIXELS: pixels})
 
 

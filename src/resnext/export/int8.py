@@ -19,6 +19,7 @@ from resnext.engine import Classifier
 from resnext.engine.ir_file import IrFile
 from resnext.engine.libraries import import_library
 from resnext.engine.openvino_engine import OpenVinoBfloat16Engine
+from resnext.engine.signal_stack import keeping_signal_stack
 from resnext.export.format import Format
 from resnext.export.graph import PIXELS, Source
 from resnext.export.onnx_format import OnnxFormat, onnx_model, write_onnx
@@ -100,7 +101,7 @@ class OpenVinoQuantizer(Quantizer):
     ) -> Any:
         nncf = import_library("nncf", path)
         fix = nncf.OverflowFix.ENABLE if target == "any" else nncf.OverflowFix.DISABLE
-        with _quiet():
+        with _quiet(), keeping_signal_stack():
             return nncf.quantize(
                 model,
                 nncf.Dataset(samples, lambda pixels: {PIXELS: pixels}),
