@@ -3,8 +3,10 @@
 `python benchmarks/engines.py NAME...`: networks of random weights, 224 px, batches of 1 and 8, float32 and
 int8. In each round all engines of all networks compute the same batch in turns; ratios are taken round by
 round, to torchvision's network of the first name, contiguous. Promised for resnext50_32x4d: the best
-engine is at least 1.6 times as fast, and 3 times in int8. Appends a record for each batch to
-results/bench.jsonl; run it with nothing else on the machine. `make test` puts torchvision into .oracle.
+engine is at least 1.6 times as fast, and 3 times in int8. In the same turns OpenVINO computes three dense
+convolutions of 1x1, in both precisions: no network has kernels that use the processor better, so their rate
+is the limit of all. Appends a record for each batch to results/bench.jsonl; run it with nothing else on the
+machine. `make test` puts torchvision into .oracle.
 """
 
 from __future__ import annotations
@@ -24,9 +26,13 @@ import torchvision
 from torch import Tensor
 
 import resnext
+from resnext.arch import Architecture
 from resnext.contract import Contract, Input, Provenance, Resize
+from resnext.cost import count_cost
 from resnext.engine import CompiledEngine, Engine, FoldedEngine, TorchEngine, open_model
-from resnext.export import FORMATS, QUANTIZERS, Source
+from resnext.export import FORMATS, PRECISIONS, QUANTIZERS, Source
+from resnext.export.block_calls import by_openvino
+from resnext.export.grouped import GroupedLayer
 from resnext.machine import cpu_name
 from resnext.recipe import IMAGENET_COLOURS
 from resnext.records import append_record, stamp
@@ -37,6 +43,8 @@ SIZE_PX, CLASSES, SAMPLES = 224, 1000, 16
 #: How many times as fast as torchvision the best engine must be, in float32 and in int8.
 PROMISED, PROMISED_INT8 = 1.6, 3.0
 EXPORTED = ("pt2", "onnx", "openvino")
+#: Three convolutions of 1x1 with 1,024 channels at 14 px.
+DENSE = GroupedLayer(1024, 1024, 1, (1, 1), (1, 1), (0, 0), (1, 1), (14, 14))
 
 
 def engines(name: str, folder: Path) -> Iterator[tuple[str, Engine]]:
@@ -78,6 +86,14 @@ def eager(name: str) -> Callable[[Tensor], Tensor]:
     return forward
 
 
+def dense_calls(batch: int) -> Iterator[tuple[str, Callable[[], object]]]:
+    """`DENSE` as calls of OpenVINO, by precision."""
+    pixels = DENSE.pixels(batch)
+    for precision in PRECISIONS:
+        call = by_openvino(DENSE.block(1), precision, Path("dense"))
+        yield precision, lambda call=call: call(pixels)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("names", nargs="+", default=["resnext50_32x4d"])
@@ -85,7 +101,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=10)
     given = parser.parse_args()
     first = f"torchvision {given.names[0]}, contiguous"
-    passed = True
+    passed, arch = True, Architecture.from_name(given.names[0], CLASSES)
     with tempfile.TemporaryDirectory() as root:
         calls: dict[str, Callable[[Tensor], object]] = {first: eager(given.names[0])}
         for name in given.names:
@@ -98,7 +114,11 @@ def main() -> int:
                 what: (lambda call=call, given=pixels if what == first else laid: call(given))
                 for what, call in calls.items()
             }
-            timings = interleave(timed, given.rounds)
+            timings = interleave(timed | dict(dense_calls(batch)), given.rounds)
+            macs = 3 * DENSE.channels_in**2 * DENSE.size_px[0] * DENSE.size_px[1] * batch
+            rates = {one: macs / timings.pop(one).median_s for one in PRECISIONS}
+            least = {one: 1000 * batch * count_cost(arch, SIZE_PX).macs / rate for one, rate in rates.items()}
+            print(f"batch {batch}  least: {', '.join(f'{one} {ms:.1f} ms' for one, ms in least.items())}")
             rows: list[dict[str, Any]] = []
             for what, timing in timings.items():
                 speed = timings[first].ratio_to(timing)
@@ -117,6 +137,8 @@ def main() -> int:
                     "rounds": given.rounds,
                     "threads": torch.get_num_threads(),
                 },
+                "macs_per_s": rates,
+                "least_ms": least,
                 "rows": rows,
             }
             append_record(record | asdict(stamp(cpu_name())), RESULTS)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from resnext.catalogue import catalogue
 from resnext.cli import main
 from resnext.cli.parser import parse
 from resnext.experiments import write_results
+from resnext.names import counted
 from resnext.records import read_records
 from resnext.statistics import Rate
 
@@ -396,7 +398,42 @@ def least(row: dict[str, Any]) -> float:
     return float(share * row["median_s"]) if share < 1.1 else 0.0
 
 
-@pytest.mark.parametrize("make", [speed, packed])
+def cardinality_in_engines() -> str:
+    """ResNeXt-101 beside ResNet-101 in each engine, as exported and as optimised."""
+    rows: list[tuple[str, ...]] = [
+        ("engine", "batch", "ResNet-101", "ResNeXt-101 32x4d", "optimised", "packed", "`optimize` took")
+    ]
+    newest_of = {}
+    for one in read_records(ROOT / "results" / "bench.jsonl"):
+        if one.get("experiment") == "optimized":
+            newest_of[tuple(one["settings"][name] for name in ("to", "precision", "batch"))] = one
+    for (engine, precision, batch), one in newest_of.items():
+        first, plain, *packed = one["rows"]
+        chosen = one["chosen"][plain["what"]]
+        widths = Counter(chosen["packing"].values())
+        cells = [_relative(row) for row in (plain, *packed)]
+        rows.append(
+            (
+                f"{engine}, {precision}",
+                str(batch),
+                f"{first['ms']:.0f} ms",
+                cells[0],
+                cells[1] if packed else "the same",
+                ", ".join(f"{counted(count, 'layer')} {times} times" for times, count in widths.items())
+                or "none",
+                f"{chosen['seconds']:.0f} s",
+            )
+        )
+    return table(rows)
+
+
+def _relative(row: dict[str, Any]) -> str:
+    """A time relative to that of the first network of its run, with its interval."""
+    low, high = row["spread"]
+    return f"{row['ratio']:.2f} ({low:.2f} to {high:.2f})"
+
+
+@pytest.mark.parametrize("make", [speed, packed, cardinality_in_engines])
 def test_speed(make: Callable[[], str]) -> None:
     assert make() in (ROOT / "docs" / "speed.md").read_text()
 
@@ -458,6 +495,52 @@ def engine_speed() -> str:
             low, high = row["spread"]
             speed = "1" if row["what"] == first else f"{row['speed']:.2f} ({low:.2f} to {high:.2f})"
             rows.append((network, str(batch), engine, f"{row['ms']:.0f}", speed))
+    return table(rows)
+
+
+def serving() -> str:
+    """`resnext serve` under load, beside `predict` and other servers."""
+    bench = "bench.jsonl"
+    rows: list[tuple[str, ...]] = [("load", "what came of it")]
+    rates = records(bench, "serve_rates")
+    for name, one in rates.items():
+        if name == "predict":
+            rows.append(("`predict` of files, alone", f"{one['per_s']:.1f} images/s"))
+            continue
+        low, high = min(one["ratios"]), max(one["ratios"])
+        rows.append(
+            (
+                f"{one['clients']} clients, one image each, {name}",
+                f"{one['per_s']:.1f} images/s, {100 * one['of_predict']:.0f} % of `predict` ({100 * low:.0f} to "
+                f"{100 * high:.0f}); median {one['p50_s']:.2f} s, p99 {one['p99_s']:.2f} s; the clients took "
+                f"{100 * one['client_cpu_share']:.0f} % of a core",
+            )
+        )
+    if one := records(bench, "serve_calm").get("resnext"):
+        rows.append(
+            (
+                f"requests at random times, {one['asked_per_s']:.1f} a second (80 %)",
+                f"median {one['p50_s']:.2f} s, p99 {one['p99_s']:.2f} s: {one['p99_in_batches']:.2f} times a full "
+                f"batch of {one['settings']['batch']}",
+            )
+        )
+    if one := records(bench, "serve_soak").get("resnext"):
+        statuses = ", ".join(f"{count:,} of {status}" for status, count in sorted(one["statuses"].items()))
+        rows.append(
+            (
+                f"{one['clients']} clients for {one['seconds']:.0f} s, 5 % bad images, 2 % leave",
+                f"{statuses}; {len(one['lost'])} without an answer; memory {one['mb_before']:.0f} MB before, "
+                f"{one['mb_after']:.0f} MB after ({100 * one['growth']:+.1f} %)",
+            )
+        )
+    if one := records(bench, "serve_stop").get("resnext"):
+        rows.append(
+            (
+                f"SIGTERM with {one['clients']} clients",
+                f"exit code {one['exit_code']} after {one['stop_s']:.1f} s; {one['sent_before_and_lost']} of the "
+                "requests sent before without an answer",
+            )
+        )
     return table(rows)
 
 
@@ -661,5 +744,5 @@ def test_the_table_of_the_design_rule(capsys: pytest.CaptureFixture[str]) -> Non
 
 if __name__ == "__main__":
     print(reliability(), mutants(), published_counts(), mistakes(), many_processes(), speed(), sep="\n\n")
-    print(engine_speed(), export_parity(), predict_rates(), sep="\n\n")
+    print(cardinality_in_engines(), engine_speed(), export_parity(), predict_rates(), serving(), sep="\n\n")
     print(honesty(), set_sizes(), outlier_scores(), doctor(), sep="\n\n")

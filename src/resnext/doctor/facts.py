@@ -69,26 +69,21 @@ def measure(
     Returns:
         Indices of those that can be read (N,), their facts (N,), and why the others cannot.
     """
-    readable, rows, grey, inner, broken = [], [], [], [], {}
+    readable: list[int] = []
+    views: list[_View] = []
+    marks: list[int] = []
+    broken: dict[int, Broken] = {}
     for index in indices:
         encoded = images.read_bytes(index)
         try:
-            decoded = images.load_stored(encoded, index)
-            row, whole, unframed = _measure(_to_rgb(decoded))
+            views.append(_look(_to_rgb(images.load_stored(encoded, index))))
         except BadImage as error:
             broken[index] = Broken(_why_broken(encoded, error), error.reason)
             continue
-        row["marks"] = 0 if encoded is None else _marks(encoded, images.keys[index])
         readable.append(index)
-        rows.append(row)
-        grey.append(whole)
-        inner.append(unframed)
-    facts = np.zeros(len(rows), FACTS)
-    for name in rows[0] if rows else ():
-        facts[name] = [row[name] for row in rows]
-    if rows:
-        facts["phash"], facts["mirror"] = hash_images(np.stack(grey))
-        facts["inner"], _ = hash_images(np.stack(inner))
+        marks.append(0 if encoded is None else _marks(encoded, images.keys[index]))
+    facts = _facts(views) if views else np.zeros(0, FACTS)
+    facts["marks"] = marks
     return np.array(readable, np.int64), facts, broken
 
 
@@ -114,7 +109,7 @@ def inside_frame(image: Image.Image) -> Box | None:
     >>> inside_frame(framed)
     (5, 4, 75, 56)
     """
-    levels = np.asarray(image.convert("L"), np.int16)
+    levels = np.asarray(image.convert("L")).astype(np.int16)
     top, bottom = _even_lines(levels), _even_lines(levels[::-1])
     left, right = _even_lines(levels.T), _even_lines(levels.T[::-1])
     if not (top and bottom) and not (left and right):
@@ -125,6 +120,9 @@ def inside_frame(image: Image.Image) -> Box | None:
 def _even_lines(levels: NDArray[np.int16]) -> int:
     """How many of the first lines are of one colour, the same for all; 0 if so many are that it is ground
     rather than a frame."""
+    first = levels[0]
+    if first.max() - first.min() > FRAME_RANGE:  # so nearly all images end here
+        return 0
     lines = levels[: max(1, round(MAX_FRAME * len(levels)) + 1)]
     is_even = (np.ptp(lines, axis=1) <= FRAME_RANGE) & (abs(lines.mean(1) - lines[0].mean()) <= FRAME_RANGE)
     return 0 if is_even.all() else int(is_even.argmin())
@@ -142,28 +140,60 @@ def _to_rgb(image: Image.Image | DeepGrey) -> Image.Image:
     return image
 
 
-def _measure(image: Image.Image) -> tuple[dict[str, Any], NDArray[np.float32], NDArray[np.float32]]:
-    """Facts of an RGB image by name, and the grey images that are hashed: whole, and without a margin."""
+@dataclass(frozen=True)
+class _View:
+    """What is left of an image when it has been looked at; the rest is computed for many at once.
+
+    Attributes:
+        pixels: Digest of the decoded pixels.
+        size: Width and height in pixels.
+        levels: How many pixels have each level of grey (256).
+        sharpness: That of `FACTS`.
+        small: The image, uint8 (32, 32, 3).
+        inner: The image without its frame or a margin, in grey, float32 (32, 32).
+    """
+
+    pixels: int
+    size: tuple[int, int]
+    levels: list[int]
+    sharpness: float
+    small: NDArray[np.uint8]
+    inner: NDArray[np.float32]
+
+
+def _look(image: Image.Image) -> _View:
+    """Look at an RGB image."""
     width, height = image.size
     factor = max(1, -(-max(width, height) // REDUCED_PX))
     reduced = image.reduce((min(factor, width), min(factor, height))) if factor > 1 else image
-    small = np.asarray(reduced.resize((SIDE_PX, SIDE_PX), Image.Resampling.BILINEAR, reducing_gap=2.0))
-    counts = np.array(reduced.convert("L").histogram(), np.float64)
-    shares, levels = counts / counts.sum(), np.arange(256)
-    mean = float(shares @ levels)
-    channels, whole = small.reshape(-1, 3), small.astype(np.float32) @ GREY
-    box = inner_box(reduced)
-    facts = {
-        "pixels": content_digest(f"{width}x{height}".encode() + image.tobytes()),
-        "width": width,
-        "height": height,
-        "mean": mean,
-        "spread": float(np.sqrt(max(0.0, shares @ levels**2 - mean**2))),
-        "bright": int(np.searchsorted(np.cumsum(shares), 0.99)),
-        "sharpness": _sharpness(image),
-        "colour": float(np.percentile(np.ptp(channels, axis=1), 99)),
-    }
-    return facts, whole, thumbnail(reduced, box)
+    small = reduced.resize((SIDE_PX, SIDE_PX), Image.Resampling.BILINEAR, reducing_gap=2.0)
+    return _View(
+        content_digest(f"{width}x{height}".encode() + image.tobytes()),
+        image.size,
+        reduced.convert("L").histogram(),
+        _sharpness(image),
+        np.asarray(small),
+        thumbnail(reduced, inner_box(reduced)),
+    )
+
+
+def _facts(views: list[_View]) -> Facts:
+    """The facts of some images; `ident`, `check` and `marks` are left 0."""
+    facts = np.zeros(len(views), FACTS)
+    facts["pixels"] = [view.pixels for view in views]
+    facts["width"], facts["height"] = np.array([view.size for view in views]).T
+    facts["sharpness"] = [view.sharpness for view in views]
+    counts, levels = np.array([view.levels for view in views], np.float64), np.arange(256)
+    shares = counts / counts.sum(axis=1, keepdims=True)
+    mean = shares @ levels
+    facts["mean"], facts["spread"] = mean, np.sqrt(np.maximum(0, shares @ levels**2 - mean**2))
+    facts["bright"] = (np.cumsum(shares, axis=1) < 0.99).sum(axis=1)
+    small = np.stack([view.small for view in views])
+    differences = np.ptp(small, axis=-1).reshape(len(views), -1)
+    facts["colour"] = np.percentile(differences, 99, axis=1)
+    facts["phash"], facts["mirror"] = hash_images(small.astype(np.float32) @ GREY)
+    facts["inner"], _ = hash_images(np.stack([view.inner for view in views]))
+    return facts
 
 
 def _sharpness(image: Image.Image) -> float:
