@@ -410,7 +410,8 @@ def cardinality_in_engines() -> str:
     for (engine, precision, batch), one in newest_of.items():
         first, plain, *packed = one["rows"]
         chosen = one["chosen"][plain["what"]]
-        widths = Counter(chosen["packing"].values())
+        widths = Counter(chosen["packing"].values()).items()
+        packing = ", ".join(f"{counted(count, 'layer')} {times} times" for times, count in widths)
         cells = [_relative(row) for row in (plain, *packed)]
         rows.append(
             (
@@ -511,8 +512,8 @@ def serving() -> str:
         rows.append(
             (
                 f"{one['clients']} clients, one image each, {name}",
-                f"{one['per_s']:.1f} images/s, {100 * one['of_predict']:.0f} % of `predict` ({100 * low:.0f} to "
-                f"{100 * high:.0f}); median {one['p50_s']:.2f} s, p99 {one['p99_s']:.2f} s; the clients took "
+                f"{one['per_s']:.1f} images/s, {100 * one['of_predict']:.0f} % of `predict` "
+                f"({100 * low:.0f} to {100 * high:.0f}); median {one['p50_s']:.2f} s, p99 {one['p99_s']:.2f} s; the clients took "
                 f"{100 * one['client_cpu_share']:.0f} % of a core",
             )
         )
@@ -520,8 +521,8 @@ def serving() -> str:
         rows.append(
             (
                 f"requests at random times, {one['asked_per_s']:.1f} a second (80 %)",
-                f"median {one['p50_s']:.2f} s, p99 {one['p99_s']:.2f} s: {one['p99_in_batches']:.2f} times a full "
-                f"batch of {one['settings']['batch']}",
+                f"median {one['p50_s']:.2f} s, p99 {one['p99_s']:.2f} s: {one['p99_in_batches']:.2f} times "
+                f"a full batch of {one['settings']['batch']}",
             )
         )
     if one := records(bench, "serve_soak").get("resnext"):
@@ -537,8 +538,8 @@ def serving() -> str:
         rows.append(
             (
                 f"SIGTERM with {one['clients']} clients",
-                f"exit code {one['exit_code']} after {one['stop_s']:.1f} s; {one['sent_before_and_lost']} of the "
-                "requests sent before without an answer",
+                f"exit code {one['exit_code']} after {one['stop_s']:.1f} s; {one['sent_before_and_lost']} of "
+                "the requests sent before without an answer",
             )
         )
     return table(rows)
