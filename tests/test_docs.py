@@ -420,8 +420,7 @@ def cardinality_in_engines() -> str:
                 f"{first['ms']:.0f} ms",
                 cells[0],
                 cells[1] if packed else "the same",
-                ", ".join(f"{counted(count, 'layer')} {times} times" for times, count in widths.items())
-                or "none",
+                packing or "none",
                 f"{chosen['seconds']:.0f} s",
             )
         )
@@ -513,8 +512,8 @@ def serving() -> str:
             (
                 f"{one['clients']} clients, one image each, {name}",
                 f"{one['per_s']:.1f} images/s, {100 * one['of_predict']:.0f} % of `predict` "
-                f"({100 * low:.0f} to {100 * high:.0f}); median {one['p50_s']:.2f} s, p99 {one['p99_s']:.2f} s; the clients took "
-                f"{100 * one['client_cpu_share']:.0f} % of a core",
+                f"({100 * low:.0f} to {100 * high:.0f}); median {one['p50_s']:.2f} s, p99 "
+                f"{one['p99_s']:.2f} s; the clients took {100 * one['client_cpu_share']:.0f} % of a core",
             )
         )
     if one := records(bench, "serve_calm").get("resnext"):
