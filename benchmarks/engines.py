@@ -5,8 +5,8 @@ int8. Each engine of each network is in a process of its own, and in each round 
 turns; ratios are taken round by round, to torchvision's network of the first name, contiguous. Promised for
 resnext50_32x4d: the best engine is at least 1.6 times as fast, and 3 times in int8. In the same turns
 OpenVINO computes three dense convolutions of 1x1, in both precisions: no network has kernels that use the
-processor better, so their rate is the limit of all. Appends a record for each batch to results/bench.jsonl; run it
-with nothing else on the machine. `make test` puts torchvision into .oracle.
+processor better, so their rate is the limit of all. Appends a record for each batch to results/bench.jsonl;
+run it with nothing else on the machine. `make test` puts torchvision into .oracle.
 """
 
 from __future__ import annotations
