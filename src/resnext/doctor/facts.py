@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from resnext.data.contents import content_digest
 from resnext.data.decode import FORMATS, IMAGE_SUFFIXES, BadImage, open_image
 from resnext.data.grey import DeepGrey
 from resnext.data.images import ImageDataset
+from resnext.data.jpeg import Jpeg, is_installed
 from resnext.data.pixels import exif_orientation, is_deep, to_rgb
 from resnext.doctor.hashes import SIDE_PX, hash_images
 
@@ -95,35 +97,41 @@ def thumbnail(image: Image.Image, box: Box | None = None) -> NDArray[np.float32]
 
 def inner_box(image: Image.Image) -> Box:
     """What a frame leaves of an image; where there is none, the middle `INNER` of each side."""
-    if (box := inside_frame(image)) is not None:
+    return _inner_box(np.asarray(image.convert("L")))
+
+
+def _inner_box(levels: NDArray[np.uint8]) -> Box:
+    if (box := inside_frame(levels)) is not None:
         return box
-    x, y = (side * (1 - INNER) / 2 for side in image.size)
-    return x, y, image.width - x, image.height - y
+    height, width = levels.shape
+    x, y = (side * (1 - INNER) / 2 for side in (width, height))
+    return x, y, width - x, height - y
 
 
-def inside_frame(image: Image.Image) -> Box | None:
+def inside_frame(levels: NDArray[np.uint8]) -> Box | None:
     """What a frame of one colour leaves of an image, or bars on two of its sides; None if there is none.
 
-    >>> framed = Image.new("RGB", (80, 60), "white")
+    Args:
+        levels: The image in grey, uint8 (H, W).
+
+    >>> framed = Image.new("L", (80, 60), "white")
     >>> framed.paste(Image.effect_noise((70, 52), 50), (5, 4))
-    >>> inside_frame(framed)
+    >>> inside_frame(np.asarray(framed))
     (5, 4, 75, 56)
     """
-    levels = np.asarray(image.convert("L")).astype(np.int16)
     top, bottom = _even_lines(levels), _even_lines(levels[::-1])
     left, right = _even_lines(levels.T), _even_lines(levels.T[::-1])
     if not (top and bottom) and not (left and right):
         return None
-    return left, top, image.width - right, image.height - bottom
+    return left, top, levels.shape[1] - right, levels.shape[0] - bottom
 
 
-def _even_lines(levels: NDArray[np.int16]) -> int:
+def _even_lines(levels: NDArray[np.uint8]) -> int:
     """How many of the first lines are of one colour, the same for all; 0 if so many are that it is ground
     rather than a frame."""
-    first = levels[0]
-    if first.max() - first.min() > FRAME_RANGE:  # so nearly all images end here
+    if np.ptp(levels[0]) > FRAME_RANGE:  # so nearly all images end here
         return 0
-    lines = levels[: max(1, round(MAX_FRAME * len(levels)) + 1)]
+    lines = levels[: max(1, round(MAX_FRAME * len(levels)) + 1)].astype(np.int16)
     is_even = (np.ptp(lines, axis=1) <= FRAME_RANGE) & (abs(lines.mean(1) - lines[0].mean()) <= FRAME_RANGE)
     return 0 if is_even.all() else int(is_even.argmin())
 
@@ -167,13 +175,15 @@ def _look(image: Image.Image) -> _View:
     factor = max(1, -(-max(width, height) // REDUCED_PX))
     reduced = image.reduce((min(factor, width), min(factor, height))) if factor > 1 else image
     small = reduced.resize((SIDE_PX, SIDE_PX), Image.Resampling.BILINEAR, reducing_gap=2.0)
+    grey = reduced.convert("L")
+    levels = np.asarray(grey)
     return _View(
         content_digest(f"{width}x{height}".encode() + image.tobytes()),
         image.size,
-        reduced.convert("L").histogram(),
-        _sharpness(image),
+        grey.histogram(),
+        _sharpness(levels if max(width, height) <= MIDDLE_PX else _middle(image)),
         np.asarray(small),
-        thumbnail(reduced, inner_box(reduced)),
+        thumbnail(reduced, _inner_box(levels)),
     )
 
 
@@ -196,32 +206,61 @@ def _facts(views: list[_View]) -> Facts:
     return facts
 
 
-def _sharpness(image: Image.Image) -> float:
-    """Deviation of the Laplacian over that of the levels, in the middle of the image; 0 where all is even."""
+def _middle(image: Image.Image) -> NDArray[np.uint8]:
+    """The middle of an RGB image in grey, at most `MIDDLE_PX` of each side."""
     left, top = max(0, image.width - MIDDLE_PX) // 2, max(0, image.height - MIDDLE_PX) // 2
     box = (left, top, min(image.width, left + MIDDLE_PX), min(image.height, top + MIDDLE_PX))
-    levels = np.asarray(image.crop(box).convert("L"), np.int16)
-    if min(levels.shape) < 3 or (deviation := float(levels.std())) == 0:
+    return np.asarray(image.crop(box).convert("L"))
+
+
+def _sharpness(levels: NDArray[np.uint8]) -> float:
+    """Deviation of the Laplacian over that of the levels (H, W); 0 where all is even."""
+    values = levels.astype(np.float32)
+    if min(values.shape) < 3 or (deviation := _deviation(values)) == 0:
         return 0.0
-    around = levels[:-2, 1:-1] + levels[2:, 1:-1] + levels[1:-1, :-2] + levels[1:-1, 2:]
-    return float((4 * levels[1:-1, 1:-1] - around).std()) / deviation
+    inner = values[1:-1, 1:-1]
+    around = values[:-2, 1:-1] + values[2:, 1:-1] + values[1:-1, :-2] + values[1:-1, 2:]
+    return _deviation(4 * inner - around) / deviation
+
+
+def _deviation(values: NDArray[np.float32]) -> float:
+    """Standard deviation, without the copies that numpy makes for it."""
+    flat = values.ravel() - values.mean(dtype=np.float64).astype(np.float32)
+    return math.sqrt(float(flat @ flat) / flat.size)
 
 
 def _marks(encoded: bytes, key: str) -> int:
     """What the header of a file that can be decoded says, as bits in the order of `MARKS`."""
+    suffix = os.path.splitext(key)[1].lower()
+    found = _marks_of_jpeg(encoded, suffix) if is_installed() else None
+    if found is None:
+        found = _marks_of_any(encoded, suffix)
+    return sum(1 << bit for bit, name in enumerate(MARKS) if found.get(name))
+
+
+def _marks_of_jpeg(encoded: bytes, suffix: str) -> dict[str, bool] | None:
+    """The marks of an ordinary JPEG file, which can have no others; None for other files."""
+    if (jpeg := Jpeg.open(encoded)) is None:
+        return None
+    return {"wrong_extension": _is_wrong(suffix, "JPEG"), "exif_rotated": jpeg.orientation != 1}
+
+
+def _marks_of_any(encoded: bytes, suffix: str) -> dict[str, bool]:
     with open_image(io.BytesIO(encoded)) as image:
-        suffix = os.path.splitext(key)[1].lower()
-        known = FORMATS.get(LIKE_JPEG.get(str(image.format), str(image.format)), ())
         stored = next(iter(getattr(image, "tile", ())), None)
-        found = {
-            "wrong_extension": suffix in IMAGE_SUFFIXES and suffix not in known,
+        return {
+            "wrong_extension": _is_wrong(suffix, str(image.format)),
             "several_frames": image.format != "MPO" and getattr(image, "n_frames", 1) > 1,
             "cmyk": image.mode == "CMYK",
             "deep_16_bit": is_deep(image) or "16" in str(getattr(stored, "args", "")),
             "palette_transparency": image.mode == "P" and "transparency" in image.info,
             "exif_rotated": exif_orientation(image) != 1,
         }
-    return sum(1 << bit for bit, name in enumerate(MARKS) if found[name])
+
+
+def _is_wrong(suffix: str, kind: str) -> bool:
+    """Whether a suffix is that of another format than `kind`, as Pillow calls it."""
+    return suffix in IMAGE_SUFFIXES and suffix not in FORMATS.get(LIKE_JPEG.get(kind, kind), ())
 
 
 def _why_broken(encoded: bytes | None, error: BadImage) -> str:
