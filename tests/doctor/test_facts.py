@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from resnext.doctor import ExaminedSet, FactsFile, examine, manifest_rows
-from resnext.doctor.facts import MARKS, measure
+from resnext.doctor.facts import MARKS, marks_of, measure, sharpness
 from resnext.progress import run_to_end
 
 
@@ -109,3 +109,32 @@ def test_what_is_measured_is_that_of_the_pixels(data: Path) -> None:
         assert row["bright"] == pytest.approx(np.percentile(grey, 99), abs=1)
         assert row["marks"] == 0
     assert len(MARKS) <= 32
+
+
+@pytest.mark.parametrize("name", ["plain.jpg", "really-jpeg.png", "noname"])
+@pytest.mark.parametrize("kind", ["plain", "grey", "turned", "two"])
+def test_the_header_of_a_jpeg_file_says_the_same_by_both_decoders(
+    name: str, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MPO, the format of cameras with two images in a file, is read as JPEG."""
+    content = {
+        "plain": encoded(textured(1)),
+        "grey": encoded(textured(1).convert("L")),
+        "turned": turned(),
+        "two": encoded(textured(1), "MPO", save_all=True, append_images=[textured(2)]),
+    }[kind]
+    fast = marks_of(content, name)
+    monkeypatch.setattr("resnext.doctor.facts.is_installed", lambda: False)
+    assert fast == marks_of(content, name)
+    found = {mark for bit, mark in enumerate(MARKS) if fast >> bit & 1}
+    wrong = {"wrong_extension"} if name == "really-jpeg.png" else set()
+    assert found == wrong | ({"exif_rotated"} if kind == "turned" else set())
+
+
+def test_sharpness_is_the_deviation_of_the_laplacian_over_that_of_the_levels() -> None:
+    levels = np.asarray(textured(3).convert("L"))
+    values = levels.astype(float)
+    around = values[:-2, 1:-1] + values[2:, 1:-1] + values[1:-1, :-2] + values[1:-1, 2:]
+    laplacian = 4 * values[1:-1, 1:-1] - around
+    assert sharpness(levels) == pytest.approx(laplacian.std() / values.std(), rel=1e-5)
+    assert sharpness(np.full((9, 9), 7, np.uint8)) == 0

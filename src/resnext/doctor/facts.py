@@ -83,7 +83,7 @@ def measure(
             broken[index] = Broken(_why_broken(encoded, error), error.reason)
             continue
         readable.append(index)
-        marks.append(0 if encoded is None else _marks(encoded, images.keys[index]))
+        marks.append(0 if encoded is None else marks_of(encoded, images.keys[index]))
     facts = _facts(views) if views else np.zeros(0, FACTS)
     facts["marks"] = marks
     return np.array(readable, np.int64), facts, broken
@@ -181,7 +181,7 @@ def _look(image: Image.Image) -> _View:
         content_digest(f"{width}x{height}".encode() + image.tobytes()),
         image.size,
         grey.histogram(),
-        _sharpness(levels if max(width, height) <= MIDDLE_PX else _middle(image)),
+        sharpness(levels if max(width, height) <= MIDDLE_PX else _middle(image)),
         np.asarray(small),
         thumbnail(reduced, _inner_box(levels)),
     )
@@ -213,7 +213,7 @@ def _middle(image: Image.Image) -> NDArray[np.uint8]:
     return np.asarray(image.crop(box).convert("L"))
 
 
-def _sharpness(levels: NDArray[np.uint8]) -> float:
+def sharpness(levels: NDArray[np.uint8]) -> float:
     """Deviation of the Laplacian over that of the levels (H, W); 0 where all is even."""
     values = levels.astype(np.float32)
     if min(values.shape) < 3 or (deviation := _deviation(values)) == 0:
@@ -229,7 +229,7 @@ def _deviation(values: NDArray[np.float32]) -> float:
     return math.sqrt(float(flat @ flat) / flat.size)
 
 
-def _marks(encoded: bytes, key: str) -> int:
+def marks_of(encoded: bytes, key: str) -> int:
     """What the header of a file that can be decoded says, as bits in the order of `MARKS`."""
     suffix = os.path.splitext(key)[1].lower()
     found = _marks_of_jpeg(encoded, suffix) if is_installed() else None
