@@ -351,6 +351,33 @@ def packed() -> str:
     return table(rows)
 
 
+def grouped_alone() -> str:
+    """Grouped 3x3 alone: each engine's fastest form, and its share of the rate of dense convolutions."""
+    records = read_records(ROOT / "results" / "bench.jsonl")
+    alone = newest("bench.jsonl", "experiment")["grouped"]
+    batch = alone["settings"]["batch"]  # differences of shorter calls are noise
+    engines = [one for one in records if one.get("experiment") == "engines" and "macs_per_s" in one]
+    rates = [one["macs_per_s"] for one in engines if one["settings"]["batch"] == batch][-1]
+    rows: list[tuple[str, ...]] = [("3x3 of ResNeXt 32x4d", "by", "ms", "multiply-adds/s", "share")]
+
+    def add(d: int, side: int, by: str, ms: float) -> None:
+        rate = 1000 * batch * side**2 * 32 * d * d * 9 / ms
+        share = f"{100 * rate / rates[by.rpartition(' ')[2]]:.0f} %"
+        rows.append((f"d = {d}, {side} px", by, f"{ms:.2f}", f"{rate / 1e9:.1f} G", share))
+
+    torch_ms = {row["what"]: 1000 * row["median_s"] for row in alone["timings"]}
+    for row in newest("bench.jsonl", "experiment")["packed"]["rows"]:
+        d, side, ratios = row["d"], row["side_px"], row["ratios"]
+        if row["batch"] != batch:
+            continue
+        if row["engine"] == "openvino, float32":
+            what = f"{row['width']} wide, d = {d}, {side} px, float32 channels-last, forward"
+            add(d, side, "torch, float32", torch_ms[what])
+        best = min(ratio for form, ratio in ratios.items() if form != "without") - ratios["without"]
+        add(d, side, row["engine"], best * row["ms"])
+    return table(rows)
+
+
 def same_bench(record: dict[str, Any]) -> str:
     """A key that benches of the same things on the same machine share."""
     settings = {name: value for name, value in record["settings"].items() if name != "rounds"}
@@ -433,7 +460,7 @@ def _relative(row: dict[str, Any]) -> str:
     return f"{row['ratio']:.2f} ({low:.2f} to {high:.2f})"
 
 
-@pytest.mark.parametrize("make", [speed, packed, cardinality_in_engines])
+@pytest.mark.parametrize("make", [speed, packed, grouped_alone, cardinality_in_engines])
 def test_speed(make: Callable[[], str]) -> None:
     assert make() in (ROOT / "docs" / "speed.md").read_text()
 
@@ -744,5 +771,13 @@ def test_the_table_of_the_design_rule(capsys: pytest.CaptureFixture[str]) -> Non
 
 if __name__ == "__main__":
     print(reliability(), mutants(), published_counts(), mistakes(), many_processes(), speed(), sep="\n\n")
-    print(cardinality_in_engines(), engine_speed(), export_parity(), predict_rates(), serving(), sep="\n\n")
+    print(
+        cardinality_in_engines(),
+        grouped_alone(),
+        engine_speed(),
+        export_parity(),
+        predict_rates(),
+        serving(),
+        sep="\n\n",
+    )
     print(honesty(), set_sizes(), outlier_scores(), doctor(), sep="\n\n")

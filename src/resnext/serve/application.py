@@ -19,6 +19,7 @@ from resnext.serve.answering import Answering
 from resnext.serve.bodies import Intake
 from resnext.serve.infer_routes import infer_routes
 from resnext.serve.limits import RequestLimits
+from resnext.serve.memory import keep_giving_back
 from resnext.serve.metrics import MEDIA_TYPE, Metrics
 from resnext.serve.models import Shelf
 from resnext.serve.page_route import page_routes
@@ -71,12 +72,14 @@ def make_application(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        watch = asyncio.ensure_future(shelf.watch(reload_s)) if reload_s else None
+        tasks = [asyncio.ensure_future(keep_giving_back())]
+        if reload_s:
+            tasks.append(asyncio.ensure_future(shelf.watch(reload_s)))
         try:
             yield
         finally:
-            if watch is not None:
-                watch.cancel()
+            for task in tasks:
+                task.cancel()
             await asyncio.to_thread(answering.close)
 
     app = FastAPI(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import logging
 import multiprocessing
 import multiprocessing.connection
@@ -147,10 +146,6 @@ def answer_at(
         )
         await GracefulServer(application, options.limits.stop_s, when_ready).serve([listener])
 
-    # A refused request leaves cycles that hold its body. What lives as long as the process would delay the
-    # search for them: Python looks at all objects only once their number has grown by a quarter.
-    gc.collect()
-    gc.freeze()
     asyncio.run(run())
 
 
