@@ -1,7 +1,7 @@
 """`give_back`: memory that the process no longer uses, for other programs.
 
-The C library keeps what is freed among what is not, for what comes next. Under load, with bodies and images of
-all sizes, that was more than half of the memory of a server.
+The C library keeps what is freed among what is not, for what comes next. Under load, with bodies and images
+of all sizes, that was more than half of the memory of a server.
 """
 
 from __future__ import annotations
