@@ -102,7 +102,7 @@ def running(name: str, model: str, peers: str, image: Path, *words: str) -> Iter
     if name == "resnext":
         command = [sys.executable, "-m", "resnext", "serve", model, "--port", str(port), *words]
     else:
-        command = [peers, str(HERE / "serve_peers.py"), name, model, str(port)]
+        command = [peers, str(HERE / f"serve_{name}.py"), model, str(port)]
     log = tempfile.TemporaryFile("w+")  # noqa: SIM115
     process = subprocess.Popen(command, stdout=log, stderr=log, text=True, start_new_session=True)
     try:
