@@ -8,7 +8,7 @@ rates  in rounds the images a second of `predict_to_file`, and of each server wi
        again as soon as they have their answer
 calm   requests at random times, at 80 % of the rate measured: p99 against the time of one full batch
 soak   200 clients for 60 s, 5 % of whose images are bad and 2 % of whom leave: statuses, memory
-stop   SIGTERM with 64 clients at it: what was sent before and not answered, exit code, seconds
+stop   SIGTERM with 32 clients at it: what was sent before and not answered, exit code, seconds
 
 Appends a record for each to results/bench.jsonl. Promised: see PROMISES.
 """
@@ -50,7 +50,7 @@ HERE = Path(__file__).parent
 RESULTS = HERE.parent / "results" / "bench.jsonl"
 IMAGES, SIZE, CLASSES, SECONDS, CLIENTS = 64, (500, 375), 100, 7, 32
 BATCH = 32
-SOAK_CLIENTS, SOAK_S, STOP_CLIENTS = 200, 60, 64
+SOAK_CLIENTS, SOAK_S = 200, 60
 PROMISES = {
     "of_predict": 0.85,  # at least
     "p99_in_batches": 3.0,  # less than
@@ -230,7 +230,7 @@ def soak(model: str, images: Path, peers: str) -> None:
 
 def stop(model: str, images: Path, peers: str) -> None:
     with running("resnext", model, peers, next(images.iterdir())) as server:
-        client = start_load(server, images, "--clients", STOP_CLIENTS, "--seconds", 8)
+        client = start_load(server, images, "--clients", CLIENTS, "--seconds", 8)
         time.sleep(5)
         asked = time.time()
         server.process.send_signal(signal.SIGTERM)
@@ -238,7 +238,7 @@ def stop(model: str, images: Path, peers: str) -> None:
         seconds = time.time() - asked
         told = json.loads(client.communicate()[0])
     lost = [asked - sent for sent in told.pop("lost") if sent < asked]
-    row = {"exit_code": code, "stop_s": seconds, "sent_before_and_lost": len(lost), "clients": STOP_CLIENTS}
+    row = {"exit_code": code, "stop_s": seconds, "sent_before_and_lost": len(lost), "clients": CLIENTS}
     record("serve_stop", "resnext", told | row)
 
 
