@@ -1,13 +1,11 @@
 """A model behind LitServe, for `serve_load.py`: `python benchmarks/serve_litserve.py MODEL PORT`, in the
 environment that `make peers` makes. Batches as its documentation advises; it decodes where it computes."""
 
-from __future__ import annotations
-
 import sys
-from typing import Any
+from typing import Annotated, Any
 
 import litserve
-from fastapi import Request
+from fastapi import Body
 from serve_answer import BATCH, WAIT_S, answer
 
 import resnext
@@ -21,8 +19,8 @@ class Api(litserve.LitAPI):
     def setup(self, device: str) -> None:
         self.classifier = resnext.load(self.place, "cpu")
 
-    async def decode_request(self, request: Request) -> Any:
-        return self.classifier.prepare(await request.body(), "image")
+    def decode_request(self, request: Annotated[bytes, Body()]) -> Any:  # the body as it is
+        return self.classifier.prepare(request, "image")
 
     def batch(self, inputs: list[Any]) -> list[Any]:
         return inputs

@@ -22,8 +22,8 @@ class Prepare(mosec.Worker):
     def __init__(self) -> None:
         self.classifier = resnext.load(os.environ[MODEL], "cpu")
 
-    def deserialize(self, data: bytes) -> bytes:
-        return data
+    def deserialize(self, data: bytearray) -> bytes:
+        return bytes(data)
 
     def forward(self, data: bytes) -> Any:
         return self.classifier.prepare(data, "image")
@@ -41,7 +41,8 @@ class Infer(mosec.Worker):
 
 if __name__ == "__main__":
     os.environ[MODEL], port = sys.argv[1:]
-    sys.argv = ["mosec", "--address", "127.0.0.1", "--port", port, "--log-level", "warning"]
+    options = {"address": "127.0.0.1", "port": port, "timeout": "60000", "log-level": "warning"}
+    sys.argv = ["mosec", *(word for name, value in options.items() for word in (f"--{name}", value))]
     server = mosec.Server()
     server.append_worker(Prepare, num=2)
     server.append_worker(Infer, num=1, max_batch_size=BATCH, max_wait_time=int(1000 * WAIT_S))
