@@ -25,7 +25,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_DATA_DISABLE_PROGRESS_BARS": "1"}
+os.environ |= {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
+    "RAY_SERVE_PROXY_PREFER_LOCAL_NODE_ROUTING": "0",  # else the first node answers alone
+}
 
 import numpy as np
 import pyarrow as pa
@@ -46,7 +50,9 @@ KILL_AT = 0.25
 CLIENTS, BEFORE, AFTER = 8, 300, 600
 #: Longest time of each part, and most attempts of a request.
 PATIENCE_S, ATTEMPTS = 240.0, 20
-NODE = {"num_cpus": 2, "object_store_memory": 200 * 2**20, "node_ip_address": "127.0.0.1"}
+NODE = {"num_cpus": 2, "object_store_memory": 200 * 2**20}
+#: Addresses of the nodes, which only this machine reaches. Ray takes 127.0.0.1 for its address in the network.
+HEAD, SECOND = "127.0.0.2", "127.0.0.3"
 
 
 def say(text: str) -> None:
@@ -72,13 +78,14 @@ class TwoNodes:
     def __init__(self, folder: Path) -> None:
         folder.mkdir()
         os.environ["RAY_TMPDIR"] = str(folder)
-        self._cluster = Cluster(initialize_head=True, head_node_args={**NODE, "include_dashboard": False})
+        head = NODE | {"node_ip_address": HEAD, "include_dashboard": False}
+        self._cluster = Cluster(initialize_head=True, head_node_args=head)
         self._second: Any = None
-        ray.init(self._cluster.address, log_to_driver=False, logging_level="ERROR")
+        ray.init(self._cluster.address, log_to_driver=False, logging_level="ERROR", _node_ip_address=HEAD)
 
     def add_second(self) -> str:
         """Add the node that will be killed; its name."""
-        self._second = self._cluster.add_node(**NODE)
+        self._second = self._cluster.add_node(**NODE, node_ip_address=SECOND)
         self._cluster.wait_for_nodes()
         return str(self._second.node_id)
 
@@ -138,7 +145,7 @@ def write_images(folder: Path) -> list[str]:
 def predict(model: Path, images: Path, out: Path) -> dict[str, dict[str, Any]]:
     """The rows of `resnext predict`, by the path of their image."""
     command = [sys.executable, "-m", "resnext", "predict", str(model), str(images)]
-    subprocess.run([*command, "--out", str(out), "--on-bad", "skip"], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([*command, "--out", str(out), "--on-bad", "skip"], check=True, capture_output=True)
     return {row["picture"]: row for row in pq.read_table(out).to_pylist()}
 
 
@@ -179,7 +186,7 @@ def kill_in_a_job(nodes: TwoNodes, model: Path, folder: Path) -> None:
             NotedPredictor,
             fn_constructor_args=(str(model),),
             compute=ray.data.ActorPoolStrategy(size=2),
-            ray_remote_args={"scheduling_strategy": "SPREAD"},
+            scheduling_strategy="SPREAD",  # an actor on each node
             num_cpus=1,
             batch_size=BLOCK,
         )
@@ -290,10 +297,8 @@ def post(address: str, image: bytes) -> tuple[int, bytes]:
 
 def answers_by_replica(logs: Path) -> list[int]:
     """How many requests each replica has answered, by its log."""
-    return [
-        len(re.findall(r"POST /predict 200", path.read_text()))
-        for path in logs.glob(f"**/serve/replica_*_{resnext.ray.deployment.__name__}*.log")
-    ]
+    files = logs.glob("ray/session_2*/logs/serve/replica_*.log")
+    return sorted(len(re.findall(r"POST /predict 200", path.read_text())) for path in files)
 
 
 def kill_in_serving(nodes: TwoNodes, model: Path, folder: Path) -> None:
@@ -312,6 +317,7 @@ def kill_in_serving(nodes: TwoNodes, model: Path, folder: Path) -> None:
     for client in clients:
         client.start()
     wait_until(lambda: load.answered() >= BEFORE, "answers")
+    by_replica = answers_by_replica(folder / "ray")
     in_flight, killed, at = len(load.open), nodes.kill_second(), time.monotonic()
     before = load.answered()
     wait_until(lambda: load.answered() >= before + AFTER, "answers after the kill")
@@ -321,10 +327,15 @@ def kill_in_serving(nodes: TwoNodes, model: Path, folder: Path) -> None:
     failed = [(start, end) for start, end, status in load.attempts if status != 200]
     late = [start - at for start, _ in failed if start > at]
     longest = max(end - start for start, end, _ in load.attempts)
-    say(f"serving: {killed} processes of a node killed after {before:,} answers; {in_flight} in flight")
+    say(
+        f"serving: {killed} processes of a node killed after {before:,} answers, by replica {by_replica}; "
+        f"{in_flight} in flight"
+    )
     say(f"{load.answered():,} answers of {len(load.attempts):,} attempts, {len(failed)} failed:")
-    say(f"{load.reasons}")
+    for reason, count in load.reasons.items():
+        print(f"    {count} times {reason}", flush=True)
     say(f"{len(late)} that were sent after the kill failed: {late}; the longest took {longest:.2f} s")
+    demand(len(by_replica) == 2 and min(by_replica) > 0, "both replicas must have answered before the kill")
     demand(not load.wrong, f"{len(load.wrong)} answers are wrong: {load.wrong[:1]}")
     demand(load.given_up == 0, f"{load.given_up} requests were never answered")
     demand(len(failed) <= in_flight, f"{len(failed)} requests failed, and {in_flight} were in flight")
@@ -337,7 +348,6 @@ def main(folder: Path) -> None:
     try:
         kill_in_a_job(nodes, model, folder)
         kill_in_serving(nodes, model, folder)
-        print(answers_by_replica(folder / "ray"))
     finally:
         nodes.close()
 
