@@ -51,7 +51,7 @@ CLIENTS, BEFORE, AFTER = 8, 300, 600
 #: Longest time of each part, and most attempts of a request.
 PATIENCE_S, ATTEMPTS = 240.0, 20
 NODE = {"num_cpus": 2, "object_store_memory": 200 * 2**20}
-#: Addresses of the nodes, which only this machine reaches. Ray takes 127.0.0.1 for its address in the network.
+#: Addresses of the nodes, of this machine alone; for 127.0.0.1 Ray would take its address in the network.
 HEAD, SECOND = "127.0.0.2", "127.0.0.3"
 
 
@@ -298,7 +298,7 @@ def post(address: str, image: bytes) -> tuple[int, bytes]:
 def answers_by_replica(logs: Path) -> list[int]:
     """How many requests each replica has answered, by its log."""
     files = logs.glob("ray/session_2*/logs/serve/replica_*.log")
-    return sorted(len(re.findall(r"POST /predict 200", path.read_text())) for path in files)
+    return sorted(len(re.findall(r"POST \S+ 200", path.read_text())) for path in files)
 
 
 def kill_in_serving(nodes: TwoNodes, model: Path, folder: Path) -> None:
