@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 ORACLE := .oracle/.ready
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: demo test slow faults mutants mutants-short miniature pages clients peers check format clean
+.PHONY: demo test slow faults mutants mutants-short miniature pages clients peers ray check format clean
 
 demo: $(READY)
 	$(BIN)/python -m resnext demo
@@ -54,6 +54,11 @@ clients: $(READY) .clients/.ready
 	.clients/bin/python tests/serve/official_client.py "$$place/digits/digit-00.png" -- $$serve && \
 	.clients/bin/python tests/serve/describe_and_ask.py -- $$serve
 
+# Two nodes of Ray on this machine, one of which is killed in the middle of a job and of serving.
+ray: $(READY) .ray/.ready
+	place=$$(mktemp -d) && trap 'rm -rf "$$place"' EXIT && $(BIN)/python tests/serve/prepare_demo.py "$$place" && \
+	.ray/bin/python tests/ray/two_nodes.py "$$place"
+
 # The environment of `benchmarks/serve_load.py`: LitServe and mosec beside this package.
 peers: $(READY) .peers/.ready
 
@@ -71,6 +76,13 @@ peers: $(READY) .peers/.ready
 	$(BIN)/python -c "import sysconfig; print(sysconfig.get_paths()['purelib'], '$(CURDIR)/src', sep='\n')" \
 		> $$(.peers/bin/python -c "import sysconfig; print(sysconfig.get_paths()['purelib'])")/ours.pth
 	.peers/bin/python -m pip install --quiet litserve mosec
+	touch $@
+
+.ray/.ready: $(READY)
+	$(PYTHON) -m venv .ray
+	$(BIN)/python -c "import sysconfig; print(sysconfig.get_paths()['purelib'], '$(CURDIR)/src', sep='\n')" \
+		> $$(.ray/bin/python -c "import sysconfig; print(sysconfig.get_paths()['purelib'])")/ours.pth
+	.ray/bin/python -m pip install --quiet 'ray[data,serve]>=2.60'
 	touch $@
 
 check: $(READY)
@@ -96,4 +108,4 @@ $(ORACLE): $(READY)
 	touch $@
 
 clean:
-	rm -rf $(VENV) .oracle .pages .clients .peers
+	rm -rf $(VENV) .oracle .pages .clients .peers .ray

@@ -23,7 +23,7 @@ MODULES = sorted(
     if module.name not in ("resnext.__main__", "resnext.timm_models")  # needs timm: see tests/oracles
 )
 #: Modules whose examples need data sets and a run.
-WITH_RUNS = [name for name in MODULES if name.startswith("resnext.api.")]
+WITH_RUNS = [name for name in MODULES if name.startswith(("resnext.api.", "resnext.ray."))]
 PUBLIC: tuple[ModuleType, ...] = (resnext, design, bench, experiments)
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 

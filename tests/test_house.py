@@ -18,7 +18,7 @@ from resnext.errors import EXIT_CODES, ResnextWarning
 
 SOURCE = Path(__file__).parents[1] / "src" / "resnext"
 BY_FLOOR = {
-    9: "cli",
+    9: "cli ray",
     8: "api experiments",
     7: "reporting design display export serve",
     6: "run bench doctor",

@@ -10,12 +10,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
-from resnext.data.decode import HEIF_HINT, HEIF_SUFFIXES, UNSUPPORTED_SUFFIXES, DataError
+from resnext.data.decode import HEIF_HINT, HEIF_SUFFIXES, UNSUPPORTED_SUFFIXES, DataError, decode
 from resnext.data.folders import IRREGULAR, images_under
 from resnext.data.images import ImageDataset
-from resnext.data.remote_files import RemoteFile, RemoteImages, find_remote_images
-from resnext.data.stored_images import ImageFiles
+from resnext.data.remote_files import NOT_LISTED, RemoteFile, RemoteImages, find_remote_images
+from resnext.data.stored_images import ImageFiles, UnlabelledImages
 from resnext.errors import UsageError
 from resnext.names import counted, printable
 
@@ -66,6 +67,21 @@ class FoundImages:
         return f"skipped {counted(self.skipped.total(), 'file')} not read as images: {', '.join(kinds)}" + (
             f"; {HEIF_HINT}" if needs_heif else ""
         )
+
+
+class ImagesByName(UnlabelledImages):
+    """Images without labels, by paths and addresses at which nobody has looked: what is not there is a bad
+    image, and no reason to give up the others.
+
+    >>> ImagesByName(["cat.jpg", "s3://bucket/dog.jpg"]).keys
+    ['cat.jpg', 's3://bucket/dog.jpg']
+    """
+
+    def open(self, index: int) -> Image.Image:
+        name = self.keys[index]
+        if not is_address(name):
+            return super().open(index)
+        return decode(RemoteImages({name: NOT_LISTED}).read_bytes(0), name, self.grey)
 
 
 def find_image_files(sources: Iterable[str | Path]) -> FoundImages:

@@ -29,6 +29,10 @@ class RemoteFile(NamedTuple):
     stamp: int
 
 
+#: What is said of a file that no listing was asked for.
+NOT_LISTED = RemoteFile(0, 0)
+
+
 def find_remote_images(address: str, skipped: Counter[str]) -> dict[str, RemoteFile]:
     """The images that an address names: a file, a folder (searched to any depth) or a pattern.
 
@@ -106,7 +110,7 @@ def _open_store(address: str) -> tuple[Any, str]:
     except ImportError as error:
         raise PackageMissing(f"{address}: needs a package that is not installed ({error})") from None
     except Exception as error:
-        raise DataError(f"{address}: cannot be opened ({_reason(error)})") from None
+        raise BadImage(address, f"cannot be opened ({_reason(error)})") from None
     return fs, path
 
 

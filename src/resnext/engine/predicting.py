@@ -10,7 +10,7 @@ from resnext.data.images import ImageDataset
 from resnext.engine.classifier import Classifier
 from resnext.engine.image_list import ImageList
 from resnext.engine.origin import BATCH, Origin
-from resnext.engine.prediction_formats import FORMATS, AllColumns, TopColumns
+from resnext.engine.prediction_formats import FORMATS, choose_columns
 from resnext.engine.tables import BatchRows, TableSummary, write_table
 from resnext.errors import UsageError
 from resnext.recipe.options import OnBad, Views
@@ -51,9 +51,7 @@ def predict_images(
     """
     if out.suffix not in FORMATS:
         raise UsageError(f"--out {out}: must end in {', '.join(FORMATS)}")
-    classes = classifier.contract.classes
-    columns = AllColumns(classes) if top is None else TopColumns(min(top, len(classes)))
-    format = FORMATS[out.suffix](columns)
+    format = FORMATS[out.suffix](choose_columns(classifier.contract.classes, top))
     said = {"views": f"--views {views}", "columns": "--probabilities all" if top is None else f"--top {top}"}
     origin = Origin.of_predictions(classifier, classifier.batch(BATCH, views), said)
 

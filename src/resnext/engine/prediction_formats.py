@@ -104,6 +104,11 @@ class AllColumns(Columns):
         return {"probabilities": {self.classes[i]: values[i] for i in order}}
 
 
+def choose_columns(classes: tuple[str, ...], top: int | None) -> Columns:
+    """The `top` likeliest of `classes`, or all of them if None."""
+    return AllColumns(classes) if top is None else TopColumns(min(top, len(classes)))
+
+
 @dataclass(frozen=True)
 class PredictionFormat(TableFormat):
     """What all tables of predictions have."""

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from resnext.data.decode import BadImage
 from resnext.machine import count_cores
 from resnext.names import counted
-from resnext.serve.batching import Batcher
+from resnext.serve.batching import Batcher, Batches
 from resnext.serve.bodies import EncodedImage
 from resnext.serve.limits import RequestLimits
 from resnext.serve.metrics import Metrics
 from resnext.serve.models import ImageAnswer, LoadedModel, PreparedImage
 from resnext.serve.problems import busy, problem
 from resnext.training.loop import Diverged
+
+#: Makes what computes images in batches, and calls back with the number and the seconds of each batch.
+MakeBatcher = Callable[[RequestLimits, Callable[[int, float], object]], Batches[PreparedImage, ImageAnswer]]
+
+
+def in_own_batches(
+    limits: RequestLimits, on_batch: Callable[[int, float], object]
+) -> Batches[PreparedImage, ImageAnswer]:
+    """Batches of one thread of this process."""
+    return Batcher(limits.batch, limits.wait_s, on_batch)
 
 
 class Answering:
@@ -27,18 +37,19 @@ class Answering:
     Args:
         limits: Bounds.
         metrics: Where images and batches are counted.
+        make_batcher: Makes what computes the images in batches.
 
     Attributes:
         waiting: Images that are admitted and not answered yet.
     """
 
-    def __init__(self, limits: RequestLimits, metrics: Metrics) -> None:
+    def __init__(
+        self, limits: RequestLimits, metrics: Metrics, make_batcher: MakeBatcher = in_own_batches
+    ) -> None:
         self._limits = limits
         self._metrics = metrics
         self._decoders = ThreadPoolExecutor(count_cores(), "decoder")
-        self._batcher: Batcher[PreparedImage, ImageAnswer] = Batcher(
-            limits.batch, limits.wait_s, self._count_batch
-        )
+        self._batcher = make_batcher(limits, self._count_batch)
         self.waiting = 0
 
     def close(self) -> None:

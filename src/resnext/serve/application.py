@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.types import ASGIApp
 
 from resnext.serve.access import INTERNAL, AccessGuard
-from resnext.serve.answering import Answering
+from resnext.serve.answering import Answering, MakeBatcher, in_own_batches
 from resnext.serve.bodies import Intake
 from resnext.serve.infer_routes import infer_routes
 from resnext.serve.limits import RequestLimits
@@ -56,6 +56,7 @@ def make_application(
     origins: tuple[str, ...] = (),
     reload_s: float = 0.0,
     is_local: bool = False,
+    make_batcher: MakeBatcher = in_own_batches,
 ) -> Application:
     """The application of a server.
 
@@ -67,8 +68,9 @@ def make_application(
         origins: Origins of other pages that may ask.
         reload_s: Seconds between two looks at the files of the models; 0 never looks.
         is_local: Whether only this machine is meant to ask.
+        make_batcher: Makes what computes images in batches.
     """
-    intake, answering = Intake(limits), Answering(limits, metrics)
+    intake, answering = Intake(limits), Answering(limits, metrics, make_batcher)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

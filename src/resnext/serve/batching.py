@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections import deque
@@ -25,6 +26,20 @@ class Computes(Protocol[Taken, Given]):
 
     def compute(self, items: Sequence[Taken]) -> Sequence[Given]:
         """The answer to each of `items`, in order."""
+
+
+class Batches(Protocol[Taken, Given]):
+    """What computes items of many requests together."""
+
+    @property
+    def seconds_each(self) -> float:
+        """Mean time of an item of late; 0 before the first."""
+
+    def submit(self, computer: Computes[Taken, Given], item: Taken) -> Future[Given] | asyncio.Future[Given]:
+        """The answer to `item` in the future."""
+
+    def close(self) -> None:
+        """Compute what waits, then end."""
 
 
 @dataclass(frozen=True)
