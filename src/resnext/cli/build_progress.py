@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 
 class BuildProgress:
-    """Says on stderr how long the work will take, as soon as that is known, and then shows how far it is: by a
-    bar on a terminal, and elsewhere by a line now and then. Closes itself when a `with` block ends.
+    """Says on stderr how long the work will take, as soon as that is known, and then how far it is: a bar on
+    a terminal, and elsewhere a line now and then. Closes itself when a `with` block ends.
 
     Args:
         doing: What is done, as "timing in openvino".

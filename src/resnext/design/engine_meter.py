@@ -98,6 +98,7 @@ class EngineMeter(LatencyMeter):
         super().__init__(yardstick, size_px, images, rounds)
         self.engine, self._compute, self._progress = engine, compute, progress
         self._built: OrderedDict[Architecture, Call] = OrderedDict()
+        self._timed: dict[str, float] = {}  # milliseconds of parts, by their keys
         self._done = self._expected = 0
         self._began_at: float | None = None
 
@@ -124,27 +125,21 @@ class EngineMeter(LatencyMeter):
         known = {**kept, **self._timed}
         new = {key: parts[name] for name, key in keys.items() if key not in known}
         if new:
-            meter = self._part_meter(parts)
-            found = meter.measure(dict(enumerate(new.values())))
+            found = self._parts.measure(dict(enumerate(new.values())))
             measured = {key: found[place] for place, key in enumerate(new)}
-            self.drift = max(self.drift, meter.drift)
+            self.drift = max(self.drift, self._parts.drift)
             self._timed |= measured
             if self.drift <= MAX_DRIFT:
                 _KEPT.keep({**kept, **measured})
-        self._advance(len(parts) if new else 0)
-        return {name: {**known, **self._timed}[key] for name, key in keys.items()}
+        self._advance(len(new))
+        known |= self._timed
+        return {name: known[key] for name, key in keys.items()}
 
     @cached_property
-    def _timed(self) -> dict[str, float]:
-        """Milliseconds of the parts that this meter has timed, by their keys."""
-        return {}
-
-    def _part_meter(self, parts: Mapping[str, NetworkPart]) -> PartMeter:
-        """The meter of parts; the first time, one in the middle of `parts` becomes its yardstick."""
-        if "_parts" not in self.__dict__:
-            middle = list(parts.values())[len(parts) // 2]
-            self._parts = PartMeter(middle, self._compute, self.images, 2 * self.rounds)
-        return self._parts
+    def _parts(self) -> PartMeter:
+        """The meter of parts; a block in the middle of the first network is its yardstick."""
+        parts = list(cut_parts(self.yardstick, self.size_px).values())
+        return PartMeter(parts[len(parts) // 2], self._compute, self.images, 2 * self.rounds)
 
     def _key(self, part: NetworkPart) -> str:
         return measured_here([part.key, self.engine, self.images], torch.device("cpu"), LIBRARIES)

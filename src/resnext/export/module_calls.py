@@ -89,7 +89,7 @@ def module_graph(module: nn.Module, pixels: Tensor) -> Any:
         torch.onnx.export(
             module,
             (pixels,),
-            made,
+            made,  # type: ignore[arg-type]  # this exporter writes to what can be written to
             dynamo=False,
             opset_version=OPSET,
             input_names=[PIXELS],

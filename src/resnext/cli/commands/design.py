@@ -61,8 +61,8 @@ class DesignCommand(Command):
     batch: int = 1
     """Images that are timed together."""
     engine: Literal["torch", "onnx", "onnx-int8", "openvino", "openvino-int8"] = "torch"
-    """What computes while time is taken: torch, or what networks are exported to. Others than torch build each
-    network for the engine, which takes minutes; times of blocks are kept."""
+    """What computes what is timed. Building networks for others than torch takes minutes; times of blocks are
+    kept."""
     classes: int = 1000
     """Number of classes of the networks."""
     size_px: int | None = None
@@ -128,9 +128,7 @@ class DesignCommand(Command):
         if self.sample is not None and (self.like is not None or self.latency_ms is not None):
             raise UsageError("--sample draws under --params, --macs and --activations only")
         if self.engine != "torch" and not self._times:
-            raise UsageError(
-                f"--engine {self.engine}: nothing is timed; add --latency-ms, --time or --plot, or leave it out"
-            )
+            raise UsageError(f"--engine {self.engine}: nothing is timed; add --latency-ms, --time or --plot")
 
     @property
     def _times(self) -> bool:
