@@ -26,7 +26,7 @@ import torch
 import resnext
 from resnext.contract import Contract, Input, Provenance, Resize
 from resnext.engine import Engine, open_model
-from resnext.export import FORMATS, PRECISIONS, QUANTIZERS, TUNED, Precision, Source, tune
+from resnext.export import FORMATS, PRECISIONS, QUANTIZERS, Precision, Source, tune
 from resnext.machine import cpu_name
 from resnext.recipe import IMAGENET_COLOURS
 from resnext.records import append_record, stamp
@@ -96,7 +96,7 @@ def measure(
 
 def records(sources: list[Source], batches: list[int], rounds: int) -> Iterator[dict[str, Any]]:
     """Those of all engines, precisions and batches."""
-    for to in TUNED:
+    for to in QUANTIZERS:  # the engines that have int8
         for precision in PRECISIONS:
             for batch in batches:
                 with tempfile.TemporaryDirectory() as folder:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from resnext.api import export_model as export_model
     from resnext.api import from_pretrained as from_pretrained
     from resnext.api import index_images as index_images
+    from resnext.api import latency_meter as latency_meter
     from resnext.api import list_models as list_models
     from resnext.api import load as load
     from resnext.api import predict as predict
@@ -105,6 +106,7 @@ _NAMES_BY_MODULE = {
             "export_model",
             "from_pretrained",
             "index_images",
+            "latency_meter",
             "list_models",
             "load",
             "predict",

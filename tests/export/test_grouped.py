@@ -72,6 +72,14 @@ def test_all_forms_compute_what_torch_computes(to: str, layer: GroupedLayer) -> 
         np.testing.assert_allclose(values, expected, rtol=0, atol=1e-4)
 
 
+@pytest.mark.parametrize("layer", [SMALL, ODD, WIDE], ids=["small", "odd", "wide"])
+def test_modules_compute_what_graphs_do(layer: GroupedLayer) -> None:
+    pixels = torch.from_numpy(layer.pixels(3))
+    expected = by_torch(layer, pixels)
+    for times in (1, 2, 4):
+        torch.testing.assert_close(layer.module(times)(pixels), expected, rtol=0, atol=1e-4)
+
+
 @pytest.mark.parametrize("to", BLOCK_CALLS)
 def test_blocks_compute_in_int8(to: str) -> None:
     pytest.importorskip({"onnx": "onnxruntime", "openvino": "nncf"}[to])

@@ -141,7 +141,8 @@ def test_short_calls_are_repeated() -> None:
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (("torch",), "--for torch: must be one of onnx, openvino"),
+        (("hub",), "--for hub: must be one of onnx, openvino, pt2"),
+        (("pt2", "int8"), "--precision int8: networks in int8 are not computed by torch"),
         (("onnx", "int4"), "--precision int4: must be one of float32, int8"),
         (("onnx", "int8", 0), "--batch 0: must be at least 1"),
     ],

@@ -15,6 +15,7 @@ from resnext.api.inference import (
     predict_many,
     predict_to_file,
 )
+from resnext.api.meters import latency_meter
 from resnext.api.networks import ListedModel, convert, create, from_pretrained, list_models
 from resnext.api.training import train, train_events
 from resnext.api.tuning import tune
@@ -49,6 +50,7 @@ __all__ = [
     "find_images",
     "from_pretrained",
     "index_images",
+    "latency_meter",
     "list_models",
     "load",
     "predict",

@@ -66,7 +66,7 @@ def export_model(
         takes: What goes in: `pixels` that are prepared as the contract says, or `images` of any size that the
             file prepares itself (onnx and openvino).
         images: Files, folders and globs of the images to compare on; those of val, at most 2,000, if None.
-        packing: How many times as wide the groups of convolutions become, by their names (onnx and openvino),
+        packing: How many times as wide the groups of convolutions become, by their names (not for hub),
             as `tune` found; as they are if None.
         progress: Called with the numbers of images done and in all.
 
@@ -86,7 +86,7 @@ def export_model(
     if to not in FORMATS:
         raise ModelError(f"--to {to}: must be some of {', '.join(FORMATS)}")
     if packing and to not in TUNED:
-        raise ModelError(f"--to {to}: groups are packed for {' and '.join(TUNED)} alone")
+        raise ModelError(f"--to {to}: groups are packed for {', '.join(TUNED)} alone")
     network, contract = open_network(model)
     path = locate(model).path
     judges = Judges.of_run(path, contract) if images is None else Judges.given(images)

@@ -27,8 +27,8 @@ def tune(
 
     Args:
         model: Path of the model, or the name of public weights.
-        to: The format, `onnx` (computed by onnxruntime) or `openvino`.
-        precision: What the file will compute in, `float32` or `int8`.
+        to: The format, `onnx` (computed by onnxruntime), `openvino` or `pt2` (by torch).
+        precision: What the file will compute in, `float32` or, but for pt2, `int8`.
         batch: Images of a batch.
         progress: Called with the numbers of kinds of convolutions measured and in all.
 

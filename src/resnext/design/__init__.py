@@ -8,6 +8,7 @@
 from resnext.design.budget import Budget, Design, DesignError
 from resnext.design.description import Description, StageRow, describe
 from resnext.design.drawing import draw_block
+from resnext.design.engine_meter import EngineMeter
 from resnext.design.latency import LatencyMeter
 from resnext.design.search import design_networks, sample_networks, time_designs
 from resnext.design.space import DesignSpace, Dimension
@@ -19,6 +20,7 @@ __all__ = [
     "DesignError",
     "DesignSpace",
     "Dimension",
+    "EngineMeter",
     "LatencyMeter",
     "StageRow",
     "describe",

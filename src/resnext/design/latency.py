@@ -2,30 +2,91 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from functools import cached_property, partial
+from typing import ClassVar, Generic, TypeVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from resnext.arch import Architecture
+from resnext.design.budget import Budget
+from resnext.design.latency_search import LatencySearch
+from resnext.design.space import DesignSpace
 from resnext.models import Network, create
 from resnext.timing import interleave
 
-#: Networks that are timed in one turn: this many fit in memory.
-TOGETHER = 8
 #: Turns of the first yardstick alone, of which the fastest counts: a busy moment would slow all times down.
 FIRST_TURNS = 5
 _YARDSTICK = "yardstick"
+Timed = TypeVar("Timed")
+Call = Callable[[], object]
 
 
-class LatencyMeter:
-    """Times images through networks on the CPU: float32, channels last.
+class PacedMeter(ABC, Generic[Timed]):
+    """Times things in turns, at one pace of the machine.
 
     A machine changes its pace by tens of percent within minutes (heat, neighbours). So every turn times
-    the network `yardstick` too, and all times are given at one pace, that of the fastest of `FIRST_TURNS`
-    turns of the yardstick alone: times of different turns can be compared. Small and large networks do not
-    slow down alike, so the yardstick should take about as long as the networks that are timed: `adopt`
-    changes it.
+    the `yardstick` too, and all times are given at one pace, that of the fastest of `FIRST_TURNS` turns of
+    the yardstick alone: times of different turns can be compared. Small and large things do not slow down
+    alike, so the yardstick should take about as long as what is timed: `adopt` changes it.
+
+    Args:
+        yardstick: What is timed in every turn.
+        rounds: Times that each is called in a turn.
+    """
+
+    #: How many are timed in one turn: this many networks fit in memory.
+    together: ClassVar[int] = 8
+
+    def __init__(self, yardstick: Timed, rounds: int) -> None:
+        self.rounds = rounds
+        self.yardstick = yardstick
+        self._reference_ms: float | None = None
+        self.drift = 0.0
+        """The largest share by which the machine's pace differed from the one that times are given at."""
+
+    @torch.inference_mode()
+    def measure(self, things: Mapping[int, Timed]) -> dict[int, float]:
+        """The median time of one call of each, in milliseconds, by the keys of `things`."""
+        found: dict[int, float] = {}
+        keys = list(things)
+        for start in range(0, len(keys), self.together):
+            found |= self._turn({key: things[key] for key in keys[start : start + self.together]})
+        return found
+
+    def adopt(self, yardstick: Timed, ms: float) -> None:
+        """Make this the yardstick from now on; `measure` has given `ms` for it."""
+        self.yardstick, self._reference_ms = yardstick, ms
+        self.__dict__.pop("_yardstick", None)
+
+    def _turn(self, things: Mapping[int, Timed]) -> dict[int, float]:
+        reference_ms = self._reference_ms = self._reference_ms or self._fastest_ms()
+        calls = {str(key): self._call(one) for key, one in things.items()}
+        timings = interleave({_YARDSTICK: self._yardstick} | calls, self.rounds)
+        yardstick = timings.pop(_YARDSTICK)
+        now_ms = 1000 * yardstick.median_s
+        self.drift = max(self.drift, abs(now_ms / reference_ms - 1))
+        return {int(key): reference_ms * own.ratio_to(yardstick).median for key, own in timings.items()}
+
+    def _fastest_ms(self) -> float:
+        """The time of the yardstick in the fastest of some turns, in milliseconds."""
+        turns = (interleave({_YARDSTICK: self._yardstick}, self.rounds) for _ in range(FIRST_TURNS))
+        return min(1000 * turn[_YARDSTICK].median_s for turn in turns)
+
+    @cached_property
+    def _yardstick(self) -> Call:
+        return self._call(self.yardstick)
+
+    @abstractmethod
+    def _call(self, one: Timed) -> Call:
+        """What is called to time `one`."""
+
+
+class LatencyMeter(PacedMeter[Architecture]):
+    """Times images through networks in torch on the CPU: float32, channels last.
 
     Args:
         yardstick: The network that is timed in every turn.
@@ -42,46 +103,18 @@ class LatencyMeter:
     def __init__(
         self, yardstick: Architecture, size_px: int | None = None, images: int = 1, rounds: int = 15
     ) -> None:
-        self.size_px, self.images, self.rounds = size_px, images, rounds
-        self.yardstick = yardstick
-        self._reference_ms: float | None = None
-        self.drift = 0.0
-        """The largest share by which the machine's pace differed from the one that times are given at."""
+        super().__init__(yardstick, rounds)
+        self.size_px, self.images = size_px, images
 
-    @torch.inference_mode()
-    def measure(self, archs: Mapping[int, Architecture]) -> dict[int, float]:
-        """The median time of one call of each network, in milliseconds, by the keys of `archs`."""
-        found: dict[int, float] = {}
-        keys = list(archs)
-        for start in range(0, len(keys), TOGETHER):
-            found |= self._turn({key: archs[key] for key in keys[start : start + TOGETHER]})
-        return found
+    def search(self, space: DesignSpace, budget: Budget, places: NDArray[np.int64]) -> LatencySearch:
+        """The search for members of `space` that take a time by this meter; see `LatencySearch`."""
+        return LatencySearch(space, budget, places, self)
 
-    def adopt(self, yardstick: Architecture, ms: float) -> None:
-        """Make this network the yardstick from now on; `measure` has given `ms` for it."""
-        self.yardstick, self._reference_ms = yardstick, ms
-        self.__dict__.pop("_yardstick", None)
+    def _call(self, one: Architecture) -> Call:
+        network: Network = create(one).eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        images = self._pixels(one).contiguous(memory_format=torch.channels_last)
+        return partial(network, images)
 
-    def _turn(self, archs: Mapping[int, Architecture]) -> dict[int, float]:
-        reference_ms = self._reference_ms = self._reference_ms or self._fastest_ms()
-        calls = {str(key): self._call(arch) for key, arch in archs.items()}
-        timings = interleave({_YARDSTICK: self._yardstick} | calls, self.rounds)
-        yardstick = timings.pop(_YARDSTICK)
-        now_ms = 1000 * yardstick.median_s
-        self.drift = max(self.drift, abs(now_ms / reference_ms - 1))
-        return {int(key): reference_ms * own.ratio_to(yardstick).median for key, own in timings.items()}
-
-    def _fastest_ms(self) -> float:
-        """The time of the yardstick in the fastest of some turns, in milliseconds."""
-        turns = (interleave({_YARDSTICK: self._yardstick}, self.rounds) for _ in range(FIRST_TURNS))
-        return min(1000 * turn[_YARDSTICK].median_s for turn in turns)
-
-    @cached_property
-    def _yardstick(self) -> partial[torch.Tensor]:
-        return self._call(self.yardstick)
-
-    def _call(self, arch: Architecture) -> partial[torch.Tensor]:
-        network: Network = create(arch).eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    def _pixels(self, arch: Architecture) -> torch.Tensor:
         size_px = self.size_px or arch.size_px
-        images = torch.zeros(self.images, arch.in_channels, size_px, size_px)
-        return partial(network, images.contiguous(memory_format=torch.channels_last))
+        return torch.zeros(self.images, arch.in_channels, size_px, size_px)

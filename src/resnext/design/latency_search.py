@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
 from resnext.arch import Architecture
 from resnext.design.budget import Budget, Design, DesignError, no_design
-from resnext.design.latency import LatencyMeter
 from resnext.design.space import MEASURES, DesignSpace
+
+if TYPE_CHECKING:
+    from resnext.design.latency import LatencyMeter
 
 #: Times that networks are chosen and measured before the search ends.
 ROUNDS = 4
@@ -75,10 +80,14 @@ class LatencySearch:
         wanted = float(macs.min())
         while wanted <= macs.max():
             number = int(by_macs[np.searchsorted(macs[by_macs], wanted)])
-            self._measure([number])
-            if self.measured[number] > self.target:
+            if self._probe(number) > self.target:
                 break
             wanted = 2 * float(macs[number])
+
+    def _probe(self, number: int) -> float:
+        """About how long a member takes, in milliseconds."""
+        self._measure([number])
+        return self.measured[number]
 
     def _measure(self, numbers: list[int]) -> None:
         self.measured |= self.meter.measure({number: self._arch(number) for number in numbers})
@@ -127,18 +136,9 @@ class LatencySearch:
         return cardinalities
 
     def _predict(self) -> NDArray[np.float64]:
-        """Predicted milliseconds of every member: a weighted sum of its measures and a constant.
-
-        The weights are not negative and fit the measured times best.
-        """
-        from scipy.optimize import nnls
-
+        """Predicted milliseconds of every member."""
         known = list(self.measured)
-        features = np.hstack([self.costs / self.costs.max(axis=0), np.ones((len(self.costs), 1))])
-        weight = 1 / np.array([self.measured[number] for number in known])  # relative errors count
-        shares, _ = nnls(features[known] * weight[:, None], np.ones(len(known)))
-        predicted: NDArray[np.float64] = features @ shares
-        return predicted
+        return fit_times(self.costs, known, np.array([self.measured[number] for number in known]))
 
     def _arch(self, number: int) -> Architecture:
         return self.space.member(*self.space.index(self.places[number]))
@@ -146,3 +146,27 @@ class LatencySearch:
     def _design(self, number: int, ms: float) -> Design:
         index = self.space.index(self.places[number])
         return Design(self.space.member(*index), self.space.cost(*index), abs(ms / self.target - 1), ms)
+
+
+def fit_times(
+    costs: NDArray[np.float64], known: Sequence[int], ms: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Predicted times of all from those of some: a weighted sum of measures and a constant.
+
+    The weights are not negative and fit the known times best.
+
+    Args:
+        costs: (N, measures).
+        known: The places of those whose times are known.
+        ms: Their times, in any unit.
+
+    Returns:
+        (N,) times in this unit.
+    """
+    from scipy.optimize import nnls
+
+    features = np.hstack([costs / costs.max(axis=0), np.ones((len(costs), 1))])
+    # Relative errors count, so each time is divided by itself.
+    shares, _ = nnls(features[known] / ms[:, None], np.ones(len(ms)))
+    predicted: NDArray[np.float64] = features @ shares
+    return predicted

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from resnext.design.budget import Budget, Design, DesignError, no_design
 from resnext.design.latency import LatencyMeter
-from resnext.design.latency_search import LatencySearch
 from resnext.design.space import MEASURES, WIDE, DesignSpace
 
 #: Measures of a network that a budget can name.
@@ -44,7 +43,7 @@ def design_networks(
     order = np.argsort(deviations, axis=None, kind="stable")
     met = order[deviations.flat[order] <= budget.tolerance]
     if budget.latency_ms is not None:
-        return LatencySearch(space, budget, met, meter or LatencyMeter(space.base, space.size_px)).run(limit)
+        return (meter or LatencyMeter(space.base, space.size_px)).search(space, budget, met).run(limit)
     if len(met) == 0:
         raise no_design([_design(space, place, float(deviations.flat[place])) for place in order[:3]])
     return [_design(space, place, float(deviations.flat[place])) for place in met[:limit]]

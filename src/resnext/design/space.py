@@ -102,6 +102,13 @@ class DesignSpace:
         return counted
 
     @cached_property
+    def block_costs(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """(stages, P, 4): the measures of the block that opens each stage, and of each other one."""
+        opening, rest, _ = self._coefficients
+        features = _features(self.pairs)
+        return features @ opening.transpose(0, 2, 1), features @ rest.transpose(0, 2, 1)
+
+    @cached_property
     def _coefficients(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         """Coefficients of the first block of each stage, and of its other blocks, both (stages, measures, 5);
         and the cost of stem and head (measures,)."""

@@ -16,7 +16,7 @@ from resnext.files import write_whole
 from resnext.machine import cpu_name
 from resnext.parsing import build, read_json
 
-#: Most measurements that a file keeps, the newest ones.
+#: Most measurements that a file keeps, where nobody says; the newest ones.
 MAX_KEPT = 200
 Times = TypeVar("Times")
 
@@ -38,10 +38,12 @@ class Measurements(Generic[Times]):
     Attributes:
         file: Its name in the cache folder.
         kind: The dataclass of its content, with the fields `schema` and `measured`.
+        most: Most measurements that it keeps, the newest ones.
     """
 
     file: str
     kind: type[Any]
+    most: int = MAX_KEPT
 
     def read(self) -> dict[str, Times]:
         """What was measured before, by the digest of what was measured; nothing if it cannot be read."""
@@ -53,7 +55,7 @@ class Measurements(Generic[Times]):
 
     def keep(self, measured: Mapping[str, Times]) -> None:
         """Keep the newest of `measured`, if the folder can be written."""
-        newest = dict(list(measured.items())[-MAX_KEPT:])
+        newest = dict(list(measured.items())[-self.most :])
         text = json.dumps(asdict(self.kind(measured=newest)), indent=1) + "\n"
         try:
             cache_folder().mkdir(parents=True, exist_ok=True)

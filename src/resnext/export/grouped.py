@@ -19,6 +19,8 @@ from resnext.models import Network, fold_batch_norms
 
 #: Version of the format of ONNX, as torch writes it.
 IR_VERSION = 10
+#: Every bias of a block.
+BIAS = 0.1
 
 Pair = tuple[int, int]
 
@@ -68,18 +70,7 @@ class GroupedLayer:
         again, with ReLUs between them, for batches of any size. Its weights are random, and the same for all
         `times`."""
         onnx = import_library("onnx", "the timing of grouped convolutions")
-        helper, generator = onnx.helper, torch.Generator().manual_seed(0)
-
-        def weight(out: int, fan: int, *kernel: int) -> Tensor:
-            values = torch.randn(out, fan, *kernel, generator=generator)
-            return values.mul_((2 / values[0].numel()) ** 0.5)  # activations keep their size
-
-        own = weight(self.channels_out, self.width, *self.kernel)
-        weights = {
-            "reduce": weight(self.channels_in, self.channels_in, 1, 1),
-            "grouped": pack_weight(own, self.groups, times),
-            "expand": weight(self.channels_out, self.channels_out, 1, 1),
-        }
+        helper, weights = onnx.helper, self._weights(times)
         settings = {
             "strides": self.stride,
             "pads": (*self.padding, *self.padding),
@@ -87,7 +78,7 @@ class GroupedLayer:
             "group": self.groups // times,
         }
         values = {f"{name}.weight": one for name, one in weights.items()}
-        values |= {f"{name}.bias": torch.full((len(one),), 0.1) for name, one in weights.items()}
+        values |= {f"{name}.bias": torch.full((len(one),), BIAS) for name, one in weights.items()}
         nodes, given = [], PIXELS
         for name in weights:
             inputs = [given, f"{name}.weight", f"{name}.bias"]
@@ -103,6 +94,41 @@ class GroupedLayer:
         graph = helper.make_graph(nodes, "block", ports[:1], ports[1:], constants)
         opset = helper.make_opsetid("", OPSET)
         return helper.make_model(graph, opset_imports=[opset], ir_version=IR_VERSION)
+
+    def module(self, times: int) -> nn.Module:
+        """The same block as a module of torch, in the order of memory that torch computes in: channels
+        last."""
+        layers: list[nn.Module] = []
+        for name, weight in self._weights(times).items():
+            settings: dict[str, Any] = {
+                "groups": self.groups // times,
+                "stride": self.stride,
+                "padding": self.padding,
+                "dilation": self.dilation,
+            }
+            out, width, *kernel = weight.shape
+            own = settings if name == "grouped" else {"groups": 1}
+            layer = nn.Conv2d(own["groups"] * width, out, _pair(tuple(kernel)), **own)
+            layer.weight = nn.Parameter(weight)
+            nn.init.constant_(layer.bias, BIAS)
+            layers += [layer, nn.ReLU(inplace=True)]
+        block = nn.Sequential(*layers).eval().requires_grad_(False)
+        return block.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+    def _weights(self, times: int) -> dict[str, Tensor]:
+        """Weights of the convolutions of `block`, by name."""
+        generator = torch.Generator().manual_seed(0)
+
+        def weight(out: int, fan: int, *kernel: int) -> Tensor:
+            values = torch.randn(out, fan, *kernel, generator=generator)
+            return values.mul_((2 / values[0].numel()) ** 0.5)  # activations keep their size
+
+        own = weight(self.channels_out, self.width, *self.kernel)
+        return {
+            "reduce": weight(self.channels_in, self.channels_in, 1, 1),
+            "grouped": pack_weight(own, self.groups, times),
+            "expand": weight(self.channels_out, self.channels_out, 1, 1),
+        }
 
 
 @torch.inference_mode()

@@ -18,6 +18,7 @@ from typing import Annotated, Literal, get_args
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from resnext.engine import ModelError
 from resnext.engine.measurements import Measurements, measured_here
@@ -31,8 +32,9 @@ from resnext.timing import Ratio, Timing, interleave
 
 Precision = Literal["float32", "int8"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
-#: The formats that forms are chosen for.
-TUNED = tuple(BLOCK_CALLS)
+#: The formats that forms are chosen for: those of other engines, and the one that torch computes.
+TORCH = "pt2"
+TUNED = (*BLOCK_CALLS, TORCH)
 
 #: How many times as wide groups are tried.
 WIDER = (2, 4, 8, 16)
@@ -153,7 +155,7 @@ def tune(
 
     Args:
         source: The network.
-        to: The format whose engine computes it, a key of `BLOCK_CALLS`.
+        to: The format whose engine computes it, one of `TUNED`; pt2 is timed in torch, channels last.
         precision: What it will compute in.
         batch: Images of a batch.
         progress: Called with the numbers of kinds measured and in all.
@@ -162,10 +164,12 @@ def tune(
         ModelError: There is no such engine or precision, or no image in a batch.
         EngineMissing: A library is not installed.
     """
-    if to not in BLOCK_CALLS:
-        raise ModelError(f"--for {to}: must be one of {', '.join(BLOCK_CALLS)}")
+    if to not in TUNED:
+        raise ModelError(f"--for {to}: must be one of {', '.join(TUNED)}")
     if precision not in PRECISIONS:
         raise ModelError(f"--precision {precision}: must be one of {', '.join(PRECISIONS)}")
+    if to == TORCH and precision == "int8":
+        raise ModelError("--precision int8: networks in int8 are not computed by torch; say another engine")
     if batch < 1:
         raise ModelError(f"--batch {batch}: must be at least 1")
     kinds = find_grouped(source.network, source.contract)
@@ -185,13 +189,24 @@ def _tune_layer(
     kept = _KEPT.read()
     if (timings := _timings(kept.get(key, {}), wanted)) is not None:
         return TunedLayer(layer, names, timings, is_new=False)
-    calls = {times: BLOCK_CALLS[to](layer.block(times), precision, Path(to)) for times in wanted}
+    calls = {times: _call(layer, times, to, precision) for times in wanted}
     tuned = TunedLayer(layer, names, _measure(calls, layer.pixels(batch)))
     if tuned.is_settled:
         seconds = {times: one.seconds for times, one in tuned.timings.items()}
         milliseconds = {str(times): tuple(1000 * one for one in own) for times, own in seconds.items()}
         _KEPT.keep({**kept, key: milliseconds})
     return tuned
+
+
+def _call(layer: GroupedLayer, times: int, to: str, precision: Precision) -> Call:
+    if to == TORCH:
+        return partial(_compute, layer.module(times))
+    return BLOCK_CALLS[to](layer.block(times), precision, Path(to))
+
+
+@torch.inference_mode()
+def _compute(block: nn.Module, pixels: NDArray[np.float32]) -> object:
+    return block(torch.from_numpy(pixels).contiguous(memory_format=torch.channels_last))
 
 
 def _timings(kept: Mapping[str, tuple[float, ...]], wanted: list[int]) -> dict[int, Timing] | None:

@@ -36,6 +36,7 @@ def test_design_prints_names_that_train_takes(capsys: pytest.CaptureFixture[str]
         (["design", "--like", "resnet18", "--cardinality", "2"], 2, "cardinality"),
         (["design", "--params", "25M", "--sample", "-1"], 2, "--sample -1: must be at least 1"),
         (["design", "--like", "resnet50", "--sample", "3"], 2, "--sample draws under --params"),
+        (["design", "--like", "resnet50", "--engine", "onnx"], 2, "--engine onnx: nothing is timed; add"),
     ],
 )
 def test_bad_options_are_named(
@@ -51,3 +52,15 @@ def test_random_networks(capsys: pytest.CaptureFixture[str]) -> None:
     rows = json.loads(capsys.readouterr().out)
     assert len(rows) == 3
     assert all(row["params"] <= 300_000 * 1.03 for row in rows)
+
+
+def test_networks_timed_in_an_engine(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RESNEXT_CACHE", str(tmp_path))
+    words = ["design", "--like", "resnet11+template=8", "--cardinality", "1", "2", "--size-px", "8"]
+    assert main([*words, "--engine", "onnx", "--time", "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert all(row["latency_ms"] > 0 for row in json.loads(out))
+    assert "timing in onnx: about " in err
+    assert "left" in err

@@ -99,6 +99,18 @@ def test_records_of_earlier_versions_are_read(
     assert len(json.loads((made.parent / "parity.json").read_text())["models"]) == 2
 
 
+def test_a_program_of_torch_is_packed_too(
+    hub: Path, colours: Path, tmp_path: Path, run: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = ("--images", colours / "val", "--out", tmp_path / "out")
+    assert run("optimize", hub, "--for", "torch", *where) == 0
+    said = capsys.readouterr().out
+    assert "packed to 8, 2.00 times as fast" in said
+    assert "top-1 the same for 6 of 6 images" in said
+    record = json.loads((tmp_path / "out" / "parity.json").read_text())["models"]["hub.pt2"]
+    assert record["packing"][CONV] == 2
+
+
 def test_a_network_without_groups_is_exported_as_it_is(
     trained: Path, tmp_path: Path, run: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -113,7 +125,7 @@ def test_what_cannot_be_optimised_is_told_with_the_cure(
 ) -> None:
     for words, says in (
         (("optimize", hub, "--batch", 0), "--batch 0: must be at least 1"),
-        (("optimize", hub, "--for", "torch"), "torch"),
+        (("optimize", hub, "--for", "torch", "--precision", "int8"), "torch computes no int8 here"),
         (("optimize", hub, "--data", "digits"), "--data: has no effect with --precision float32"),
         (("optimize", hub, "--precision", "int8", "--images", "x"), "--images: has no effect with"),
         (("optimize", hub, "--precision", "int8"), "say --data DATA"),
@@ -124,8 +136,8 @@ def test_what_cannot_be_optimised_is_told_with_the_cure(
     ):
         assert run(*words) == 2
         assert says in "".join(capsys.readouterr())
-    with pytest.raises(resnext.ModelError, match="--to pt2: groups are packed for onnx and openvino alone"):
-        resnext.export_model(hub, "pt2", packing={CONV: 2})
+    with pytest.raises(resnext.ModelError, match="--to hub: groups are packed for onnx, openvino, pt2 alone"):
+        resnext.export_model(hub, "hub", packing={CONV: 2})
     with pytest.raises(resnext.ModelError, match="packing: fc: is no convolution"):
         resnext.export_model(hub, "onnx", packing={"fc": 2}, images=[colours / "val"], out=tmp_path)
 

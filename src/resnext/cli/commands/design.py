@@ -15,6 +15,7 @@ from tyro.conf import FlagCreatePairsOff
 
 import resnext
 from resnext.arch import Architecture
+from resnext.cli.build_progress import BuildProgress
 from resnext.cli.command import Command
 from resnext.cli.costs import COST_COLUMNS, cost_cells
 from resnext.cli.option_checks import check_folder, check_not_negative, check_positive, check_suffix
@@ -59,6 +60,9 @@ class DesignCommand(Command):
     """Largest share that a target may be missed by; a time by 6 % at most."""
     batch: int = 1
     """Images that are timed together."""
+    engine: Literal["torch", "onnx", "onnx-int8", "openvino", "openvino-int8"] = "torch"
+    """What computes what is timed. Building networks for others than torch takes minutes; times of blocks are
+    kept."""
     classes: int = 1000
     """Number of classes of the networks."""
     size_px: int | None = None
@@ -81,16 +85,23 @@ class DesignCommand(Command):
         return "try a smaller --batch"
 
     def run(self) -> None:
-        from resnext.design import DesignSpace, LatencyMeter
+        from resnext.design import DesignSpace
 
         self._check()
         base = Architecture.from_name(self.like or self.base or BASE, self.classes)
         budget = self._budget(base)
         cardinalities = self.cardinality or (LIKE_CARDINALITIES if self.like else None)
         space = DesignSpace(base, frozenset(self.vary), self.size_px, cardinalities)
-        meter = LatencyMeter(base, self.size_px, self.batch)
+        with BuildProgress(f"timing in {self.engine}") as progress:
+            meter = resnext.latency_meter(
+                base, self.engine, size_px=self.size_px, images=self.batch, progress=progress.show
+            )
+            found = self._found(space, budget, meter)
+        self._show(found)
+
+    def _found(self, space: DesignSpace, budget: Budget, meter: LatencyMeter) -> list[Design]:
         try:
-            self._show(self._find(space, budget, meter))
+            return self._find(space, budget, meter)
         finally:  # where nothing was found, this may be why
             if meter.drift > NOTABLE_DRIFT:
                 change = f"{100 * meter.drift:.0f} %"
@@ -116,6 +127,13 @@ class DesignCommand(Command):
             raise UsageError(f"--like sets the budget; leave out --{given[0].replace('_', '-')}")
         if self.sample is not None and (self.like is not None or self.latency_ms is not None):
             raise UsageError("--sample draws under --params, --macs and --activations only")
+        if self.engine != "torch" and not self._times:
+            raise UsageError(f"--engine {self.engine}: nothing is timed; add --latency-ms, --time or --plot")
+
+    @property
+    def _times(self) -> bool:
+        """Whether networks are timed."""
+        return self.time or self.plot is not None or self.latency_ms is not None
 
     def _budget(self, base: Architecture) -> Budget:
         from resnext.design import Budget, DesignSpace
@@ -139,7 +157,7 @@ class DesignCommand(Command):
         else:
             found = resnext.design.design_networks(space, budget, self.limit, meter)
         # A search by latency has timed them already.
-        if (self.time or self.plot is not None) and self.latency_ms is None:
+        if self._times and self.latency_ms is None:
             return resnext.design.time_designs(found, meter)
         return found
 

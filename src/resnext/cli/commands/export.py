@@ -35,9 +35,8 @@ class ExportCommand(Command):
     images: tuple[str, ...] = ()
     """Files, folders and globs of the images that both must agree on; those of val, if left out."""
     optimize: int | None = None
-    """Images of a batch for which grouped convolutions get the form that is fastest on this machine (onnx and
-    openvino);
-    as they are, if left out. See `resnext optimize`."""
+    """Images of a batch for which grouped convolutions get the form that is fastest on this machine; as
+    they are, if left out. Not for hub. See `resnext optimize`."""
     out: Path | None = None
     """Folder to write into; exports/ in the run's folder, or here for other models, if left out."""
 
@@ -45,7 +44,7 @@ class ExportCommand(Command):
         if not self.to:
             raise UsageError("--to needs formats, as in --to onnx")
         check_positive(self, "optimize")
-        if self.optimize is not None and (others := {*self.to} - {"onnx", "openvino"}):
+        if self.optimize is not None and (others := {*self.to} & {"hub"}):
             raise UsageError(
                 f"--optimize: has no effect with --to {' '.join(sorted(others))}; export that apart"
             )

@@ -24,8 +24,8 @@ class OptimizeCommand(Command):
 
     model: Annotated[Positional[str], arg(metavar="MODEL")]
     """A run folder, a hub folder, or a weights file with its contract."""
-    to: Annotated[Literal["onnx", "openvino"], arg(name="for")] = "onnx"
-    """The format: onnx, which onnxruntime computes, or openvino. In torch itself packed groups are slower."""
+    to: Annotated[Literal["onnx", "openvino", "torch"], arg(name="for")] = "onnx"
+    """What computes it: onnxruntime (a file of onnx), openvino, or torch (a file of pt2; in float32 only)."""
     precision: Literal["float32", "int8"] = "float32"
     """What it computes in: float32, as by `export`, or int8, as by `quantize`."""
     batch: int = 1
@@ -44,10 +44,14 @@ class OptimizeCommand(Command):
         other = {"float32": ("data", self.data), "int8": ("images", self.images)}[self.precision]
         if other[1]:
             raise UsageError(f"--{other[0]}: has no effect with --precision {self.precision}; leave it out")
-        formats, outputs, out, batch = (self.to,), self.outputs, self.out, self.batch
-        command = (
-            QuantizeCommand(self.model, formats, self.data, outputs=outputs, out=out, optimize=batch)
-            if self.precision == "int8"
-            else ExportCommand(self.model, formats, outputs, images=self.images, out=out, optimize=batch)
-        )
-        command.run()
+        self._command().run()
+
+    def _command(self) -> Command:
+        """The command that does the work."""
+        outputs, out, batch = self.outputs, self.out, self.batch
+        if self.precision == "float32":
+            format: Literal["onnx", "openvino", "pt2"] = "pt2" if self.to == "torch" else self.to
+            return ExportCommand(self.model, (format,), outputs, images=self.images, out=out, optimize=batch)
+        if self.to == "torch":
+            raise UsageError("--precision int8: torch computes no int8 here; say --for openvino or onnx")
+        return QuantizeCommand(self.model, (self.to,), self.data, outputs=outputs, out=out, optimize=batch)
