@@ -35,9 +35,7 @@ class Batches(Protocol[Item, Answer]):
     def seconds_each(self) -> float:
         """Mean time of an item of late; 0 before the first."""
 
-    def submit(
-        self, computer: Computes[Item, Answer], item: Item
-    ) -> Future[Answer] | asyncio.Future[Answer]:
+    def submit(self, computer: Computes[Item, Answer], item: Item) -> Future[Answer] | asyncio.Future[Answer]:
         """The answer to `item` in the future."""
 
     def close(self) -> None:
