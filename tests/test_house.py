@@ -23,7 +23,7 @@ BY_FLOOR = {
     7: "reporting design display export serve",
     6: "run bench doctor",
     5: "engine",
-    4: "recipe cost roofline weights timm_models confidence",
+    4: "recipe cost roofline weights timm_models confidence installation",
     3: "models data training timing metrics machine catalogue",
     2: "arch contract records statistics",
     1: "errors parsing",

@@ -21,11 +21,12 @@ from resnext.cli.commands.quantize import QuantizeCommand
 from resnext.cli.commands.recipes import RecipesCommand
 from resnext.cli.commands.report import ReportCommand
 from resnext.cli.commands.select import SelectCommand
+from resnext.cli.commands.self_doctor import SelfDoctorCommand
 from resnext.cli.commands.serve import ServeCommand
 from resnext.cli.commands.train import TrainCommand
 from resnext.cli.commands.weights import WeightsCommand
 
-__all__ = ["COMMANDS"]
+__all__ = ["CHOSEN_BY_OPTION", "COMMANDS"]
 
 #: In the order of the help.
 COMMANDS: tuple[type[Command], ...] = (
@@ -53,3 +54,6 @@ COMMANDS: tuple[type[Command], ...] = (
     SelectCommand,
     DemoCommand,
 )
+
+#: Commands that are chosen by an option of another one, whose other options they have not.
+CHOSEN_BY_OPTION: dict[tuple[str, str], type[Command]] = {("doctor", "--self"): SelfDoctorCommand}
