@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 ORACLE := .oracle/.ready
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: demo test slow faults mutants mutants-short miniature pages clients peers check format clean
+.PHONY: demo test slow faults mutants mutants-short miniature pages clients peers check format package audit matrix types clean
 
 demo: $(READY)
 	$(BIN)/python -m resnext demo
@@ -54,12 +54,39 @@ clients: $(READY) .clients/.ready
 	.clients/bin/python tests/serve/official_client.py "$$place/digits/digit-00.png" -- $$serve && \
 	.clients/bin/python tests/serve/describe_and_ask.py -- $$serve
 
+# What is released, built twice and tried, and its bill of materials, in dist/.
+package: .package/.ready
+	.package/bin/python tools/package.py
+
+# Known vulnerabilities in the pinned versions; ends with 2 if it could not ask.
+audit: .package/.ready
+	.package/bin/python tools/audit.py
+
+# The fast suite on every Python that is here, with the lowest and the newest versions (hours). Less:
+#   make matrix MATRIX="--python 3.13 --versions lowest -- tests/test_arch.py"
+matrix: .package/.ready
+	.package/bin/python tools/matrix.py $(MATRIX)
+
+# A program that uses the package, as mypy and pyright see it.
+types: $(READY) .types/.ready
+	$(BIN)/python -m mypy --config-file tests/typing/mypy.ini tests/typing/user_program.py
+	.types/bin/pyright --pythonpath $(BIN)/python --project tests/typing
+
 # The environment of `benchmarks/serve_load.py`: LitServe and mosec beside this package.
 peers: $(READY) .peers/.ready
 
 .pages/.ready:
 	$(PYTHON) -m venv .pages && .pages/bin/python -m pip install --quiet playwright
 	cd .pages && npm pack --silent axe-core && tar xzf axe-core-*.tgz package/axe.min.js
+	touch $@
+
+.package/.ready: constraints.txt
+	$(PYTHON) -m venv .package
+	.package/bin/python -m pip install --quiet -c constraints.txt hatchling build twine cyclonedx-bom pip-audit uv
+	touch $@
+
+.types/.ready:
+	$(PYTHON) -m venv .types && .types/bin/python -m pip install --quiet 'pyright[nodejs]'
 	touch $@
 
 .clients/.ready:
@@ -96,4 +123,4 @@ $(ORACLE): $(READY)
 	touch $@
 
 clean:
-	rm -rf $(VENV) .oracle .pages .clients .peers
+	rm -rf $(VENV) .oracle .pages .clients .peers .package .types .matrix

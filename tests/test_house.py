@@ -371,7 +371,8 @@ ABOUT_ALL = {
 
 
 def test_tests_mirror_the_package_by_name() -> None:
-    """`tests/run/test_setup.py` tests `run/setup.py`. Faults and oracles have folders of their own."""
+    """`tests/run/test_setup.py` tests `run/setup.py`. Faults, oracles and what is no part of the package, as
+    its tools, have folders of their own."""
     tests = Path(__file__).parent
     names = {
         path.relative_to(tests).as_posix(): path.stem.removeprefix("test_")
@@ -380,7 +381,7 @@ def test_tests_mirror_the_package_by_name() -> None:
     strangers = [
         name
         for name, module in names.items()
-        if not name.startswith(("faults/", "oracles/"))
+        if not name.startswith(("faults/", "oracles/", "tools/", "examples/", "typing/"))
         and name not in ABOUT_ALL
         and not (SOURCE / name).with_name(f"{module}.py").exists()
         and not (SOURCE / name).with_name(module).is_dir()

@@ -4,6 +4,7 @@ from resnext.cli.command import Command
 from resnext.cli.commands.bench import BenchCommand
 from resnext.cli.commands.calibrate import CalibrateCommand
 from resnext.cli.commands.compare import CompareCommand
+from resnext.cli.commands.completion import CompletionCommand
 from resnext.cli.commands.convert import ConvertCommand
 from resnext.cli.commands.demo import DemoCommand
 from resnext.cli.commands.describe import DescribeCommand
@@ -53,6 +54,7 @@ COMMANDS: tuple[type[Command], ...] = (
     CompareCommand,
     SelectCommand,
     DemoCommand,
+    CompletionCommand,
 )
 
 #: Commands that are chosen by an option of another one, whose other options they have not.
