@@ -294,6 +294,20 @@ def test_what_draws_nothing_does_not_load_matplotlib() -> None:
     assert "matplotlib" not in loaded
 
 
+def test_the_import_of_the_package_loads_next_to_nothing() -> None:
+    """It is to take less than 0.2 s, and `--help` less than 1 s. Counted, since a busy machine is slow."""
+    plain = modules_after("")
+    assert len(modules_after("import resnext") - plain) < 40  # `importlib` and `typing` bring some
+    helped = modules_after(
+        "from resnext.cli import main\n"
+        "with open(os.devnull, 'w') as nowhere, contextlib.redirect_stdout(nowhere):\n"
+        "    assert main(['--help']) == 0"
+    )
+    others = {name.partition(".")[0] for name in helped - plain} - sys.stdlib_module_names
+    of_tyro = {"tyro", "docstring_parser", "typing_extensions", "typeguard", "rich", "markdown_it", "mdurl"}
+    assert others <= {"resnext", "__mp_main__", "pygments", "shtab"} | of_tyro
+
+
 def test_the_package_imports_what_it_exports_on_first_use() -> None:
     loaded = modules_after("import resnext")
     assert {name for name in loaded if name.split(".")[0] == "resnext"} == {"resnext", "resnext.version"}

@@ -56,6 +56,16 @@ def build(place: Path, epoch: str) -> Path:
     return place / "dist"
 
 
+def check_contents(sdist: Path) -> None:
+    """Raise `SystemExit` unless the sdist holds what is committed, but for hidden files of the repository."""
+    with tarfile.open(sdist) as archive:
+        held = {name.partition("/")[2] for name in archive.getnames()} - {"PKG-INFO"}
+    committed = set(git("ls-tree", "-r", "--name-only", "HEAD").decode().split())
+    missing = {name for name in committed - held if not name.startswith(".")}
+    if strange := missing | (held - committed):
+        raise SystemExit(f"{sdist.name}: what is committed and what it holds differ: {sorted(strange)}")
+
+
 def digests(folder: Path) -> dict[str, str]:
     """SHA-256 of the files in `folder`, by name."""
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
@@ -105,6 +115,7 @@ def main() -> None:
         if digests(one) != digests(two):
             raise SystemExit(f"two builds of one commit differ: {digests(one)} and {digests(two)}")
         files = sorted(one.iterdir())
+        check_contents(next(one.glob("*.tar.gz")))
         subprocess.run([sys.executable, "-m", "twine", "check", "--strict", *map(str, files)], check=True)
         shutil.rmtree(DIST, ignore_errors=True)
         shutil.copytree(one, DIST)
