@@ -44,7 +44,7 @@ class Outcome:
 
 def uv(*words: str) -> subprocess.CompletedProcess[str]:
     """What uv says; it downloads no interpreter."""
-    command = [sys.executable, "-m", "uv", "--no-python-downloads", "--quiet", *words]
+    command = [sys.executable, "-m", "uv", "--no-python-downloads", *words]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
 
 
