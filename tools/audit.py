@@ -33,15 +33,16 @@ def judge(report: dict[str, Any] | None, said: str) -> tuple[int, list[str]]:
         for one in packages
         for flaw in one.get("vulns", ())
     ]
-    unknown = [
-        f"{one['name']}: not asked about ({one['skip_reason']})" for one in packages if "skip_reason" in one
-    ]
+    unknown = [one for one in packages if "skip_reason" in one]
     asked = len(packages) - len(unknown)
     summary = (
         f"audit: {asked} of {len(packages)} pinned packages asked about, {len(lines)} vulnerabilities known"
     )
     code = FOUND if lines else NOT_ASKED if unknown or not packages else NONE
-    return code, [*lines, *unknown, summary]
+    if unknown:
+        names, why = ", ".join(one["name"] for one in unknown), unknown[0]["skip_reason"]
+        lines.append(f"audit: nothing is known of {names} (of the first: {why})")
+    return code, [*lines, summary]
 
 
 def main() -> int:

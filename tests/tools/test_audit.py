@@ -19,7 +19,7 @@ SKIPPED: dict[str, Any] = {"name": "c", "skip_reason": "not on the index"}
     [
         ([SOUND], 0, "1 of 1 pinned packages asked about, 0 vulnerabilities known"),
         ([SOUND, FLAWED], 1, "b 2: CVE-1, mended in 2.1"),
-        ([SOUND, SKIPPED], 2, "c: not asked about (not on the index)"),
+        ([SOUND, SKIPPED], 2, "nothing is known of c (of the first: not on the index)"),
         ([SKIPPED, FLAWED], 1, "1 of 2 pinned packages asked about, 1 vulnerabilities known"),
         ([], 2, "0 of 0 pinned packages"),
     ],
