@@ -6,7 +6,8 @@ READY := $(VENV)/.ready
 ORACLE := .oracle/.ready
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: demo test slow faults mutants mutants-short miniature pages clients peers ray check format clean
+.PHONY: demo test slow faults mutants mutants-short miniature pages clients peers ray
+.PHONY: check format package audit matrix types clean
 
 demo: $(READY)
 	$(BIN)/python -m resnext demo
@@ -59,12 +60,39 @@ ray: $(READY) .ray/.ready
 	place=$$(mktemp -d) && trap 'rm -rf "$$place"' EXIT && $(BIN)/python tests/serve/prepare_demo.py "$$place" && \
 	.ray/bin/python tests/ray/two_nodes.py "$$place"
 
+# What is released, built twice and tried, and its bill of materials, in dist/.
+package: .package/.ready
+	.package/bin/python tools/package.py
+
+# Known vulnerabilities in the pinned versions; ends with 2 if it could not ask.
+audit: .package/.ready
+	.package/bin/python tools/audit.py
+
+# The fast suite on every Python that is here, with the lowest and the newest versions (hours). Less:
+#   make matrix MATRIX="--python 3.13 --versions lowest -- tests/test_arch.py"
+matrix: .package/.ready
+	.package/bin/python tools/matrix.py $(MATRIX)
+
+# A program that uses the package, as mypy and pyright see it.
+types: $(READY) .types/.ready
+	$(BIN)/python -m mypy --config-file tests/typing/mypy.ini tests/typing/user_program.py
+	.types/bin/pyright --pythonpath $(BIN)/python --project tests/typing
+
 # The environment of `benchmarks/serve_load.py`: LitServe and mosec beside this package.
 peers: $(READY) .peers/.ready
 
 .pages/.ready:
 	$(PYTHON) -m venv .pages && .pages/bin/python -m pip install --quiet playwright
 	cd .pages && npm pack --silent axe-core && tar xzf axe-core-*.tgz package/axe.min.js
+	touch $@
+
+.package/.ready: constraints.txt
+	$(PYTHON) -m venv .package
+	.package/bin/python -m pip install --quiet -c constraints.txt hatchling build twine cyclonedx-bom pip-audit uv
+	touch $@
+
+.types/.ready:
+	$(PYTHON) -m venv .types && .types/bin/python -m pip install --quiet 'pyright[nodejs]'
 	touch $@
 
 .clients/.ready:
@@ -108,4 +136,4 @@ $(ORACLE): $(READY)
 	touch $@
 
 clean:
-	rm -rf $(VENV) .oracle .pages .clients .peers .ray
+	rm -rf $(VENV) .oracle .pages .clients .peers .ray .package .types .matrix

@@ -23,7 +23,7 @@ BY_FLOOR = {
     7: "reporting design display export serve",
     6: "run bench doctor",
     5: "engine",
-    4: "recipe cost roofline weights timm_models confidence",
+    4: "recipe cost roofline weights timm_models confidence installation",
     3: "models data training timing metrics machine catalogue",
     2: "arch contract records statistics",
     1: "errors parsing",
@@ -294,6 +294,20 @@ def test_what_draws_nothing_does_not_load_matplotlib() -> None:
     assert "matplotlib" not in loaded
 
 
+def test_the_import_of_the_package_loads_next_to_nothing() -> None:
+    """It is to take less than 0.2 s, and `--help` less than 1 s. Counted, since a busy machine is slow."""
+    plain = modules_after("")
+    assert len(modules_after("import resnext") - plain) < 40  # `importlib` and `typing` bring some
+    helped = modules_after(
+        "from resnext.cli import main\n"
+        "with open(os.devnull, 'w') as nowhere, contextlib.redirect_stdout(nowhere):\n"
+        "    assert main(['--help']) == 0"
+    )
+    others = {name.partition(".")[0] for name in helped - plain} - sys.stdlib_module_names
+    of_tyro = {"tyro", "docstring_parser", "typing_extensions", "typeguard", "rich", "markdown_it", "mdurl"}
+    assert others <= {"resnext", "__mp_main__", "pygments", "shtab"} | of_tyro
+
+
 def test_the_package_imports_what_it_exports_on_first_use() -> None:
     loaded = modules_after("import resnext")
     assert {name for name in loaded if name.split(".")[0] == "resnext"} == {"resnext", "resnext.version"}
@@ -371,7 +385,8 @@ ABOUT_ALL = {
 
 
 def test_tests_mirror_the_package_by_name() -> None:
-    """`tests/run/test_setup.py` tests `run/setup.py`. Faults and oracles have folders of their own."""
+    """`tests/run/test_setup.py` tests `run/setup.py`. Faults, oracles and what is no part of the package, as
+    its tools, have folders of their own."""
     tests = Path(__file__).parent
     names = {
         path.relative_to(tests).as_posix(): path.stem.removeprefix("test_")
@@ -380,7 +395,7 @@ def test_tests_mirror_the_package_by_name() -> None:
     strangers = [
         name
         for name, module in names.items()
-        if not name.startswith(("faults/", "oracles/"))
+        if not name.startswith(("faults/", "oracles/", "tools/", "examples/", "typing/"))
         and name not in ABOUT_ALL
         and not (SOURCE / name).with_name(f"{module}.py").exists()
         and not (SOURCE / name).with_name(module).is_dir()

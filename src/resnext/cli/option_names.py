@@ -45,8 +45,8 @@ def option_names(kind: type[Command]) -> tuple[str, ...]:
     ('to', 'out')
     """
     names: list[str] = []
-    for field, hint in _hints(kind).items():
-        name = _typed_name(field, hint)
+    for field, hint in field_hints(kind).items():
+        name = typed_name(field, hint)
         if typing.get_args(hint)[:1] == (TrainOptions,):
             names += [field.name for field in fields(TrainOptions)]
         elif typing.get_args(hint)[:1] == (Recipe,):
@@ -60,7 +60,7 @@ def option_names(kind: type[Command]) -> tuple[str, ...]:
 
 def positional_names(kind: type[Command]) -> dict[str, str]:
     """The words of a command without an option: what the help calls each, by the name of its field."""
-    marks = {name: getattr(hint, "__metadata__", ()) for name, hint in _hints(kind).items()}
+    marks = {name: getattr(hint, "__metadata__", ()) for name, hint in field_hints(kind).items()}
     return {
         name: next(mark.metavar for mark in found if getattr(mark, "metavar", None))
         for name, found in marks.items()
@@ -68,13 +68,14 @@ def positional_names(kind: type[Command]) -> dict[str, str]:
     }
 
 
-def _typed_name(field: str, hint: Any) -> str:
+def typed_name(field: str, hint: Any) -> str:
     """What is typed for a field: its name, unless another one is given, as where Python has the word."""
     names = (getattr(mark, "name", None) for mark in getattr(hint, "__metadata__", ()))
     return next(filter(None, names), field)
 
 
-def _hints(kind: type[Command]) -> dict[str, Any]:
+def field_hints(kind: type[Command]) -> dict[str, Any]:
+    """The types of a command's fields with their marks, by the name of the field."""
     hints = typing.get_type_hints(kind, include_extras=True)
     return {field.name: hints[field.name] for field in fields(kind)}  # type: ignore[arg-type]
 

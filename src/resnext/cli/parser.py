@@ -12,7 +12,7 @@ import tyro
 from tyro.conf import subcommand
 
 from resnext.cli.command import Command
-from resnext.cli.commands import COMMANDS
+from resnext.cli.commands import CHOSEN_BY_OPTION, COMMANDS
 from resnext.cli.commands.train import TrainCommand, starting_recipe
 from resnext.cli.option_names import check_options
 from resnext.errors import UsageError
@@ -55,6 +55,11 @@ def parse(argv: Sequence[str]) -> Command:
     ModelsCommand(like='resnext29', json=True)
     """
     check_name(argv)
+    for (name, option), chosen in CHOSEN_BY_OPTION.items():
+        if argv[:1] == [name] and option in argv:
+            words = [word for word in argv[1:] if word != option]
+            check_options(chosen, words)
+            return tyro.cli(chosen, prog=f"resnext {chosen.name}", args=words)
     for kind in COMMANDS:
         if argv[:1] == [kind.name]:
             check_options(kind, argv[1:])

@@ -244,7 +244,7 @@ def _findings(experiment: Experiment, scale: Scale, evidence: _Evidence, looks: 
         commits=_distinct(_commit(record) for record in evidence.records),
         seconds=sum(record["seconds"] for record in evidence.trained),
         datasets=evidence.datasets,
-        as_published=study.arms == experiment.studies["paper"].arms,
+        as_published="paper" in experiment.studies and study.arms == experiment.studies["paper"].arms,
     )
 
 

@@ -4,6 +4,7 @@ from resnext.cli.command import Command
 from resnext.cli.commands.bench import BenchCommand
 from resnext.cli.commands.calibrate import CalibrateCommand
 from resnext.cli.commands.compare import CompareCommand
+from resnext.cli.commands.completion import CompletionCommand
 from resnext.cli.commands.convert import ConvertCommand
 from resnext.cli.commands.demo import DemoCommand
 from resnext.cli.commands.describe import DescribeCommand
@@ -21,11 +22,12 @@ from resnext.cli.commands.quantize import QuantizeCommand
 from resnext.cli.commands.recipes import RecipesCommand
 from resnext.cli.commands.report import ReportCommand
 from resnext.cli.commands.select import SelectCommand
+from resnext.cli.commands.self_doctor import SelfDoctorCommand
 from resnext.cli.commands.serve import ServeCommand
 from resnext.cli.commands.train import TrainCommand
 from resnext.cli.commands.weights import WeightsCommand
 
-__all__ = ["COMMANDS"]
+__all__ = ["CHOSEN_BY_OPTION", "COMMANDS"]
 
 #: In the order of the help.
 COMMANDS: tuple[type[Command], ...] = (
@@ -52,4 +54,8 @@ COMMANDS: tuple[type[Command], ...] = (
     CompareCommand,
     SelectCommand,
     DemoCommand,
+    CompletionCommand,
 )
+
+#: Commands that are chosen by an option of another one, whose other options they have not.
+CHOSEN_BY_OPTION: dict[tuple[str, str], type[Command]] = {("doctor", "--self"): SelfDoctorCommand}

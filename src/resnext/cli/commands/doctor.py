@@ -33,7 +33,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DoctorCommand(Command):
-    """Find what is wrong with DATA: broken files, duplicates, leaks, wrong labels, shifted splits."""
+    """Find what is wrong with DATA: broken files, duplicates, leaks, wrong labels, shifted splits.
+
+    `resnext doctor --self` tells what is installed here instead, to paste into an issue.
+    """
 
     name: ClassVar[str] = "doctor"
 
