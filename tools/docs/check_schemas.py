@@ -1,7 +1,7 @@
 """Check the schemas of the formats with jsonschema, which knows nothing of this package: part of `make docs`.
 
-They must be schemas, take what was written (the example of docs/formats.md, every training in results/) and refuse
-the same with a field that is missing, unknown or of another type.
+They must be schemas, take what was written (the example of docs/formats.md, every training in results/) and
+refuse the same with a field that is missing, unknown or of another type.
 """
 
 from __future__ import annotations

@@ -17,9 +17,7 @@ def fenced(text: str) -> str:
     'Sum.\\n\\n```pycon\\n>>> 1 + 1\\n2\\n```'
     """
     blocks = text.split("\n\n")
-    return "\n\n".join(
-        f"```pycon\n{block}\n```" if block.startswith(">>> ") else block for block in blocks
-    )
+    return "\n\n".join(f"```pycon\n{block}\n```" if block.startswith(">>> ") else block for block in blocks)
 
 
 class FenceDoctests(griffe.Extension):

@@ -96,9 +96,7 @@ def family_data(family: Family) -> dict[str, Any]:
     nearest number of multiply-adds (`like`, which also has its name and its width).
     """
     blocks = {depth: _member(family, depth, 1, 1).blocks for depth in family.depths}
-    space = DesignSpace(
-        family.arch, frozenset({"width"}), family.size_px, cardinalities=(1,), widths=WIDE
-    )
+    space = DesignSpace(family.arch, frozenset({"width"}), family.size_px, cardinalities=(1,), widths=WIDE)
     parts = {(c, d): _counted(family, c, d) for c in family.cardinalities for d in family.widths}
     alike = {depth: replace(space, base=_member(family, depth, 1, 1)) for depth in family.depths}
     return {
@@ -125,7 +123,10 @@ def family_data(family: Family) -> dict[str, Any]:
 
 
 def studies(results: Path) -> Iterator[dict[str, Any]]:
-    """The experiments with trained networks: error in percent against cost, with 95 % intervals."""
+    """The experiments with trained networks: error in percent and its interval, against cost.
+
+    `confidence` is that of the intervals, in percent; `error` is mean, low and high.
+    """
     ledger = Ledger.read(results)
     for experiment in EXPERIMENTS.values():
         for findings in judge(experiment, SCALE, ledger):
@@ -134,7 +135,7 @@ def studies(results: Path) -> Iterator[dict[str, Any]]:
                     "arm": arm.name,
                     "model": arm.model,
                     "cost": [arm.params, arm.macs],
-                    "error": [round(v, 3) for v in (ours.mean, ours.low, ours.high)],
+                    "error": [round(v, 6) for v in (ours.mean, ours.low, ours.high)],
                     "runs": ours.n,
                 }
                 for arm in findings.arms
@@ -145,12 +146,13 @@ def studies(results: Path) -> Iterator[dict[str, Any]]:
                     "name": findings.experiment.replace("_", " "),
                     "setting": findings.setting,
                     "command": findings.command,
+                    "confidence": round(100 * findings.confidence, 2),
                     "points": points,
                 }
 
 
 def _member(family: Family, depth: int, cardinality: int, width: int) -> Architecture:
-    base, options = family.base.partition("+")[::2]
+    _, _, options = family.base.partition("+")
     name = f"resnext{depth}_{cardinality}x{width}d" + f"+{options}" * bool(options)
     stem = family.arch.stem
     if Architecture.from_name(name).stem != stem:  # a depth may imply another one

@@ -17,11 +17,14 @@ PACKAGES = (design, bench, experiments, serve)
 
 
 def public() -> dict[str, Any]:
-    """Every public object by its full name, such as `resnext.train`, in the order of `__all__`."""
+    """Every public object by its full name, such as `resnext.train`, in the order of `__all__`.
+
+    Packages and the version are left out.
+    """
     modules = {module.__name__: module for module in (resnext, *PACKAGES)}
     names = [f"{place}.{name}" for place, module in modules.items() for name in module.__all__]
     found = {name: getattr(modules[name.rpartition(".")[0]], name.rpartition(".")[2]) for name in names}
-    return {name: one for name, one in found.items() if not inspect.ismodule(one)}
+    return {name: one for name, one in found.items() if not (inspect.ismodule(one) or isinstance(one, str))}
 
 
 def pages() -> dict[str, str]:
@@ -29,8 +32,8 @@ def pages() -> dict[str, str]:
     return {
         "python.md": _page(
             "Functions",
-            "What `import resnext` gives: `resnext.train` and the others do what the [commands](commands.md)\n"
-            "of the same name do.",
+            "What `import resnext` gives: `resnext.train` and the others do what the\n"
+            "[commands](commands.md) of the same name do.",
             lambda name, one: _is_of(resnext, name) and inspect.isfunction(one),
         ),
         "classes.md": _page(

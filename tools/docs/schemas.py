@@ -1,8 +1,8 @@
-"""JSON schemas of the formats, made from the dataclasses that read them: `python tools/docs/schemas.py` writes
-docs/schemas/.
+"""JSON schemas of the formats, made from the dataclasses that read them.
 
-A schema says what `resnext.parsing.build` checks by the types. What a dataclass checks further when it is made, such
-as that a contract has a mean for each channel, no schema says.
+`python tools/docs/schemas.py` writes docs/schemas/. A schema says what `resnext.parsing.build` checks by the
+types. No schema says what a dataclass checks further when it is made, such as that a contract has a mean for
+each channel.
 """
 
 from __future__ import annotations

@@ -70,7 +70,8 @@ def page() -> str:
     return (
         "# Commands\n\n"
         "This page is made from what `resnext COMMAND --help` prints.\n\n"
-        f"| command | what it does |\n|---|---|\n{rows}\n\n" + "\n".join(map(_section, helps))
+        f"| command | what it does |\n|---|---|\n{rows}\n\n"
+        + "\n".join(map(_section, helps))
         + "\n## Exit codes\n\n| code | meaning |\n|---|---|\n"
         + "".join(f"| {code} | {_prose(meaning)} |\n" for code, meaning in EXIT_CODES.items())
     )

@@ -82,7 +82,7 @@ function showBlock() {
   };
   byId("block-text").textContent =
     `One of the first stage. Its ${block.params.toLocaleString("en")} parameters are the same in all three ` +
-    "forms, and so is what it computes.";
+    "forms, and with the same weights they compute the same.";
   for (const [id, draw] of Object.entries(FORMS)) byId(id).replaceChildren(draw(block));
 }
 
@@ -164,7 +164,8 @@ function showButton(point) {
 
 function showStudy() {
   const study = EXPLORER.studies[byId("study").value];
-  byId("study-text").replaceChildren(`${study.setting}. Again by `, code(study.command), ".");
+  const intervals = ` Bars are intervals of ${study.confidence} %; a dashed line is the network above.`;
+  byId("study-text").replaceChildren(`${study.setting}. Again by `, code(study.command), `.${intervals}`);
   byId("point-rows").replaceChildren(
     ...study.points.map((point, i) => {
       const [mean, low, high] = point.error.map((one) => one.toFixed(1));
