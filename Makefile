@@ -57,7 +57,8 @@ clients: $(READY) .clients/.ready
 # The environment of `benchmarks/serve_load.py`: LitServe and mosec beside this package.
 peers: $(READY) .peers/.ready
 
-# The documentation site, in site/: open site/index.html. Needs the network once, for .docs; the site needs none.
+# The documentation site, in site/: open site/index.html, or serve it for its search (`python3 -m http.server -d
+# site`). Needs the network once, for .docs; the site needs none.
 docs: $(READY) .docs/.ready
 	$(BIN)/python tools/docs/stage.py .docs/pages
 	.docs/bin/python tools/docs/check_schemas.py

@@ -128,9 +128,9 @@ function drawGrouped(block) {
   return form.finish(244);
 }
 
-// Round numbers between two values, about five of them.
-function ticks(low, high) {
-  const rough = (high - low) / 5;
+// Round numbers between two values, about `count` of them.
+function ticks(low, high, count = 5) {
+  const rough = (high - low) / count;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((one) => one * power).find((one) => one >= rough);
   const found = [];
@@ -138,9 +138,9 @@ function ticks(low, high) {
   return found;
 }
 
-// Error against cost; `now` is the cost of the network above, which is marked if it lies in the plot.
-function drawPlot(points, axis, title, now, show) {
-  const size = { width: 640, height: 340, left: 52, right: 624, top: 14, bottom: 288 };
+// Error against cost, `width` wide; `now` is the cost of the network above, which is marked if it lies in the plot.
+function drawPlot(points, axis, title, now, show, width) {
+  const size = { width, height: 340, left: 52, right: width - 16, top: 14, bottom: 288 };
   const costs = points.map((point) => point.cost[axis]);
   const reach = Math.max(Math.max(...costs) - Math.min(...costs), 0.02 * Math.max(...costs));
   const low = Math.min(...costs) - 0.12 * reach;
@@ -150,7 +150,7 @@ function drawPlot(points, axis, title, now, show) {
   const x = (cost) => size.left + ((cost - low) / (high - low)) * (size.right - size.left);
   const y = (error) => size.bottom - ((error - least) / (most - least)) * (size.bottom - size.top);
   const svg = drawing(size.width, size.height, `Error against ${title}; the table below has the figures`);
-  for (const tick of ticks(low, high)) {
+  for (const tick of ticks(low, high, width / 130)) {
     svg.append(element("line", { x1: x(tick), x2: x(tick), y1: size.top, y2: size.bottom, class: "grid" }));
     svg.text(x(tick), size.bottom + 18, show(tick));
   }

@@ -186,7 +186,9 @@ function showPlot() {
   const axis = byId("axis");
   const title = axis.selectedOptions[0].textContent;
   const { points } = EXPLORER.studies[byId("study").value];
-  byId("plot").replaceChildren(drawPlot(points, axis.value, title, network().cost[axis.value], short));
+  const width = Math.min(640, Math.max(300, byId("plot").clientWidth));
+  const now = network().cost[axis.value];
+  byId("plot").replaceChildren(drawPlot(points, axis.value, title, now, short, width));
 }
 
 // The network goes into the address, so that a link can be kept.
@@ -227,6 +229,7 @@ function start() {
   byId("study").addEventListener("change", showStudy);
   byId("axis").addEventListener("change", showPlot);
   byId("copy").addEventListener("click", copy);
+  window.addEventListener("resize", showPlot);
   for (const form of document.querySelectorAll(".explorer form"))
     form.addEventListener("submit", (event) => event.preventDefault());
   window.addEventListener("hashchange", () => choose(decodeURIComponent(location.hash.slice(1))));
