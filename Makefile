@@ -7,7 +7,7 @@ ORACLE := .oracle/.ready
 PYTEST := $(BIN)/python -m pytest
 
 .PHONY: demo test slow faults mutants mutants-short miniature pages clients peers ray
-.PHONY: check format package audit matrix types clean
+.PHONY: docs docs-pages check format package audit matrix types clean
 
 demo: $(READY)
 	$(BIN)/python -m resnext demo
@@ -81,6 +81,21 @@ types: $(READY) .types/.ready
 # The environment of `benchmarks/serve_load.py`: LitServe and mosec beside this package.
 peers: $(READY) .peers/.ready
 
+# The documentation site, in site/: open site/index.html, or serve it for its search (`python3 -m http.server -d
+# site`). Needs the network once, for .docs; the site needs none.
+docs: $(READY) .docs/.ready
+	$(BIN)/python tools/docs/stage.py .docs/pages
+	.docs/bin/python tools/docs/check_schemas.py
+	.docs/bin/zensical build --strict --clean
+
+# Its start page and its explorer in a headless Chromium with axe-core; screenshots go to SHOTS.
+docs-pages: docs .pages/.ready
+	.pages/bin/python tools/docs/drive.py --axe .pages/package/axe.min.js --shots $(SHOTS) site
+
+.docs/.ready: tools/docs/requirements.txt
+	$(PYTHON) -m venv .docs && .docs/bin/python -m pip install --quiet -r $<
+	touch $@
+
 .pages/.ready:
 	$(PYTHON) -m venv .pages && .pages/bin/python -m pip install --quiet playwright
 	cd .pages && npm pack --silent axe-core && tar xzf axe-core-*.tgz package/axe.min.js
@@ -136,4 +151,4 @@ $(ORACLE): $(READY)
 	touch $@
 
 clean:
-	rm -rf $(VENV) .oracle .pages .clients .peers .ray .package .types .matrix
+	rm -rf $(VENV) .oracle .pages .clients .peers .ray .package .types .matrix .docs site

@@ -378,6 +378,7 @@ ABOUT_ALL = {
     "test_pins.py",
     "test_house.py",
     "test_docs.py",
+    "test_site.py",
     "test_examples.py",
     "models/test_extending.py",
     "test_hubconf.py",
