@@ -737,6 +737,10 @@ def doctor() -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
+def test_serve() -> None:
+    assert serving() in (ROOT / "docs" / "serve.md").read_text()
+
+
 def test_doctor() -> None:
     assert doctor() in (ROOT / "docs" / "doctor.md").read_text()
 
