@@ -552,7 +552,7 @@ def serving() -> str:
             )
         )
     if one := records(bench, "serve_soak").get("resnext"):
-        statuses = ", ".join(f"{count:,} of {status}" for status, count in sorted(one["statuses"].items()))
+        statuses = ", ".join(f"{status} {count:,} times" for status, count in sorted(one["statuses"].items()))
         rows.append(
             (
                 f"{one['clients']} clients for {one['seconds']:.0f} s, 5 % bad images, 2 % leave",
