@@ -110,7 +110,7 @@ class GroupedLayer:
             own = settings if name == "grouped" else {"groups": 1}
             layer = nn.Conv2d(own["groups"] * width, out, _pair(tuple(kernel)), **own)
             layer.weight = nn.Parameter(weight)
-            nn.init.constant_(layer.bias, BIAS)
+            layer.bias = nn.Parameter(torch.full((out,), BIAS))
             layers += [layer, nn.ReLU(inplace=True)]
         block = nn.Sequential(*layers).eval().requires_grad_(False)
         return block.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
