@@ -81,7 +81,8 @@ class ImagesByName(UnlabelledImages):
         name = self.keys[index]
         if not is_address(name):
             return super().open(index)
-        return decode(RemoteImages({name: NOT_LISTED}).read_bytes(0), name, self.grey)
+        images = RemoteImages({name: NOT_LISTED})
+        return decode(images.read_bytes(0), name, self.grey)
 
 
 def find_image_files(sources: Iterable[str | Path]) -> FoundImages:
