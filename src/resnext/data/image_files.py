@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from resnext.data.decode import HEIF_HINT, HEIF_SUFFIXES, UNSUPPORTED_SUFFIXES, DataError, decode
+from resnext.data.decode import HEIF_HINT, HEIF_SUFFIXES, UNSUPPORTED_SUFFIXES, DataError
 from resnext.data.folders import IRREGULAR, images_under
 from resnext.data.images import ImageDataset
 from resnext.data.remote_files import NOT_LISTED, RemoteFile, RemoteImages, find_remote_images
@@ -81,7 +81,7 @@ class ImagesByName(UnlabelledImages):
         name = self.keys[index]
         if not is_address(name):
             return super().open(index)
-        return decode(RemoteImages({name: NOT_LISTED}).read_bytes(0), name, self.grey)
+        return RemoteImages({name: NOT_LISTED}).in_range(self.grey).open(0)
 
 
 def find_image_files(sources: Iterable[str | Path]) -> FoundImages:

@@ -41,7 +41,8 @@ class ServeBatcher:
 
     def submit(self, computer: Computes[Any, Any], item: Any) -> asyncio.Future[Any]:
         """The answer to `item` in the future."""
-        return asyncio.ensure_future(self._ask(computer, item))
+        future: asyncio.Future[Any] = asyncio.ensure_future(self._ask(computer, item))
+        return future
 
     def close(self) -> None:
         """Compute what has begun, then end the thread."""
@@ -49,7 +50,8 @@ class ServeBatcher:
 
     async def _together(self, computers: Sequence[Computes[Any, Any]], items: Sequence[Any]) -> list[Any]:
         """The answer to each item, or its error, which `submit` raises; each has its own computer."""
-        loop, answers = asyncio.get_running_loop(), []
+        loop = asyncio.get_running_loop()
+        answers: list[Any] = []
         pairs = zip(computers, items, strict=True)
         for _, same in itertools.groupby(pairs, lambda pair: id(pair[0])):
             group = list(same)

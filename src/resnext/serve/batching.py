@@ -28,14 +28,14 @@ class Computes(Protocol[Taken, Given]):
         """The answer to each of `items`, in order."""
 
 
-class Batches(Protocol[Taken, Given]):
+class Batches(Protocol[Item, Answer]):
     """What computes items of many requests together."""
 
     @property
     def seconds_each(self) -> float:
         """Mean time of an item of late; 0 before the first."""
 
-    def submit(self, computer: Computes[Taken, Given], item: Taken) -> Future[Given] | asyncio.Future[Given]:
+    def submit(self, computer: Computes[Item, Answer], item: Item) -> Future[Answer] | asyncio.Future[Answer]:
         """The answer to `item` in the future."""
 
     def close(self) -> None:
