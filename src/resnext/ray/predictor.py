@@ -52,8 +52,9 @@ class Predictor:
     >>> import ray  # doctest: +SKIP
     >>> paths = ray.data.from_items(["new/1.png", "new/2.png"])  # doctest: +SKIP
     >>> actors = ray.data.ActorPoolStrategy(size=2)  # doctest: +SKIP
-    >>> arguments = {"fn_constructor_args": ("runs/pets",), "batch_size": 64}
-    >>> rows = paths.map_batches(resnext.ray.Predictor, compute=actors, **arguments)  # doctest: +SKIP
+    >>> rows = paths.map_batches(  # doctest: +SKIP
+    ...     resnext.ray.Predictor, fn_constructor_args=("runs/pets",), batch_size=64, compute=actors
+    ... )
     >>> rows.write_parquet("answers")  # doctest: +SKIP
     """
 

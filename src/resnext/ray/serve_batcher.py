@@ -41,8 +41,8 @@ class ServeBatcher:
 
     def submit(self, computer: Computes[Any, Any], item: Any) -> asyncio.Future[Any]:
         """The answer to `item` in the future."""
-        answer: asyncio.Future[Any] = asyncio.ensure_future(self._ask(computer, item))
-        return answer
+        future: asyncio.Future[Any] = asyncio.ensure_future(self._ask(computer, item))
+        return future
 
     def close(self) -> None:
         """Compute what has begun, then end the thread."""
