@@ -49,9 +49,9 @@ def networks(images: Tensor) -> list[Tensor]:
 
 def mistakes() -> None:
     """What a type checker must find; an ignore without an error is one."""
-    resnext.create("resnet50", classes="ten")  # type: ignore[call-overload]  # pyright: ignore
-    resnext.evaluate("run", "images", views="twelve")  # type: ignore[arg-type]  # pyright: ignore
-    resnext.creat("resnet50")  # type: ignore[attr-defined]  # pyright: ignore
+    resnext.create("resnet50", classes="ten")  # type: ignore[call-overload]
+    resnext.evaluate("run", "images", views="twelve")  # type: ignore[arg-type]
+    resnext.creat("resnet50")  # type: ignore[attr-defined]
     try:
         resnext.load("run")
     except resnext.ResnextError as error:
