@@ -110,7 +110,7 @@ class LatencySearch:
         order = np.argsort(np.abs(self._predict() / self.target - 1))
         near = [int(number) for number in order if int(number) not in self.measured]
         cardinality = self._cardinalities(near)
-        share = max(1, -(-limit // max(1, len(set(cardinality)))))
+        share = -(-limit // max(1, len(set(cardinality))))
         taken: dict[int, int] = {}
         chosen = []
         for number, c in zip(near, cardinality, strict=True):
@@ -134,7 +134,7 @@ class LatencySearch:
         from scipy.optimize import nnls
 
         known = list(self.measured)
-        features = np.hstack([self.costs / self.costs.max(axis=0), np.ones((len(self.costs), 1))])
+        features = np.column_stack([self.costs / self.costs.max(axis=0), np.ones(len(self.costs))])
         weight = 1 / np.array([self.measured[number] for number in known])  # relative errors count
         shares, _ = nnls(features[known] * weight[:, None], np.ones(len(known)))
         predicted: NDArray[np.float64] = features @ shares
