@@ -24,6 +24,7 @@ from resnext.arch import (
     StageTemplate,
     squeezed_channels,
 )
+from resnext.arch.errors import nearest
 
 
 @st.composite
@@ -286,6 +287,52 @@ def test_paths_are_named_where_there_are_several() -> None:
     assert (one, four) == (("1x1, 8", "3x3, 8", "1x1, 256"), ("1x1, 32", "3x3, 32, C=4", "1x1, 256"))
 
 
+def test_the_text_of_the_transformations() -> None:
+    stage = StageTemplate(blocks=1, cardinality=4, path_width=8, out_channels=256, stride=1)
+    assert {name: row.text(stage) for name, row in TRANSFORMS.items()} == {
+        "grouped": ("1x1, 32", "3x3, 32, C=4", "1x1, 256"),
+        "concatenated": ("4 x (1x1, 8; 3x3, 8)", "concatenated: 1x1, 256"),
+        "branches": ("4 x (1x1, 8; 3x3, 8; 1x1, 256)", "summed"),
+        "multi_resolution": ("1x1, 128", "4 shares of 32: 0 to 3 x (3x3, 32, C=4)", "1x1, 256"),
+        "separable": ("1x1, 32", "3x3, 32, depthwise", "1x1, 32", "1x1, 256"),
+        "inception": ("1x1, 32", "3x3, 32, C=4", "1x1, 256, C=4"),
+        "basic": ("3x3, 32", "3x3, 256"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("largest", "more", "says"),
+    [
+        ({"classes": 1_000_000}, {"classes": 1_000_001}, "1,000,001 classes; the most are 1,000,000"),
+        ({"in_channels": 1024}, {"in_channels": 1025}, "1,025 input channels; the most are 1,024"),
+        ({"blocks": (500, 500)}, {"blocks": (500, 501)}, "1,001 blocks; the most are 1,000"),
+        (
+            {"blocks": (25, 25), "cardinality": 1000},
+            {"blocks": (25, 25), "cardinality": 1001},
+            "50,050 paths; the most are 50,000",
+        ),
+    ],
+)
+def test_the_largest_networks(largest: dict[str, Any], more: dict[str, Any], says: str) -> None:
+    small = {"blocks": (1, 1), "base_width": 1, "template_width": 1}
+    assert Architecture(**small | largest)
+    with pytest.raises(ArchitectureError, match=says) as caught:
+        Architecture(**small | more)
+    assert caught.value.exit_code == 2
+
+
+def test_the_longest_name() -> None:
+    for length, says in ((200, "no network has such a name"), (201, "at most 200 characters")):
+        with pytest.raises(ArchitectureError, match=says):
+            Architecture.from_name("x" * length)
+
+
+def test_up_to_three_words_are_near_or_the_first_four_are_named() -> None:
+    assert nearest("imagnet", STEMS) == ". Nearest: imagenet, wide_imagenet, deep_imagenet"
+    assert nearest("zz", ["a1", "b2", "c3", "d4", "e5"]) == ". Nearest: a1, b2, c3, d4"
+    assert nearest("abcxyz", ["abcdef", "q"]) == ". Nearest: abcdef"  # half of it is the same
+
+
 def test_the_last_of_as_many_stages_as_there_may_be_is_looked_at() -> None:
     """It is the widest: twice the width with each stage."""
     fits = Architecture((1,) * 16, base_width=8, template_width=8)
@@ -336,8 +383,22 @@ def test_the_text_of_the_stems() -> None:
         "cifar": ("3x3, 64",),
         "deep": ("3x3, 24", "3x3, 64", "2x2 max pool, stride 2"),
         "deep_imagenet": ("3x3, 32, stride 2", "3x3, 32", "3x3, 64", "3x3 max pool, stride 2"),
+        "tiered_imagenet": ("3x3, 24, stride 2", "3x3, 32", "3x3, 64", "3x3 max pool, stride 2"),
+        "wide_imagenet": ("3x3, 64, stride 2", "3x3, 64", "3x3, 128", "3x3 max pool, stride 2"),
     }
-    assert {name: STEMS[name].text for name in text} == text
+    assert {name: stem.text for name, stem in STEMS.items()} == text
+
+
+def test_the_images_that_the_stems_were_made_for() -> None:
+    """Of ImageNet's 1000 classes, or of CIFAR-10."""
+    for name, stem in STEMS.items():
+        assert (stem.size_px, stem.classes) == ((224, 1000) if "imagenet" in name else (32, 10))
+
+
+def test_layers_and_expansion_of_the_transformations() -> None:
+    """The bottleneck has three layers and gives four times its width; the basic block is ResNet-34's."""
+    for name, row in TRANSFORMS.items():
+        assert (row.layers, row.expansion) == ((2, 1) if name == "basic" else (3, 4))
 
 
 def test_the_paper_s_three_forms() -> None:

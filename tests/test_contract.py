@@ -21,7 +21,10 @@ from resnext.contract import (
     Provenance,
     Rejection,
     Resize,
+    first_difference,
+    licence_meant,
 )
+from resnext.names import MAX_NAME
 
 CONTRACT = Contract(
     classes=("1", "10", "cat's", "ü"),
@@ -118,6 +121,158 @@ def test_bad_fields_are_named(path: str, value: Any, says: str) -> None:
     target[last] = value
     with pytest.raises(ContractError, match=says):
         Contract.from_json(broken)
+
+
+def changed(changes: dict[str, Any]) -> Contract:
+    """The contract, read after its fields, by their dotted names, have got other values."""
+    value = json.loads(CONTRACT.dumps())
+    for path, new in changes.items():
+        *parents, last = path.split(".")
+        target = value
+        for parent in parents:
+            target = target[parent]
+        target[last] = new
+    return Contract.from_json(value)
+
+
+def rejection(score: str, threshold: float, **more: float) -> dict[str, Any]:
+    return {"calibration.rejection": {"score": score, "threshold": threshold, **more}}
+
+
+def sized(px: int) -> dict[str, Any]:
+    return dict.fromkeys(("input.height_px", "input.width_px", "resize.crop_px"), px)
+
+
+#: Values that are just allowed, values just beyond them, and what the error names.
+LIMITS: list[tuple[dict[str, Any], dict[str, Any], str]] = [
+    ({"resize.shorter_px": 4096}, {"resize.shorter_px": 4097}, "resize.shorter_px: 4097 is more than"),
+    ({"resize.shorter_px": 224}, {"resize.shorter_px": 223}, "resize.shorter_px: 223 is less than"),
+    (sized(1), sized(0), "input: sizes must be positive"),
+    (
+        {"input.channels": 1, "mean": [0.5], "std": [0.5]},
+        {"input.channels": 0, "mean": [], "std": []},
+        "input: sizes must be positive",
+    ),
+    ({"mean": [1e6, 0, 0]}, {"mean": [1e6 + 0.5, 0, 0]}, "mean: must be"),
+    ({"mean": [-1e6, 0, 0]}, {"mean": [-1e6 - 0.5, 0, 0]}, "mean: must be"),
+    ({"std": [1e-6, 1, 1]}, {"std": [9e-7, 1, 1]}, "std: must be"),
+    ({"std": [1e6, 1, 1]}, {"std": [1e6 + 0.5, 1, 1]}, "std: must be"),
+    ({"classes": ["a" * MAX_NAME]}, {"classes": ["a" * (MAX_NAME + 1)]}, r"classes\[0\]: longer"),
+    ({"classes": ["ü"]}, {"classes": ["\ud800"]}, r"classes\[0\]: .* is not UTF-8"),
+    ({"provenance.commit": "a" * 10_000}, {"provenance.commit": "a" * 10_001}, "commit: longer than 10,000"),
+    ({"calibration.temperature": 1e-3}, {"calibration.temperature": 9e-4}, "calibration.temperature"),
+    ({"calibration.temperature": 1e3}, {"calibration.temperature": 1000.5}, "calibration.temperature"),
+    ({"grey": {"black": -1e12, "white": 0}}, {"grey": {"black": -1e12 - 0.5, "white": 0}}, "grey: black"),
+    ({"grey": {"black": 0, "white": 1e12}}, {"grey": {"black": 0, "white": 1e12 + 0.5}}, "grey: black"),
+    ({"grey": {"black": 0, "white": 1e-9}}, {"grey": {"black": 0, "white": 9e-10}}, "grey: black"),
+    (rejection("probability", 0), rejection("probability", -0.1), "threshold: must be from 0 to 1"),
+    (rejection("probability", 1), rejection("probability", 1.1), "threshold: must be from 0 to 1"),
+    (rejection("energy", -1e30), rejection("energy", -1.1e30), "threshold: must be"),
+    (rejection("energy", 1e30), rejection("energy", 1.1e30), "threshold: must be"),
+    (rejection("clipped", -1e30, clip=0.1), rejection("clipped", -1.1e30, clip=0.1), "threshold: must be"),
+    (rejection("clipped", 1e30, clip=1e30), rejection("clipped", 1.1e30, clip=1), "threshold: must be"),
+    (rejection("clipped", 1, clip=1e30), rejection("clipped", 1, clip=1.1e30), "clip: must be up to"),
+    (rejection("clipped", 1, clip=1e-9), rejection("clipped", 1, clip=0), "clip: must be up to"),
+    (rejection("clipped", 1, clip=1), rejection("clipped", 1), "clip: belongs to the score clipped"),
+    (rejection("neighbours", -1, neighbour=1), rejection("neighbours", -1.1, neighbour=1), "threshold: must"),
+    (rejection("neighbours", 1, neighbour=1), rejection("neighbours", 1.1, neighbour=1), "threshold: must"),
+    (
+        rejection("neighbours", 1, neighbour=1000),
+        rejection("neighbours", 1, neighbour=1001),
+        "neighbour: must be up to 1000",
+    ),
+    (rejection("neighbours", 1, neighbour=1), rejection("neighbours", 1, neighbour=0), "neighbour: must be"),
+    (rejection("energy", 1, false_alarms=0), rejection("energy", 1, false_alarms=-0.1), "false_alarms"),
+    (rejection("energy", 1, false_alarms=0.99), rejection("energy", 1, false_alarms=1), "false_alarms"),
+    ({"calibration.sets.coverage": 1e-9}, {"calibration.sets.coverage": 0}, "coverage: must be between"),
+    ({"calibration.sets.coverage": 0.99}, {"calibration.sets.coverage": 1}, "coverage: must be between"),
+    (
+        {"calibration.sets.least_probability": 0},
+        {"calibration.sets.least_probability": -0.1},
+        "least_probability: must be from 0 to 1",
+    ),
+    (
+        {"calibration.sets.least_probability": 1},
+        {"calibration.sets.least_probability": 1.1},
+        "least_probability: must be from 0 to 1",
+    ),
+    ({"descriptions": []}, {"descriptions": ["a"]}, "descriptions: 1 for 4 classes"),
+    ({"descriptions": [""] * 4}, {"descriptions": [""] * 5}, "descriptions: 5 for 4 classes"),
+    (
+        {"descriptions": ["a" * MAX_NAME] * 4},
+        {"descriptions": ["a" * (MAX_NAME + 1)] * 4},
+        r"descriptions\[0\]: longer",
+    ),
+    (
+        {"descriptions": ["ü"] * 4},
+        {"descriptions": ["a", "\ud800", "b", "c"]},
+        r"descriptions\[1\]: is not UTF",
+    ),
+    ({"schema": 2}, {"schema": 2.0}, "schema 2.0 was written by"),
+    ({"schema": 2}, {"schema": True}, "schema True was written by"),
+]
+
+
+@pytest.mark.parametrize(("allowed", "beyond", "says"), LIMITS)
+def test_the_limits_of_each_field(allowed: dict[str, Any], beyond: dict[str, Any], says: str) -> None:
+    contract = changed(allowed)
+    assert Contract.loads(contract.dumps()) == contract
+    with pytest.raises(ContractError, match=says) as caught:
+        changed(beyond)
+    assert caught.value.exit_code == 4
+
+
+def test_a_million_classes() -> None:
+    names = tuple(map(str, range(1_000_001)))
+    assert len(replace(CONTRACT, classes=names[:-1]).classes) == 1_000_000
+    with pytest.raises(ContractError, match="classes: more than 1,000,000"):
+        replace(CONTRACT, classes=names)
+
+
+def test_who_wrote_a_schema_that_is_not_known() -> None:
+    for writer, named in (("x" * 200, "x" * 100), (None, "an unknown program")):
+        with pytest.raises(ContractError, match=f"was written by {named}; this version"):
+            changed({"schema": 9, "written_by": writer})
+
+
+def test_the_text_is_for_people_too() -> None:
+    lines = CONTRACT.dumps().split("\n")
+    assert (lines[0], lines[1], lines[-1]) == ("{", '  "schema": 2,', "")
+    assert '    "ü"' in lines
+
+
+def test_a_class_is_described_where_it_has_a_description() -> None:
+    assert CONTRACT.describe("10") == "10"
+    told = replace(CONTRACT, descriptions=("one", "ten", "of the cat", "u"))
+    assert told.describe("10") == "10 (ten)"
+    assert json.loads(told.dumps())["descriptions"] == ["one", "ten", "of the cat", "u"]
+    assert "descriptions" not in json.loads(CONTRACT.dumps())
+
+
+def test_what_the_origin_says() -> None:
+    bare, full = Provenance("resnet18"), Provenance("resnet18", "cc-by-nc-4.0", "my pets 0123")
+    assert (bare.licence_warning, bare.data_name, bare.fingerprint) == ("", "", None)
+    assert (full.data_name, full.fingerprint) == ("my pets", "0123")
+    assert full.licence_warning.startswith("the weights are under cc-by-nc-4.0, which forbids commercial use")
+    assert Provenance("resnet18", "apache-2.0").licence_warning == ""
+    assert licence_meant(None) is None
+    assert licence_meant("mit\n# x") == "mit\n# x"  # no line: `Provenance` refuses it
+
+
+def test_the_first_field_that_differs() -> None:
+    assert first_difference(CONTRACT, CONTRACT) == ""
+    for path, new in {
+        "mean": [0.5, 0.4, 0.2],
+        "resize.crop_px": 100,
+        "calibration.rejection.threshold": 0.3,
+        "calibration.rejection": None,
+        "calibration.sets": None,
+    }.items():
+        other = changed({path: new} if path != "resize.crop_px" else sized(100))
+        expected = path if path != "resize.crop_px" else "input.height_px"
+        assert first_difference(CONTRACT, other) == first_difference(other, CONTRACT) == expected
+        assert first_difference(CONTRACT, other, "here") == f"here.{expected}"
+    assert first_difference(1, 2, "here") == "here"
 
 
 def test_schema_1_is_read() -> None:

@@ -77,6 +77,7 @@ def test_every_kind_of_block_and_shortcut_can_be_counted(transform: str, shortcu
     parts = count_parts(arch, 16)
     assert parts[-2].name == "layer2.0"
     assert parts[-2].output == (arch.features, 8, 8)
+    assert parts[-1].output == (1000, 1, 1)
     assert sum(part.cost.params for part in parts) == sum(p.numel() for p in create(arch).parameters())
 
 

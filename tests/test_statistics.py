@@ -41,8 +41,9 @@ def test_the_p_value_is_student_s() -> None:
     assert p_value(ours.mean - 22.0, ours.deviation, ours.n) == pytest.approx(theirs)
     touching = interval(values, 1 - theirs)
     assert touching.low == pytest.approx(22.0)
-    assert p_value(1.0, math.nan, 1) is None
-    assert (p_value(1.0, 0.0, 3), p_value(0.0, 0.0, 3)) == (0.0, 1.0)
+    assert p_value(1.0, math.nan, 1) is p_value(1.0, 1.0, 1) is p_value(1.0, math.nan, 3) is None
+    assert p_value(3.0, math.sqrt(2), 2) == pytest.approx(2 * stats.t.sf(3.0, 1))
+    assert [p_value(distance, 0.0, 3) for distance in (1.0, -1.0, 0.0)] == [0.0, 0.0, 1.0]
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
@@ -56,7 +57,7 @@ def test_holm_s_correction_is_its_procedure(p_values: list[float]) -> None:
             rejected.add(i)
         adjusted = holm(p_values)
         assert {i for i, p in enumerate(adjusted) if p <= level} == rejected
-    assert all(a >= p for a, p in zip(adjusted, p_values, strict=True))
+    assert all(p <= a <= 1 for a, p in zip(adjusted, p_values, strict=True))
 
 
 def test_groups_share_a_deviation() -> None:
@@ -64,7 +65,9 @@ def test_groups_share_a_deviation() -> None:
     groups = [[1.0, 2.0, 4.0], [7.0, 7.5], [3.0]]
     squares = sum(np.var(own) * len(own) for own in groups)
     assert pooled_deviation(groups) == (pytest.approx(math.sqrt(squares / 3)), 3)
-    assert pooled_deviation([[1.0]])[1] == 0
+    assert pooled_deviation([*groups, []]) == pooled_deviation(groups)
+    nothing, freedom = pooled_deviation([[1.0]])
+    assert (math.isnan(nothing), freedom) == (True, 0)
 
 
 def test_the_crossed_bootstrap_covers_other_runs_and_other_images() -> None:
@@ -84,6 +87,30 @@ def test_the_crossed_bootstrap_covers_other_runs_and_other_images() -> None:
     assert low < narrow[0] < narrow[1] < high
 
 
+def test_two_runs_are_widened_to_what_other_runs_vary_by() -> None:
+    """Runs that lie 1 above and 1 below their mean, whatever the image: a resample of them is 1 off in half
+    of the draws, and its part is widened by the root of n / (n - 1)."""
+    values = np.array([[4.0], [6.0]]).repeat(50, axis=1)
+    root = pytest.approx(math.sqrt(2))
+    for confidence, reaches in ((0.95, True), (0.6, True), (0.4, False)):
+        low, high = crossed_bootstrap(values, confidence)
+        assert (5 - low, high - 5) == ((root, root) if reaches else (0, 0))
+    one = np.random.default_rng(0).normal(0, 1, (1, 400))
+    low, high = crossed_bootstrap(one)
+    theirs = stats.bootstrap((one[0],), np.mean, method="percentile", rng=0).confidence_interval
+    assert (low, high) == pytest.approx((theirs.low, theirs.high), abs=0.02)
+
+
+def test_the_same_call_gives_the_same_interval() -> None:
+    """2000 draws from seed 0, unless others are asked for."""
+    values = np.random.default_rng(0).normal(0, 1, (3, 40))
+    assert crossed_bootstrap(values) == crossed_bootstrap(values, 0.95, 2000, 0)
+    assert crossed_bootstrap(values) != crossed_bootstrap(values, seed=1)
+    first, second = values > 0, values > 0.5
+    assert bootstrap_difference(first, second) == bootstrap_difference(first, second, 2000, 0)
+    assert bootstrap_difference(first, second) != bootstrap_difference(first, second, seed=1)
+
+
 def test_the_interval_holds_the_truth_as_often_as_it_says() -> None:
     """Of three normal values, 95 % of the time: the normal interval would at 86 %."""
     draws = np.random.default_rng(0).normal(7.0, 2.0, (2000, 3))
@@ -93,7 +120,7 @@ def test_the_interval_holds_the_truth_as_often_as_it_says() -> None:
 
 def test_one_value_shows_nothing() -> None:
     one = interval([3.0])
-    assert one.mean == 3.0
+    assert (one.mean, one.n, one.confidence) == (3.0, 1, 0.95)
     assert math.isnan(one.deviation)
     assert (one.low, one.high) == (-math.inf, math.inf)
     assert runs_to_resolve(1.0, one.deviation) is None
@@ -112,6 +139,23 @@ def test_so_many_runs_resolve_as_often_as_promised() -> None:
             shares.append(np.mean([interval(values.tolist(), confidence).low > 0 for values in draws]))
         assert shares[0] == pytest.approx(0.8, abs=0.05)
         assert shares[1] < 0.6
+
+
+def test_so_many_runs_are_the_fewest() -> None:
+    """The distance must exceed the reach of the interval and the mean's own spread; tried one by one."""
+
+    def needed(n: int, power: float) -> float:
+        return (stats.t.ppf(0.975, n - 1) + stats.t.ppf(power, n - 1)) / math.sqrt(n)
+
+    for distance in (20.0, 5.0, 1.3, 0.7, 0.4):
+        for power in (0.8, 0.6):
+            fewest = next(n for n in range(2, 1000) if needed(n, power) < distance)
+            assert runs_to_resolve(3 * distance, 3.0, power=power) == fewest
+    assert runs_to_resolve(1.0, 0.0) == 2
+    assert runs_to_resolve(0.0, 0.0) is runs_to_resolve(-1.0, 1.0) is None
+    most = needed(10_000, 0.8)
+    assert runs_to_resolve(most * (1 + 1e-7), 1.0) == 10_000
+    assert runs_to_resolve(most * (1 - 1e-7), 1.0) is None
 
 
 @given(st.floats(0.05, 5), st.floats(0.05, 5))
@@ -150,7 +194,7 @@ def test_the_paired_test_is_a_fair_coin_s() -> None:
     test = paired_test(first, second)
     assert (test.better, test.worse) == (7, 2)
     assert test.p == pytest.approx(2 * sum((36, 9, 1)) / 2**9)
-    assert paired_test(first, first).p == 1.0
+    assert paired_test(first, first).p == paired_test(first, ~first).p == 1.0
 
 
 @pytest.mark.parametrize(
@@ -169,6 +213,7 @@ def test_rates_as_published() -> None:
     for (successes, n), ends in published.items():
         assert wilson(successes, n) == pytest.approx(ends, abs=5e-5)
     assert wilson(0, 0) == (0, 1)
+    assert all(wilson(0, n)[0] == 0 and wilson(n, n)[1] == 1 for n in range(1, 200))
 
 
 @given(st.integers(0, 60).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
@@ -179,3 +224,12 @@ def test_a_rate_is_told_where_its_interval_is_narrow(counts: tuple[int, int]) ->
     assert rate.n == 0 or low <= rate.share <= high
     assert rate.is_resolved == (high - low <= MAX_WIDTH)
     assert rate.is_resolved or rate.n < 12  # from 12 images on, every rate is told
+
+
+def test_rates_for_people() -> None:
+    assert (Rate(9, 10).share, Rate(0, 0).share) == (0.9, 0)
+    assert Rate(9, 10).interval_text == "59.6 to 98.2 %"
+    assert Rate(1, 2).interval_text == "too few images to tell: 9.5 to 90.5 %"
+    half = Rate(1, 2)
+    vars(half)["interval"] = (0.25, 0.25 + MAX_WIDTH)  # no counts give just this width
+    assert half.is_resolved

@@ -4,8 +4,9 @@ python tools/mutants.py                 named mutants and a sample of each room;
 python tools/mutants.py --short         over seven minutes on two cores; fails, and writes nothing
 
 A mutant changes one expression of a copy of `src`. It is killed if one of the tests of its room fails or does
-not end, and survives otherwise. The tests of a room pass on the unchanged copy first, or the run ends. Each
-mutant is tried in a process forked from this one, which has imported torch but nothing of the package.
+not end, and survives otherwise. The tests of a room pass on the unchanged copy first, or the run ends. They
+are traced meanwhile, so that a mutant meets the tests that reach it first. Each mutant is tried in a process
+forked from this one, which has imported torch but nothing of the package.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from typing import Any
 
 from mutations import Mutant, Mutation, find_mutations
 from named_mutants import NAMED, ROOMS, SURVIVORS
+from reached import ReachingFirst, Trace, Tracer
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "results" / "mutants.jsonl"
@@ -69,30 +71,36 @@ class Bench:
         }
         os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = str(place / "hypothesis")
         sys.dont_write_bytecode = True
-        self._seconds: dict[tuple[str, ...], float] = {}
+        self._checked: dict[tuple[str, ...], tuple[float, Trace]] = {}
 
-    def check(self, tests: tuple[str, ...]) -> None:
-        """Run the tests without a mutant. Raises `SystemExit` if one fails."""
-        if tests not in self._seconds:
+    def check(self, tests: tuple[str, ...]) -> tuple[float, Trace]:
+        """Run the tests without a mutant: the seconds that they take, and what they reach.
+
+        Raises `SystemExit` if one fails.
+        """
+        if tests not in self._checked:
+            lines = self.place / "lines"
             start = time.monotonic()
-            failed = self._run(tests, 1800.0)
+            failed = self._run(tests, Tracer(self.copy / "src", lines), 1800.0)
             if failed is not None:
                 said = (self.place / "output").read_text()[-2000:]
                 raise SystemExit(f"{said}\n{failed}: fails without any mutant; mend it first")
-            self._seconds[tests] = time.monotonic() - start
+            self._checked[tests] = time.monotonic() - start, Trace.read(lines)
+        return self._checked[tests]
 
     def kill(self, mutation: Mutation, tests: tuple[str, ...]) -> str | None:
         """The test that notices the mutation, "timeout", or None."""
-        self.check(tests)
+        seconds, trace = self.check(tests)
         path = self.copy / mutation.file
         whole = path.read_text()
         path.write_text(mutation.apply(whole))
         try:
-            return self._run(tests, PATIENCE * self._seconds[tests] + PATIENCE_S)
+            first = ReachingFirst(trace, path, mutation.lines(whole))
+            return self._run(tests, first, PATIENCE * seconds + PATIENCE_S)
         finally:
             path.write_text(whole)
 
-    def _run(self, tests: tuple[str, ...], limit_s: float) -> str | None:
+    def _run(self, tests: tuple[str, ...], plugin: object, limit_s: float) -> str | None:
         told = self.place / "failed"
         told.unlink(missing_ok=True)
         child = os.fork()
@@ -100,7 +108,7 @@ class Bench:
             os.setsid()
             code = 70
             try:
-                code = _run_tests(tests, self.place, told)
+                code = _run_tests(tests, plugin, self.place, told)
             except BaseException:
                 (self.place / "output").write_text(traceback.format_exc())
             os._exit(code)
@@ -110,7 +118,7 @@ class Bench:
         return None if code == 0 else told.read_text() if told.exists() else "collection"
 
 
-def _run_tests(tests: tuple[str, ...], place: Path, told: Path) -> int:
+def _run_tests(tests: tuple[str, ...], plugin: object, place: Path, told: Path) -> int:
     """In the forked process: run tests until one fails, whose name goes into the file `told`."""
     import pytest
 
@@ -132,7 +140,7 @@ def _run_tests(tests: tuple[str, ...], place: Path, told: Path) -> int:
                 told.write_text(report.nodeid)
 
     words = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", f"--basetemp={place / 'pytest'}", *tests]
-    return int(pytest.main(words, plugins=[Tell()]))
+    return int(pytest.main(words, plugins=[Tell(), plugin]))
 
 
 def _wait(child: int, limit_s: float) -> int | None:
@@ -174,7 +182,7 @@ def try_sample(bench: Bench, room: str, mutations: list[Mutation]) -> list[Outco
     outcomes = []
     for mutation in mutations:
         killed_by = bench.kill(mutation, ROOMS[room].tests)
-        why = None if killed_by else SURVIVORS.get(mutation.text)
+        why = None if killed_by else SURVIVORS.get((mutation.code, mutation.old, mutation.new))
         outcomes.append(Outcome(mutation.place, mutation.text, killed_by, why))
         state = "killed  " if killed_by else "the same" if why else "SURVIVED"
         print(f"{state} {room}: {mutation.text}  [{killed_by or why or ''}]", flush=True)

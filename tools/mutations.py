@@ -18,6 +18,8 @@ class Mutation:
     new: str
     start: int | None = None
     line: int | None = None
+    code: str = ""
+    """The first line of what is changed, in full."""
 
     @property
     def place(self) -> str:
@@ -28,6 +30,12 @@ class Mutation:
     def text(self) -> str:
         """The change for people."""
         return f"{PurePath(self.file).name}: {' '.join(self.old.split())} -> {' '.join(self.new.split())}"
+
+    def lines(self, source: str) -> range:
+        """The lines of the change."""
+        start = self.start if self.start is not None else source.index(self.old)
+        first = source.count("\n", 0, start) + 1
+        return range(first, first + self.old.count("\n") + 1)
 
     def apply(self, source: str) -> str:
         """The changed source. Raises `SystemExit` if `old` does not stand there, or more than once."""
@@ -76,7 +84,7 @@ def find_mutations(source: str, file: str) -> list[Mutation]:
     """All simple mutations of a module, in order.
 
     Left alone are what is no computation or shows only to people: annotations, decorators, messages of
-    errors, f-strings, assertions, strings.
+    errors, f-strings, assertions, strings; and `strict` and `inplace` of calls.
     """
     lines = source.splitlines(keepends=True)
     starts = [0]
@@ -91,12 +99,17 @@ def find_mutations(source: str, file: str) -> list[Mutation]:
         changed = _changed(node)
         if changed is not None:
             start, end = place(node.lineno, node.col_offset), place(node.end_lineno, node.end_col_offset)
-            found.append(Mutation(file, source[start:end], f"({ast.unparse(changed)})", start, node.lineno))
+            code = lines[node.lineno - 1].strip()
+            found.append(
+                Mutation(file, source[start:end], f"({ast.unparse(changed)})", start, node.lineno, code)
+            )
     return found
 
 
 def _computations(node: ast.AST) -> Iterator[ast.expr]:
     if isinstance(node, ast.JoinedStr | ast.Assert | ast.Raise | ast.Import | ast.ImportFrom):
+        return
+    if isinstance(node, ast.keyword) and node.arg in ("strict", "inplace"):
         return
     if isinstance(node, ast.expr):
         yield node
@@ -125,7 +138,8 @@ def _changed(node: ast.expr) -> ast.expr | None:
     elif isinstance(new, ast.Constant) and isinstance(new.value, bool):
         new.value = not new.value
     elif isinstance(new, ast.Constant) and isinstance(new.value, int | float):
-        new.value += 1
+        more = new.value + 1
+        new.value = more if more != new.value else 2 * new.value  # 1e30 + 1 is 1e30
     else:
         return None
     return new

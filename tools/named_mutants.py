@@ -25,6 +25,8 @@ ROOMS = {
             "tests/models/test_folding.py",
             "tests/models/test_pyramid.py",
             "tests/models/test_forms.py",
+            "tests/models/test_multi_resolution.py",
+            "tests/models/test_familiarity_scores.py",
             "tests/engine/test_classifier.py",
             "tests/confidence/test_outliers.py",
         ),
@@ -62,8 +64,32 @@ ROOMS = {
     ),
 }
 
-#: Sampled mutants that no test can notice, by their text, with the reason.
-SURVIVORS: dict[str, str] = {}
+_COUNTED = "COUNTED = ((1, 1), (1, 2), (2, 1), (2, 2), (1, 3))"
+_TWO_BLOCKS = "arch = replace(self.base, blocks=(2,) * stages, cardinality=cardinality, base_width=width)"
+_KEPT = "CHUNK_ROWS, KEPT_BYTES = 4096, 2**31"
+_OPTIONS = 'options={"maxiter": MAX_ITERATIONS, "gtol": GRADIENT, "ftol": 64 * np.finfo(float).eps},'
+_THREE_LAYERS = "if transform.layers == 3 and 35 <= depth <= 200 and (depth - 2) % 3 == 0:"
+_201 = "no network has 201 layers: three or two for each block, and two more"
+
+#: Sampled mutants that change no result, as (line of code, old text, new text), with the reason.
+SURVIVORS: dict[tuple[str, str, str], str] = {
+    (_COUNTED, "2", "(3)"): "any five such networks determine the costs of all",
+    (_COUNTED, "3", "(4)"): "any five such networks determine the costs of all",
+    (_COUNTED, "1", "(2)"): "any five such networks determine the costs of all",
+    (_TWO_BLOCKS, "2", "(3)"): "the first and the second block of a stage are read, whatever follows",
+    ("for depth in range(201):", "201", "(202)"): _201,
+    (_THREE_LAYERS, "200", "(201)"): _201,
+    ("LARGEST_CACHE = 1024", "1024", "(1025)"): "how many counts are kept changes none",
+    (_KEPT, "4096", "(4097)"): "rows are summed up in other chunks",
+    (_KEPT, "2**31", "(2 * 31)"): "what is kept changes how long a fit takes",
+    (_KEPT, "2", "(3)"): "what is kept changes how long a fit takes",
+    (_KEPT, "31", "(32)"): "what is kept changes how long a fit takes",
+    ("MAX_ITERATIONS, GRADIENT = 500, 1e-6", "500", "(501)"): "fits converge before",
+    (_OPTIONS, "64", "(65)"): "the gradient ends a fit before the loss does",
+    ("return mean, torch.where(std < LEAST_STD, 1.0, std)", "1.0", "(2.0)"): (
+        "a constant feature is 0 after its mean is taken away, whatever divides it"
+    ),
+}
 
 
 def _mutant(

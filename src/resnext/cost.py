@@ -101,7 +101,7 @@ class _Counts:
     def _add(self, part: str, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         if isinstance(module, nn.Conv2d | nn.Linear):
             self.costs[part] += _cost_of_layer(module, inputs[0], output)
-        if output.dim() > 0:  # where there is no shortcut, a bare 0 takes its place
+        if output.dim():  # where there is no shortcut, a bare 0 takes its place
             channels, height, width = (*output.shape[1:], 1, 1)[:3]
             self.outputs[part] = channels, height, width  # the last one is the part's own
 
@@ -121,11 +121,11 @@ def _without_values(arch: Architecture) -> Network:
     """
     with torch.device("meta"):
         network = Network(arch).eval()
-    for module in network.modules():
-        for name, parameter in module.named_parameters(recurse=False):
-            setattr(module, name, nn.Parameter(torch.empty(parameter.shape)))
-        for name, buffer in module.named_buffers(recurse=False):
-            setattr(module, name, torch.empty(buffer.shape, dtype=buffer.dtype))
+    for name, tensor in [*network.named_parameters(), *network.named_buffers()]:
+        owner, _, own_name = name.rpartition(".")
+        values = torch.empty(tensor.shape, dtype=tensor.dtype)
+        is_learned = isinstance(tensor, nn.Parameter)
+        setattr(network.get_submodule(owner), own_name, nn.Parameter(values) if is_learned else values)
     return network
 
 

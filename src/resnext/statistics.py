@@ -63,7 +63,7 @@ def p_value(distance: float, deviation: float, n: int) -> float | None:
     if n < 2 or not deviation >= 0:
         return None
     if deviation == 0:
-        return 0.0 if distance > 0 else 1.0
+        return 0.0 if distance else 1.0
     return float(2 * stdtr(n - 1, -abs(distance) * math.sqrt(n) / deviation))
 
 
@@ -76,11 +76,12 @@ def holm(p_values: Sequence[float]) -> list[float]:
     [0.03, 0.06, 0.06]
     """
     order = sorted(range(len(p_values)), key=lambda i: p_values[i])
-    adjusted, largest = [0.0] * len(p_values), 0.0
+    adjusted: dict[int, float] = {}
+    largest = 0.0
     for rank, i in enumerate(order):
         largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[i]))
         adjusted[i] = largest
-    return adjusted
+    return [adjusted[i] for i in range(len(p_values))]
 
 
 def wilson(successes: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
@@ -100,7 +101,7 @@ def wilson(successes: int, n: int, confidence: float = 0.95) -> tuple[float, flo
     middle = share + z2 / (2 * n)
     reach = math.sqrt(z2 * (share * (1 - share) + z2 / (4 * n)) / n)
     low, high = ((middle + sign * reach) / (1 + z2 / n) for sign in (-1, 1))
-    return max(0.0, low) if successes else 0.0, min(1.0, high) if successes < n else 1.0
+    return low if successes else 0.0, high if successes < n else 1.0
 
 
 @dataclass(frozen=True)
@@ -158,8 +159,6 @@ def runs_to_resolve(
     """
     from scipy.special import stdtrit
 
-    if not deviation >= 0 or distance <= 0:
-        return None
     n = np.arange(2, MAX_RUNS + 1)
     reach = stdtrit(n - 1, (1 + confidence) / 2) + stdtrit(n - 1, power)
     enough = reach * deviation / np.sqrt(n) < distance
@@ -189,7 +188,7 @@ def paired_test(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> PairedTe
     from scipy.stats import binomtest
 
     better, worse = int((second & ~first).sum()), int((first & ~second).sum())
-    p = float(binomtest(better, better + worse).pvalue) if better + worse else 1.0
+    p = float(binomtest(better, better + worse).pvalue) if better != worse else 1.0
     return PairedTest(better, worse, p)
 
 
@@ -238,7 +237,7 @@ def pooled_deviation(groups: Iterable[Sequence[float]]) -> tuple[float, int]:
     >>> pooled_deviation([[1.0, 3.0], [2.0, 2.0]])
     (1.0, 2)
     """
-    own = [np.asarray(values) for values in groups if len(values) > 1]
+    own = [np.asarray(values) for values in groups if len(values)]
     freedom = sum(len(values) - 1 for values in own)
     squares = sum(float(((values - values.mean()) ** 2).sum()) for values in own)
     return (math.sqrt(squares / freedom), freedom) if freedom else (math.nan, 0)

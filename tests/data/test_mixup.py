@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+import pytest
 import torch
 from scipy.stats import beta, kstest
 
@@ -27,3 +29,13 @@ def test_mixing_is_a_pure_function_of_seed_and_step() -> None:
     assert kstest(kept, beta(0.2, 0.2).cdf).pvalue > 1e-3
     boxes = [Mixing(0.0, 1.0, 3, 0)(images, labels, step)[0] for step in range(9)]
     assert bool(torch.isin(torch.stack(boxes), images).all())
+
+
+def test_a_step_is_mixed_where_its_draw_is_below_the_probability(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not where it equals it: draws are from [0, 1)."""
+    images, labels = torch.rand(8, 3, 16, 16), torch.arange(8) % 3
+    draw = np.random.Generator(np.random.PCG64(np.random.SeedSequence(5, spawn_key=(0,)))).random()
+    for probability, moves_pixels in ((draw, True), (draw + 1e-9, False)):
+        monkeypatch.setattr(Mixing, "_mixup_probability", lambda _, probability=probability: probability)
+        mixed, _ = Mixing(1.0, 1.0, 3, 5)(images, labels, 0)
+        assert bool(torch.isin(mixed, images).all()) == moves_pixels

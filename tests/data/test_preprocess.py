@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -60,6 +61,25 @@ def test_very_long_images_take_no_more_memory_than_long_ones() -> None:
     values = np.asarray(resize_and_crop(line, Resize(32, 32)))
     assert values.shape == (32, 32, 3)
     assert values.max() > 200  # the white pixel in its middle is seen
+
+
+@pytest.mark.parametrize(("length", "cut"), [(16, 0), (17, 0), (18, 1), (34, 9), (40, 12)])
+@pytest.mark.parametrize("width_px", [1, 3])
+def test_the_middle_of_a_long_image_is_sixteen_times_as_long_as_wide(
+    length: int, cut: int, width_px: int
+) -> None:
+    line = make_image(length * width_px, width_px)
+    left = (length - 16) * width_px // 2
+    assert left // width_px == cut
+    middle = line.crop((left, 0, left + 16 * width_px, width_px))
+    upright, its_middle = (one.transpose(Image.Transpose.TRANSPOSE) for one in (line, middle))
+    for resize in (Resize(8, 8), Resize(24, 20, "bicubic")):
+        for whole, part in ((line, middle), (upright, its_middle)):
+            size = tuple(resize.shorter_px * side // width_px for side in part.size)
+            resized = part.resize(size, FILTERS[resize.interpolation])
+            x, y = ((side - resize.crop_px) // 2 for side in size)
+            expected = resized.crop((x, y, x + resize.crop_px, y + resize.crop_px))
+            assert np.array_equal(np.asarray(resize_and_crop(whole, resize)), np.asarray(expected))
 
 
 def test_normalising() -> None:

@@ -22,6 +22,8 @@ SMALL = Architecture.from_name("resnext29_8x4d+template=16", 10)
 def test_a_description_is_the_paper_s_table_1() -> None:
     table = describe("resnext50_32x4d")
     assert table == describe(Architecture.from_name("resnext50_32x4d"))
+    assert (table.size_px, describe("resnext50_32x4d", 64).size_px) == (224, 64)
+    assert [row.output_px for row in describe("resnext50_32x4d", 64).rows] == [16, 16, 8, 4, 2, 1]
     rows = {row.stage: (row.output_px, row.template, row.repeats) for row in table.rows}
     assert rows["stage 1"] == (56, ("1x1, 128", "3x3, 128, C=32", "1x1, 256"), 3)
     assert rows["stage 2"] == (28, ("1x1, 256", "3x3, 256, C=32", "1x1, 512"), 4)

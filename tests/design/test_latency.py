@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from resnext.arch import Architecture
@@ -38,3 +40,22 @@ def test_times_are_given_at_the_pace_of_the_fastest_of_the_first_turns(
     paces = iter([(8, 8, 8)])
     assert meter.measure({0: SMALL}) == {0: pytest.approx(60)}
     assert meter.drift == pytest.approx(3)
+
+
+def test_what_is_timed_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Up to eight networks in a turn, each with one image of its size, fifteen times."""
+    turns: list[dict[str, tuple[int, ...]]] = []
+
+    def note(calls: dict[str, Any], rounds: int) -> dict[str, Timing]:
+        assert rounds == 15
+        turns.append({name: tuple(call.args[0].shape) for name, call in calls.items()})
+        return {name: Timing((0.01,)) for name in calls}
+
+    monkeypatch.setattr(latency, "interleave", note)
+    assert list(LatencyMeter(SMALL).measure(dict.fromkeys(range(17), SMALL))) == list(range(17))
+    alone = [{"yardstick": (1, 3, 32, 32)}] * 5
+    together = [[*map(str, range(8))], [*map(str, range(8, 16))], ["16"]]
+    assert turns == alone + [dict.fromkeys(["yardstick", *names], (1, 3, 32, 32)) for names in together]
+    turns.clear()
+    LatencyMeter(SMALL, 8, images=2).measure({0: SMALL})
+    assert {shape for turn in turns for shape in turn.values()} == {(2, 3, 8, 8)}

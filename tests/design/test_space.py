@@ -55,3 +55,10 @@ def test_random_members_of_the_whole_space() -> None:
         arch = space.member(depth, pair)
         assert Architecture.from_name(arch.name) == arch
         assert space.cost(depth, pair) == count_cost(arch), arch.name
+
+
+def test_paths_that_cannot_share_the_channels_are_left_out() -> None:
+    """Those of inception share the 48 channels that a block of the first stage gives."""
+    base = replace(SMALL, transform="inception", template_width=12, cardinality=1)
+    space = DesignSpace(base, frozenset({"cardinality"}))
+    assert space.pairs[:, 0].tolist() == [c for c in range(1, 65) if 48 % c == 0]

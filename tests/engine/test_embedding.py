@@ -18,6 +18,7 @@ from PIL import Image
 import resnext
 from resnext.contract import GreyRange
 from resnext.data.decode import BadImage, DataError
+from resnext.data.stored_images import UnlabelledImages
 from resnext.engine import (
     Classifier,
     EmbeddingSummary,
@@ -27,6 +28,7 @@ from resnext.engine import (
     find_images_to_embed,
 )
 from resnext.engine import kept_rows as files
+from resnext.engine.image_list import ImageList, Part
 from resnext.errors import UsageError
 from resnext.models import create
 
@@ -75,6 +77,18 @@ def test_deep_grey_images_are_seen_as_the_contract_says(classifier: Classifier, 
     assert shallow == same
 
 
+def test_of_no_images_there_are_no_rows_and_of_none_that_can_be_read_an_error(
+    classifier: Classifier, tmp_path: Path
+) -> None:
+    none = ImageList((Part(None, UnlabelledImages([]), is_labelled=False),))
+    summary = embed_images(classifier, none, tmp_path / "none.parquet")
+    assert (summary.rows, summary.images, summary.resumed_at, summary.notes) == (0, 0, 0, ())
+    assert embed_images(classifier, none, tmp_path / "none.parquet", resume=True).notes == ()
+    (tmp_path / "bad.png").write_bytes(b"no image")
+    with pytest.raises(DataError, match="none of 1 images can be read"):
+        embed(classifier, tmp_path / "bad.png", tmp_path / "bad.parquet", on_bad="skip")
+
+
 def test_images_without_labels_have_none(classifier: Classifier, pets: Path, tmp_path: Path) -> None:
     found = find_images_to_embed([pets / "test" / "cat", str(pets / "train" / "dog" / "*.png")])
     embed_images(classifier, found, tmp_path / "x.parquet")
@@ -107,7 +121,8 @@ def test_a_stopped_run_goes_on_to_the_same_bytes(
     assert summary.rows == 140
     assert out.read_bytes() == (tmp_path / "whole.parquet").read_bytes()
     assert sorted(path.name for path in tmp_path.glob("*.parquet*")) == ["cut.parquet", "whole.parquet"]
-    assert embed(classifier, pets, out, resume=True).resumed_at == 140  # a finished one is left as it is
+    again = embed(classifier, pets, out, resume=True)  # a finished one is left as it is
+    assert (again.resumed_at, again.notes) == (140, summary.notes)
 
 
 def test_row_groups_do_not_depend_on_when_rows_came(

@@ -34,3 +34,12 @@ def test_a_compiler_that_fails_is_told_with_the_cure(
     engine.forward = broken  # type: ignore[assignment]
     with pytest.raises(ModelError, match=r"cannot be compiled here .*--engine folded"):
         engine.probabilities(torch.zeros(1, 3, 16, 16))
+
+
+def test_a_network_is_compiled_for_batches_of_any_size(
+    network: Network, contract: Contract, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[dict[str, Any]] = []
+    monkeypatch.setattr(torch, "compile", lambda net, **options: (asked.append(options), net)[1])
+    CompiledEngine(network, contract)
+    assert [options["dynamic"] for options in asked] == [True]

@@ -98,6 +98,44 @@ def test_everything_runs_together_and_every_parameter_learns(transform: str, val
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in net.parameters())
 
 
+@pytest.mark.parametrize("shortcut", SHORTCUTS)
+@pytest.mark.parametrize("stem", STEMS)
+@pytest.mark.parametrize("transform", TRANSFORMS)
+def test_no_convolution_before_a_norm_has_a_bias(transform: str, stem: str, shortcut: str) -> None:
+    with torch.device("meta"):
+        net = Network(small(transform, stem=stem, shortcut=shortcut))
+    assert not [
+        name for name, one in net.named_modules() if isinstance(one, nn.Conv2d) and one.bias is not None
+    ]
+
+
+def test_only_the_first_block_of_a_bottleneck_stage_projects_where_nothing_changes() -> None:
+    """The authors' networks do so even where a narrow template meets the width of the stem."""
+    for transform, projects in (("grouped", True), ("basic", False)):
+        width = 64 // TRANSFORMS[transform].expansion
+        net = create(small(transform, template_width=width, in_channels=3))
+        first, second = net.get_submodule("layer1").children()
+        assert isinstance(first.downsample, nn.Sequential) == projects
+        assert isinstance(second.downsample, nn.Identity)
+
+
+def test_averages_count_no_pixel_outside_the_map() -> None:
+    """torch never does without a margin; programs that read an export may."""
+    pool, *_ = shortcuts.project_averages(shortcuts.Shape(8, 16, 2, opens_bottlenecks=True)).children()
+    assert isinstance(pool, nn.AvgPool2d)
+    assert not pool.count_include_pad
+
+
+def test_a_new_network_has_fresh_weights() -> None:
+    arch = Architecture.from_name("resnext11_4x4d+template=16", 10)
+    net = Network(arch)
+    assert not net.fc.bias.any()
+    bound = net.num_features**-0.5
+    assert -bound <= net.fc.weight.min() < -0.9 * bound < 0.9 * bound < net.fc.weight.max() <= bound
+    one, other = create(arch).state_dict(), create(arch, seed=0).state_dict()
+    assert all(torch.equal(tensor, other[name]) for name, tensor in one.items())
+
+
 def test_zero_pad_has_no_parameters_and_keeps_the_old_channels() -> None:
     shape = shortcuts.Shape(8, 16, 2, opens_bottlenecks=True)
     module, x = shortcuts.zero_pad(shape), torch.randn(1, 8, 7, 7)

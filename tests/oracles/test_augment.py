@@ -104,6 +104,7 @@ def test_operations_of_the_policies(name: str, torchvision: Any) -> None:
 def test_strengths_of_the_policies(torchvision: Any) -> None:
     from torchvision.transforms import autoaugment
 
+    assert autoaugment.TrivialAugmentWide().num_magnitude_bins == MAX_MAGNITUDE + 1
     wide = autoaugment.TrivialAugmentWide()._augmentation_space(MAX_MAGNITUDE + 1)
     rand = autoaugment.RandAugment()._augmentation_space(MAX_MAGNITUDE + 1, (45, 60))
     assert set(THEIR_NAMES.values()) == wide.keys() == rand.keys()

@@ -58,6 +58,43 @@ def test_smaller_penalties_fit_more_closely_and_rows_that_lie_in_a_file_fit_the_
         torch.testing.assert_close(one.logits(features), other.logits(features), atol=1e-3, rtol=1e-3)
 
 
+def test_the_penalties_are_half_a_power_of_ten_apart() -> None:
+    assert pytest.approx(np.logspace(1, -4, 11)) == PENALTIES
+
+
+def test_the_axes_are_those_of_the_curvature() -> None:
+    """Mean of p (1 - p) times the covariance of the standardised features, plus the penalty."""
+    features, labels = some_features()
+    objective = module._Objective(features, labels, CLASSES, None)
+    deviation = features.astype(np.float64).std(axis=0)
+    standard = (features - features.astype(np.float64).mean(axis=0)) / np.where(deviation > 0, deviation, 1)
+    covariance = standard.T @ standard / ROWS
+    shares = np.full((ROWS, CLASSES), 1 / CLASSES)
+    for penalty in (0.1, 0.003):
+        objective.prepare(penalty)
+        curvature = (shares * (1 - shares)).mean() * covariance + penalty * np.eye(WIDTH)
+        np.testing.assert_allclose(objective.factor.numpy(), np.linalg.cholesky(curvature), atol=1e-5)
+        head = objective.settle(np.random.default_rng(1).normal(0, 1, CLASSES * (WIDTH + 1)))
+        shares = head.logits(features).double().softmax(1).numpy()
+
+
+def test_the_first_rows_are_kept_as_far_as_they_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In double precision; at least one chunk."""
+    features, labels = some_features()
+    monkeypatch.setattr(module, "CHUNK_ROWS", 64)
+    for rows, kept in ((128, 2), (127, 1), (1, 1), (ROWS + 64, 5)):
+        monkeypatch.setattr(module, "KEPT_BYTES", 8 * WIDTH * rows)
+        assert len(module._Objective(features, labels, CLASSES, None)._kept) == kept
+
+
+def test_a_feature_is_constant_below_the_least_deviation(monkeypatch: pytest.MonkeyPatch) -> None:
+    features = np.tile([[0.25, 1.0], [-0.25, 1.0]], (8, 1)).astype(np.float32)
+    for least, deviation in ((0.25, 0.25), (0.26, 1.0)):
+        monkeypatch.setattr(module, "LEAST_STD", least)
+        objective = module._Objective(features, np.arange(16) % 2, 2, None)
+        assert objective.std.tolist() == [deviation, 1.0]
+
+
 def test_what_is_measured_is_the_cross_entropy_and_the_error() -> None:
     features, labels = some_features()
     _, head = next(fit_heads(features, labels, CLASSES))

@@ -44,7 +44,7 @@ def test_one_cycle(share: float) -> None:
             cycle_momentum=False,
         )
     )
-    assert our_factors(schedule="one-cycle", warmup=share) == pytest.approx(theirs, abs=1e-9)
+    assert our_factors(schedule="one-cycle", warmup=share) == pytest.approx(theirs, rel=1e-9, abs=1e-12)
 
 
 def test_cosine() -> None:
@@ -65,11 +65,12 @@ def test_warm_up_rises_in_equal_steps_to_the_schedule(schedule: str) -> None:
     rises = [b - a for a, b in pairwise(factors[:21])]
     assert rises == pytest.approx([rises[0]] * 20)
     assert factors[20] == 1
+    assert our_factors(schedule="step", warmup=0.1, milestones=(0.1,))[19:21] == pytest.approx([20 / 21, 0.1])
 
 
 @pytest.mark.parametrize("schedule", ["one-cycle", "cosine", "step"])
 @pytest.mark.parametrize("steps", [1, 2, 3])
-@pytest.mark.parametrize("warmup", [0.0, 0.3, 0.9])
+@pytest.mark.parametrize("warmup", [0.0, 0.3, 0.5, 0.9])
 def test_the_shortest_runs_have_rates_too(schedule: str, steps: int, warmup: float) -> None:
     settings = TrainingSettings(schedule=schedule, warmup=warmup)  # type: ignore[arg-type]
     assert all(0 < lr_factor(settings, step, steps) <= 1 for step in range(steps))

@@ -97,7 +97,7 @@ class Architecture:
 
     def _check_size(self) -> None:
         blocks, stages = sum(self.blocks), len(self.blocks)
-        last = self.stages[-1] if stages <= MAX_STAGES else self.stages[0]
+        last = self.stages[min(stages, MAX_STAGES) - 1]
         for what, count, most in (
             ("classes", self.classes, MAX_CLASSES),
             ("input channels", self.in_channels, MAX_INPUT_CHANNELS),

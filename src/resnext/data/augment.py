@@ -94,8 +94,7 @@ class ResizedCrop:
         box = _draw_box(width, height, (self.min_area, 1), aspects, (width, height), random)
         if box is not None:
             return box
-        w = min(width, max(1, round(height * self.max_aspect)))
-        h = min(height, max(1, round(width * self.max_aspect)))
+        w, h = min(width, round(height * self.max_aspect)), min(height, round(width * self.max_aspect))
         return (width - w) // 2, (height - h) // 2, w, h
 
 

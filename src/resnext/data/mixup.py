@@ -51,12 +51,13 @@ class Mixing:
         if random.random() < self._mixup_probability():
             return mixup(images, labels, self.classes, float(random.beta(self.mixup, self.mixup)))
         lam = float(random.beta(self.cutmix, self.cutmix))
-        height, width = images.shape[-2:]
+        *_, height, width = images.shape
         x, y = int(random.integers(width)), int(random.integers(height))
         return cutmix(images, labels, self.classes, lam, x, y)
 
     def _mixup_probability(self) -> float:
-        return (self.mixup > 0) / ((self.mixup > 0) + (self.cutmix > 0))
+        is_mixup, is_cutmix = self.mixup > 0, self.cutmix > 0
+        return is_mixup / (is_mixup + is_cutmix)
 
 
 def mixup(images: Tensor, labels: Tensor, classes: int, lam: float) -> tuple[Tensor, Tensor]:
@@ -89,7 +90,7 @@ def cutmix(images: Tensor, labels: Tensor, classes: int, lam: float, x: int, y: 
     Returns:
         Images (B, C, H, W) and targets float32 (B, classes).
     """
-    height, width = images.shape[-2:]
+    *_, height, width = images.shape
     half = math.sqrt(1 - lam) / 2
     half_width, half_height = int(half * width), int(half * height)
     left, right = max(0, x - half_width), min(width, x + half_width)

@@ -44,8 +44,7 @@ def resize_and_crop(image: Image.Image, resize: Resize) -> Image.Image:
 
 
 def _resize(image: Image.Image, resize: Resize) -> Image.Image:
-    if max(image.size) > MAX_ASPECT * min(image.size):
-        image = _middle(image)
+    image = _middle(image)
     width, height = image.size
     shorter = min(width, height)
     # The longer side is rounded down, as torchvision does.
@@ -71,9 +70,12 @@ def five_crops(image: Image.Image, resize: Resize) -> list[Image.Image]:
 def _middle(image: Image.Image) -> Image.Image:
     """The middle of a very long image. Resizing all of a line one pixel high could fill the memory."""
     width, height = image.size
-    max_px = MAX_ASPECT * min(width, height)
-    x, y = max(0, (width - max_px) // 2), max(0, (height - max_px) // 2)
-    return image.crop((x, y, min(width, x + max_px), min(height, y + max_px)))
+    longest = MAX_ASPECT * min(width, height)
+    kept_width, kept_height = min(width, longest), min(height, longest)
+    if (kept_width, kept_height) == image.size:
+        return image
+    left, top = (width - kept_width) // 2, (height - kept_height) // 2
+    return image.crop((left, top, left + kept_width, top + kept_height))
 
 
 def to_tensor(image: Image.Image) -> Tensor:

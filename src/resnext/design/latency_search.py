@@ -119,7 +119,7 @@ class LatencySearch:
         order = np.argsort(np.abs(self._predict() / self.target - 1))
         near = [int(number) for number in order if int(number) not in self.measured]
         cardinality = self._cardinalities(near)
-        share = max(1, -(-limit // max(1, len(set(cardinality)))))
+        share = -(-limit // max(1, len(set(cardinality))))
         taken: dict[int, int] = {}
         chosen = []
         for number, c in zip(near, cardinality, strict=True):

@@ -124,7 +124,8 @@ class DesignSpace:
 
         opening = np.array([solve(f"layer{s + 1}.0") for s in range(stages)])
         rest = np.array([solve(f"layer{s + 1}.1") for s in range(stages)])
-        return opening, rest, np.array(counted[0]["stem"]) + np.array(counted[0]["head"])
+        any_one, *_ = counted
+        return opening, rest, np.array(any_one["stem"]) + np.array(any_one["head"])
 
     def _count(self, stages: int, cardinality: int, width: int) -> dict[str, list[int]]:
         """The measures of each part of the network with two blocks in each stage."""

@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from resnext.confidence import in_sets, is_rejected
-from resnext.contract import Calibration, Contract
+from resnext.contract import Contract
 from resnext.data.decode import BadImage, decode
 from resnext.data.images import ImageDataset
 from resnext.data.loaders import Crops, evaluation_batches, on_device
 from resnext.data.preprocess import normalise, resize_and_crop, to_tensor
 from resnext.data.stored_images import ImageSource, UnlabelledImages
 from resnext.data.workers import worker_errors
-from resnext.engine.engine import Engine, ModelError
+from resnext.engine.engine import Engine, ModelError, rejection_of
 from resnext.engine.torch_engines import TorchEngine
 from resnext.models import Network
 from resnext.names import encodable
@@ -279,9 +279,10 @@ class Classifier:
 
     def name_classes(self, keys: Sequence[str], batch: BatchPrediction) -> list[Prediction]:
         """A `Prediction` for each image of `batch`; `keys` are their names."""
-        classes, calibration = self.contract.classes, self.contract.calibration or Calibration(1.0)
-        rejected = is_rejected(batch.familiarity, calibration.rejection)
-        held = None if calibration.sets is None else in_sets(batch.probabilities, calibration.sets)
+        classes, calibration = self.contract.classes, self.contract.calibration
+        rejected = is_rejected(batch.familiarity, rejection_of(self.contract))
+        sets = None if calibration is None else calibration.sets
+        held = None if sets is None else in_sets(batch.probabilities, sets)
         predictions = []
         for place, (key, row) in enumerate(zip(keys, batch.probabilities, strict=True)):
             order = np.argsort(-row, kind="stable")

@@ -50,7 +50,7 @@ class TableSummary:
     path: Path
     rows: int
     images: int
-    resumed_at: int = 0
+    resumed_at: int
     bad: tuple[BadImage, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -65,9 +65,9 @@ def write_table(
     origin: Origin,
     images: ImageList,
     compute: Compute,
-    resume: bool = False,
-    on_bad: OnBad = "fail",
-    progress: Callable[[int, int], None] | None = None,
+    resume: bool,
+    on_bad: OnBad,
+    progress: Callable[[int, int], None] | None,
 ) -> TableSummary:
     """Write a row for each image.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -12,7 +13,7 @@ from torch import nn
 def _convolution(module: nn.Conv2d, generator: torch.Generator | None) -> None:
     """Normal with std sqrt(2 / (k * k * out)), the fan-out of the whole layer and not of one group, as in the
     authors' code; biases 0."""
-    fan_out = module.out_channels * module.kernel_size[0] * module.kernel_size[1]
+    fan_out = module.out_channels * math.prod(module.kernel_size)
     nn.init.normal_(module.weight, std=(2 / fan_out) ** 0.5, generator=generator)
     if module.bias is not None:
         nn.init.zeros_(module.bias)

@@ -112,7 +112,9 @@ class _Objective:
         self.covariance = self._covariance()
         self.weight = torch.zeros(classes, self.width, dtype=torch.float64)
         self.bias = torch.zeros(classes, dtype=torch.float64)
-        self.penalty, self.factor = 1.0, torch.eye(self.width, dtype=torch.float64)
+        self.penalty: float
+        self.factor: Tensor
+        """Both are what `prepare` makes them."""
 
     def prepare(self, penalty: float) -> NDArray[np.float64]:
         """Take another penalty; returns the values of the weights so far, on its axes."""

@@ -74,7 +74,7 @@ class TrainState:
         if clip_norm:
             nn.utils.clip_grad_norm_(self.network.parameters(), clip_norm)
         self.optimiser.step()
-        self.optimiser.zero_grad(set_to_none=True)
+        self.optimiser.zero_grad()
         if self.average is not None:
             self.average.update(self.network, self.step)
         self.step += 1
@@ -239,7 +239,8 @@ def _weights_of(targets: Tensor, class_weights: Tensor) -> Tensor:
 
 def _drop_seed(seed: int, step: int, row: int) -> int:
     sequence = np.random.SeedSequence(seed, spawn_key=(step, row))
-    return int(sequence.generate_state(1, np.uint64)[0] >> 1)
+    (word,) = sequence.generate_state(1, np.uint64)
+    return int(word >> 1)
 
 
 def _check_finite(losses: Tensor, step: int) -> None:
