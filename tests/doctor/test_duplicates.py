@@ -135,3 +135,12 @@ def test_a_set_of_frames_that_look_alike_is_told(tmp_path: Path, monkeypatch: py
     [told] = [one for one in diagnose(root).findings if "pairs of images" in one.detail]
     assert told.kind == "many_alike"
     assert told.detail.startswith("over 20 pairs of images look alike")
+
+
+def test_pairs_of_which_none_agrees_are_compared_too() -> None:
+    """As of a set of noise, where nothing is worth a closer look."""
+    noise = np.random.default_rng(0).normal(0, 40, (2, 5, 2, 32, 32)).astype(np.float32)
+    similarity = duplicates.edge_similarity(noise[0], noise[1])
+    assert similarity.shape == (5,)
+    assert (abs(similarity) < 0.3).all()
+    assert duplicates.edge_similarity(noise[0][:0], noise[1][:0]).shape == (0,)

@@ -7,6 +7,7 @@ the same hash and the same shading, but not the same edges.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
@@ -202,7 +203,7 @@ def _edges(grey: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _correlate(one: NDArray[np.float32], two: NDArray[np.float32]) -> NDArray[np.float32]:
-    one, two = (part.reshape(len(part), -1) for part in (one, two))
+    one, two = (part.reshape(len(part), math.prod(part.shape[1:])) for part in (one, two))
     one, two = (part - part.mean(axis=1, keepdims=True) for part in (one, two))
     product = np.einsum("ij,ij->i", one, two)
     sizes = np.einsum("ij,ij->i", one, one) * np.einsum("ij,ij->i", two, two)
