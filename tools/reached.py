@@ -41,10 +41,7 @@ class Trace:
 
 
 class Tracer:
-    """A pytest plugin: it writes a `Trace` over the files under `folder`.
-
-    Slow tests are not traced: torch compiles nothing that is.
-    """
+    """A pytest plugin: it writes a `Trace` over the files under `folder`."""
 
     def __init__(self, folder: Path, written: Path) -> None:
         self.folder, self.written = str(folder), written
@@ -54,13 +51,13 @@ class Tracer:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, object, object]:
-        return (yield from self._traced(item, _file_of(item)))
+        return (yield from self._traced(_file_of(item)))
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
         start = time.monotonic()
         try:
-            return (yield from self._traced(item, item.nodeid))
+            return (yield from self._traced(item.nodeid))
         finally:
             self.seconds[item.nodeid] = time.monotonic() - start
 
@@ -68,10 +65,9 @@ class Tracer:
         lines = {name: {f: sorted(own) for f, own in files.items()} for name, files in self.lines.items()}
         self.written.write_text(json.dumps({"lines": lines, "seconds": self.seconds}))
 
-    def _traced(self, item: pytest.Item, name: str) -> Generator[None, object, object]:
+    def _traced(self, name: str) -> Generator[None, object, object]:
         self.now = name
-        if item.get_closest_marker("slow") is None:
-            sys.settrace(self._call)
+        sys.settrace(self._call)
         try:
             return (yield)
         finally:
