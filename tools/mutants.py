@@ -68,8 +68,9 @@ class Bench:
             "PYTHONPATH": str(self.copy / "src"),
             "PYTHONDONTWRITEBYTECODE": "1",
             "OMP_NUM_THREADS": "1",
+            "HYPOTHESIS_STORAGE_DIRECTORY": str(place / "hypothesis"),
+            "TORCHINDUCTOR_CACHE_DIR": str(place / "inductor"),  # a killed process leaves half a file there
         }
-        os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = str(place / "hypothesis")
         sys.dont_write_bytecode = True
         self._checked: dict[tuple[str, ...], tuple[float, Trace]] = {}
 

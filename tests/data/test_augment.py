@@ -169,6 +169,12 @@ def test_ten_boxes_are_tried() -> None:
     assert random.ranges == 2 * 10
 
 
+def test_the_area_of_a_crop_is_between_its_least_share_and_the_whole() -> None:
+    """The middle of both where the draw is: 60 % of 40 x 40 are 31 x 31."""
+    crop = ResizedCrop(8, min_area=0.2, max_aspect=1.0, interpolation="bilinear")
+    assert crop.box(40, 40, Draws()) == (0, 0, 31, 31)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     ("size", "widest", "highest"), [((10, 10), 9, 9), ((20, 5), 10, 4), ((5, 20), 4, 10), ((40, 40), 39, 39)]
 )

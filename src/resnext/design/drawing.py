@@ -141,11 +141,9 @@ def _chain_width(texts: Sequence[str]) -> float:
     return max(BOX_WIDTH + 40, 7 * max(map(len, texts)))
 
 
-def _lanes(stage: StageTemplate) -> list[int | None]:
-    """Numbers of the paths to draw; None for the ones left out."""
-    if stage.cardinality <= DRAWN_PATHS:
-        return [*range(stage.cardinality)]
-    return [0, 1, None, stage.cardinality - 1]
+def _lanes(stage: StageTemplate) -> list[bool]:
+    """The lanes from left to right: whether a path is drawn there, or dots for the ones left out."""
+    return [True] * stage.cardinality if stage.cardinality <= DRAWN_PATHS else [True, True, False, True]
 
 
 def _draw_paths(
@@ -160,13 +158,13 @@ def _draw_paths(
     have arrived one gap below their last layers."""
     lanes = _lanes(stage)
     merge = fork + GAP + len(layers) * (BOX_HEIGHT + GAP)
-    for place, number in enumerate(lanes):
+    for place, has_path in enumerate(lanes):
         x = middle + LANE * (place - (len(lanes) - 1) / 2)
-        if number is None:
-            canvas.text(x, (fork + merge) / 2, f"... {stage.cardinality} paths ...")
-        else:
+        if has_path:
             canvas.line((middle, fork), (x, fork), (x, fork + GAP))
             finish(x, _draw_path(canvas, x, fork + GAP, layers))
+        else:
+            canvas.text(x, (fork + merge) / 2, f"... {stage.cardinality} paths ...")
     return merge
 
 
