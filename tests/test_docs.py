@@ -726,6 +726,9 @@ def doctor() -> str:
             f"{row['images']:,} JPEG files of {row['size_px']} px on two cores",
             f"{row['per_s']:,.0f} images/s{times}",
         )
+    for row in found.get("memory", {}).get("rows", ()):
+        done = f"{row['images']:,} images of 32 px, each with noise of its own, in a table"
+        add("memory", done, f"at most {row['peak_mb']:,.0f} MB")
     if one := found.get("pays"):
         gain, leak = one["gain"], one["flattered"]
         add(
