@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -61,6 +62,7 @@ def interleave(
     rounds: int,
     finish: Callable[[], object] | None = None,
     progress: Callable[[int, int], None] | None = None,
+    least_s: float = 0.0,
 ) -> dict[str, Timing]:
     """Time `calls` in turns, after one call of each that does not count.
 
@@ -72,9 +74,11 @@ def interleave(
         rounds: How often each is timed.
         finish: Waits until the work that a call has started on a GPU is done.
         progress: Receives the numbers of finished and of all rounds after each round.
+        least_s: A call that takes less seconds is repeated in its turn until it takes as long: a single one
+            of a tenth of a millisecond says more of what interrupted it.
 
     Returns:
-        The times of each call, by name.
+        The times of one call of each, by name.
 
     >>> sorted(interleave({"sum": lambda: sum(range(9)), "max": lambda: max(1, 2)}, rounds=3))
     ['max', 'sum']
@@ -84,16 +88,27 @@ def interleave(
     names = list(calls)
     for call in calls.values():
         call()
+    finish()
+    repeats = {name: repeats_for(call, least_s) if least_s else 1 for name, call in calls.items()}
     for number in range(rounds):
         for name in (*names[number % len(names) :], *names[: number % len(names)]):
+            call, times = calls[name], repeats[name]
             finish()
             start = time.perf_counter()
-            calls[name]()
+            for _ in range(times):
+                call()
             finish()
-            seconds[name].append(time.perf_counter() - start)
+            seconds[name].append((time.perf_counter() - start) / times)
         if progress is not None:
             progress(number + 1, rounds)
     return {name: Timing(tuple(own)) for name, own in seconds.items()}
+
+
+def repeats_for(call: Callable[[], object], least_s: float) -> int:
+    """How often `call`, which was called before, has to be repeated to take `least_s` seconds; at least 1."""
+    start = time.perf_counter()
+    call()
+    return max(1, math.ceil(least_s / (time.perf_counter() - start)))
 
 
 def limit_calls(

@@ -49,7 +49,7 @@ class MadeUpEngine:
 
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch) -> MadeUpEngine:
-    def read(calls: dict[str, MadeUpCall], rounds: int) -> dict[str, Timing]:
+    def read(calls: dict[str, MadeUpCall], rounds: int, least_s: float) -> dict[str, Timing]:
         return {name: Timing((call.ms / 1000,) * rounds) for name, call in calls.items()}
 
     monkeypatch.setattr(latency, "interleave", read)

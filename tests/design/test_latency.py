@@ -25,7 +25,7 @@ def test_times_are_given_at_the_pace_of_the_fastest_of_the_first_turns(
     alone = iter([(9, 8, 9), (1, 1, 1), (30, 30, 1), (2, 1, 2), (1.5, 1.5, 1.5)])
     paces = iter([(1, 1, 1), (2, 2, 2), (4, 1, 1)])
 
-    def one_pace(calls: dict[str, object], rounds: int) -> dict[str, Timing]:
+    def one_pace(calls: dict[str, object], rounds: int, least_s: float) -> dict[str, Timing]:
         pace = next(alone if list(calls) == ["yardstick"] else paces)
         seconds = {"yardstick": 0.01, "0": 0.03}
         return {name: Timing(tuple(seconds[name] * p for p in pace)) for name in calls}
@@ -43,11 +43,12 @@ def test_times_are_given_at_the_pace_of_the_fastest_of_the_first_turns(
 
 
 def test_what_is_timed_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Up to eight networks in a turn, each with one image of its size, fifteen times."""
+    """Up to eight networks in a turn, each with one image of its size, fifteen times,
+    for five milliseconds or more each time."""
     turns: list[dict[str, tuple[int, ...]]] = []
 
-    def note(calls: dict[str, Any], rounds: int) -> dict[str, Timing]:
-        assert rounds == 15
+    def note(calls: dict[str, Any], rounds: int, least_s: float) -> dict[str, Timing]:
+        assert (rounds, least_s) == (15, 0.005)
         turns.append({name: tuple(call.args[0].shape) for name, call in calls.items()})
         return {name: Timing((0.01,)) for name in calls}
 

@@ -124,7 +124,6 @@ def test_a_cache_that_cannot_be_written_is_done_without(
 
 
 def test_short_calls_are_repeated() -> None:
-    """All forms are called as often."""
     counts = {1: 0, 2: 0}
 
     def call(times: int) -> tuning.Call:
@@ -134,7 +133,7 @@ def test_short_calls_are_repeated() -> None:
         return count
 
     timings = tuning._measure({times: call(times) for times in counts}, torch.zeros(1).numpy())
-    assert counts[1] == counts[2] > 100
+    assert min(counts.values()) > 1000
     assert [len(one.seconds) for one in timings.values()] == [tuning.MOST_ROUNDS] * 2
 
 

@@ -16,10 +16,12 @@ from resnext.design.budget import Budget
 from resnext.design.latency_search import LatencySearch
 from resnext.design.space import DesignSpace
 from resnext.models import Network, create
-from resnext.timing import interleave
+from resnext.timing import Timing, interleave
 
 #: Turns of the first yardstick alone, of which the fastest counts: a busy moment would slow all times down.
 FIRST_TURNS = 5
+#: Least seconds of what is timed in a round: parts of a network take tenths of a millisecond.
+LEAST_SECONDS = 0.005
 _YARDSTICK = "yardstick"
 Timed = TypeVar("Timed")
 Call = Callable[[], object]
@@ -65,7 +67,7 @@ class PacedMeter(ABC, Generic[Timed]):
     def _turn(self, things: Mapping[int, Timed]) -> dict[int, float]:
         reference_ms = self._reference_ms = self._reference_ms or self._fastest_ms()
         calls = {str(key): self._call(one) for key, one in things.items()}
-        timings = interleave({_YARDSTICK: self._yardstick} | calls, self.rounds)
+        timings = self._interleave({_YARDSTICK: self._yardstick} | calls)
         yardstick = timings.pop(_YARDSTICK)
         now_ms = 1000 * yardstick.median_s
         self.drift = max(self.drift, abs(now_ms / reference_ms - 1))
@@ -73,8 +75,11 @@ class PacedMeter(ABC, Generic[Timed]):
 
     def _fastest_ms(self) -> float:
         """The time of the yardstick in the fastest of some turns, in milliseconds."""
-        turns = (interleave({_YARDSTICK: self._yardstick}, self.rounds) for _ in range(FIRST_TURNS))
+        turns = (self._interleave({_YARDSTICK: self._yardstick}) for _ in range(FIRST_TURNS))
         return min(1000 * turn[_YARDSTICK].median_s for turn in turns)
+
+    def _interleave(self, calls: Mapping[str, Call]) -> dict[str, Timing]:
+        return interleave(calls, self.rounds, least_s=LEAST_SECONDS)
 
     @cached_property
     def _yardstick(self) -> Call:

@@ -7,7 +7,6 @@ convolutions of 1x1 and their ReLUs, as it stands in a network.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -219,19 +218,13 @@ def _timings(kept: Mapping[str, tuple[float, ...]], wanted: list[int]) -> dict[i
 
 def _measure(calls: Mapping[int, Call], pixels: NDArray[np.float32]) -> dict[int, Timing]:
     """Seconds that each form takes, in turns."""
-    for call in calls.values():  # what is set up at the first call is not timed
-        call(pixels)
+    run = {str(times): partial(call, pixels) for times, call in calls.items()}
+    for call in run.values():  # what is set up at the first call is not timed
+        call()
     start = time.perf_counter()
-    for call in calls.values():
-        call(pixels)
-    seconds = time.perf_counter() - start
-    repeats = math.ceil(LEAST_SECONDS * len(calls) / seconds)
-    rounds = max(LEAST_ROUNDS, min(MOST_ROUNDS, int(SECONDS / (repeats * seconds))))
-    run = {str(times): partial(_repeat, call, pixels, repeats) for times, call in calls.items()}
-    timings = interleave(run, rounds)
-    return {times: Timing(tuple(s / repeats for s in timings[str(times)].seconds)) for times in calls}
-
-
-def _repeat(call: Call, pixels: NDArray[np.float32], times: int) -> None:
-    for _ in range(times):
-        call(pixels)
+    for call in run.values():
+        call()
+    round_s = max(time.perf_counter() - start, LEAST_SECONDS * len(run))
+    rounds = max(LEAST_ROUNDS, min(MOST_ROUNDS, int(SECONDS / round_s)))
+    timings = interleave(run, rounds, least_s=LEAST_SECONDS)
+    return {times: timings[str(times)] for times in calls}
