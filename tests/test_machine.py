@@ -64,3 +64,23 @@ def test_a_busy_machine_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("os.getloadavg", unknown, raising=False)
     assert machine.busy_note() == ""
+
+
+@pytest.mark.parametrize(
+    ("there", "told"),
+    [
+        ({"avx2", "avx512_f", "avx512_vnni", "avx512_bf16"}, ", AVX512 VNNI bf16"),
+        ({"avx2", "avx512_f"}, ", AVX512"),
+        ({"avx2", "avx_vnni"}, ", AVX2 VNNI"),
+        ({"sve", "bf16", "i8mm"}, ", SVE int8 products bf16"),
+        (set(), ""),
+    ],
+)
+def test_processors_of_one_name_are_told_apart(
+    there: set[str], told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was timed on one is not what another takes: they differ by their instructions."""
+    monkeypatch.setattr("torch.cpu.get_capabilities", lambda: dict.fromkeys(there, True) | {"sse": True})
+    cores = f"{machine.count_cores()} cores"
+    assert machine.cpu_name().endswith(cores + told)
+    assert machine.find_machine("cpu").bfloat16 == ("bf16" in told)

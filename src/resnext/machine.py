@@ -24,6 +24,19 @@ CONTAINER_CPU_QUOTAS = (
     (Path("/sys/fs/cgroup/cpu.max"),),
     (Path("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"), Path("/sys/fs/cgroup/cpu/cpu.cfs_period_us")),
 )
+#: torch's names of the bfloat16 instructions; `bf16` is that of ARM.
+BFLOAT16 = ("avx512_bf16", "amx_bf16", "bf16")
+#: Instructions that make one processor several times as fast as another of the same name, by how people call
+#: them, with torch's names. AVX2 is not told beside AVX512, which has it.
+INSTRUCTIONS = {
+    "AVX512": ("avx512_f",),
+    "AVX2": ("avx2",),
+    "SVE": ("sve",),
+    "VNNI": ("avx512_vnni", "avx_vnni"),
+    "int8 products": ("i8mm",),
+    "bf16": BFLOAT16,
+    "AMX": ("amx_tile",),
+}
 #: Load per core, as an average of the last minute, from which a machine is called busy.
 BUSY_LOAD = 1.5
 
@@ -91,10 +104,8 @@ def find_machine(device: str | None = None, gpu_index: int = 0) -> Machine:
         bfloat16 = torch.cuda.get_device_capability(chosen) >= (8, 0)
         return Machine(chosen, torch.cuda.get_device_name(chosen), bfloat16)
     if chosen.type == "cpu":
-        capabilities = torch.cpu.get_capabilities()
-        # `bf16` is the ARM name; CPUs that only emulate it are slower than in float32.
-        bfloat16 = any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
-        return Machine(chosen, cpu_name(), bfloat16)
+        # CPUs that only emulate bfloat16 are slower than in float32.
+        return Machine(chosen, cpu_name(), "bf16" in instructions())
     return Machine(chosen, chosen.type, False)
 
 
@@ -122,12 +133,23 @@ def device_name(name: str, processes: int) -> str:
 
 
 def cpu_name() -> str:
-    """Name of the processor and number of cores that this process may use."""
+    """Name of the processor, number of cores that this process may use, and what makes the cores fast.
+
+    Hosts of virtual machines call processors of different generations by one name, such as `AMD EPYC`, so
+    the name ends with the processor's `instructions`.
+    """
     name = platform.processor() or platform.machine()
     if Path("/proc/cpuinfo").exists():
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         name = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), name)
-    return f"{name}, {count_cores()} cores"
+    return ", ".join([name, f"{count_cores()} cores", " ".join(instructions())]).removesuffix(", ")
+
+
+def instructions() -> tuple[str, ...]:
+    """Names of the processor's instructions that decide how fast networks are, as in `INSTRUCTIONS`."""
+    there = torch.cpu.get_capabilities()
+    found = [name for name, names in INSTRUCTIONS.items() if any(there.get(one, False) for one in names)]
+    return tuple(name for name in found if name != "AVX2" or "AVX512" not in found)
 
 
 @contextmanager
