@@ -3,9 +3,10 @@
 `python benchmarks/confidence.py DATA RUNS`: RUNS has the runs of reference_runs.py, DATA `cifar10` and
 `tiny-imagenet`. Of each run the images of test, or of val where there is none, calibrate and are judged in
 turns. Promised: a calibration error above 3 % that is more than chance explains is at least halved, or no
-more than chance makes of as many images afterwards, and no error grows beyond its interval; over 20 random halves, sets promised for 90 % cover 89 to 91 % in the mean,
-and are no larger than the k likeliest classes that cover as much. Beside them stand MAPIE's adaptive sets
-(APS: Romano, Sesia and Candes 2020; RAPS: Angelopoulos et al. 2021) of the same halves.
+more than chance makes of as many images afterwards, and no error grows beyond its interval; over 20 random
+halves, sets promised for 90 % cover 89 to 91 % in the mean, and are no larger than the k likeliest classes
+that cover as much. Beside them stand MAPIE's adaptive sets (APS: Romano, Sesia and Candes 2020; RAPS:
+Angelopoulos et al. 2021) of the same halves.
 
 Then the network of CIFAR-10 meets near outliers (classes of Tiny ImageNet that resemble none of its ten) and
 far ones: the score that is chosen is never worse than the largest probability. Appends a record for each to
