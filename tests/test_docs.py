@@ -30,6 +30,12 @@ def newest(path: str, by: str) -> dict[str, dict[str, Any]]:
     return {record[by]: record for record in read_records(ROOT / "results" / path)}
 
 
+def processor(record: dict[str, Any]) -> str:
+    """What tells processors of one name apart. Older records do not say it: theirs have AVX2 and no more."""
+    *_, last = record["device"].split(", ")
+    return "AVX2" if last.endswith("cores") else last
+
+
 def reliability() -> str:
     """What was broken on purpose, what happened, and the command that repeats it."""
     faults = newest("faults.jsonl", "what")
@@ -357,7 +363,8 @@ def grouped_alone() -> str:
     alone = newest("bench.jsonl", "experiment")["grouped"]
     batch = alone["settings"]["batch"]  # differences of shorter calls are noise
     engines = [one for one in records if one.get("experiment") == "engines" and "macs_per_s" in one]
-    rates = [one["macs_per_s"] for one in engines if one["settings"]["batch"] == batch][-1]
+    here = [one for one in engines if processor(one) == processor(alone)]
+    rates = [one["macs_per_s"] for one in here if one["settings"]["batch"] == batch][-1]
     rows: list[tuple[str, ...]] = [("3x3 of ResNeXt 32x4d", "by", "ms", "multiply-adds/s", "share")]
 
     def add(d: int, side: int, by: str, ms: float) -> None:
@@ -428,13 +435,17 @@ def least(row: dict[str, Any]) -> float:
 def cardinality_in_engines() -> str:
     """ResNeXt-101 beside ResNet-101 in each engine, as exported and as optimised."""
     rows: list[tuple[str, ...]] = [
-        ("engine", "batch", "ResNet-101", "ResNeXt-101 32x4d", "optimised", "packed", "`optimize` took")
+        (
+            *("processor", "engine", "batch", "ResNet-101", "ResNeXt-101 32x4d"),
+            *("optimised", "packed", "`optimize` took"),
+        )
     ]
     newest_of = {}
     for one in read_records(ROOT / "results" / "bench.jsonl"):
         if one.get("experiment") == "optimized":
-            newest_of[tuple(one["settings"][name] for name in ("to", "precision", "batch"))] = one
-    for (engine, precision, batch), one in newest_of.items():
+            settings = (one["settings"][name] for name in ("to", "precision", "batch"))
+            newest_of[processor(one), *settings] = one
+    for (on, engine, precision, batch), one in newest_of.items():
         first, plain, *packed = one["rows"]
         chosen = one["chosen"][plain["what"]]
         widths = Counter(chosen["packing"].values()).items()
@@ -442,6 +453,7 @@ def cardinality_in_engines() -> str:
         cells = [_relative(row) for row in (plain, *packed)]
         rows.append(
             (
+                on,
                 f"{engine}, {precision}",
                 str(batch),
                 f"{first['ms']:.0f} ms",
@@ -511,17 +523,18 @@ def records(path: str, experiment: str) -> dict[str, dict[str, Any]]:
 
 def engine_speed() -> str:
     """Each engine beside torchvision's eager network, on each kind of processor."""
-    rows: list[tuple[str, ...]] = [("network", "batch", "engine", "ms", "as fast as torchvision's")]
+    heads = ("processor", "network", "batch", "engine", "ms", "as fast as torchvision's")
+    rows: list[tuple[str, ...]] = [heads]
     newest_of = {}
     for one in read_records(ROOT / "results" / "bench.jsonl"):
         if one.get("experiment") == "engines":
-            newest_of[one["rows"][0]["what"], one["settings"]["batch"]] = one
-    for (first, batch), one in newest_of.items():
+            newest_of[processor(one), one["rows"][0]["what"], one["settings"]["batch"]] = one
+    for (on, first, batch), one in newest_of.items():
         for row in one["rows"]:
             network, _, engine = row["what"].partition(", ")
             low, high = row["spread"]
             speed = "1" if row["what"] == first else f"{row['speed']:.2f} ({low:.2f} to {high:.2f})"
-            rows.append((network, str(batch), engine, f"{row['ms']:.0f}", speed))
+            rows.append((on, network, str(batch), engine, f"{row['ms']:.0f}", speed))
     return table(rows)
 
 
@@ -606,13 +619,15 @@ def predict_rates() -> str:
 
 def honesty() -> str:
     """The calibration error before and after."""
-    rows: list[tuple[str, ...]] = [("network", "images", "temperature", "ECE before", "ECE after")]
+    heads = ("network", "images", "temperature", "ECE before", "ECE after", "by chance alone")
+    rows: list[tuple[str, ...]] = [heads]
     for name, one in records("confidence.jsonl", "honesty").items():
         cells = []
         for when in ("before", "after"):
             low, high = one[f"ece_{when}_interval"]
             cells.append(f"{100 * one[f'ece_{when}']:.1f} % ({100 * low:.1f} to {100 * high:.1f})")
-        rows.append((name, f"{one['images']:,}", f"{one['temperature']:.2f}", *cells))
+        chance = f"{100 * one['ece_after_by_chance']:.1f} %"
+        rows.append((name, f"{one['images']:,}", f"{one['temperature']:.2f}", *cells, chance))
     return table(rows)
 
 
@@ -635,19 +650,20 @@ def set_sizes() -> str:
 def int8_accuracy() -> str:
     """What int8 costs trained networks."""
     rows: list[tuple[str, ...]] = [
-        ("network", "file", "made for", "float32", "int8", "points", "back in float32")
+        ("processor", "network", "file", "made for", "float32", "int8", "points", "back in float32")
     ]
-    for arm, one in records("bench.jsonl", "int8").items():
+    found = [one for one in read_records(ROOT / "results" / "bench.jsonl") if one.get("experiment") == "int8"]
+    for (on, arm), one in {(processor(one), one["arm"]): one for one in found}.items():
         name, to, target = arm.split(", ")
         where = {"any": "any processor", "vnni": "VNNI"}[target]
         if "refused" in one:
-            rows.append((name, to, where, "", "refused", "", ""))
+            rows.append((on, name, to, where, "", "refused", "", ""))
             continue
         (low, high), blocks = one["interval"], len(one["put_back"])
         before, after = (f"{100 * count / one['images']:.2f} %" for count in one["correct"])
         points = f"{one['points']:+.2f} ({low:+.2f} to {high:+.2f})"
         back = f"{blocks} block{'s' * (blocks != 1)}" if blocks else ""
-        rows.append((name, to, where, before, after, points, back))
+        rows.append((on, name, to, where, before, after, points, back))
     return table(rows)
 
 
