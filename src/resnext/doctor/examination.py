@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -118,50 +118,46 @@ def measure_images(
     looked_at = 0
     for first, split, images in examined.parts():
         own = range(max(0, begin - first), max(0, min(len(images), end - first)))
-        idents = np.array([identify(images, split, index) for index in own], np.uint64)
+        idents = np.fromiter((identify(images, split, index) for index in own), np.uint64, len(own))
         is_known, known = file.find(idents)
         places = first + own.start + np.flatnonzero(is_known)
         facts[places], readable[places] = known, True
         unknown = own.start + np.flatnonzero(~is_known)
-        stream = EventStream(_measure_some(images, unknown, idents[~is_known], file))
-        for done in stream:
-            yield ExaminationProgress("looking at images", looked_at + done, looked_at + len(unknown))
-        found, own_broken = stream.result
-        new = first + unknown[np.isin(idents[~is_known], found["ident"])]
-        facts[new], readable[new] = found, True
-        broken |= {first + index: why for index, why in own_broken.items()}
+        with closing(_measure_some(images, unknown, idents[~is_known], file)) as chunks:
+            for done, indices, found, why in chunks:
+                facts[first + indices], readable[first + indices] = found, True
+                broken |= {first + index: reason for index, reason in why.items()}
+                yield ExaminationProgress("looking at images", looked_at + done, looked_at + len(unknown))
         looked_at += len(unknown)
     return Measured(facts, readable, broken, looked_at)
 
 
+_Chunk = tuple[NDArray[np.int64], Facts, dict[int, Broken]]
+
+
 def _measure_some(
     images: ImageDataset, unknown: NDArray[np.int64], idents: NDArray[np.uint64], file: FactsFile
-) -> Generator[int, None, tuple[Facts, dict[int, Broken]]]:
-    """Facts of the images at `unknown`, in that order, which are added to `file` as they come."""
+) -> Generator[tuple[int, *_Chunk], None, None]:
+    """Measure the images at `unknown`, which is in order, and add them to `file`; yields how many are done,
+    and of some images the indices, the facts, and why others cannot be read."""
     waiting: list[Facts] = []
-    found: list[Facts] = [np.zeros(0, FACTS)]
-    broken: dict[int, Broken] = {}
     written_at = time.monotonic()
-    ident_of = dict(zip(unknown.tolist(), idents.tolist(), strict=True))
 
-    def work(places: object) -> tuple[NDArray[np.int64], Facts, dict[int, Broken]]:
-        return measure(images, (int(unknown[place]) for place in places))  # type: ignore[attr-defined]
+    def work(places: Iterable[int]) -> _Chunk:
+        return measure(images, (int(unknown[place]) for place in places))
 
     try:
         with closing(on_threads(work, len(unknown), max_threads(images, count_cores()))) as chunks:
             for done, (indices, facts, why) in chunks:
-                facts["ident"] = [ident_of[index] for index in indices.tolist()]
+                facts["ident"] = idents[np.searchsorted(unknown, indices)]
                 waiting.append(facts)
-                broken |= why
                 if sum(map(len, waiting)) >= WRITE_IMAGES or time.monotonic() - written_at >= WRITE_S:
                     file.add(np.concatenate(waiting))
-                    found += waiting
                     waiting, written_at = [], time.monotonic()
-                yield done
+                yield done, indices, facts, why
     finally:
         if waiting:
             file.add(np.concatenate(waiting))
-    return np.concatenate([*found, *waiting]), broken
 
 
 def examine(

@@ -25,6 +25,8 @@ HEAD = b"resnext facts 1 " + hashlib.sha256(repr(FACTS.descr).encode()).hexdiges
 #: Odd factors of the words of a record in its checksum, and its place among the words.
 _FACTORS = (2 * np.arange(1, FACTS.itemsize // 8 + 1, dtype=np.uint64) + 1) * np.uint64(0x9E3779B97F4A7C15)
 _CHECK = 1
+#: Records of which copies are made at once.
+WRITTEN_AT_ONCE = 65536
 
 
 class FactsFile:
@@ -58,23 +60,20 @@ class FactsFile:
         """Write facts behind the others, and wait until the disk has them. Raises `OSError`."""
         if not len(facts):
             return
-        facts = facts.copy()
-        facts["check"] = _checksums(facts)
         with naming(self.path), open(self.path, "ab", opener=as_it_is) as file:
             size = file.tell()
             if torn := max(0, size - len(HEAD)) % FACTS.itemsize:
                 file.truncate(size - torn)
-            file.write((b"" if size else HEAD) + facts.tobytes())
+            file.write((b"" if size else HEAD) + _checked(facts))
             file.flush()
             os.fsync(file.fileno())
 
     def finish(self, facts: Facts) -> None:
         """Write the file anew with nothing but `facts`, those of all images."""
-        facts = facts.copy()
-        facts["check"] = _checksums(facts)
         with replacing(self.path) as file:
             file.write(HEAD)
-            file.write(facts.tobytes())
+            for start in range(0, len(facts), WRITTEN_AT_ONCE):
+                file.write(_checked(facts[start : start + WRITTEN_AT_ONCE]))
 
 
 def identify(images: ImageDataset, split: str, index: int) -> int:
@@ -96,6 +95,13 @@ def _read(path: Path) -> Facts:
     facts = np.frombuffer(content, FACTS, len(content) // FACTS.itemsize)
     whole: Facts = facts[(facts["check"] == _checksums(facts)) & (facts["ident"] != 0)]
     return whole
+
+
+def _checked(facts: Facts) -> bytes:
+    """Records as the file has them, with their checksums."""
+    facts = facts.copy()
+    facts["check"] = _checksums(facts)
+    return facts.tobytes()
 
 
 def _checksums(facts: Facts) -> NDArray[np.uint64]:
