@@ -360,7 +360,7 @@ def _anonymous_mb(process: int) -> float:
 
 
 def write_noisy(images: ImageDataset, count: int, path: Path) -> None:
-    """An Arrow file of `count` images: those of `images` again and again, each turned, with noise of its own."""
+    """An Arrow file of `count` images: those of `images` in turn, each rotated, with noise of its own."""
     schema = pa.schema([("image", pa.binary()), ("label", pa.string())])
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, schema) as file:
         for start in range(0, count, 5000):
