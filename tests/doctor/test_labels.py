@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from resnext.doctor.labels import find_issues, predict_held_out
+from resnext.doctor import ExaminedSet
+from resnext.doctor.findings import manifest_rows
+from resnext.doctor.labels import LabelIssues, find_issues, find_wrong_labels, predict_held_out
 from resnext.progress import EventStream
 
 cleanlab_filter = pytest.importorskip("cleanlab.filter")
@@ -59,3 +61,20 @@ def test_classes_without_images_are_left_out() -> None:
     labels = np.array([0, 0, 2, 2, 0, 2])
     assert len(find_issues(labels, probabilities).quality) == 6
     assert len(find_issues(np.zeros(6, np.int64), probabilities).ranked) == 0
+
+
+def test_only_labels_that_are_surely_wrong_are_proposed_to_be_dropped() -> None:
+    """Those that the model gives less than a fifth of what guessing gives: a weak model suspects many right
+    labels."""
+    examined = ExaminedSet.read("digits")
+    labels, classes = examined.labels, len(examined.classes)
+    given = np.array([0.019, 0.021, 0.3, 0.001])
+    probabilities = np.zeros((4, classes), np.float32)
+    others = (labels[:4] + 1) % classes
+    probabilities[np.arange(4), labels[:4]], probabilities[np.arange(4), others] = given, 1 - given
+    issues = LabelIssues(np.array([3, 0, 1, 2]), given, 4)
+    found = list(find_wrong_labels(examined, np.arange(4), probabilities, issues))
+    assert [one.to for one in found] == [examined.classes[others[place]] for place in issues.ranked]
+    rows = list(manifest_rows(found, examined))
+    assert [row.split for row in rows] == ["train"] * 4
+    assert [row.action for row in rows] == ["drop", "keep", "keep", "drop"]

@@ -26,7 +26,8 @@ class DataFinding:
         other: Number of the second image of a pair.
         score: How sure it is, from 0 to 1; None where that means nothing.
         to: The class that an image probably has.
-        is_kept: Whether the image is kept although its kind says otherwise, as one copy of each is.
+        is_kept: Whether the image is kept although its kind says otherwise: where a label is suspected, but
+            not surely wrong.
     """
 
     kind: str

@@ -20,6 +20,11 @@ from resnext.errors import PackageMissing
 from resnext.names import printable
 from resnext.training.head import PENALTIES, Head, fit_heads
 
+#: An image is proposed to be dropped for its label if the model gives that less than this share of what
+#: guessing gives each class. A model that is often wrong suspects many right labels: to drop them all costs
+#: more than the wrong ones do.
+SURE = 0.2
+
 
 @dataclass(frozen=True)
 class LabelIssues:
@@ -117,7 +122,7 @@ def find_wrong_labels(
     probabilities: NDArray[np.float32],
     issues: LabelIssues,
 ) -> Iterator[DataFinding]:
-    """A finding for each suspected label.
+    """A finding for each suspected label; the image is kept where the model is not sure.
 
     Args:
         examined: The set.
@@ -126,6 +131,7 @@ def find_wrong_labels(
         issues: What was found.
     """
     classes, labels = examined.classes, examined.labels
+    least = SURE / len(classes)
     for place in issues.ranked.tolist():
         own, best = int(labels[numbers[place]]), int(probabilities[place].argmax())
         if own == best:  # few images of a class: suspected by its rarity alone
@@ -134,8 +140,10 @@ def find_wrong_labels(
             f"labelled {printable(classes[own])} ({100 * probabilities[place, own]:.1f} %), rather "
             f"{printable(classes[best])} ({100 * probabilities[place, best]:.1f} %)"
         )
-        score = 1 - float(issues.quality[place])
-        yield DataFinding("label", detail, int(numbers[place]), None, score, classes[best])
+        quality = float(issues.quality[place])
+        yield DataFinding(
+            "label", detail, int(numbers[place]), None, 1 - quality, classes[best], is_kept=quality >= least
+        )
 
 
 def _folds(labels: NDArray[np.int64], is_train: NDArray[np.bool_], folds: int) -> NDArray[np.int64]:
