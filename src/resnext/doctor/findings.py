@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -41,18 +42,18 @@ class DataFinding:
 
 @dataclass(frozen=True)
 class KindCount:
-    """How many findings of a kind there are."""
+    """How many findings of a kind there are, and for how many of them the image is proposed to be dropped."""
 
     kind: FindingKind
     count: int
+    dropped: int
 
 
-def count_kinds(findings: Sequence[DataFinding]) -> list[KindCount]:
+def count_kinds(findings: Sequence[DataFinding], examined: ExaminedSet) -> list[KindCount]:
     """The kinds that were found, the most harmful first."""
-    counts = dict.fromkeys(KINDS, 0)
-    for finding in findings:
-        counts[finding.kind] += 1
-    found = [KindCount(KINDS[name], count) for name, count in counts.items() if count]
+    counts = Counter(finding.kind for finding in findings)
+    dropped = Counter(row.finding for row in manifest_rows(findings, examined) if row.action == "drop")
+    found = [KindCount(kind, counts[name], dropped[name]) for name, kind in KINDS.items() if counts[name]]
     return sorted(found, key=lambda one: -one.kind.rank)
 
 

@@ -44,11 +44,12 @@ def summarise(diagnosis: Diagnosis, out: Path) -> dict[str, Any]:
         "findings": {
             one.kind.name: {
                 "count": one.count,
+                "dropped": one.dropped,
                 "harm": one.kind.harm,
                 "title": one.kind.title,
                 "cure": one.kind.cure,
             }
-            for one in count_kinds(diagnosis.findings)
+            for one in count_kinds(diagnosis.findings, examined)
         },
         "about_the_set": [
             {"finding": finding.kind, "detail": encodable(finding.detail)}

@@ -64,7 +64,7 @@ def write_data_page(diagnosis: Diagnosis, summary: Mapping[str, Any], out: Path)
     Raises:
         OSError: It cannot be written.
     """
-    kinds = [_show_kind(diagnosis, found) for found in count_kinds(diagnosis.findings)]
+    kinds = [_show_kind(diagnosis, found) for found in count_kinds(diagnosis.findings, diagnosis.examined)]
     values = {
         "summary": summary,
         "kinds": kinds,

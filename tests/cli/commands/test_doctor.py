@@ -62,6 +62,9 @@ def test_from_finding_to_a_run_that_obeys(
         "truncated": 1,
         "missing_class": 1,
     }
+    dropped = {name: one["dropped"] for name, one in summary["findings"].items()}
+    assert dropped | {"leak": 1, "duplicate": 1, "truncated": 1} == dropped
+    assert sum(dropped.values()) == 3
     page = out.with_suffix(".html").read_text()
     assert "http://" not in page.replace("http://www.w3.org", "")
     assert "https://" not in page

@@ -127,11 +127,13 @@ class DoctorCommand(Command):
         for finding in diagnosis.findings:
             if finding.image is None:
                 say(f"{finding.kind}: {finding.detail}")
-        kinds = count_kinds(diagnosis.findings)
+        kinds = count_kinds(diagnosis.findings, diagnosis.examined)
         if kinds:
-            table = number_table(["harm", "finding", "what it is"], ["number"])
+            table = number_table(["harm", "finding", "what it is"], ["number", "to drop"])
             for one in kinds:
-                table.add_row(one.kind.harm, one.kind.name, one.kind.title, f"{one.count:,}")
+                table.add_row(
+                    one.kind.harm, one.kind.name, one.kind.title, f"{one.count:,}", f"{one.dropped:,}"
+                )
             print_table(table)
         else:
             say("nothing was found")
