@@ -41,6 +41,12 @@ def make_folder() -> MakeFolder:
     return make
 
 
+@pytest.fixture(autouse=True)
+def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests run on busy machines, where timing would wait for a calm moment."""
+    monkeypatch.setattr("resnext.design.latency.PATIENCE_S", 0.0)
+
+
 @pytest.fixture(scope="module")
 def no_reports() -> Iterator[None]:
     """Runs that nobody will look at draw no plots."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -31,6 +32,7 @@ def test_times_are_given_at_the_pace_of_the_fastest_of_the_first_turns(
         return {name: Timing(tuple(seconds[name] * p for p in pace)) for name in calls}
 
     monkeypatch.setattr(latency, "interleave", one_pace)
+    monkeypatch.setattr(latency, "PATIENCE_S", 0.0)
     meter = LatencyMeter(SMALL, 8)
     for drift in (0, 1, 1):
         assert meter.measure({0: SMALL}) == {0: pytest.approx(30)}
@@ -40,6 +42,28 @@ def test_times_are_given_at_the_pace_of_the_fastest_of_the_first_turns(
     paces = iter([(8, 8, 8)])
     assert meter.measure({0: SMALL}) == {0: pytest.approx(60)}
     assert meter.drift == pytest.approx(3)
+
+
+def test_a_turn_at_another_pace_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until the pace is that of the reference again, or patience is at an end; the nearest turn counts."""
+    paces, pauses = iter([1.0] * 5 + [1.5, 1.6, 1.1] + [2.0, 1.4, 1.5, 9.0]), list[float]()
+
+    def read(calls: dict[str, object], rounds: int, least_s: float) -> dict[str, Timing]:
+        pace = next(paces)
+        # what is timed is slowed down less than the yardstick, so the turn that counts can be told
+        seconds = {"yardstick": 0.01 * pace, "0": 0.03}
+        return {name: Timing((seconds[name],)) for name in calls}
+
+    monkeypatch.setattr(latency, "interleave", read)
+    monkeypatch.setattr(latency, "time", SimpleNamespace(sleep=pauses.append))
+    monkeypatch.setattr(latency, "PATIENCE_S", 4 * latency.PAUSE_S)
+    meter = LatencyMeter(SMALL, 8)
+    assert meter.measure({0: SMALL}) == {0: pytest.approx(30 / 1.1)}
+    assert meter.drift == pytest.approx(0.1)
+    assert meter.measure({0: SMALL}) == {0: pytest.approx(30 / 1.4)}
+    assert meter.drift == pytest.approx(0.4)
+    assert pauses == [latency.PAUSE_S] * 4
+    assert next(paces) == 9.0
 
 
 def test_what_is_timed_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
