@@ -22,8 +22,8 @@ from resnext.timing import Timing, interleave
 #: Turns of the first yardstick alone, of which the fastest counts: a busy moment would slow all times down.
 FIRST_TURNS = 5
 #: A turn whose pace differs by more than this share is repeated, after so many seconds, until the meter has
-#: paused for so many in all. A processor may change its pace by half for a minute (its clock, or another guest
-#: of the same host).
+#: paused for so many in all. A processor may change its pace by half for a minute (its clock, or its host's
+#: other guests).
 NEAR, PAUSE_S, PATIENCE_S = 0.2, 5.0, 90.0
 #: Least seconds of what is timed in a round: parts of a network take tenths of a millisecond.
 LEAST_SECONDS = 0.005
