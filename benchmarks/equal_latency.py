@@ -41,6 +41,8 @@ NAMES = tuple(f"resnext{depth}_32x4d+template=16" for depth in (11, 20, 29))
 #: Cardinalities of each kind that is designed, and most networks of a kind that are tried.
 KINDS = {"resnet": (1,), "groups": (2, 4, 8, 16, 32)}
 TRIED = 2
+#: Share by which a time may differ from the budget: what a path more or less changes in the smallest networks.
+TOLERANCE = 0.1
 #: The seed of the trial, and those of the comparison.
 TRIAL, SEEDS = 100, range(5)
 
@@ -99,7 +101,8 @@ def designed(budget_ms: float, meter: EngineMeter) -> Iterator[tuple[str, list[s
         space = DesignSpace(base, frozenset({"cardinality", "width", "depth"}), SIZE_PX, cardinalities)
         begun = time.perf_counter()
         try:
-            found = design_networks(space, Budget(latency_ms=budget_ms), TRIED, meter)
+            budget = Budget(latency_ms=budget_ms, latency_tolerance=TOLERANCE)
+            found = design_networks(space, budget, TRIED, meter)
         except DesignError as error:
             sys.exit(f"{kind}: {error}")
         for one in found:
