@@ -41,7 +41,7 @@ NAMES = tuple(f"resnext{depth}_32x4d+template=16" for depth in (11, 20, 29))
 #: Cardinalities of each kind that is designed, and most networks of a kind that are tried.
 KINDS = {"resnet": (1,), "groups": (2, 4, 8, 16, 32)}
 TRIED = 2
-#: Share by which a time may differ from the budget: what a path more or less changes in the smallest networks.
+#: Share by which a time may differ from the budget: what a path more changes in the smallest networks.
 TOLERANCE = 0.1
 #: The seed of the trial, and those of the comparison.
 TRIAL, SEEDS = 100, range(5)
