@@ -43,7 +43,7 @@ def measure(run: Path, to: str, precision: Precision) -> dict[str, Any]:
             path = (
                 resnext.quantize(run, to, min_speed=0, out=folder, packing=packing).path
                 if precision == "int8"
-                else resnext.export_model(run, to, folder, packing=packing).path
+                else resnext.export_model(run, to, out=folder, packing=packing).path
             )
         except ParityError as error:
             return {"refused": str(error), "packed": len(packing)}
