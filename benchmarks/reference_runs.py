@@ -66,6 +66,9 @@ REFERENCES = {
         lambda data, runs: str(data / "cifar10"), override(named_recipe("cifar-small"), epochs=6)
     ),
     "tiny40-resnext26": Reference(tiny, tiny_recipe("resnext26_8x4d+template=32", 12, 64)),
+    "tiny200-resnext26": Reference(
+        lambda data, runs: str(data / "tiny-imagenet"), tiny_recipe("resnext26_8x4d+template=32", 12, 64)
+    ),
     "tiny40-resnext26-224": Reference(
         tiny,
         override(named_recipe("finetune"), epochs=2, batch=64, data__size_px=224, data__train_px=128),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from resnext.data.decode import DataError
-from resnext.data.manifest import COLUMNS, ManifestRow, obey, write_manifest
+from resnext.data.manifest import COLUMNS, ManifestRow, read_manifest, write_manifest
+from resnext.data.obeying import obey
 from resnext.data.sources import read_splits
 from resnext.data.splits import Splits, fingerprint
 from resnext.data.stored_images import ImageArrays
@@ -104,7 +106,14 @@ def test_drop_outweighs_what_other_rows_say(path: Path) -> None:
             [("train", "0", "keep", ""), ("train", "77", "drop", "")],
             "{1}: '77' is not among the images of train",
         ),
-        ([("all", "0", "drop", "")], "{0}: '0' is not among the images of all"),
+        (
+            [("all", "0", "drop", "")],
+            "{0}: split: 'all' is no split of the set; give one of train, val, test",
+        ),
+        (
+            [("train", "0", "drop", ""), ("train", "0", "keep", "")],
+            "{1}: is about the same finding as {0} of '0'; remove one",
+        ),
         (
             [("train", "0", "relabel", "cow")],
             "{0}: to: 'cow' is no class of the set; give one of 'cat', 'dog'",
@@ -165,6 +174,81 @@ def test_other_columns_and_types_are_read_as_a_person_means_them(tmp_path: Path)
     pq.write_table(table.set_column(0, "key", pa.array([["3"]])), tmp_path / "lists.parquet")
     with pytest.raises(DataError, match="column key holds lists"):
         obey(make(), tmp_path / "lists.parquet")
+    pq.write_table(table.set_column(3, "to", pa.array([["3"]])), tmp_path / "lists.parquet")
+    with pytest.raises(DataError, match="column to holds lists"):
+        obey(make(), tmp_path / "lists.parquet")
+    pq.write_table(table.set_column(0, "key", pa.array([b"\xff"])), tmp_path / "bytes.parquet")
+    with pytest.raises(DataError, match=r"bytes\.parquet: is no manifest"):
+        obey(make(), tmp_path / "bytes.parquet")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\xef\xbb\xbfsplit;key;action;detail\r\n\r\ntrain;3;drop;a, b\r\n;;;\r\n",
+        b"split\tkey\taction\ntrain\t3\tdrop\n",
+        '"split","key","action","to"\ntrain,3,drop\n'.encode("utf-16"),
+        b'split,key,action,detail\ntrain,3,drop,"one\ntwo"\n',
+    ],
+    ids=["semicolons", "tabs", "UTF-16", "line break"],
+)
+def test_what_a_spreadsheet_saved_is_read(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "m.csv").write_bytes(content)
+    obeyed, note = obey(make(), tmp_path / "m.csv")
+    assert [obeyed.train.keys[i] for i in range(7)] == ["0", "1", "2", "4", "5", "6", "7"]
+    assert note.dropped == {"no finding": 1}
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"split,key,action\n\n\ntrain,0,keep\n\ntrain,1,burn\n", "line 6: action: 'burn'"),
+        (b'split,key,action,detail\ntrain,0,keep,"a\nb"\ntrain,1,burn,\n', "line 4: action: 'burn'"),
+        (b"split,key,action\ntrain,0,keep,1\n", "line 2: has 4 cells, the first line 3"),
+        (b"split,key,action,action\ntrain,0,drop,keep\n", "has two columns action"),
+        ("split,key,action\ntrain,caf\u00e9,drop\n".encode("latin-1"), "is not UTF-8 text"),
+        (b'split,key,action\ntrain,"0,drop\n', "line 2: is no line of a CSV file"),
+    ],
+)
+def test_what_is_wrong_with_a_csv_file_is_named_by_its_line(
+    tmp_path: Path, content: bytes, told: str
+) -> None:
+    (tmp_path / "m.csv").write_bytes(content)
+    with pytest.raises(DataError) as raised:
+        obey(make(), tmp_path / "m.csv")
+    assert told in str(raised.value)
+
+
+def test_an_image_may_get_another_label_and_move(path: Path) -> None:
+    both = [
+        ManifestRow("train", "1", "dog", "label", "relabel", "cat"),
+        ManifestRow("train", "1", "dog", "shift", "move", "val"),
+    ]
+    write_manifest(both, path)
+    obeyed, note = obey(make(), path)
+    assert contents(obeyed)["val"][-1] == (1, "cat")
+    assert len(obeyed.train) == 7
+    assert (note.relabelled, note.moved) == (1, 1)
+
+
+def test_where_splits_are_drawn_an_image_is_found_where_it_has_come_to(path: Path) -> None:
+    whole = make()
+    drawn = replace(whole, train=whole.train.select([0, 1, 4, 5, 6, 7]), val=whole.train.select([2, 3]))
+    rows: list[Row] = [("train", "3", "drop", "")]
+    with pytest.raises(DataError, match="'3' is not among the images of train"):
+        obey(drawn, write(path, rows))
+    obeyed, _ = obey(replace(drawn, drawn=("train", "val")), path)
+    assert contents(obeyed)["val"] == [(2, "cat")]
+    assert len(obeyed.train) == 6
+
+
+def test_what_was_written_is_read(path: Path) -> None:
+    row = ManifestRow("train", "=1.png", "cat", "leak", "drop", "x", "test: 2.png", 0.5, "two\nlines", "keep")
+    write_manifest([row], path)
+    [(place, read)] = read_manifest(path)
+    assert place == f"{path}: " + ("line 2" if path.suffix == ".csv" else "row 0")
+    written = ("'=1.png", "two\\nlines") if path.suffix == ".csv" else ("=1.png", "two\nlines")
+    assert read == replace(row, key=written[0], detail=written[1], score=None)
 
 
 @pytest.mark.parametrize("name", ["=1+1.png", "a;=b,c.png", 'quo"te.png', "caf\udce9.png", "new\nline.png"])

@@ -65,12 +65,15 @@ def test_an_altered_copy_in_another_split_is_a_leak(tmp_path: Path, alteration: 
         write(root, {f"{split}/{'ab'[i % 2]}/{i}.png": picture(first + i) for i in range(8)})
     write(root, {"test/a/copy.png": ALTERATIONS[alteration](picture(3))})
     diagnosis = diagnose(root)
-    [row] = [row for row in manifest_rows(diagnosis.findings, diagnosis.examined) if "leak" in row.finding]
+    row, conflict = manifest_rows(diagnosis.findings, diagnosis.examined)
     assert (row.split, row.key, row.label, row.action) == ("train", "b/3.png", "b", "drop")
     assert row.other == "test: a/copy.png"
     assert ("mirrored" in row.detail) == (alteration == "mirrored")
     assert ("there a" in row.detail) is True  # of another class
-    assert {row.finding for row in manifest_rows(diagnosis.findings, diagnosis.examined)} == {row.finding}
+    kind = row.finding.removesuffix("leak")  # `near_`, if its pixels are others
+    assert row.finding == f"{kind}leak"
+    assert (conflict.split, conflict.key, conflict.finding) == ("test", "a/copy.png", f"{kind}conflict")
+    assert (conflict.action, conflict.other) == ("keep", "train: b/3.png")
 
 
 def test_equal_pixels_in_other_files_are_duplicates_leaks_and_conflicts(tmp_path: Path) -> None:
@@ -100,6 +103,44 @@ def test_equal_pixels_in_other_files_are_duplicates_leaks_and_conflicts(tmp_path
         ("val", "a/2.png", "leak"): "drop",
         ("test", "b/twice.bmp", "duplicate"): "keep",
     }
+
+
+def test_no_copy_hides_behind_another_one(tmp_path: Path) -> None:
+    """One image in three splits, twice in one of them, under two labels in another."""
+    root = tmp_path / "data"
+    for split, first in (("train", 0), ("val", 100), ("test", 200)):
+        write(root, {f"{split}/{'ab'[i % 2]}/{i}.png": picture(first + i) for i in range(6)})
+    copies = ("train/a/x.png", "train/a/y.png", "val/a/x.png", "test/a/x.png", "test/b/y.png")
+    write(root, dict.fromkeys(copies, picture(7)))
+    diagnosis = diagnose(root)
+    found = {
+        (f"{row.split}/{row.key}", row.finding, row.other.replace(": ", "/"), row.action)
+        for row in manifest_rows(diagnosis.findings, diagnosis.examined)
+    }
+    assert found == {
+        ("train/a/x.png", "leak", "val/a/x.png", "drop"),
+        ("train/a/x.png", "leak", "test/a/x.png", "drop"),
+        ("train/a/y.png", "leak", "val/a/x.png", "drop"),
+        ("train/a/y.png", "leak", "test/a/x.png", "drop"),
+        ("train/a/y.png", "duplicate", "train/a/x.png", "drop"),
+        ("val/a/x.png", "leak", "test/a/x.png", "drop"),
+        ("test/a/x.png", "conflict", "test/b/y.png", "keep"),
+        ("test/b/y.png", "conflict", "test/a/x.png", "keep"),
+    }
+
+
+def test_nearly_the_same_image_under_two_labels_is_in_conflict(tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    for split, first in (("train", 0), ("val", 100), ("test", 200)):
+        write(root, {f"{split}/{'ab'[i % 2]}/{i}.png": picture(first + i) for i in range(6)})
+    write(root, {"train/b/again.png": recompressed(picture(0))})
+    diagnosis = diagnose(root)
+    rows = list(manifest_rows(diagnosis.findings, diagnosis.examined))
+    assert {(row.key, row.finding, row.action) for row in rows} == {
+        ("a/0.png", "near_conflict", "keep"),
+        ("b/again.png", "near_conflict", "keep"),
+    }
+    assert any(row.detail.endswith("b as train: b/again.png") for row in rows)
 
 
 def test_images_of_a_class_that_agree_by_chance_are_no_duplicates(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from resnext.data.sources import read_splits
 from resnext.doctor import ExaminedSet, FactsFile, examine, manifest_rows
 from resnext.doctor.facts import MARKS, marks_of, measure, sharpness
 from resnext.progress import run_to_end
@@ -138,3 +139,23 @@ def test_sharpness_is_the_deviation_of_the_laplacian_over_that_of_the_levels() -
     laplacian = 4 * values[1:-1, 1:-1] - around
     assert sharpness(levels) == pytest.approx(laplacian.std() / values.std(), rel=1e-5)
     assert sharpness(np.full((9, 9), 7, np.uint8)) == 0
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_a_file_whose_end_is_zeros_was_copied_in_part(tmp_path: Path, kind: str) -> None:
+    noise = Image.effect_noise((64, 64), 60).convert("RGB")
+    whole = encoded(noise, kind)
+    half = whole[: len(whole) // 2]
+    files = {"part": half + bytes(len(whole) - len(half)), "padded": whole + bytes(500)}
+    for name, content in files.items():
+        for split in ("train", "val"):
+            for label in "ab":
+                path = tmp_path / "data" / split / label / f"{name}.{kind.lower()}"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(content)
+    images = read_splits(str(tmp_path / "data")).train
+    readable, _, broken = measure(images, range(len(images)))
+    padded = [index for index, key in enumerate(images.keys) if "padded" in key]
+    assert readable.tolist() == padded
+    assert {one.finding for one in broken.values()} == {"truncated"}
+    assert all("bytes are zeros" in one.reason for one in broken.values())

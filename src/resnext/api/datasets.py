@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
@@ -18,6 +19,7 @@ from resnext.doctor import (
     FactsFile,
     load_cleanlab,
     measure_images,
+    read_decisions,
     summarise,
     write_diagnosis,
 )
@@ -108,7 +110,8 @@ def examine(
     """Find what is wrong with a data set, and write a manifest that training obeys, its summary and a page.
 
     What is measured of each image is kept beside the manifest (NAME.facts), so that a stopped examination
-    goes on, and a set that grew has its new images looked at.
+    goes on, and a set that grew has its new images looked at. What a person decided in an earlier manifest at
+    `out` is taken over.
 
     Args:
         data: A folder of images, a table, or another kind of DATA.
@@ -126,7 +129,8 @@ def examine(
         What was found; None for a shard.
 
     Raises:
-        DataError: The images cannot even be listed, or none of them can be read.
+        DataError: The images cannot even be listed, or none of them can be read; or what is already at `out`
+            is no manifest.
         ModelError: There is no such model, or it has no features.
         PackageMissing: There is a model, and the package that judges labels is not installed.
         UsageError: `out`, `folds` or `shard` cannot be used.
@@ -143,6 +147,8 @@ def examine(
         raise UsageError(f"--folds {folds}: must be at least 2")
     if isinstance(shard, str):
         shard = ImageShard.parse(shard)
+    with naming(path):
+        decisions = [] if shard is not None else read_decisions(path)
     facts = path.with_suffix(".facts")
     if shard is None and model is not None:
         load_cleanlab()  # missing, it is told before the images are looked at
@@ -157,11 +163,11 @@ def examine(
             part = (count * shard.number // shard.count, count * (shard.number + 1) // shard.count)
             run_to_end(measure_images(examined, FactsFile(shard.path(facts)), part), tell)
             return None
-        file = FactsFile(facts, sorted(facts.parent.glob(f"{facts.stem}-*-of-*.facts")))
+        file = FactsFile(facts, sorted(facts.parent.glob(f"{glob.escape(facts.stem)}-*-of-*.facts")))
         decoding = 0 if classifier is None else choose_workers(workers, classifier, len(examined))
         diagnosis = run_to_end(examine_set(examined, file, classifier, folds, decoding), tell)
-        write_diagnosis(diagnosis, path)
-        summary = summarise(diagnosis, path)
+        taken = write_diagnosis(diagnosis, path, decisions)
+        summary = summarise(diagnosis, path, taken)
         write_whole(path.with_suffix(".json"), to_json_text(summary))
-        write_data_page(diagnosis, summary, path.with_suffix(".html"))
+        write_data_page(diagnosis, summary, path)
     return diagnosis

@@ -14,10 +14,13 @@ class ImageProgress:
 
     Args:
         doing: What is done to them, as "embedding".
+        what: What is counted.
     """
 
-    def __init__(self, doing: str) -> None:
+    def __init__(self, doing: str, what: str = "images") -> None:
         from resnext.display.progress_bar import ProgressBar
+
+        self._what = what
 
         self._bar = ProgressBar(doing)
         self._began_at = self._line_at = time.monotonic()
@@ -43,10 +46,11 @@ class ImageProgress:
             self._before, self._began_at, self._line_at = done, now, now
         elif not self._bar.is_shown and now - self._line_at >= LINE_EVERY_S:
             self._line_at = now
-            say(progress_line(done, total, self._before, now - self._began_at), file=sys.stderr, flush=True)
+            line = progress_line(done, total, self._before, now - self._began_at, self._what)
+            say(line, file=sys.stderr, flush=True)
 
 
-def progress_line(done: int, total: int, before: int, seconds: float) -> str:
+def progress_line(done: int, total: int, before: int, seconds: float, what: str = "images") -> str:
     """How far it is, and the time left at the pace so far.
 
     >>> progress_line(3000, 10_000, before=1000, seconds=20)
@@ -55,4 +59,4 @@ def progress_line(done: int, total: int, before: int, seconds: float) -> str:
     from resnext.display.train_display import duration
 
     left_s = seconds * (total - done) / max(1, done - before)
-    return f"{done:,}/{total:,} images, about {duration(left_s)} left"
+    return f"{done:,}/{total:,} {what}, about {duration(left_s)} left"

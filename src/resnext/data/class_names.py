@@ -74,14 +74,19 @@ def check_lookalikes(names: Collection[str], where: str) -> None:
     Single letters may differ by case: in sets of characters, `a` and `A` are two classes.
     """
     told = _TOLD.get()
-    for problem in _lookalikes(names):
+    for problem in lookalikes(names):
         if told is None:
             raise DataError(f"{where}: {problem}")
         told.append(f"{where}: {problem}")
 
 
-def _lookalikes(names: Collection[str]) -> Iterator[str]:
-    """What is wrong with each name that looks like another one."""
+def lookalikes(names: Collection[str]) -> Iterator[str]:
+    """What is wrong with each name that looks like another one.
+
+    >>> list(lookalikes(["Cat ", "cat", "dog"]))
+    ["the classes 'Cat ' and 'cat' differ by case and blanks only; give both one name if they are one class, \
+or names that differ by more"]
+    """
     for name in sorted(names):
         if (match := _COPY.fullmatch(name)) and match["of"] in names:
             yield (
@@ -93,14 +98,23 @@ def _lookalikes(names: Collection[str]) -> Iterator[str]:
         plain = name.strip()
         look = _look(plain)
         other = seen.setdefault(look.casefold() if len(plain) > 1 else look, name)
-        if other == name:
-            continue
-        ways = {"blanks": other.strip() == plain, "characters that look alike": _look(other.strip()) == look}
-        how = next((way for way, is_it in ways.items() if is_it), "case")
-        yield (
-            f"the classes {other!r} and {name!r} differ by {how} only; give both one name if they are one "
-            "class, or names that differ by more"
-        )
+        if other != name:
+            yield (
+                f"the classes {other!r} and {name!r} differ by {_difference(other, name)} only; give both "
+                "one name if they are one class, or names that differ by more"
+            )
+
+
+def _difference(one: str, two: str) -> str:
+    """What two names that look alike differ by, as a person would say it."""
+    plain = one.strip(), two.strip()
+    looks = _look(plain[0]), _look(plain[1])
+    ways = {
+        "characters that look alike": plain[0].casefold() != plain[1].casefold(),
+        "case": looks[0] != looks[1],
+        "blanks": one != plain[0] or two != plain[1],
+    }
+    return " and ".join(way for way, is_it in ways.items() if is_it)
 
 
 def _look(name: str) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from resnext.data import hf_datasets
-from resnext.data.class_names import one_form
+from resnext.data.class_names import lookalikes, one_form
 from resnext.data.decode import IMAGE_SUFFIXES, DataError
 from resnext.data.folders import describe_unread
 from resnext.data.images import ImageDataset
@@ -56,7 +56,9 @@ def read_splits(data: str) -> Splits:
         train, val, rest = divide(images, len(images) // 10, len(images) // 10)
         last = f"{len(rest)} test" if len(rest) else "none for test"
         notes.append(f"no splits: divided into {len(train)} train, {len(val)} val, {last}")
-        return Splits(_set_name(data), train, val, rest if len(rest) else None, notes=tuple(notes))
+        parts = ("train", "val", "test") if len(rest) else ("train", "val")
+        test = rest if len(rest) else None
+        return Splits(_set_name(data), train, val, test, notes=tuple(notes), drawn=parts)
     if "train" not in labelled:
         others = printable(", ".join(_left_out_folders(Path(data))[:5]))
         raise DataError(
@@ -74,7 +76,8 @@ def read_splits(data: str) -> Splits:
         notes.append(f"no val split: a stratified tenth of train{more} ({len(val)} images) takes its place")
     test = _align_to_train(labelled["test"], train, data, "test") if "test" in labelled else None
     notes += _absent_classes(val, data, "val") + ([] if test is None else _absent_classes(test, data, "test"))
-    return Splits(_set_name(data), train, val, test, allows_flips=data != "digits", notes=tuple(notes))
+    drawn = () if "val" in labelled else ("train", "val")
+    return Splits(_set_name(data), train, val, test, data != "digits", tuple(notes), drawn=drawn)
 
 
 def _reading_notes(found: SplitsByName, labelled: SplitsByName, data: str) -> list[str]:
@@ -222,9 +225,10 @@ def _align_to_train(images: ImageDataset, train: ImageDataset, data: str, split:
     except DataError:
         known = set(map(one_form, train.classes))
         unknown = [name for name in sorted(images.classes) if one_form(name) not in known]
+        alike = [*lookalikes({*train.classes, *unknown})]
         raise DataError(
-            f"{data}: {split} has images of {', '.join(map(repr, unknown[:5]))}, which train lacks. "
-            "Add images of it to train, or remove it"
+            f"{data}: {split} has images of {', '.join(map(repr, unknown[:5]))}, which train lacks"
+            + (f": {alike[0]}" if alike else ". Add images of it to train, or remove it")
         ) from None
 
 

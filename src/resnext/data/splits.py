@@ -32,6 +32,8 @@ class Splits:
         allows_flips: Whether a mirrored image still belongs to its class, as far as the source knows.
         notes: Sentences that tell the user how the data set was read.
         known_fingerprint: Fingerprint of the splits, if it has been computed already.
+        drawn: Names of the splits that were drawn at random from one set: with every image that comes or
+            goes, others change their split.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Splits:
     allows_flips: bool = True
     notes: tuple[str, ...] = ()
     known_fingerprint: str | None = None
+    drawn: tuple[str, ...] = ()
 
     @property
     def classes(self) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from resnext.doctor.facts_file import FactsFile
 from resnext.doctor.findings import DataFinding, KindCount, count_kinds, manifest_rows, name_in_split
 from resnext.doctor.kinds import HARMS, KINDS, FindingKind, FindingsFound, Harm
 from resnext.doctor.labels import load_cleanlab
-from resnext.doctor.writing import summarise, write_diagnosis
+from resnext.doctor.writing import read_decisions, summarise, write_diagnosis
 
 __all__ = [
     "HARMS",
@@ -35,6 +35,7 @@ __all__ = [
     "manifest_rows",
     "measure_images",
     "name_in_split",
+    "read_decisions",
     "summarise",
     "write_diagnosis",
 ]

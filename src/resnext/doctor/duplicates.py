@@ -68,15 +68,27 @@ class NearPairs:
     is_whole: bool
 
 
-def exact_pairs(facts: Facts, readable: NDArray[np.bool_]) -> Iterator[ClosePair]:
-    """Each image with the first one that has the same pixels."""
+def exact_pairs(examined: ExaminedSet, facts: Facts, readable: NDArray[np.bool_]) -> Iterator[ClosePair]:
+    """Images that have the same pixels: each with the first one of its label in its split, with the first one
+    of each later split, and the first ones of two labels in a split with each other."""
+    split_of, labels = examined.split_of, examined.labels
     numbers = np.flatnonzero(readable)
     order = numbers[np.argsort(facts["pixels"][numbers], kind="stable")]
     digests = facts["pixels"][order]
     starts = np.flatnonzero(np.r_[True, digests[1:] != digests[:-1]]) if len(order) else order
     for start, end in zip(starts, np.r_[starts[1:], len(order)].astype(np.int64), strict=True):
-        for other in order[start + 1 : end]:
-            yield ClosePair(int(order[start]), int(other), 1.0)
+        firsts: dict[int, dict[int, int]] = {}  # by split, later splits first, and by label
+        for number in order[start:end][::-1].tolist():
+            firsts.setdefault(int(split_of[number]), {})[int(labels[number])] = number
+        for number in order[start:end].tolist() if end > start + 1 else ():
+            split, label = int(split_of[number]), int(labels[number])
+            own = firsts[split]
+            if own[label] != number:
+                yield ClosePair(own[label], number, 1.0)
+            elif number != (first := min(own.values())):
+                yield ClosePair(first, number, 1.0)
+            for later in sorted(other for other in firsts if other > split):
+                yield ClosePair(number, min(firsts[later].values()), 1.0)
 
 
 def near_pairs(
@@ -219,7 +231,7 @@ def find_many_alike(near: NearPairs) -> Iterator[DataFinding]:
             f"over {MAX_CANDIDATES:,} pairs of images look alike, as frames of a video do, and only so many "
             "were compared",
         )
-    if near.least > SIMILARITY:
+    if round(near.least, 2) > SIMILARITY:
         yield DataFinding(
             "many_alike",
             "images of one class agree much by chance, so only pairs of which "
@@ -230,26 +242,28 @@ def find_many_alike(near: NearPairs) -> Iterator[DataFinding]:
 def find_duplicates(examined: ExaminedSet, pairs: list[ClosePair]) -> Iterator[DataFinding]:
     """What follows from pairs of images: leaks, conflicts of labels, and duplicates.
 
-    Of two splits, the finding is on the image of the earlier one, which is trained on, or chosen by: dropping
-    it leaves the later one whole. Of the same image under one label in one split, the first is kept; of
-    nearly the same images, all are.
+    Of two splits, the leak is on the image of the earlier one, which is trained on, or chosen by: dropping it
+    leaves the later one whole. If their labels differ, the image of the later split is in conflict too. Of
+    the same image under one label in one split, the first is kept; of nearly the same images, all are.
     """
     split_of, labels = examined.split_of, examined.labels
     for pair in pairs:
-        one, two = pair.first, pair.second
+        one, two = sorted((pair.first, pair.second))  # and so in the order of the splits
         exact = "equal pixels" if pair.is_exact else f"{pair.similarity:.2f} of the edges agree"
         how = exact + ", mirrored" * pair.is_mirrored
+        prefix = "" if pair.is_exact else "near_"
+        in_conflict: tuple[int, ...] = ()
         if split_of[one] != split_of[two]:
-            early, late = sorted((one, two), key=lambda number: int(split_of[number]))
-            labelled = "" if labels[one] == labels[two] else f", there {examined.label(late)}"
-            detail = f"{how}: also {name_in_split(examined, late)}{labelled}"
-            kind = "leak" if pair.is_exact else "near_leak"
-            yield DataFinding(kind, detail, early, late, pair.similarity)
-        elif labels[one] != labels[two] and pair.is_exact:
-            for own, other in ((one, two), (two, one)):
-                detail = f"{how}: {examined.label(other)} as {examined.key(other)}"
-                yield DataFinding("conflict", detail, own, other, pair.similarity)
+            labelled = "" if labels[one] == labels[two] else f", there {examined.label(two)}"
+            detail = f"{how}: also {name_in_split(examined, two)}{labelled}"
+            yield DataFinding(f"{prefix}leak", detail, one, two, pair.similarity)
+            in_conflict = (two,)
+        elif labels[one] == labels[two]:
+            detail = f"{how}: also {examined.key(one)}"
+            yield DataFinding(f"{prefix}duplicate", detail, two, one, pair.similarity)
         else:
-            kind = "duplicate" if pair.is_exact else "near_duplicate"
-            named = "" if labels[one] == labels[two] else f", there {examined.label(one)}"
-            yield DataFinding(kind, f"{how}: also {examined.key(one)}{named}", two, one, pair.similarity)
+            in_conflict = (one, two)
+        for number in in_conflict if labels[one] != labels[two] else ():
+            other = one + two - number
+            detail = f"{how}: {examined.label(other)} as {name_in_split(examined, other)}"
+            yield DataFinding(f"{prefix}conflict", detail, number, other, pair.similarity)

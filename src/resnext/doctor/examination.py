@@ -25,7 +25,7 @@ from resnext.doctor.facts import FACTS, Broken, Facts, measure
 from resnext.doctor.facts_file import FactsFile, identify
 from resnext.doctor.features import compute_features, project
 from resnext.doctor.files import find_in_files
-from resnext.doctor.findings import DataFinding
+from resnext.doctor.findings import DataFinding, find_emptied
 from resnext.doctor.labels import LabelIssues, find_issues, find_wrong_labels, predict_held_out
 from resnext.doctor.sets import find_in_set
 from resnext.doctor.shift import ShiftTest, compare_splits, find_shifts, quantities
@@ -39,11 +39,12 @@ WRITE_IMAGES, WRITE_S = 4096, 20.0
 
 @dataclass(frozen=True)
 class ExaminationProgress:
-    """How far one part of the examination is."""
+    """How far one part of the examination is, and what it counts."""
 
     doing: str
     done: int
     total: int
+    what: str = "images"
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,8 @@ def measure_images(
     looked_at = 0
     for first, split, images in examined.parts():
         own = range(max(0, begin - first), max(0, min(len(images), end - first)))
-        idents = np.fromiter((identify(images, split, index) for index in own), np.uint64, len(own))
+        home = examined.home(split)
+        idents = np.fromiter((identify(images, home, index) for index in own), np.uint64, len(own))
         is_known, known = file.find(idents)
         places = first + own.start + np.flatnonzero(is_known)
         facts[places], readable[places] = known, True
@@ -189,10 +191,10 @@ def examine(
         )
     file.finish(facts[readable])
     findings = [*find_in_set(examined), *find_in_files(facts, readable, measured.broken)]
-    pairs: list[ClosePair] = [*exact_pairs(facts, readable)]
+    pairs: list[ClosePair] = [*exact_pairs(examined, facts, readable)]
     near = EventStream(near_pairs(examined, facts, readable, count_cores()))
     for done, total in near:
-        yield ExaminationProgress("looking at pairs", done, total)
+        yield ExaminationProgress("looking at pairs", done, total, "pairs")
     findings += find_duplicates(examined, [*pairs, *near.result.pairs])
     findings += find_many_alike(near.result)
     projected, labels = None, None
@@ -204,19 +206,21 @@ def examine(
         projected = project(values, is_known)
         numbers = np.flatnonzero(is_known)
         is_train = _is_train(examined)[numbers]
-        held_out = EventStream(
-            predict_held_out(
-                values[numbers], examined.labels[numbers], is_train, len(examined.classes), folds
+        if is_train.any():  # if not, `find_emptied` tells it
+            held_out = EventStream(
+                predict_held_out(
+                    values[numbers], examined.labels[numbers], is_train, len(examined.classes), folds
+                )
             )
-        )
-        for done, total in held_out:
-            yield ExaminationProgress("fitting heads", done, total)
-        issues = find_issues(examined.labels[numbers], held_out.result)
-        labels = LabelView(numbers, issues, folds)
-        findings += find_wrong_labels(examined, numbers, held_out.result, issues)
+            for done, total in held_out:
+                yield ExaminationProgress("fitting heads", done, total, "heads")
+            issues = find_issues(examined.labels[numbers], held_out.result)
+            labels = LabelView(numbers, issues, folds)
+            findings += find_wrong_labels(examined, numbers, held_out.result, issues)
     compared = quantities(facts, projected)
     shifts = compare_splits(examined, readable, compared)
     findings += find_shifts(shifts)
+    findings += find_emptied(findings, examined)
     return Diagnosis(examined, measured, tuple(findings), tuple(shifts), labels, projected)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from resnext.data.class_names import telling_lookalikes
+from resnext.data.class_names import lookalikes, telling_lookalikes
 from resnext.data.decode import DataError
 from resnext.data.images import ImageDataset
 from resnext.data.sources import read_splits, read_splits_by_name
@@ -31,6 +31,8 @@ class ExaminedSet:
         lookalikes: Sentences about class names that look alike.
         refusal: Why training refuses the set; empty if it does not.
         notes: How it was read.
+        drawn: Names of the splits that were drawn at random from one set, among which images may move when
+            others come or go.
     """
 
     data: str
@@ -39,6 +41,7 @@ class ExaminedSet:
     lookalikes: tuple[str, ...] = ()
     refusal: str = ""
     notes: tuple[str, ...] = ()
+    drawn: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, data: str) -> ExaminedSet:
@@ -46,8 +49,8 @@ class ExaminedSet:
         with telling_lookalikes() as told:
             try:
                 read = read_splits(data)
-                found = dict(read.items())
-                return cls(data, found, fingerprint(read), tuple(dict.fromkeys(told)), "", read.notes)
+                found, alike = dict(read.items()), tuple(dict.fromkeys(told))
+                return cls(data, found, fingerprint(read), alike, "", read.notes, read.drawn)
             except DataError as error:
                 refusal = str(error)
             by_name = {name or ALL: images for name, images in read_splits_by_name(data).items()}
@@ -55,10 +58,17 @@ class ExaminedSet:
         found = {name: by_name[name] for name in dict.fromkeys([*order, *by_name])}
         if not any(map(len, found.values())):
             raise DataError(refusal)
-        return cls(data, found, "", tuple(dict.fromkeys(told)), refusal)
+        everywhere = {name for images in found.values() for name in images.classes}
+        across = [f"{data}: {problem}" for problem in lookalikes(everywhere)]
+        told = [sentence for sentence in told if not across]  # which are among these
+        return cls(data, found, "", tuple(dict.fromkeys([*told, *across])), refusal)
 
     def __len__(self) -> int:
         return sum(map(len, self.splits.values()))
+
+    def home(self, split: str) -> str:
+        """The splits that the images of a split may move among, as one name."""
+        return "+".join(self.drawn) if split in self.drawn else split
 
     def locate(self, number: int) -> tuple[str, int]:
         """Split and index of the image with this number."""

@@ -54,6 +54,10 @@ GREY = np.array([0.299, 0.587, 0.114], np.float32)
 #: How JPEG, PNG and GIF files end, by how they begin.
 ENDS = {b"\xff\xd8\xff": b"\xff\xd9", b"\x89PNG": b"IEND\xaeB`\x82", b"GIF8": b";"}
 
+#: So many zeros at the end of a file, and this share of it, stand for a part that is missing, unless its end
+#: comes before them. Cameras write some behind their own notes.
+LEAST_ZEROS, LEAST_ZERO_SHARE = 64, 0.05
+
 
 @dataclass(frozen=True)
 class Broken:
@@ -77,6 +81,9 @@ def measure(
     broken: dict[int, Broken] = {}
     for index in indices:
         encoded = images.read_bytes(index)
+        if encoded is not None and (zeros := _missing_end(encoded)):
+            broken[index] = Broken("truncated", f"its last {zeros:,} bytes are zeros: it was copied in part")
+            continue
         try:
             views.append(_look(_to_rgb(images.load_stored(encoded, index))))
         except BadImage as error:
@@ -261,6 +268,15 @@ def _marks_of_any(encoded: bytes, suffix: str) -> dict[str, bool]:
 def _is_wrong(suffix: str, kind: str) -> bool:
     """Whether a suffix is that of another format than `kind`, as Pillow calls it."""
     return suffix in IMAGE_SUFFIXES and suffix not in FORMATS.get(LIKE_JPEG.get(kind, kind), ())
+
+
+def _missing_end(encoded: bytes) -> int:
+    """How many zeros stand where the rest of a file should be; 0 if it has its end."""
+    zeros = len(encoded) - len(encoded.rstrip(b"\0"))
+    if zeros < max(LEAST_ZEROS, LEAST_ZERO_SHARE * len(encoded)):
+        return 0
+    end = next((end for start, end in ENDS.items() if encoded.startswith(start)), None)
+    return 0 if end is None or encoded[:-zeros].endswith(end) else zeros
 
 
 def _why_broken(encoded: bytes | None, error: BadImage) -> str:

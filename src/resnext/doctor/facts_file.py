@@ -1,8 +1,9 @@
 """The facts of images in a file that only grows, so that no image is looked at twice.
 
 A stopped run goes on with it, a set that grew has its new images looked at, and the files of shards join: an
-image is known by its split, its name, its size and its time. What cannot be read is never kept, and looked at
-again. Each record carries a checksum; a torn end and records that a crash left empty are not read.
+image is known by its split (if that is not drawn at random), its name, its size and its time. What cannot be
+read is never kept, and looked at again. Each record carries a checksum; a torn end and records that a crash
+left empty are not read.
 """
 
 from __future__ import annotations
@@ -76,9 +77,10 @@ class FactsFile:
                 file.write(_checked(facts[start : start + WRITTEN_AT_ONCE]))
 
 
-def identify(images: ImageDataset, split: str, index: int) -> int:
-    """64 bits that another image, or the same one after a change, does not have."""
-    about = (split, images.keys[index], images.stored_size(index), images.stamp(index))
+def identify(images: ImageDataset, home: str, index: int) -> int:
+    """64 bits that another image, or the same one after a change, does not have; `home` is where images with
+    its name are this one."""
+    about = (home, images.keys[index], images.stored_size(index), images.stamp(index))
     digest = hashlib.sha256(repr(about).encode("utf-8", "backslashreplace")).digest()
     return int.from_bytes(digest[:8], "little") or 1
 

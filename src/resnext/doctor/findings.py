@@ -6,9 +6,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from resnext.data.manifest import Action, ManifestRow
 from resnext.doctor.examined import ExaminedSet
 from resnext.doctor.kinds import KINDS, FindingKind
+from resnext.names import printable
 
 #: Splits whose images are not dropped, relabelled or moved unless a person says so.
 JUDGED = ("val", "test")
@@ -73,7 +76,30 @@ def manifest_rows(findings: Sequence[DataFinding], examined: ExaminedSet) -> Ite
             other="" if finding.other is None else name_in_split(examined, finding.other),
             score=finding.score,
             detail=finding.detail,
+            proposed=_action(finding, split),
         )
+
+
+def find_emptied(findings: Sequence[DataFinding], examined: ExaminedSet) -> Iterator[DataFinding]:
+    """Splits, and classes of them, of which no image is left when all is dropped that is proposed to be."""
+    labels, split_of = examined.labels, examined.split_of
+    is_left = np.ones(len(examined), np.bool_)
+    for finding in findings:
+        if finding.image is not None and _action(finding, examined.locate(finding.image)[0]) == "drop":
+            is_left[finding.image] = False
+    for place, split in enumerate(examined.splits):
+        own = split_of == place
+        before, after = (
+            np.bincount(labels[one], minlength=len(examined.classes)) for one in (own, own & is_left)
+        )
+        if before.any() and not after.any():
+            yield DataFinding("emptied", f"all {before.sum():,} images of {split} would be left out")
+            continue
+        for number in np.flatnonzero((before > 0) & (after == 0)).tolist():
+            name = printable(examined.classes[number])
+            yield DataFinding(
+                "emptied", f"no image of {name} would be left in {split}, of {before[number]:,}"
+            )
 
 
 def name_in_split(examined: ExaminedSet, number: int) -> str:

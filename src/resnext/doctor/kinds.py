@@ -71,6 +71,12 @@ KINDS: dict[str, FindingKind] = {
             "One label is wrong: relabel the image, or leave all copies out",
             "drop",
         ),
+        FindingKind(
+            "emptied",
+            "high",
+            "what the manifest would leave empty",
+            "Keep some of these images, add others, or divide the set again",
+        ),
         FindingKind("empty_file", "high", "files without bytes", "Fetch them again", "drop"),
         FindingKind("truncated", "high", "files that are cut off", "Fetch them again", "drop"),
         FindingKind("unreadable", "high", "files that cannot be read", "Repair or remove them", "drop"),
@@ -94,6 +100,12 @@ KINDS: dict[str, FindingKind] = {
             "labels that are probably wrong",
             "Look at them, and relabel or drop; those of val and test are never changed unseen",
             "drop",
+        ),
+        FindingKind(
+            "near_conflict",
+            "medium",
+            "nearly the same image under two labels",
+            "One label may be wrong: look at both, then relabel or drop",
         ),
         FindingKind(
             "shift",

@@ -2,8 +2,15 @@
 designed networks, a plot."""
 
 from resnext.reporting.comparison import Comparison, compare
-from resnext.reporting.data_page import write_data_page
+from resnext.reporting.data_page import training_command, write_data_page
 from resnext.reporting.design_plot import write_design_plot
 from resnext.reporting.report import write_report
 
-__all__ = ["Comparison", "compare", "write_data_page", "write_design_plot", "write_report"]
+__all__ = [
+    "Comparison",
+    "compare",
+    "training_command",
+    "write_data_page",
+    "write_design_plot",
+    "write_report",
+]

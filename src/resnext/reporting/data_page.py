@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +23,17 @@ SHOWN, MAX_CLASSES = 24, 40
 #: Points of the map, drawn at random from all images.
 MAX_POINTS = 3000
 #: DataFinding by which images are sorted that are shown first.
-_SIMILAR_FIRST = ("leak", "near_leak", "conflict", "duplicate", "near_duplicate", "label")
+_SIMILAR_FIRST = (
+    "leak",
+    "near_leak",
+    "conflict",
+    "near_conflict",
+    "duplicate",
+    "near_duplicate",
+    "label",
+)
+#: Kinds of which both images of a pair have a finding; the pair is shown once.
+_BOTH_WAYS = ("conflict", "near_conflict")
 
 
 @dataclass(frozen=True)
@@ -53,13 +64,13 @@ class ShownKind:
     rest: int = field(default=0)
 
 
-def write_data_page(diagnosis: Diagnosis, summary: Mapping[str, Any], out: Path) -> None:
-    """Write the page about `diagnosis` to `out`.
+def write_data_page(diagnosis: Diagnosis, summary: Mapping[str, Any], manifest: Path) -> None:
+    """Write the page about `diagnosis` beside its manifest.
 
     Args:
         diagnosis: What was found.
         summary: The same as JSON, see `resnext.doctor.summarise`.
-        out: The file.
+        manifest: The manifest.
 
     Raises:
         OSError: It cannot be written.
@@ -71,10 +82,22 @@ def write_data_page(diagnosis: Diagnosis, summary: Mapping[str, Any], out: Path)
         "notes": diagnosis.examined.notes,
         "histogram": Markup(_histogram(diagnosis)),
         "map": Markup(_map(diagnosis)) if diagnosis.projected is not None else "",
-        "manifest": encodable(summary["manifest"]["file"]),
+        "manifest": encodable(str(manifest)),
+        "command": training_command(diagnosis.examined.data, manifest),
+        "is_refused": bool(diagnosis.examined.refusal),
+        "has_rows": any(finding.image is not None for finding in diagnosis.findings),
         "total": len(diagnosis.examined),
     }
-    write_whole(out, render("data.html.j2", values))
+    write_whole(manifest.with_suffix(".html"), render("data.html.j2", values))
+
+
+def training_command(data: str, manifest: Path) -> str:
+    """What to type to train as a manifest says.
+
+    >>> training_command("my pets", Path("doctor.csv"))
+    "resnext train 'my pets' --manifest doctor.csv"
+    """
+    return encodable(shlex.join(["resnext", "train", data, "--manifest", str(manifest)]))
 
 
 def _show_kind(diagnosis: Diagnosis, found: KindCount) -> ShownKind:
@@ -83,6 +106,8 @@ def _show_kind(diagnosis: Diagnosis, found: KindCount) -> ShownKind:
     images = [finding for finding in own if finding.image is not None]
     if found.kind.name in _SIMILAR_FIRST:
         images.sort(key=lambda finding: -(finding.score or 0.0))
+    if found.kind.name in _BOTH_WAYS:
+        images = list({frozenset((one.image, one.other)): one for one in images[::-1]}.values())[::-1]
     shown = tuple(_show(diagnosis, finding) for finding in images[:SHOWN])
     return ShownKind(found, about_set, shown, max(0, len(images) - SHOWN))
 

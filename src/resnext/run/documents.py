@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from resnext.data.manifest import ManifestNote
+from resnext.data.obeying import ManifestNote
 from resnext.names import printable_lines
 from resnext.parsing import MAX_INTEGER, Extensible, Range
 

@@ -6,7 +6,7 @@ from collections.abc import Generator
 from typing import Any
 
 from resnext.catalogue import locate
-from resnext.data.manifest import ManifestNote
+from resnext.data.obeying import ManifestNote
 from resnext.data.splits import Splits, fingerprint
 from resnext.recipe import (
     Recipe,

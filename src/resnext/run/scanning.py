@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping
+from pathlib import Path
 
 from resnext.contract import GreyRange
 from resnext.data.decode import BadImage, DataError
 from resnext.data.images import Scan
-from resnext.data.manifest import ManifestRow
+from resnext.data.manifest import ManifestRow, read_manifest, written_as
 from resnext.data.scan import NAMED, scan
 from resnext.data.splits import Splits
 from resnext.machine import count_cores
@@ -69,20 +70,30 @@ def check_budget(
         )
 
 
-def quarantine_rows(splits: Splits, unreadable: Mapping[str, Mapping[int, BadImage]]) -> list[ManifestRow]:
-    """Rows of a manifest that drop the images that cannot be read."""
-    return [
-        ManifestRow(
-            split=name,
-            key=encodable(images.keys[index]),
-            label=encodable(images.classes[images.labels[index]]),
-            finding="unreadable",
-            action="drop",
-            detail=error.reason,
-        )
-        for name, images in splits.items()
-        for index, error in unreadable.get(name, {}).items()
+def quarantine_rows(
+    splits: Splits, unreadable: Mapping[str, Mapping[int, BadImage]], manifest: Path | None = None
+) -> list[ManifestRow]:
+    """Rows of a manifest that drop the images that cannot be read, after those of `manifest`, which the
+    splits have obeyed already: the new one does what both say."""
+    obeyed: list[ManifestRow] = []
+    came_from: dict[tuple[str, str], str] = {}
+    if manifest is not None:
+        obeyed = [row for _, row in read_manifest(manifest) if row.action != "keep"]
+        came_from = {(row.to, row.key): row.split for row in obeyed if row.action == "move"}
+    suffix = "" if manifest is None else manifest.suffix
+
+    def row(name: str, index: int, reason: str) -> ManifestRow:
+        images = dict(splits.items())[name]
+        key, label = encodable(images.keys[index]), encodable(images.classes[images.labels[index]])
+        split = came_from.get((name, written_as(key, suffix)), name)
+        return ManifestRow(split, key, label, "unreadable", "drop", detail=reason, proposed="drop")
+
+    broken = [
+        row(name, index, error.reason)
+        for name, errors in unreadable.items()
+        for index, error in errors.items()
     ]
+    return [*obeyed, *broken]
 
 
 def leave_out(splits: Splits, unreadable: Mapping[str, Mapping[int, BadImage]]) -> Splits:

@@ -15,7 +15,8 @@ from resnext.data import jpeg
 from resnext.data.contents import Contents, contents_digest, to_bytes
 from resnext.data.decode import BadImage, DataError
 from resnext.data.images import ImageDataset
-from resnext.data.manifest import ManifestNote, manifest_bytes
+from resnext.data.manifest import ManifestRow, manifest_bytes
+from resnext.data.obeying import ManifestNote
 from resnext.data.splits import Splits, fingerprint
 from resnext.errors import UsageError
 from resnext.machine import DeviceError, Machine
@@ -98,7 +99,9 @@ def create_run(
     if options.on_bad == "fail":
         raise_unreadable(unreadable)
     check_budget(unreadable, splits, options.bad_budget)
-    quarantine = quarantine_rows(splits, unreadable) if options.on_bad == "quarantine" else []
+    quarantine: list[ManifestRow] = []
+    if options.on_bad == "quarantine" and any(unreadable.values()):
+        quarantine = quarantine_rows(splits, unreadable, options.manifest)
     splits = leave_out(splits, unreadable)
     grey = choose_grey(scans, asked)
     found = replace(scans["train"], grey=grey)

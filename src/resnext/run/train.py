@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from resnext.data.manifest import obey
+from resnext.data.obeying import obey
 from resnext.data.sources import read_splits
 from resnext.data.splits import fingerprint
 from resnext.machine import (

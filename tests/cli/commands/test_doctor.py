@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -207,3 +208,153 @@ def test_bad_images_are_put_in_quarantine_within_a_budget(
     assert rows(quarantine) == {("train", "c/broken.png", "unreadable"): "drop"}
     assert run(*words, "--name", "y", "--manifest", quarantine) == 0
     assert json.loads((tmp_path / "y" / "data.json").read_text())["skipped"]["train"] == {}
+
+
+def test_what_a_person_decided_stays(messy: Path, tmp_path: Path, run: Run) -> None:
+    out = tmp_path / "m.csv"
+    assert run("doctor", messy, "--out", out) == 4
+    text = out.read_text()
+    [leak] = [line for line in text.splitlines() if '"leak"' in line]
+    changed = leak.replace('"drop","","test', '"keep","","test')
+    assert changed != leak
+    own = 'test,b/0.png,b,"seen by me",drop,\nval,gone.png,b,"seen by me",drop,\n'
+    out.write_text(text.replace(leak, changed) + own)
+    Image.new("RGB", (32, 32), "red").save(messy / "train/a/7.png")
+    assert run("doctor", messy, "--out", out) == 4
+    assert rows(out) == rows(out) | {
+        ("train", "a/0.png", "leak"): "keep",
+        ("test", "b/0.png", "seen by me"): "drop",
+        ("train", "a/7.png", "nearly_blank"): "keep",
+        ("train", "b/copy.bmp", "duplicate"): "drop",
+    }
+    assert ("val", "gone.png", "seen by me") not in rows(out)
+    assert json.loads(out.with_suffix(".json").read_text())["manifest"]["decisions"] == 2
+    (messy / "test/a/leak.bmp").unlink()  # the finding goes, and the decision about it with the next doctor
+    assert run("doctor", messy, "--out", out, "--fail-on", "never") == 0
+    assert rows(out)[("test", "b/0.png", "seen by me")] == "drop"
+
+
+def test_nothing_that_is_not_of_the_doctor_is_written_over(
+    messy: Path, tmp_path: Path, run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "images.csv"
+    table.write_text(
+        "path,label\n" + "".join(f"{messy}/train/{c}/{i}.png,{c}\n" for c in "ab" for i in range(8))
+    )
+    before = table.read_bytes()
+    assert run("doctor", table, "--out", table) == 3
+    assert table.read_bytes() == before
+    assert "say another --out" in capsys.readouterr().err
+    for name in ("m.json", "m.html"):
+        (tmp_path / name).write_text("{}")
+        assert run("doctor", messy, "--out", tmp_path / "m.csv") == 3
+        assert f"{name}: is there already" in capsys.readouterr().err
+        (tmp_path / name).unlink()
+    assert run("doctor", messy, "--out", tmp_path / "m.csv", "--fail-on", "never") == 0
+    assert run("doctor", messy, "--out", tmp_path / "m.parquet", "--fail-on", "never") == 0
+
+
+def test_one_class_under_two_names_in_two_splits(
+    messy: Path, tmp_path: Path, run: Run, capsys: pytest.CaptureFixture[str], quick: list[str]
+) -> None:
+    for split, name in (("train", "cat"), ("val", "Cat"), ("test", "cat")):
+        (messy / split / "a").rename(messy / split / name)
+    assert run("doctor", messy, "--out", tmp_path / "m.csv") == 4
+    told = capsys.readouterr().out
+    assert told.count("lookalike_classes:") == 1
+    assert "the classes 'Cat' and 'cat' differ by case only" in told
+    assert run("train", messy, "--runs", tmp_path, *quick) == 3
+    assert "which train lacks: the classes 'Cat' and 'cat' differ by case only" in capsys.readouterr().err
+
+
+def test_what_the_manifest_would_leave_empty_is_told(
+    messy: Path, tmp_path: Path, run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import shutil
+
+    shutil.rmtree(messy / "val")
+    shutil.copytree(messy / "test", messy / "val")
+    for path in (messy / "train" / "c").iterdir():
+        path.write_bytes(b"no image")
+    assert run("doctor", messy, "--out", tmp_path / "m.csv") == 4
+    told = capsys.readouterr()
+    assert "emptied: all 10 images of val would be left out" in told.out
+    assert "emptied: no image of c would be left in train, of 9" in told.out
+
+
+def test_a_set_without_splits_that_grew(
+    tmp_path: Path, make_folder: Any, run: Run, quick: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = make_folder(tmp_path / "d", {"a": 20, "b": 20})
+    words = ["doctor", data, "--out", tmp_path / "m.csv", "--fail-on", "never", "--json", "-"]
+    assert run(*words) == 0
+    out = tmp_path / "own.csv"
+    out.write_text("split,key,action\n" + "".join(f"train,a/{i}.png,drop\n" for i in range(0, 20, 4)))
+    Image.new("RGB", (20, 16), "red").save(data / "a" / "0new.png")
+    capsys.readouterr()
+    assert run(*words) == 0
+    assert json.loads(capsys.readouterr().out)["looked_at"] == 1
+    assert run("train", data, "--manifest", out, "--runs", tmp_path, "--name", "x", *quick) == 0
+    assert "left out 5 images" in capsys.readouterr().out
+
+
+def test_the_next_command_can_be_pasted(
+    messy: Path, tmp_path: Path, run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = messy.rename(tmp_path / "my pets")
+    out = tmp_path / "my out" / "m[1].csv"
+    out.parent.mkdir()
+    for number in range(2):
+        assert run("doctor", data, "--out", out, "--shard", f"{number}/2") == 0
+    assert run("doctor", data, "--out", out) == 4
+    told = capsys.readouterr()
+    command = f"resnext train '{data}' --manifest '{out}'"
+    assert command in told.err.replace("\n", " ")
+    assert "1 of them looked at now" in told.out
+    assert command in html.unescape(out.with_suffix(".html").read_text())
+
+
+def test_findings_on_the_set_alone_are_mended_in_the_data(
+    tmp_path: Path, make_folder: Any, run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = make_folder(tmp_path / "d", {"cat": 9, "dog": 9})
+    (data / "cow").mkdir()
+    assert run("doctor", data, "--out", tmp_path / "m.csv") == 4
+    told = capsys.readouterr().err
+    assert "mend the data, which training refuses as they are" in told
+    assert "--manifest" not in told
+    assert "Training refuses the set as it is" in (tmp_path / "m.html").read_text()
+
+
+def test_a_model_and_no_image_of_train_that_can_be_read(
+    trained: Path, colours: Path, tmp_path: Path, run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("cleanlab")
+    import shutil
+
+    data = shutil.copytree(colours, tmp_path / "data")
+    for path in (data / "train").rglob("*.png"):
+        path.write_bytes(b"no image")
+    words = ["doctor", data, "--out", tmp_path / "m.csv", "--model", trained, "--device", "cpu"]
+    assert run(*words) == 4
+    assert "images of train would be left out" in capsys.readouterr().out
+
+
+def test_quarantine_keeps_what_the_manifest_said(
+    messy: Path, tmp_path: Path, run: Run, quick: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = tmp_path / "m.csv"
+    manifest.write_text(
+        "split,key,finding,action,to\ntrain,a/0.png,leak,drop,\ntrain,c/broken.png,,move,val\n"
+        "train,a/1.png,dark,keep,\n"
+    )
+    words = ["train", messy, "--runs", tmp_path, *quick]
+    assert run(*words, "--name", "x", "--manifest", manifest, "--on-bad", "quarantine") == 0
+    quarantine = tmp_path / "x" / "quarantine.csv"
+    assert rows(quarantine) == {
+        ("train", "a/0.png", "leak"): "drop",
+        ("train", "c/broken.png", ""): "move",
+        ("train", "c/broken.png", "unreadable"): "drop",
+    }
+    assert run(*words, "--name", "y", "--manifest", quarantine) == 0
+    assert "left out 2 images (1 leak, 1 unreadable)" in capsys.readouterr().out

@@ -93,8 +93,18 @@ class DoctorCommand(Command):
             more = "" if self.fail_on == "high" else " or more"
             raise FindingsFound(
                 f"{counted(harmful, 'finding')} of harm {self.fail_on}{more}; look at "
-                f"{self.out.with_suffix('.html')}, edit {self.out}, then train with --manifest {self.out}"
+                f"{self.out.with_suffix('.html')}, {self._next(diagnosis)}"
             )
+
+    def _next(self, diagnosis: Diagnosis) -> str:
+        """What to do after looking at the page."""
+        from resnext.reporting import training_command
+
+        if diagnosis.examined.refusal:
+            return "and mend the data, which training refuses as they are"
+        if all(finding.image is None for finding in diagnosis.findings):
+            return "and mend the data: no finding is on a single image"
+        return f"edit {self.out}, then: {training_command(self.data, self.out)}"
 
     def _check(self) -> ImageShard | None:
         check_suffix("--out", self.out, (".parquet", ".csv"))
@@ -114,14 +124,17 @@ class DoctorCommand(Command):
     def _tell(self, diagnosis: Diagnosis) -> None:
         from resnext.cli.output import number_table, print_table
         from resnext.doctor import count_kinds
-        from resnext.parsing import read_text
+        from resnext.parsing import parse_json, read_text
 
-        text = printable_lines(read_text(self.out.with_suffix(".json")).rstrip("\n"))
+        content = read_text(self.out.with_suffix(".json"))
+        text = printable_lines(content.rstrip("\n"))
         if str(self.json) == "-":
             say_text(text)
             return
         if self.json is not None:
             write_output(self.json, text + "\n")
+        if decisions := parse_json(content)["manifest"]["decisions"]:
+            say(f"{counted(decisions, 'decision')} that you made in {self.out} taken over")
         images, looked_at = len(diagnosis.examined), diagnosis.measured.looked_at
         say(f"{counted(images, 'image')}, {looked_at:,} of them looked at now")
         for finding in diagnosis.findings:
@@ -165,7 +178,7 @@ def _progress() -> Iterator[Callable[[ExaminationProgress], None]]:
             if shown:
                 shown.pop().__exit__(None, None, None)
             parts.append(event.doing)
-            shown.append(ImageProgress(event.doing))
+            shown.append(ImageProgress(event.doing, event.what))
         shown[-1].show(event.done, event.total)
 
     try:
