@@ -44,3 +44,10 @@ def test_a_better_score_is_told_from_chance() -> None:
     assert not noisy.is_better_than(plain)
     assert not plain.is_better_than(again)
     assert not again.is_better_than(plain)
+
+
+def test_all_told_apart_is_not_certain() -> None:
+    own, others = np.ones(100, np.float32), np.zeros(30, np.float32)
+    low, high = Separation.of(own, others).interval
+    assert (low, high) == (pytest.approx(0.9), 1.0)
+    assert Separation.of(others, own).interval == (0.0, pytest.approx(0.1))

@@ -11,14 +11,14 @@ import torch
 
 from resnext.api.inference import FEW_IMAGES
 from resnext.catalogue import EXPORTS, locate
-from resnext.confidence import COVERAGE, FALSE_ALARMS
+from resnext.confidence import COVERAGE, FALSE_ALARMS, check_coverage, check_false_alarms
 from resnext.contract import Contract
 from resnext.data.decode import DataError
 from resnext.data.image_files import find_image_files
 from resnext.data.images import ImageDataset
 from resnext.data.sources import read_split
 from resnext.engine import CalibrationFit, Calibrator, ModelError, Output, Takes, open_network
-from resnext.errors import ResnextWarning
+from resnext.errors import ResnextWarning, UsageError
 from resnext.export import (
     FORMATS,
     MAX_DROP,
@@ -181,7 +181,7 @@ def calibrate(
     data: str | Path,
     *,
     split: str = "val",
-    outliers: Sequence[str | Path] | None = None,
+    outliers: Sequence[str | Path] | str | Path | None = None,
     coverage: float = COVERAGE,
     false_alarms: float = FALSE_ALARMS,
     out: str | Path | None = None,
@@ -201,7 +201,8 @@ def calibrate(
         data: A folder of images, a table, or another kind of DATA.
         split: The split to calibrate on. The network must not have been trained on it.
         outliers: Files, folders and globs of images of none of the classes, on which the score that tells
-            "none of these" is chosen; the largest probability if None.
+            "none of these" is chosen. If None, it is the one that was chosen before, or the largest
+            probability.
         coverage: Share of new images whose set of classes is to hold the true one.
         false_alarms: Share of images of the classes that may be called "none of these".
         out: Hub folder to write in place of changing `model`.
@@ -223,6 +224,12 @@ def calibrate(
     >>> fit.contract.calibration.sets.coverage
     0.8
     """
+    check_coverage(coverage)
+    check_false_alarms(false_alarms)
+    if isinstance(outliers, (str, Path)):
+        outliers = [outliers]
+    if workers is not None and workers < 0:
+        raise UsageError(f"workers {workers}: must be at least 0")
     network, contract = open_network(model)
     folder = _folder_to_calibrate(model) if out is None else Path(out)
     if out is not None and folder.exists():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections.abc import Iterable, Sequence
@@ -25,6 +26,13 @@ def check_not_negative(options: object, *names: str) -> None:
         value = getattr(options, name)
         if value is not None and value < 0:
             raise UsageError(f"--{name.replace('_', '-')} {value}: must be at least 0")
+
+
+def check_finite(options: object, *names: str) -> None:
+    """Raise `UsageError` if a field of `options` among `names` is no number from 0 on."""
+    for name in names:
+        if not 0 <= (value := getattr(options, name)) < math.inf:
+            raise UsageError(f"--{name.replace('_', '-')} {value}: must be a number from 0 on")
 
 
 def check_suffix(option: str, path: Path | None, suffixes: Iterable[str]) -> None:

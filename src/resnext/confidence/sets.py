@@ -29,6 +29,17 @@ def images_needed(coverage: float) -> int:
     return math.ceil(coverage / (1 - coverage) * (1 - 1e-9))
 
 
+def check_coverage(coverage: float, images: int | None = None) -> None:
+    """Raise `UsageError` unless it is a share that can be promised, from so many images if they are given."""
+    if not 0 < coverage < 1:
+        raise UsageError(f"--coverage {coverage:g}: must be between 0 and 1, such as 0.9")
+    if images is not None and images < (needed := images_needed(coverage)):
+        raise UsageError(
+            f"--coverage {coverage:.12g}: needs at least {needed:,} images, there are {images:,}; give more, "
+            "or promise less"
+        )
+
+
 def fit_sets(
     probabilities: NDArray[np.float32], labels: NDArray[np.int64], coverage: float
 ) -> PredictionSets:
@@ -46,14 +57,7 @@ def fit_sets(
     >>> round(fit_sets(rows, np.zeros(9, np.int64), 0.8).least_probability, 3)
     0.2
     """
-    if not 0 < coverage < 1:
-        raise UsageError(f"--coverage {coverage:g}: must be between 0 and 1, such as 0.9")
-    count, needed = len(labels), images_needed(coverage)
-    if count < needed:
-        raise UsageError(
-            f"--coverage {coverage:g}: needs at least {needed} images, there are {count}; give more, or "
-            "promise less"
-        )
+    check_coverage(coverage, count := len(labels))
     own = np.sort(probabilities[np.arange(count), labels])
     kept = math.ceil((count + 1) * coverage - 1e-9)  # images whose class is in its set, of those here
     return PredictionSets(coverage, float(own[count - kept]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -14,6 +15,9 @@ from torch import Tensor
 from resnext.confidence import (
     Separation,
     TemperatureFit,
+    can_reject,
+    check_coverage,
+    check_false_alarms,
     coverage_range,
     cross_fit,
     fit_sets,
@@ -28,6 +32,7 @@ from resnext.data.images import ImageDataset
 from resnext.data.loaders import evaluation_batches, on_device
 from resnext.data.workers import worker_errors
 from resnext.models import Network, familiarity, make_bank
+from resnext.names import counted
 from resnext.statistics import Rate
 from resnext.training.loop import Diverged
 
@@ -35,6 +40,8 @@ from resnext.training.loop import Diverged
 BATCH = 64
 #: Least area under the ROC curve of a score of some use on outliers; 0.5 is chance.
 LEAST_AUROC = 0.6
+#: Fewest outliers that a score is chosen by: with less, the interval of a difference is too short.
+LEAST_OUTLIERS = 30
 #: Share of the features above which they are clipped (Sun, Guo and Li 2021).
 CLIPPED_ABOVE = 0.9
 #: Most images that others are compared with, and which of their nearest neighbours is taken: as many of a
@@ -95,7 +102,8 @@ class Calibrator:
 
     Args:
         network: The network, in evaluation mode, on the device where it computes.
-        contract: Its classes and preprocessing. What it says about calibration is not used.
+        contract: Its classes and preprocessing. Of its calibration, the score that tells "none of these" is
+            kept where there are no outliers to choose one by.
         coverage: Share of new images whose set is to hold the true class.
         false_alarms: Share of images of the classes that may be rejected.
         workers: Decoding processes.
@@ -126,10 +134,17 @@ class Calibrator:
 
         Raises:
             BadImage: An image cannot be read.
-            DataError: Every score takes the outliers for images of the classes.
+            DataError: Every score takes the outliers for images of the classes, or there are too few.
             Diverged: The network's outputs are not finite.
-            UsageError: A share is none, or there are too few images for `coverage`.
+            UsageError: A share is none, or there are too few images for it.
         """
+        check_coverage(self.coverage, len(images))
+        check_false_alarms(self.false_alarms, None if outliers is None else len(images))
+        if outliers is not None and len(outliers) < LEAST_OUTLIERS:
+            raise DataError(
+                f"--outliers: {counted(len(outliers), 'image')}, too few to choose by; give at least "
+                f"{LEAST_OUTLIERS}, or leave it out"
+            )
         if known is not None:
             known = _spread(known) if outliers is not None else None
         sets_of_images = [one for one in (images, outliers, known) if one is not None]
@@ -141,11 +156,15 @@ class Calibrator:
         sets = fit_sets(honest, own.labels, self.coverage)
         bank = None if known is None else make_bank(self._answers(known, count).pooled)
         trials: tuple[OutlierTrial, ...] = ()
-        best = fit_threshold(Rejection("probability", 0.0), honest.max(1), self.false_alarms)
+        best: Rejection | None = None
         if outliers is not None:
             strange = self._answers(outliers, count)
             trials = tuple(self._trials(own, strange, fit.temperature, bank))
-            best = _best(trials).rejection
+            best = _best(trials, partial(self._share_of_class, own, strange, fit.temperature)).rejection
+        elif can_reject(self.false_alarms, len(own.labels)):
+            kept = self._kept
+            bank = self.network.bank if kept.score == "neighbours" else None
+            best = fit_threshold(kept, self._familiarity(own, kept, fit.temperature), self.false_alarms)
         return CalibrationFit(
             contract=replace(self.contract, calibration=Calibration(fit.temperature, best, sets)),
             images=len(own.labels),
@@ -153,8 +172,14 @@ class Calibrator:
             coverage=coverage_range(len(own.labels), self.coverage),
             set_size=float(in_sets(honest, sets).sum(1).mean()),
             trials=trials,
-            bank=bank if best.score == "neighbours" else None,
+            bank=bank if best is not None and best.score == "neighbours" else None,
         )
+
+    @property
+    def _kept(self) -> Rejection:
+        """The score that was chosen before, on outliers; the probability if none was."""
+        before = None if self.contract.calibration is None else self.contract.calibration.rejection
+        return before or Rejection("probability", 0.0)
 
     def _answers(self, images: ImageDataset, count: _Counter) -> _Features:
         images = images.in_range(self.contract.grey)
@@ -189,6 +214,20 @@ class Calibrator:
             yield OutlierTrial(
                 fitted, Separation.of(values, others), Rate(int(rejected.sum()), len(rejected))
             )
+
+    def _share_of_class(
+        self, own: _Features, strange: _Features, temperature: float, rejection: Rejection
+    ) -> float:
+        """How often an outlier looks less familiar than an image that the network gives the same class, from
+        0 to 1; 0.5 for images of the classes, even if all are of one that it is seldom sure of."""
+        values, others = (self._familiarity(one, rejection, temperature) for one in (own, strange))
+        tops, other_tops = (one.logits.argmax(1).numpy() for one in (own, strange))
+        shares = [
+            Separation.of(values[tops == top], others[other_tops == top]).others
+            for top in np.unique(other_tops)
+            if (tops == top).any()
+        ]
+        return float(np.concatenate(shares).mean()) if shares else 1.0
 
     def _familiarity(
         self, answers: _Features, rejection: Rejection, temperature: float
@@ -235,18 +274,18 @@ def _spread(images: ImageDataset) -> ImageDataset:
     return images.select(np.sort(order[places]))
 
 
-def _best(trials: tuple[OutlierTrial, ...]) -> OutlierTrial:
+def _best(trials: tuple[OutlierTrial, ...], share_of_class: Callable[[Rejection], float]) -> OutlierTrial:
     """The score to take: the largest probability, unless another is better by more than chance explains.
 
-    Raises `DataError` if none is of use.
+    Raises `DataError` if none is of use, on all images or on those of one class (`share_of_class`).
     """
     plain, *others = trials
     better = [one for one in others if one.separation.is_better_than(plain.separation)]
     best = max([plain, *better], key=lambda one: one.separation.auroc)
-    if best.separation.auroc < LEAST_AUROC:
+    area = min(best.separation.auroc, share_of_class(best.rejection))
+    if area < LEAST_AUROC:
         raise DataError(
-            f"--outliers: no score tells them from images of the classes (AUROC {best.separation.auroc:.2f} "
-            "at best, 0.50 is chance); are they images of the classes? Give images of none of them, or leave "
-            "it out"
+            f"--outliers: no score tells them from images of the classes (AUROC {area:.2f} at best, 0.50 is "
+            "chance); are they images of the classes? Give images of none of them, or leave it out"
         )
     return best

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import tempfile
@@ -16,12 +17,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from resnext.confidence import refit
+from resnext.confidence import check_refit, refit
 from resnext.contract import Calibration, Contract
 from resnext.data.images import ImageDataset
 from resnext.data.loaders import evaluation_batches, on_device
 from resnext.engine import Classifier, Engine, ModelError, open_model
 from resnext.engine.exports import ParityRecord, add_parity
+from resnext.errors import UsageError
 from resnext.export.exporting import check_folder
 from resnext.export.graph import Source
 from resnext.export.int8 import BITS, Quantizer, Samples, Target
@@ -40,6 +42,8 @@ RANKED_ON = 16
 LEAST_PASSES = 3
 #: Images of a batch, batches that are timed, and how often.
 BATCH, TIMED_BATCH, ROUNDS = 16, 8, 15
+#: Calls that take less are repeated: what interrupts a single one takes longer than it.
+LEAST_SECONDS = 0.02
 #: Most points of accuracy that int8 may cost, where nobody says.
 MAX_DROP = 0.3
 #: How many times as fast as float32 it must be, where nobody says.
@@ -97,7 +101,7 @@ class Quantized:
         return (
             f"accuracy {before:.2f} % in float32, {after:.2f} % in int8 ({points.difference:+.2f} points, "
             f"{points.low:+.2f} to {points.high:+.2f}, of {self.images:,} images); "
-            f"{self.ms[0]:.1f} ms an image, then {self.ms[1]:.1f}: {self.speed.median:.2f} times as fast "
+            f"{self.ms[0]:.3g} ms an image, then {self.ms[1]:.3g}: {self.speed.median:.2f} times as fast "
             f"({low:.2f} to {high:.2f})"
             + (f"; put back in float32: {', '.join(self.floats)}" if self.floats else "")
             + (f"; {self._beside(self.bfloat16)}" if self.bfloat16 is not None else "")
@@ -105,7 +109,7 @@ class Quantized:
 
     def _beside(self, other: Bfloat16) -> str:
         return (
-            f"in bfloat16 {100 * other.correct / self.images:.2f} % and {other.ms:.1f} ms an image, "
+            f"in bfloat16 {100 * other.correct / self.images:.2f} % and {other.ms:.3g} ms an image, "
             f"{other.speed.median:.2f} times as long as int8"
         )
 
@@ -163,7 +167,13 @@ def quantize(
         ParityError: It is slower, or costs more. Nothing is kept, and what was there stays.
         EngineMissing: A library is not installed.
         ModelError: The folder cannot hold it, or the images have no labels.
+        UsageError: `max_drop` or `min_speed` is none, or the images are too few to keep what the calibration
+            promises.
     """
+    for option, value in (("max-drop", max_drop), ("min-speed", min_speed)):
+        if not 0 <= value < math.inf:
+            raise UsageError(f"--{option} {value}: must be a number from 0 on")
+    check_refit(source.contract.calibration, len(judges.images))
     check_folder(folder)
     if not judges.has_labels:
         raise ModelError(
@@ -174,7 +184,7 @@ def quantize(
     try:
         trial = _Trial(source, quantizer, samples, judges, target, draft, progress)
         floats: Mapping[str, list[str]] = {}
-        if trial.drop(floats) > max_drop:
+        if _exceeds(trial.drop(floats), max_drop):
             floats = trial.put_back(max_drop)
         made = trial.finish(floats)
         _check(made, name, max_drop, min_speed)
@@ -231,7 +241,7 @@ class _Trial:
         floats: Mapping[str, list[str]] = {}
         for count in (2**power for power in range((len(ranked) // 2).bit_length())):
             floats = dict(islice(ranked.items(), count))
-            if self.drop(floats) <= max_drop:
+            if not _exceeds(self.drop(floats), max_drop):
                 break
         return floats
 
@@ -321,8 +331,13 @@ def _time(engines: Sequence[Engine], samples: Samples) -> list[Timing]:
     """How long a batch of `TIMED_BATCH` images takes each engine, in turns."""
     pixels = torch.from_numpy(np.concatenate([samples[i % len(samples)] for i in range(TIMED_BATCH)]))
     calls = {str(place): partial(one.answer, pixels) for place, one in enumerate(engines)}
-    timings = interleave(calls, ROUNDS)
+    timings = interleave(calls, ROUNDS, least_s=LEAST_SECONDS)
     return [timings[name] for name in calls]
+
+
+def _exceeds(points: float, most: float) -> bool:
+    """Whether so many points are more than `most`, but for what differences of floats leave."""
+    return points > most + 1e-9
 
 
 def _ms(timing: Timing) -> float:
@@ -333,9 +348,12 @@ def _ms(timing: Timing) -> float:
 def _check(result: Quantized, name: str, max_drop: float, min_speed: float) -> None:
     """Raise `ParityError` unless it earns its place."""
     reasons = []
-    if -result.difference.difference > max_drop:
+    if _exceeds(-result.difference.difference, max_drop):
         reasons.append(f"costs more than --max-drop {max_drop:g} points")
     if result.speed.median < min_speed:
-        reasons.append(f"is on this machine not --min-speed {min_speed:g} times as fast as float32")
+        reasons.append(
+            f"is {result.speed.median:.2f} times as fast as float32 on this machine, and --min-speed is "
+            f"{min_speed:g}"
+        )
     if reasons:
-        raise ParityError(f"{name}: {' and '.join(reasons)}, so it was not kept: {result}")
+        raise ParityError(f"{name}: was not kept, since it {' and '.join(reasons)}: {result}")

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from resnext.confidence import SetSizes, is_rejected
+from resnext.contract import Calibration, Contract
 from resnext.data.decode import BadImage, DataError
 from resnext.data.images import ImageDataset
 from resnext.engine import BatchPrediction, Classifier
@@ -31,7 +33,7 @@ class Evaluation:
 
     `probabilities` (N, classes) and `labels` (N,) belong to `keys` (N); `bad` are the images that were left
     out. `train_counts` are the training images of each class, empty if unknown. `notes` tell the user what
-    was left out when the data were read.
+    was left out when the data were read. `familiarity` (N,) is what "none of these" of `calibration` goes by.
     """
 
     split: str
@@ -42,6 +44,23 @@ class Evaluation:
     bad: tuple[BadImage, ...] = ()
     train_counts: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
+    familiarity: NDArray[np.float32] | None = None
+    calibration: Calibration | None = None
+
+    @property
+    def sets(self) -> SetSizes | None:
+        """The sets of classes of these images; None if the model has none."""
+        if self.calibration is None or self.calibration.sets is None:
+            return None
+        return SetSizes.of(self.probabilities, self.labels, self.calibration.sets)
+
+    @property
+    def rejected(self) -> Rate | None:
+        """How many of these images are called "none of these"; None if the model never does."""
+        if self.calibration is None or self.calibration.rejection is None or self.familiarity is None:
+            return None
+        rejected = is_rejected(self.familiarity, self.calibration.rejection)
+        return Rate(int(rejected.sum()), len(rejected))
 
     @cached_property
     def reliability(self) -> Reliability:
@@ -63,7 +82,14 @@ class Evaluation:
         bad = [{"key": error.key, "reason": error.reason} for error in self.bad]
         calibration = {"ece": self.reliability.ece, "ece_interval": self.reliability.interval}
         majority = {"majority_error": None if self.majority is None else 100 * (1 - self.majority.share)}
-        return {"split": self.split, "bad": bad} | self.scores.to_json() | calibration | majority
+        promises: dict[str, Any] = {"sets": None, "rejected": None}
+        if (sets := self.sets) is not None and self.calibration is not None and self.calibration.sets:
+            promised = {"promised": self.calibration.sets.coverage, "size": float(sets.sizes.mean())}
+            promises["sets"] = {"coverage": sets.coverage.share} | promised
+        if (rejected := self.rejected) is not None and self.calibration and self.calibration.rejection:
+            asked = {"promised": self.calibration.rejection.false_alarms}
+            promises["rejected"] = {"share": rejected.share} | asked
+        return {"split": self.split, "bad": bad} | self.scores.to_json() | calibration | majority | promises
 
 
 def read_train_counts(model: Path, classes: int) -> tuple[int, ...]:
@@ -140,14 +166,14 @@ def evaluate_images(
     bad = sorted((error for one in predictions for error in one.bad), key=lambda error: error.key)
     if bad and on_bad == "fail":
         raise bad[0]
-    return _evaluation(predictions, images, split, classifier.contract.classes, tuple(bad))
+    return _evaluation(predictions, images, split, classifier.contract, tuple(bad))
 
 
 def _evaluation(
     predictions: Sequence[BatchPrediction],
     images: ImageDataset,
     split: str,
-    classes: tuple[str, ...],
+    contract: Contract,
     bad: tuple[BadImage, ...],
 ) -> Evaluation:
     """The evaluation from the predictions of all processes, in the order of the images."""
@@ -159,6 +185,15 @@ def _evaluation(
     order = np.argsort(indices)
     indices = indices[order]
     probabilities = np.concatenate([one.probabilities for one in predictions])[order]
+    familiarity = np.concatenate([one.familiarity for one in predictions])[order]
     labels = images.labels[indices]
-    keys = [encodable(images.keys[i]) for i in indices]
-    return Evaluation(split, score(probabilities, labels, classes), keys, labels, probabilities, bad)
+    return Evaluation(
+        split,
+        score(probabilities, labels, contract.classes),
+        [encodable(images.keys[i]) for i in indices],
+        labels,
+        probabilities,
+        bad,
+        familiarity=familiarity,
+        calibration=contract.calibration,
+    )

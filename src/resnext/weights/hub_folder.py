@@ -114,6 +114,11 @@ def _compares(contract: Contract) -> bool:
 
 def _read_bank(folder: Path) -> Tensor:
     """The features of known images in a hub folder. Raises `WeightsError`."""
+    if not (folder / BANK_FILE).exists():
+        raise WeightsError(
+            f"{folder / BANK_FILE}: there is no such file, and 'none of these' of this model compares images "
+            "with what is in it; copy it from where the weights came from"
+        )
     tensors, _ = read_tensors(folder / BANK_FILE)
     bank = tensors.get(BANK)
     if bank is None or bank.ndim != 2 or not bank.float().isfinite().all():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import shutil
 from pathlib import Path
 
@@ -148,15 +149,18 @@ def test_an_export_has_the_calibration_of_its_time(
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (("--coverage", "0.9999"), "needs at least 9999 images, there are 180"),
+        (("--coverage", "0.9999"), "needs at least 9,999 images, there are 180"),
         (("--coverage", "1"), "--coverage 1: must be between 0 and 1"),
         (("--false-alarms", "5"), "--false-alarms 5: must be from 0 to less than 1"),
+        (("--outliers", "{noise}/1.png", "{noise}/2.png"), "2 images, too few to choose by"),
+        (("--outliers", "{noise}", "--false-alarms", "0.001"), "needs at least 999 images, there are 180"),
         (("--outliers", "nowhere"), "nowhere"),
     ],
 )
 def test_what_cannot_be_promised(
-    run: Path, options: tuple[str, ...], says: str, capsys: pytest.CaptureFixture[str]
+    run: Path, noise: Path, options: tuple[str, ...], says: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    options = tuple(option.format(noise=noise) for option in options)
     before = (run / "model" / "config.json").read_bytes()
     assert main(["calibrate", str(run), "digits", *options]) in (2, 3)
     assert says in capsys.readouterr().err
@@ -178,3 +182,70 @@ def test_a_file_is_not_changed_in_place(run: Path, capsys: pytest.CaptureFixture
     weights = run / "model" / "model.safetensors"
     assert main(["calibrate", str(weights), "digits"]) == 2
     assert "--out FOLDER" in capsys.readouterr().err
+
+
+def test_the_score_that_was_chosen_on_outliers_is_kept(
+    run: Path, noise: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    resnext.calibrate(run, "digits", outliers=noise)
+    first = calibration(run).rejection
+    assert first is not None
+    assert first.score != "probability"
+    bank = {path.name: path.read_bytes() for path in (run / "model").glob("bank*")}
+    assert main(["calibrate", str(run), "digits", "--coverage", "0.8"]) == 0
+    again = calibration(run)
+    assert again.sets is not None
+    assert again.sets.coverage == 0.8
+    assert again.rejection == first
+    assert {path.name: path.read_bytes() for path in (run / "model").glob("bank*")} == bank
+    assert all(one.rejected for one in resnext.predict(run, sorted(noise.iterdir())[:20]))
+
+
+def test_too_few_images_for_none_of_these(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["calibrate", str(run), "digits", "--false-alarms", "0.001"]) == 0
+    assert "never: --false-alarms 0.001: needs at least 999 images, there are 180" in capsys.readouterr().out
+    assert calibration(run).rejection is None
+
+
+def test_outliers_of_one_of_the_classes(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One that the network is seldom sure of can be told from the others, but not from itself."""
+    from resnext.data.sources import read_splits
+
+    images = read_splits("digits").test
+    refused = 0
+    for number in range(10):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        for index in np.flatnonzero(images.labels == number)[:40].tolist():
+            images.open(index).save(folder / f"{index}.png")
+        main(["calibrate", str(run), "digits", "--outliers", str(folder), "--out", f"{folder}-c"])
+        refused += "are they images of the classes?" in capsys.readouterr().err
+    assert refused >= 8  # of 40 images, by chance one class or two differ
+
+
+def test_what_was_promised_is_judged_on_other_images(
+    run: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    resnext.calibrate(run, "digits", false_alarms=0.05)
+    assert main(["evaluate", str(run), "digits", "--json", str(tmp_path / "e.json")]) == 0
+    said = capsys.readouterr().out
+    assert "90 % was promised" in said
+    assert "5 % was promised" in said
+    told = json.loads((tmp_path / "e.json").read_text())
+    evaluation = resnext.evaluate(run, "digits")
+    sets, rejected = evaluation.sets, evaluation.rejected
+    assert sets is not None
+    assert rejected is not None
+    assert told["sets"] == {"promised": 0.9, "coverage": sets.coverage.share, "size": sets.sizes.mean()}
+    assert told["rejected"] == {"promised": 0.05, "share": rejected.share}
+    assert 0 < rejected.share < 0.15
+
+
+def test_the_set_is_on_the_screen(run: Path, noise: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    resnext.calibrate(run, "digits")
+    image = sorted(noise.iterdir())[0]
+    [prediction] = resnext.predict(run, [image])
+    assert main(["predict", str(run), str(image)]) == 0
+    assert f"set: {', '.join(prediction.set)}\n" in capsys.readouterr().out

@@ -174,3 +174,40 @@ def test_blocks_that_cost_too_much_are_put_back(to: str, run: Path, tmp_path: Pa
     assert made.difference.difference >= -5
     assert made.floats == ("layer2.0",)
     assert "put back in float32: layer2.0" in str(made)
+
+
+@pytest.mark.parametrize("option", ["--max-drop", "--min-speed"])
+@pytest.mark.parametrize("value", ["nan", "-1", "inf"])
+def test_what_is_no_bound(run: Path, option: str, value: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["quantize", str(run), option, value]) == 2
+    assert f"{option} {float(value)}: must be a number from 0 on" in capsys.readouterr().err
+    with pytest.raises(resnext.UsageError, match="must be a number from 0 on"):
+        resnext.quantize(run, "onnx", **{option[2:].replace("-", "_"): float(value)})
+
+
+def test_promises_that_the_judges_are_too_few_for(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    resnext.calibrate(run, "digits", split="test", coverage=0.995)
+    assert main(["quantize", str(run)]) == 2
+    told = capsys.readouterr().err
+    assert "the 180 images that judge are too few" in told
+    assert "needs at least 199 images" in told
+
+
+def test_what_is_refused_in_one_format_is_no_reason_to_leave_out_the_next(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from resnext.export import ParityError
+
+    asked: list[str] = []
+
+    def refuse(model: str, to: str, **_: object) -> None:
+        asked.append(to)
+        raise ParityError(f"{to}: too slow")
+
+    monkeypatch.setattr(resnext, "quantize", refuse)
+    monkeypatch.setattr(resnext, "export_model", refuse)
+    assert main(["quantize", str(run), "--to", "onnx", "openvino"]) == 4
+    assert main(["export", str(run), "--to", "onnx", "pt2"]) == 4
+    assert asked == ["onnx", "openvino", "onnx", "pt2"]
+    told = capsys.readouterr().err
+    assert all(f"{to}: too slow" in told for to in asked)

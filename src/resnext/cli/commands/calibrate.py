@@ -22,6 +22,16 @@ if TYPE_CHECKING:
     from resnext.engine import CalibrationFit, OutlierTrial
     from resnext.engine.exports import ParityRecord
 
+#: What each score is, in a sentence.
+SCORES = {
+    "probability": "largest probability",
+    "energy": "energy score",
+    "clipped": "energy score of clipped features",
+    "neighbours": "cosine to the nearest known images",
+}
+#: Outliers are hardly rejected if no more of them are than so many times as many as of the classes.
+FEW_REJECTED = 2
+
 
 @dataclass(frozen=True)
 class CalibrateCommand(Command):
@@ -36,11 +46,12 @@ class CalibrateCommand(Command):
     split: Literal["val", "test"] = "val"
     """Split to calibrate on."""
     outliers: tuple[str, ...] = ()
-    """Files, folders and globs of images of none of the classes: what tells them best is chosen on them."""
+    """Files, folders and globs of images of none of the classes: what tells them best is chosen on them. Left
+    out, what was chosen before is kept."""
     coverage: float = 0.9
     """Share of new images whose set of classes is to hold the true one."""
     false_alarms: float = 0.01
-    """Share of images of the classes that may be called "none of these"."""
+    """Share of images of the classes that may be called "none of these"; 0 for never."""
     out: Path | None = None
     """Hub folder to write, in place of changing MODEL."""
     device: str | None = None
@@ -74,12 +85,24 @@ class CalibrateCommand(Command):
                 progress=progress.show,
             )
         say(f"{self.out or self.model}: calibrated on {counted(fit.images, 'image')} of {self.split}")
-        for name, value in _rows(fit):
+        for name, value in _rows(fit, self.false_alarms):
             say(f"{name:<14} {value}")
+        if self.split == "test":
+            say(
+                "note: the report of a run judges by test too: what it then says of probabilities and sets is "
+                "of the images that they were fitted on",
+                file=sys.stderr,
+            )
         if self.out is None and (earlier := exports_of(Path(self.model))[1]):
             names, again = ", ".join(earlier), "; ".join(_commands(self.model, earlier))
             say(f"note: {names}: still without this calibration; make again: {again}", file=sys.stderr)
-        if not self.outliers:
+        if fit.trials and _taken(fit).rejected.share <= FEW_REJECTED * self.false_alarms:
+            say(
+                f"note: at {100 * self.false_alarms:g} % false alarms hardly any of these outliers is "
+                "rejected; with more, as --false-alarms 0.05, more are",
+                file=sys.stderr,
+            )
+        if not self.outliers and _rejection(fit) is not None:
             say("note: --outliers DIR tells how well images of other things are found", file=sys.stderr)
 
 
@@ -91,12 +114,21 @@ def _commands(model: str, exports: Mapping[str, ParityRecord]) -> Iterator[str]:
             yield f"resnext {verb} {model} --to {' '.join(formats)}"
 
 
-def _rows(fit: CalibrationFit) -> Iterator[tuple[str, str]]:
+def _rejection(fit: CalibrationFit) -> resnext.contract.Rejection | None:
+    return None if fit.contract.calibration is None else fit.contract.calibration.rejection
+
+
+def _taken(fit: CalibrationFit) -> OutlierTrial:
+    """The trial whose score was taken."""
+    rejection = _rejection(fit)
+    return next(one for one in fit.trials if rejection is not None and one.rejection.score == rejection.score)
+
+
+def _rows(fit: CalibrationFit, false_alarms: float) -> Iterator[tuple[str, str]]:
     """Name and value of each line about a calibration."""
     calibration, temperature = fit.contract.calibration, fit.temperature
     assert calibration is not None
     assert calibration.sets is not None
-    assert calibration.rejection is not None
     yield "temperature", f"{calibration.temperature:.3f}"
     before, after = temperature.before, temperature.after
     yield "ECE before", f"{100 * before.ece:.2f} %  ({before.interval_text})"
@@ -111,18 +143,24 @@ def _rows(fit: CalibrationFit) -> Iterator[tuple[str, str]]:
         f"mean; {100 * low:.1f} to {100 * high:.1f} % of new images are covered",
     )
     rejection = calibration.rejection
-    yield (
-        "none of these",
-        f"below {_threshold(rejection)}, {100 * (rejection.false_alarms or 0):g} % of images of the classes",
-    )
+    if rejection is None:
+        from resnext.confidence import too_few_to_reject
+
+        yield "none of these", f"never: {too_few_to_reject(false_alarms, fit.images)}"
+    else:
+        yield (
+            "none of these",
+            f"where the {SCORES[rejection.score]} is below {_threshold(rejection)}, as of "
+            f"{100 * (rejection.false_alarms or 0):g} % of images of the classes",
+        )
     for trial in fit.trials:
-        yield "outliers", _trial(trial, trial.rejection.score == rejection.score)
+        yield "outliers", _trial(trial, trial is _taken(fit))
 
 
 def _threshold(rejection: resnext.contract.Rejection) -> str:
     if rejection.score == "probability":
-        return f"the probability {100 * rejection.threshold:.1f} %"
-    return f"the {rejection.score} {rejection.threshold:.4g}"
+        return f"{100 * rejection.threshold:.1f} %"
+    return f"{rejection.threshold:.4g}"
 
 
 def _trial(trial: OutlierTrial, is_taken: bool) -> str:

@@ -124,6 +124,22 @@ def _rows(evaluation: resnext.Evaluation) -> Iterator[tuple[str, str, str]]:
         yield "mean", f"{100 - scores.balanced_error:.2f} %", "of the classes' recalls: balanced accuracy"
     yield "loss", f"{scores.loss:.4f}", ""
     yield "ECE", f"{100 * calibration.ece:.2f} %", f"calibration error; {calibration.interval_text}"
+    promises = evaluation.calibration
+    if (sets := evaluation.sets) is not None and promises is not None and promises.sets is not None:
+        yield (
+            "sets",
+            f"{100 * sets.coverage.share:.2f} %",
+            f"hold the class; {sets.coverage.interval_text}; {100 * promises.sets.coverage:g} % was "
+            f"promised, {sets.sizes.mean():.2f} classes in the mean",
+        )
+    if (rejected := evaluation.rejected) is not None and promises is not None and promises.rejection:
+        asked = promises.rejection.false_alarms
+        promised = "" if asked is None else f"; {100 * asked:g} % was promised"
+        yield (
+            "rejected",
+            f"{100 * rejected.share:.2f} %",
+            f"none of these; {rejected.interval_text}{promised}",
+        )
 
 
 def print_classes(classes: Sequence[ClassScores]) -> None:

@@ -5,16 +5,22 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from tyro.conf import Positional, arg
 
 import resnext
 from resnext.cli.command import Command
+from resnext.cli.formats import each_format
 from resnext.cli.option_checks import check_model, check_positive
 from resnext.cli.screen import say
 from resnext.cli.tuning import choose_packing
 from resnext.errors import UsageError
+
+if TYPE_CHECKING:
+    from resnext.export import Export
+
+ExportedFormat = Literal["onnx", "openvino", "pt2", "hub"]
 
 
 @dataclass(frozen=True)
@@ -25,7 +31,7 @@ class ExportCommand(Command):
 
     model: Annotated[Positional[str], arg(metavar="MODEL")]
     """A run folder, a hub folder, or a weights file with its contract."""
-    to: tuple[Literal["onnx", "openvino", "pt2", "hub"], ...] = ("onnx",)
+    to: tuple[ExportedFormat, ...] = ("onnx",)
     """Formats, any of them."""
     outputs: Annotated[tuple[Literal["probabilities", "cam"], ...], arg(name="with")] = ("probabilities",)
     """What is computed beside the logits: calibrated probabilities, class activation maps."""
@@ -49,21 +55,26 @@ class ExportCommand(Command):
                 f"--optimize: has no effect with --to {' '.join(sorted(others))}; export that apart"
             )
         check_model(self.model)
+        warnings = dict.fromkeys(
+            one.contract.provenance.licence_warning for one in each_format(self.to, self._export)
+        )
+        for warning in filter(None, warnings):
+            say(f"note: {warning}", file=sys.stderr)
+
+    def _export(self, to: ExportedFormat) -> Export:
         from resnext.display.progress_bar import ProgressBar
 
-        for to in dict.fromkeys(self.to):
-            packing = choose_packing(self.model, to, "float32", self.optimize) if self.optimize else {}
-            with ProgressBar(f"comparing {to}") as bar:
-                exported = resnext.export_model(
-                    self.model,
-                    to,
-                    out=self.out,
-                    outputs=self.outputs,
-                    takes="images" if self.preprocess == "inside" else "pixels",
-                    images=self.images or None,
-                    packing=packing,
-                    progress=bar.update,
-                )
-            say(f"{exported.path}: {exported.parity}")
-        if warning := exported.contract.provenance.licence_warning:
-            say(f"note: {warning}", file=sys.stderr)
+        packing = choose_packing(self.model, to, "float32", self.optimize) if self.optimize else {}
+        with ProgressBar(f"comparing {to}") as bar:
+            exported = resnext.export_model(
+                self.model,
+                to,
+                out=self.out,
+                outputs=self.outputs,
+                takes="images" if self.preprocess == "inside" else "pixels",
+                images=self.images or None,
+                packing=packing,
+                progress=bar.update,
+            )
+        say(f"{exported.path}: {exported.parity}")
+        return exported

@@ -208,4 +208,5 @@ class PredictionPrinter:
     def print(self, prediction: resnext.Prediction) -> None:
         likeliest = prediction.ranking[: self._top]
         shown = "  ".join(f"{self._names[name]:<{self._width}} {100 * p:5.1f} %" for name, p in likeliest)
-        say(f"{prediction.key}  {'none of these: ' if prediction.rejected else ''}{shown}")
+        held = f"  set: {', '.join(self._names[name] for name in prediction.set)}" if prediction.set else ""
+        say(f"{prediction.key}  {'none of these: ' if prediction.rejected else ''}{shown}{held}")

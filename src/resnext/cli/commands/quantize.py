@@ -5,17 +5,23 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from tyro.conf import Positional, arg
 
 import resnext
 from resnext.cli.command import Command
+from resnext.cli.formats import each_format
 from resnext.cli.image_progress import ImageProgress
-from resnext.cli.option_checks import check_data, check_model, check_positive
+from resnext.cli.option_checks import check_data, check_finite, check_model, check_positive
 from resnext.cli.screen import say
 from resnext.cli.tuning import choose_packing
 from resnext.errors import UsageError
+
+if TYPE_CHECKING:
+    from resnext.export import Quantized
+
+QuantizedFormat = Literal["openvino", "onnx"]
 
 
 @dataclass(frozen=True)
@@ -26,7 +32,7 @@ class QuantizeCommand(Command):
 
     model: Annotated[Positional[str], arg(metavar="MODEL")]
     """A run folder, a hub folder, or a weights file with its contract."""
-    to: tuple[Literal["openvino", "onnx"], ...] = ("openvino",)
+    to: tuple[QuantizedFormat, ...] = ("openvino",)
     """Formats, any of them."""
     data: str | None = None
     """As for train; the data of the run, if left out. Images of train calibrate, those of val judge."""
@@ -49,24 +55,30 @@ class QuantizeCommand(Command):
         if not self.to:
             raise UsageError("--to needs formats, as in --to openvino")
         check_positive(self, "optimize")
+        check_finite(self, "max_drop", "min_speed")
         check_model(self.model)
         if self.data is not None:
             check_data(self.data)
-        for to in dict.fromkeys(self.to):
-            packing = choose_packing(self.model, to, "int8", self.optimize) if self.optimize else {}
-            with ImageProgress(f"judging {to}") as progress:
-                made = resnext.quantize(
-                    self.model,
-                    to,
-                    data=self.data,
-                    target=self.target,
-                    max_drop=self.max_drop,
-                    min_speed=self.min_speed,
-                    out=self.out,
-                    outputs=self.outputs,
-                    packing=packing,
-                    progress=progress.show,
-                )
-            say(f"{made.path}: {made}")
-        if warning := made.contract.provenance.licence_warning:
+        warnings = dict.fromkeys(
+            made.contract.provenance.licence_warning for made in each_format(self.to, self._quantize)
+        )
+        for warning in filter(None, warnings):
             say(f"note: {warning}", file=sys.stderr)
+
+    def _quantize(self, to: QuantizedFormat) -> Quantized:
+        packing = choose_packing(self.model, to, "int8", self.optimize) if self.optimize else {}
+        with ImageProgress(f"judging {to}") as progress:
+            made = resnext.quantize(
+                self.model,
+                to,
+                data=self.data,
+                target=self.target,
+                max_drop=self.max_drop,
+                min_speed=self.min_speed,
+                out=self.out,
+                outputs=self.outputs,
+                packing=packing,
+                progress=progress.show,
+            )
+        say(f"{made.path}: {made}")
+        return made
