@@ -9,16 +9,18 @@ from __future__ import annotations
 import multiprocessing
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any, Self
 
-from resnext.timing import Timing
+from resnext.timing import Timing, repeats_for
 
 #: Processes that share no threads with this one.
 SPAWN = multiprocessing.get_context("spawn")
-#: Seconds in which the threads of the last call come to rest.
-REST_S = 0.1
+#: Seconds in which the threads of the last call come to rest, and that a turn takes at least: a call that is
+#: shorter is repeated, so that the wakening of cores is no large part of it.
+REST_S, LEAST_S = 0.1, 0.1
 
 Call = Callable[[Any], object]
 
@@ -44,7 +46,7 @@ class OwnProcess:
         self._process.join()
 
     def seconds(self, given: object) -> float:
-        """Seconds of the second of two calls: the first one brings its weights back into the caches."""
+        """Seconds of a call, after one that brings its weights back into the caches."""
         time.sleep(REST_S)
         self._pipe.send(given)
         seconds: float = self._pipe.recv()
@@ -56,9 +58,11 @@ def _serve(make: Callable[[], Call], pipe: Connection) -> None:
     while True:
         given = pipe.recv()
         call(given)
+        repeats = repeats_for(partial(call, given), LEAST_S)
         start = time.perf_counter()
-        call(given)
-        pipe.send(time.perf_counter() - start)
+        for _ in range(repeats):
+            call(given)
+        pipe.send((time.perf_counter() - start) / repeats)
 
 
 def in_turns(processes: Mapping[str, OwnProcess], given: object, rounds: int) -> dict[str, Timing]:

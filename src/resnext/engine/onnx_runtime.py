@@ -34,9 +34,9 @@ class OnnxRuntimeEngine(Engine):
         file.check({one.name: one.shape for one in inputs}, {one.name: one.shape for one in outputs})
 
     def compute_all(self, pixels: Tensor, outputs: Sequence[Output]) -> list[Tensor]:
-        pieces = torch.split(pixels.contiguous(), 1 if self._file.one_by_one else len(pixels))
+        pieces = self._file.pieces(pixels)
         names = [self._file.outputs[output] for output in outputs]
-        made = zip(*(self._run(piece.numpy(), names) for piece in pieces), strict=True)
+        made = zip(*(self._run(piece, names) for piece in pieces), strict=True)
         return [self._file.check_count(torch.cat(values), len(pixels)) for values in made]
 
     def _run(self, pixels: NDArray[np.float32], names: list[str]) -> list[Tensor]:

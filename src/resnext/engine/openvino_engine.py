@@ -68,11 +68,11 @@ class OpenVinoEngine(Engine):
         if wanted not in self._requests:
             self._requests[wanted] = self._compile(wanted)
         request = self._requests[wanted]
-        pieces = torch.split(pixels.contiguous(), 1 if self._file.one_by_one else len(pixels))
+        pieces = self._file.pieces(pixels)
         made: list[list[Tensor]] = [[] for _ in wanted]
         try:
             for piece in pieces:
-                request.infer({self._file.input: piece.numpy()})
+                request.infer({self._file.input: piece})
                 for place, values in enumerate(made):
                     values.append(torch.from_numpy(request.get_output_tensor(place).data.copy()).float())
         except Exception as error:

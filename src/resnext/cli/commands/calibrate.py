@@ -89,8 +89,8 @@ class CalibrateCommand(Command):
             say(f"{name:<14} {value}")
         if self.split == "test":
             say(
-                "note: the report of a run judges by test too: what it then says of probabilities and sets is "
-                "of the images that they were fitted on",
+                "note: the report of a run judges by test too: what it then says of probabilities and sets "
+                "is of the images that they were fitted on",
                 file=sys.stderr,
             )
         if self.out is None and (earlier := exports_of(Path(self.model))[1]):
