@@ -27,7 +27,7 @@ from resnext.records import append_record, stamp
 from resnext.statistics import bootstrap_difference
 
 RESULTS = Path(__file__).parents[1] / "results" / "bench.jsonl"
-NAMES = ("digits", "cifar10", "tiny40-resnext26")
+NAMES = ("digits", "cifar10", "tiny40-resnext26", "tiny200-resnext26")
 #: Too few images for a promise.
 REPORTED = "digits"
 

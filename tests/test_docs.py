@@ -781,13 +781,19 @@ def doctor() -> str:
     for row in found.get("memory", {}).get("rows", ()):
         done = f"{row['images']:,} images of 32 px, each with noise of its own, in an Arrow file"
         add("memory", done, f"at most {row['peak_mb']:,.0f} MB")
-    if one := found.get("pays"):
+    trainings = [
+        one for one in read_records(ROOT / "results" / "doctor.jsonl") if one["experiment"] == "pays"
+    ]
+    for one in {one["elsewhere"]: one for one in trainings}.values():
         gain, leak = one["gain"], one["flattered"]
-        judge = f"labels judged by a network of {one['elsewhere']:,} others; " if one["elsewhere"] else ""
+        judge = (
+            f"a network of {one['elsewhere']:,} others" if one["elsewhere"] else "the first of both networks"
+        )
         add(
             "pays",
             f"{one['settings']['images']:,} images of CIFAR-10 with 10 % wrong labels, a fifth of test in "
-            f"train; {judge}{one['seeds']} pairs of trainings, judged on images that did not leak",
+            f"train; labels judged by {judge}; {one['seeds']} pairs of trainings, judged on images that did "
+            "not leak",
             f"{gain['mean']:+.2f} points with the manifest ({gain['low']:+.2f} to {gain['high']:+.2f}); the "
             f"leak had flattered the score by {leak['mean']:.2f}",
         )
