@@ -45,24 +45,34 @@ def write_clean(folder: Path) -> None:
             tile.save(path, quality=90)
 
 
+def by_contrast(folder: Path) -> list[Path]:
+    """The images of a folder, those that show most first."""
+
+    def contrast(path: Path) -> float:
+        with Image.open(path) as image:
+            return float(np.asarray(image.convert("L")).std())
+
+    return sorted(folder.glob("*.jpg"), key=contrast, reverse=True)
+
+
 def spoil(folder: Path) -> None:
     """What people do to data without noticing."""
-    train = {name: sorted((folder / "train" / name).glob("*.jpg")) for name in CLASSES}
-    test = {name: sorted((folder / "test" / name).glob("*.jpg")) for name in CLASSES}
+    train = {name: by_contrast(folder / "train" / name) for name in CLASSES}
+    test = {name: by_contrast(folder / "test" / name) for name in CLASSES}
     with Image.open(test["flower"][0]) as image:  # the same images in two splits, altered
         ImageOps.expand(image, 8, "white").save(folder / "train" / "flower" / "export.png")
-    with Image.open(test["temple"][2]) as image:
+    with Image.open(test["temple"][0]) as image:
         ImageOps.mirror(image).save(folder / "train" / "temple" / "IMG_2041.jpg", quality=60)
-    with Image.open(test["temple"][5]) as image:
+    with Image.open(test["temple"][1]) as image:
         image.resize((90, 90)).save(folder / "train" / "temple" / "thumb.webp")
-    for number in (3, 10):  # one image under two labels
+    for number in (1, 2):  # one image under two labels
         copy = folder / "train" / CLASSES[1 - number % 2] / f"copy-{number}.jpg"
         copy.write_bytes(train[CLASSES[number % 2]][number].read_bytes())
-    for number, path in enumerate(train["flower"][20:24]):  # labels that are wrong
+    for number, path in enumerate(train["flower"][3:7]):  # labels that are wrong
         path.rename(folder / "train" / "temple" / f"new-{number}.jpg")
-    whole = train["temple"][12].read_bytes()
-    train["temple"][12].write_bytes(whole[: len(whole) // 2])
-    train["temple"][15].write_bytes(b"")
+    whole = train["temple"][10].read_bytes()
+    train["temple"][10].write_bytes(whole[: len(whole) // 2])
+    train["temple"][11].write_bytes(b"")
     (folder / "train" / "flower" / "notes.jpg").write_text("shot on Sunday")
 
 

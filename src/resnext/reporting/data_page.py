@@ -142,7 +142,7 @@ def _histogram(diagnosis: Diagnosis) -> str:
             left += counts
         ax.set_yticks(np.arange(len(order)), [short[examined.classes[i]] for i in order])
         ax.set_xlabel("images")
-        ax.legend(loc="lower right")
+        ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
         return svg_inline(figure, "images of each class by split")
 
 
@@ -176,7 +176,7 @@ def _map(diagnosis: Diagnosis) -> str:
             )
         ax.set_xticks([])
         ax.set_yticks([])
-        ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+        ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), markerscale=2)
         return svg_inline(figure, "a map of the set: features of the model on their two widest axes")
 
 
